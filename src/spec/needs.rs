@@ -170,7 +170,9 @@ fn own(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings
         needs.accelerators.clear();
         for item in entry.some_texts("V100:4", findings) {
             match AcceleratorNeed::parse(item.text) {
-                Ok(need) => drop(needs.accelerators.insert(need)),
+                Ok(need) => {
+                    needs.accelerators.insert(need);
+                }
                 Err(error) => findings.push(value::unit_error(item.span, &error)),
             }
         }

@@ -264,14 +264,20 @@ fn a_rule_costs_what_the_best_placement_saves_without_it() {
             match rule.constraint.key.split('.').collect::<Vec<_>>()[..] {
                 ["limits", "deadline"] => free.deadline = None,
                 ["limits", "budget"] => free.budget = None,
-                ["residency", label] => drop(free.residency.remove(label)),
-                ["trust", label] => drop(free.trust.remove(label)),
+                ["residency", label] => {
+                    free.residency.remove(label);
+                }
+                ["trust", label] => {
+                    free.trust.remove(label);
+                }
                 ["operators", _] => free.exclude_cloud_act = false,
                 ["clouds", "deny", cloud] => {
-                    drop(free.clouds.deny.remove(&Pattern(cloud.to_owned())))
+                    free.clouds.deny.remove(&Pattern(cloud.to_owned()));
                 }
                 ["spot", "allow"] => free.allow_spot = Some(true),
-                ["partitions", "allow"] => drop(free.partitions.insert("us-gov".to_owned())),
+                ["partitions", "allow"] => {
+                    free.partitions.insert("us-gov".to_owned());
+                }
                 _ => panic!("case {number}: {:?}", rule.constraint),
             }
             let compiled = compile(&job, &free, &catalog).unwrap();

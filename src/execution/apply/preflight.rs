@@ -44,7 +44,9 @@ pub async fn ready(
                 problems.push(error.message);
                 closed.insert(name.to_owned());
             }
-            Some(error) => drop(unready.insert(name.to_owned(), error.message)),
+            Some(error) => {
+                unready.insert(name.to_owned(), error.message);
+            }
             None => {}
         }
     }

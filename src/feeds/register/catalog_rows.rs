@@ -417,7 +417,7 @@ fn quotas(
         );
         match quota.accelerators.as_ref().map(Spanned::get_ref) {
             Some(Cards::Any(most)) => {
-                drop(figures.insert("accelerators".to_owned(), most.scaled(1)))
+                figures.insert("accelerators".to_owned(), most.scaled(1));
             }
             Some(Cards::Named(cards)) => {
                 for (card, most) in cards {

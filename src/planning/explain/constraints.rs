@@ -499,17 +499,27 @@ fn drop_one(
         ConstraintKind::Deadline => policy.deadline = None,
         ConstraintKind::Budget => policy.budget = None,
         ConstraintKind::MaxPrice => policy.max_price = None,
-        ConstraintKind::Residency(label) => drop(policy.residency.remove(label)),
+        ConstraintKind::Residency(label) => {
+            policy.residency.remove(label);
+        }
         ConstraintKind::CloudAct => policy.exclude_cloud_act = false,
         ConstraintKind::Parents => policy.parents = None,
         ConstraintKind::OperatorsAllow => policy.operators.allow = None,
         ConstraintKind::OperatorsDeny => policy.operators.deny.clear(),
-        ConstraintKind::Certifications(label) => drop(policy.certifications.remove(label)),
-        ConstraintKind::Trust(label) => drop(policy.trust.remove(label)),
+        ConstraintKind::Certifications(label) => {
+            policy.certifications.remove(label);
+        }
+        ConstraintKind::Trust(label) => {
+            policy.trust.remove(label);
+        }
         ConstraintKind::CloudsAllow => policy.clouds.allow = None,
-        ConstraintKind::CloudsDeny(pattern) => drop(policy.clouds.deny.remove(pattern)),
+        ConstraintKind::CloudsDeny(pattern) => {
+            policy.clouds.deny.remove(pattern);
+        }
         ConstraintKind::PlacesAllow => policy.places.allow = None,
-        ConstraintKind::PlacesDeny(pattern) => drop(policy.places.deny.remove(pattern)),
+        ConstraintKind::PlacesDeny(pattern) => {
+            policy.places.deny.remove(pattern);
+        }
         ConstraintKind::Partitions => {
             let closed = CLASSES
                 .iter()
@@ -528,7 +538,9 @@ fn drop_one(
                 Counted::Cpus => quota.vcpu_thousandths = None,
                 Counted::Instances => quota.instances = None,
                 Counted::Accelerators => quota.accelerators = None,
-                Counted::Accelerator(name) => drop(quota.by_accelerator.remove(name)),
+                Counted::Accelerator(name) => {
+                    quota.by_accelerator.remove(name);
+                }
             }
             if *quota == Quota::default() {
                 policy.quotas.remove(pattern);
@@ -549,10 +561,12 @@ fn drop_one(
                 stage.allocation = Some(Allocation::Cheapest);
             }
         }
-        ConstraintKind::Spread(index) => drop(spread.insert(*index)),
+        ConstraintKind::Spread(index) => {
+            spread.insert(*index);
+        }
         // Not what is done with outputs that the job does not name, which may be to bring it home.
         ConstraintKind::BroughtHome(output) => {
-            drop(job.outputs.insert(output.clone(), Destination::There))
+            job.outputs.insert(output.clone(), Destination::There);
         }
     }
 }

@@ -92,8 +92,12 @@ fn with(pointer: &str, value: Option<Value>) -> Value {
         None => {
             let (parent, key) = pointer.rsplit_once('/').unwrap();
             match sample.pointer_mut(parent).unwrap() {
-                Value::Object(keys) => drop(keys.remove(key).unwrap()),
-                Value::Array(items) => drop(items.remove(key.parse().unwrap())),
+                Value::Object(keys) => {
+                    keys.remove(key).unwrap();
+                }
+                Value::Array(items) => {
+                    items.remove(key.parse().unwrap());
+                }
                 _ => unreachable!(),
             }
         }

@@ -402,9 +402,11 @@ fn nodes(
                 };
                 match (task, index.get(id)) {
                     (Some(task), Some(other)) if key == "parents" => {
-                        drop(pairs.insert((*other, task)))
+                        pairs.insert((*other, task));
                     }
-                    (Some(task), Some(other)) => drop(pairs.insert((task, *other))),
+                    (Some(task), Some(other)) => {
+                        pairs.insert((task, *other));
+                    }
                     _ if known.contains(id) => {} // It has a fault of its own.
                     _ => faults.push(Fault::new(
                         item.at,

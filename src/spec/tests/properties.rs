@@ -132,10 +132,14 @@ fn changed(text: &str, change: &Change) -> String {
     }
     let (of_characters, of_lines) = (characters.len(), lines.len());
     match change {
-        Change::DeleteLine(at) => drop(lines.remove(at % of_lines)),
+        Change::DeleteLine(at) => {
+            lines.remove(at % of_lines);
+        }
         Change::DuplicateLine(at) => lines.insert(at % of_lines, lines[at % of_lines]),
         Change::SwapLines(a, b) => lines.swap(a % of_lines, b % of_lines),
-        Change::DeleteCharacter(at) => drop(characters.remove(at % of_characters)),
+        Change::DeleteCharacter(at) => {
+            characters.remove(at % of_characters);
+        }
         Change::DuplicateCharacter(at) => {
             let twice = characters[at % of_characters].clone();
             characters.insert(at % of_characters, twice);

@@ -177,7 +177,9 @@ impl Reader<'_> {
             };
             match (hands_on, name.as_str()) {
                 (true, "*") => self.module.handed_on_whole.push(whole.clone()),
-                (true, _) => drop(self.module.handed_on.insert(name.clone(), whole.clone())),
+                (true, _) => {
+                    self.module.handed_on.insert(name.clone(), whole.clone());
+                }
                 (false, _) => self.module.used.push(whole.clone()),
             }
             if name != "*" {

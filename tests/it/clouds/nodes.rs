@@ -186,7 +186,9 @@ impl Shared {
                 let answer = machine.body.clone();
                 match answer["state"].as_str() {
                     // By the next look it is up, or, of a zone that is full, gone.
-                    Some("CREATING") if failing.is_some() => drop(world.nodes.remove(&key)),
+                    Some("CREATING") if failing.is_some() => {
+                        world.nodes.remove(&key);
+                    }
                     Some("CREATING") => machine.body["state"] = "READY".into(),
                     _ => {}
                 }
