@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MOST_PRICES_OF_ONE_FILE: usize = 2000;
 
 /// The files of a catalog, by name: equal rows give equal bytes.
-pub fn files(draft: &Draft) -> BTreeMap<String, String> {
+pub(crate) fn files(draft: &Draft) -> BTreeMap<String, String> {
     let head = CatalogToml {
         format: FORMAT,
         sources: draft.sources.clone(),

@@ -15,7 +15,7 @@ const NOWHERE: u8 = MAX_COLUMNS as u8;
 
 /// A CSV table whose header is understood and whose rows are still text.
 #[derive(Clone, Copy)]
-pub struct Table<'a> {
+pub(crate) struct Table<'a> {
     /// The name of the file, for messages.
     file: &'a str,
     rest: &'a str,
@@ -28,7 +28,7 @@ pub struct Table<'a> {
 
 /// One row of a table.
 #[derive(Clone, Copy)]
-pub struct Row<'a> {
+pub(crate) struct Row<'a> {
     file: &'a str,
     /// The line in the file, from 1.
     pub line: u32,
@@ -40,7 +40,11 @@ pub struct Row<'a> {
 
 impl<'a> Table<'a> {
     /// Reads the header of a table; `file` is its name in messages.
-    pub fn open(file: &'a str, text: &'a str, format: TableFormat) -> Result<Self, CatalogError> {
+    pub(crate) fn open(
+        file: &'a str,
+        text: &'a str,
+        format: TableFormat,
+    ) -> Result<Self, CatalogError> {
         let TableFormat {
             columns: names,
             required,
@@ -95,7 +99,7 @@ impl<'a> Table<'a> {
     }
 
     /// Whether the file has this column.
-    pub fn has(&self, column: usize) -> bool {
+    pub(crate) fn has(&self, column: usize) -> bool {
         self.at[column] != NOWHERE
     }
 
@@ -113,7 +117,7 @@ impl<'a> Table<'a> {
     }
 
     /// The next row.
-    pub fn next_row(&mut self) -> Result<Option<Row<'a>>, CatalogError> {
+    pub(crate) fn next_row(&mut self) -> Result<Option<Row<'a>>, CatalogError> {
         let Some((line, text)) = self.next_line() else {
             return Ok(None);
         };
@@ -158,7 +162,7 @@ fn trimmed(cell: &str) -> &str {
 }
 
 /// The cells of a line that is known to be well written.
-pub fn cells(line: &str) -> Vec<&str> {
+pub(crate) fn cells(line: &str) -> Vec<&str> {
     let line = line.trim_end_matches('\r');
     let mut row = Row {
         file: "",
@@ -173,7 +177,7 @@ pub fn cells(line: &str) -> Vec<&str> {
 }
 
 /// Lines that say nothing: empty ones and comments.
-pub fn is_blank(line: &str) -> bool {
+pub(crate) fn is_blank(line: &str) -> bool {
     match line.as_bytes().first() {
         None | Some(b'#') => true,
         Some(b' ' | b'\r') => line.bytes().all(|byte| byte == b' ' || byte == b'\r'),
@@ -227,7 +231,7 @@ impl<'a> Row<'a> {
     }
 
     /// The text of a cell; empty if the file has no such column.
-    pub fn cell(&self, column: usize) -> &'a str {
+    pub(crate) fn cell(&self, column: usize) -> &'a str {
         self.cells
             .get(usize::from(self.at[column]))
             .copied()
@@ -235,7 +239,7 @@ impl<'a> Row<'a> {
     }
 
     /// A fault of one cell.
-    pub fn error(
+    pub(crate) fn error(
         &self,
         column: usize,
         message: impl Into<String>,
@@ -274,7 +278,7 @@ impl<'a> Row<'a> {
     }
 
     /// A cell that must not be empty.
-    pub fn required(&self, column: usize) -> Result<&'a str, CatalogError> {
+    pub(crate) fn required(&self, column: usize) -> Result<&'a str, CatalogError> {
         let cell = self.cell(column);
         if cell.is_empty() {
             return Err(self.error(column, "the cell is empty", "it must have a value"));
@@ -283,7 +287,12 @@ impl<'a> Row<'a> {
     }
 
     /// A plain decimal times `per_unit`, rounded half-even.
-    pub fn number(&self, column: usize, per_unit: i64, example: &str) -> Result<i64, CatalogError> {
+    pub(crate) fn number(
+        &self,
+        column: usize,
+        per_unit: i64,
+        example: &str,
+    ) -> Result<i64, CatalogError> {
         let cell = self.cell(column);
         if per_unit == 1_000_000_000
             && let Some(value) = nano(cell)

@@ -28,7 +28,7 @@ use std::path::PathBuf;
     after_help = "Exit codes: 0 done, 1 error, 2 changes (with --detailed-exitcode or --check), 3 no plan is \
 possible, 4 denied by policy or budget, 5 stale plan, 6 locked, 7 some stages done and some not, 130/143 interrupted."
 )]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Run as if started in DIR
     #[arg(long, global = true, value_name = "DIR")]
     pub chdir: Option<PathBuf>,
@@ -50,7 +50,7 @@ pub struct Arguments {
 
 /// What to do.
 #[derive(Subcommand, Debug)]
-pub enum Verb {
+pub(super) enum Verb {
     Plan(plan::PlanArgs),
     Apply(plan::ApplyVerbArgs),
     Destroy(destroy::DestroyArgs),
@@ -73,7 +73,7 @@ pub enum Verb {
 
 impl Arguments {
     /// `--color` and `--no-color` as one.
-    pub fn colour(&self) -> Colour {
+    pub(super) fn colour(&self) -> Colour {
         if self.no_color {
             Colour::Never
         } else {
@@ -82,7 +82,7 @@ impl Arguments {
     }
 
     /// `--chdir`.
-    pub fn enter_folder(&self) -> Result<(), Failure> {
+    pub(super) fn enter_folder(&self) -> Result<(), Failure> {
         match &self.chdir {
             Some(folder) => std::env::set_current_dir(folder)
                 .map_err(|error| Failure::file(folder, "enter", error)),
@@ -92,7 +92,7 @@ impl Arguments {
 }
 
 /// Parses the words; else the text to print and how to end.
-pub fn parse(words: Vec<OsString>) -> Result<Arguments, (String, Exit)> {
+pub(super) fn parse(words: Vec<OsString>) -> Result<Arguments, (String, Exit)> {
     let words = double_dashes(words);
     let parsed = Arguments::command()
         .try_get_matches_from(&words)
@@ -134,7 +134,7 @@ fn wants_json(matches: &ArgMatches) -> bool {
 impl Verb {
     /// The operation of verbs that answer with a stream of events; none: the answer is one JSON
     /// object.
-    pub fn stream(&self) -> Option<&'static str> {
+    pub(super) fn stream(&self) -> Option<&'static str> {
         match self {
             Verb::Plan(_) => Some("plan"),
             Verb::Apply(_) => Some("apply"),
@@ -176,7 +176,7 @@ fn double_dashes(words: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// Replaces Rust's panic message by one that says what to do, with a log beside.
-pub fn report_panics() {
+pub(super) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
             .location()

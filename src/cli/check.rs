@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// them. Without: at all that this machine has credentials or hosts for. Nothing is changed
 /// anywhere, and nothing is rented. Exit code 1 if anything that was asked about is not ready.
 #[derive(Clone, Debug, clap::Args)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// Plan file, as written by `sky plan --out`
     pub plan: Option<PathBuf>,
     /// Look only at this provider; may be given many times
@@ -83,7 +83,7 @@ struct Seen {
 }
 
 /// Looks at all of them side by side, and tells.
-pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let here =
         std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let access = args.state.access(&here);

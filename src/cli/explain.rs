@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// file (.toml), which is planned first. If nothing is feasible, the lines that clash are shown
 /// (exit code 3).
 #[derive(Clone, Debug, clap::Args)]
-pub struct ExplainArgs {
+pub(super) struct ExplainArgs {
     /// Plan file, or job file (.toml); `-`: standard input
     #[arg(default_value = "job.toml", value_name = "PLAN")]
     pub plan: PathBuf,
@@ -41,7 +41,7 @@ pub struct ExplainArgs {
 
 /// What a plan was made from.
 #[derive(Clone, Debug, clap::Args)]
-pub struct SourceArgs {
+pub(super) struct SourceArgs {
     /// Job file that the plan was made from [default: job.toml]
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
@@ -62,7 +62,7 @@ pub struct SourceArgs {
 
 impl SourceArgs {
     /// As the verbs that plan take them.
-    pub fn inputs(&self) -> InputArgs {
+    pub(super) fn inputs(&self) -> InputArgs {
         let job = self
             .job
             .clone()
@@ -84,7 +84,7 @@ impl SourceArgs {
 }
 
 /// Explains.
-pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let effort = solve_effort(args.max_nodes, None);
     let is_job = inputs::is_job(&args.plan)?;
     let mut sources = args.sources.inputs();
@@ -152,7 +152,7 @@ pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 /// Reads what a plan is made from.
-pub fn read(sources: &InputArgs, terminal: &Terminal) -> Result<(Inputs, Catalog), Failure> {
+pub(super) fn read(sources: &InputArgs, terminal: &Terminal) -> Result<(Inputs, Catalog), Failure> {
     let read = inputs::read(sources).map_err(|faults| inputs::failure(&faults, terminal))?;
     let catalog = sources.load_catalog(terminal)?;
     Ok((read, catalog))
@@ -173,7 +173,7 @@ fn planned(
 }
 
 /// A plan can only be judged by what it was made from.
-pub fn same_inputs(
+pub(super) fn same_inputs(
     plan: &Plan,
     read: &Inputs,
     catalog: &Catalog,

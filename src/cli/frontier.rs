@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// The policy's rules, deadline and budget hold; its objective does not matter. Each point is an
 /// exact optimum, found with the limits of the one before.
 #[derive(Clone, Debug, clap::Args)]
-pub struct FrontierArgs {
+pub(super) struct FrontierArgs {
     #[command(flatten)]
     pub inputs: InputArgs,
     /// As one JSON object
@@ -36,7 +36,7 @@ pub struct FrontierArgs {
 }
 
 /// Finds and shows it.
-pub fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     refuse_overwriting(&args.inputs, &[&args.svg])?;
     let read = inputs::read(&args.inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
     inputs::warn(&read.warnings, terminal);

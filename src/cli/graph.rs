@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Draw a job or a plan as a graph, in DOT or Mermaid.
 #[derive(Clone, Debug, clap::Args)]
-pub struct GraphArgs {
+pub(super) struct GraphArgs {
     /// Job file (.toml) or plan file; `-`: standard input
     #[arg(default_value = "job.toml", value_name = "FILE")]
     pub file: PathBuf,
@@ -21,13 +21,13 @@ pub struct GraphArgs {
 
 /// Languages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     Dot,
     Mermaid,
 }
 
 /// Draws.
-pub fn run(args: &GraphArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &GraphArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let drawing = if inputs::is_job(&args.file)? {
         let text = file::read_text(&args.file).map_err(Failure::error)?;
         let job = spec::job::parse(&file::shown(&args.file), &text);

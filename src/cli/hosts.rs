@@ -14,7 +14,7 @@ use std::sync::Arc;
 const FILE: &str = "hosts.toml";
 
 /// The file of the hosts, if there is one.
-pub fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
+pub(super) fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
     match named {
         Some(named) => Some(here.join(named)),
         None => Some(here.join(FILE)).filter(|path| path.exists()),
@@ -22,13 +22,13 @@ pub fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
 }
 
 /// Reads the file of the hosts, if there is one, and says what is wrong with it.
-pub fn check(named: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn check(named: Option<&Path>) -> Result<(), Failure> {
     file(named, Path::new("")).map_or(Ok(()), |path| read_or_fail(&path).map(drop))
 }
 
 /// What providers learn of the hosts: what their file says, if there is one, or why it cannot be
 /// used. Only a provider that needs it fails for that.
-pub fn for_providers(
+pub(super) fn for_providers(
     named: Option<&Path>,
     here: &Path,
 ) -> Option<Result<Arc<OwnHosts>, ProviderError>> {
@@ -81,7 +81,7 @@ fn read_or_fail(path: &Path) -> Result<OwnHosts, Failure> {
 }
 
 /// The catalog with what one's own hosts offer; `named` is the folder that the arguments name.
-pub fn laid_over(
+pub(super) fn laid_over(
     catalog: Catalog,
     named: Option<&Path>,
     hosts: Option<&Path>,

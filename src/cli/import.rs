@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// there.
 #[derive(Clone, Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct ImportArgs {
+pub(super) struct ImportArgs {
     #[command(subcommand)]
     pub format: Option<Format>,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub struct ImportArgs {
 
 /// Formats.
 #[derive(Clone, Debug, clap::Subcommand)]
-pub enum Format {
+pub(super) enum Format {
     Wfformat(WfformatArgs),
 }
 
@@ -37,7 +37,7 @@ pub enum Format {
 /// is for `coreCount` cores (1 if not given) and is divided by an offer's virtual CPUs. The
 /// stages have no command: the job can be planned, not applied.
 #[derive(Clone, Debug, clap::Args)]
-pub struct WfformatArgs {
+pub(super) struct WfformatArgs {
     /// The workflow instance; `-`: standard input
     pub file: PathBuf,
     /// Job file to write [default: stdout]
@@ -77,7 +77,7 @@ fn size(text: &str) -> Result<Bytes, String> {
 }
 
 /// Imports.
-pub fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let Some(Format::Wfformat(args)) = &args.format else {
         return refresh::import(&args.machine, terminal);
     };

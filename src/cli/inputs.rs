@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Which files to plan from.
 #[derive(Clone, Debug, clap::Args)]
-pub struct InputArgs {
+pub(super) struct InputArgs {
     /// Job file; `-`: standard input
     #[arg(default_value = "job.toml", value_name = "JOB")]
     pub job: PathBuf,
@@ -35,21 +35,21 @@ pub struct InputArgs {
 
 impl InputArgs {
     /// Loads the catalog that the arguments name, or the lock.
-    pub fn load_catalog(&self, terminal: &Terminal) -> Result<Catalog, Failure> {
+    pub(super) fn load_catalog(&self, terminal: &Terminal) -> Result<Catalog, Failure> {
         let catalog = super::lock::catalog(self.catalog.as_deref(), self.locked, terminal)?;
         super::hosts::laid_over(catalog, self.catalog.as_deref(), self.hosts.as_deref())
     }
 }
 
 /// What was read. Warnings are not yet said.
-pub struct Inputs {
+pub(super) struct Inputs {
     pub job: Parsed<Job>,
     pub policy: Parsed<Policy>,
     pub warnings: Vec<Diagnostics>,
 }
 
 /// Reads job and policy; a failure holds every message about the first file that has errors.
-pub fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
+pub(super) fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
     let mut faults = Vec::new();
     if file::is_standard_input(&args.job)
         && args.policy.as_deref().is_some_and(file::is_standard_input)
@@ -107,7 +107,7 @@ pub fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
 }
 
 /// As [`read`]; a file that a stage needs and that is not there is an error too.
-pub fn read_with_files(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
+pub(super) fn read_with_files(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
     let inputs = read(args)?;
     let beside = args.job.parent().unwrap_or(Path::new("")).to_owned();
     // Where `sky apply` looks, in its order.
@@ -155,7 +155,7 @@ fn missing_files(job: &Parsed<Job>, folders: &[PathBuf]) -> Diagnostics {
 
 /// Whether a path is meant as a job: by its name, or for standard input by what comes: a plan and a
 /// state are JSON objects, which no job is.
-pub fn is_job(path: &Path) -> Result<bool, Failure> {
+pub(super) fn is_job(path: &Path) -> Result<bool, Failure> {
     if !file::is_standard_input(path) {
         return Ok(path
             .extension()
@@ -253,7 +253,7 @@ fn policy_text(args: &InputArgs) -> Result<(String, Option<String>), Diagnostics
 }
 
 /// All messages as one failure.
-pub fn failure(faults: &[Diagnostics], terminal: &Terminal) -> Failure {
+pub(super) fn failure(faults: &[Diagnostics], terminal: &Terminal) -> Failure {
     let text: String = faults
         .iter()
         .map(|fault| text(fault, terminal.colour_stderr))
@@ -262,7 +262,7 @@ pub fn failure(faults: &[Diagnostics], terminal: &Terminal) -> Failure {
 }
 
 /// Messages of one file; a file that is empty or could not be read has no lines to show.
-pub fn text(said: &Diagnostics, colour: bool) -> String {
+pub(super) fn text(said: &Diagnostics, colour: bool) -> String {
     if said.source.text.is_empty() {
         let one = |diagnostic: &spec::Diagnostic| {
             let hint = diagnostic
@@ -288,7 +288,7 @@ pub fn text(said: &Diagnostics, colour: bool) -> String {
 }
 
 /// Says messages on stderr, with an empty line after each.
-pub fn warn(warnings: &[Diagnostics], terminal: &Terminal) {
+pub(super) fn warn(warnings: &[Diagnostics], terminal: &Terminal) {
     for said in warnings {
         terminal.note(&format!(
             "{}\n",

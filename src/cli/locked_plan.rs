@@ -5,7 +5,11 @@ use crate::catalog::lock::LOCK;
 use std::path::Path;
 
 /// Refuses a plan file that was not made from the pinned catalog, as `--locked` asks.
-pub fn check_plan(path: &Path, catalog_of_plan: &str, hosts: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn check_plan(
+    path: &Path,
+    catalog_of_plan: &str,
+    hosts: Option<&Path>,
+) -> Result<(), Failure> {
     let Some(pinned) = lock::read()? else {
         let message = format!(
             "there is no {LOCK} here, and --locked takes nothing but plans of the catalog that it pins"

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Why stages failed, with the last of what they printed.
-pub fn say_failures(outcome: &Outcome, terminal: &Terminal) {
+pub(super) fn say_failures(outcome: &Outcome, terminal: &Terminal) {
     for (name, one) in &outcome.stages {
         let StageOutcome::Failed {
             message, tail, log, ..
@@ -30,7 +30,7 @@ pub fn say_failures(outcome: &Outcome, terminal: &Terminal) {
 }
 
 /// All of it; `root` is the state folder.
-pub fn text(plan: &Plan, outcome: &Outcome, root: &Path) -> String {
+pub(super) fn text(plan: &Plan, outcome: &Outcome, root: &Path) -> String {
     let count = |wanted: fn(&StageOutcome) -> bool| {
         outcome.stages.values().filter(|one| wanted(one)).count()
     };

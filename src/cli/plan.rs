@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 /// Find the best way to run a job, and show it. Touches no cloud.
 #[derive(Clone, Debug, clap::Args)]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     #[command(flatten)]
     pub inputs: InputArgs,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub struct PlanArgs {
 
 /// Where datasets and files are, whose content the plan names by digest.
 #[derive(Clone, Debug, clap::Args)]
-pub struct ContentArgs {
+pub(super) struct ContentArgs {
     /// Folder that the paths of datasets and files are relative to [default: the job's, then the
     /// current one]
     #[arg(long, value_name = "DIR")]
@@ -80,7 +80,7 @@ pub struct ContentArgs {
 
 /// How hard to try.
 #[derive(Clone, Debug, clap::Args)]
-pub struct SolvingArgs {
+pub(super) struct SolvingArgs {
     /// Compare with the best single cloud also for large jobs
     #[arg(long)]
     pub compare: bool,
@@ -97,7 +97,7 @@ pub struct SolvingArgs {
 /// PLAN is a file written by `sky plan --out`: it was approved by being written, so nothing is
 /// asked. A job file (.toml), or nothing (job.toml), is planned, shown, and applied after a yes.
 #[derive(Clone, Debug, clap::Args)]
-pub struct ApplyVerbArgs {
+pub(super) struct ApplyVerbArgs {
     #[command(flatten)]
     pub apply: apply::ApplyArgs,
     /// With a job file: policy file, or the name of a shipped one
@@ -127,7 +127,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// Plans and shows.
-pub fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     if !args.json {
         return quiet(args, terminal).map_err(|stop| stop.failure);
     }
@@ -150,7 +150,7 @@ pub fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 /// Why planning stopped, with a sentence and the lines that clash for programs.
-pub struct Stop {
+pub(super) struct Stop {
     pub failure: Failure,
     pub summary: Option<String>,
     pub conflict: Option<serde_json::Value>,
@@ -170,7 +170,7 @@ impl Stop {
     /// Why there is no plan. If it is not a mistake, the lines that clash are looked for.
     ///
     /// Not for the rest of a job: the lines that clash are found for the whole.
-    pub fn no_plan(
+    pub(super) fn no_plan(
         reason: &NoPlan,
         inputs: &Inputs,
         (catalog, rest): (&Catalog, bool),
@@ -305,7 +305,10 @@ fn with_unread_contents(plan: Plan, saved: &Path) -> Result<Plan, Failure> {
 }
 
 /// No output may take the place of an input or of another output.
-pub fn refuse_overwriting(args: &InputArgs, outputs: &[&Option<PathBuf>]) -> Result<(), Failure> {
+pub(super) fn refuse_overwriting(
+    args: &InputArgs,
+    outputs: &[&Option<PathBuf>],
+) -> Result<(), Failure> {
     let beside = args.job.with_file_name("policy.toml");
     let inputs = [
         Some(&args.job),
@@ -388,7 +391,7 @@ fn show(
 }
 
 /// The stages of a plan at clouds that this sky has no provider for, by cloud.
-pub fn missing_providers(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
+pub(super) fn missing_providers(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
     let mut missing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for stage in plan
         .stages
@@ -472,14 +475,14 @@ fn changed_contents(saved: &Contents, now: &Contents) -> Vec<String> {
 }
 
 /// The state of a place as it is, and the store of outputs beside it.
-pub struct Held {
+pub(super) struct Held {
     state: Option<State>,
     objects: Objects,
 }
 
 impl Held {
     /// Reads the state; there is none if nothing was ever applied there.
-    pub fn read(place: &PlaceArgs) -> Result<Self, Failure> {
+    pub(super) fn read(place: &PlaceArgs) -> Result<Self, Failure> {
         let here = std::env::current_dir()
             .map_err(|error| Failure::file(Path::new("."), "find", error))?;
         let store = place.store(&here)?;
@@ -499,7 +502,7 @@ impl Held {
     }
 
     /// What an apply of a plan would do.
-    pub fn preview(&self, plan: &Plan) -> Preview {
+    pub(super) fn preview(&self, plan: &Plan) -> Preview {
         let present = |artifact: &Artifact| self.objects.has(&artifact.digest, artifact.kind);
         state::preview(self.state.as_ref(), plan, &present)
     }
@@ -665,7 +668,7 @@ fn only_without_provider(plan: &Plan) -> Failure {
 }
 
 /// A sign of life on a terminal, for as long as a large job takes.
-pub fn waiting(
+pub(super) fn waiting(
     what: &str,
     stages: usize,
     offers: usize,
@@ -692,7 +695,7 @@ fn spinner(message: String, terminal: &Terminal) -> Option<ProgressBar> {
 }
 
 /// Applies a plan file, or plans a job, asks, and applies that.
-pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let path = args
         .apply
         .plan

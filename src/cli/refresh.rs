@@ -13,7 +13,7 @@ use std::path::Path;
 /// Shows machines that were deleted, resized, moved or re-tagged outside, and commands that were
 /// killed. Changes no machine.
 #[derive(Clone, Debug, clap::Args)]
-pub struct RefreshArgs {
+pub(super) struct RefreshArgs {
     /// Exit code 2 if anything differs
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -25,7 +25,7 @@ pub struct RefreshArgs {
 }
 
 /// Compares.
-pub fn run(args: &RefreshArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &RefreshArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let stream = args.json.then(|| Stream::begin(terminal));
     let result = compare(args, terminal, stream.as_ref());
     result.map_err(|failure| match &stream {
@@ -161,7 +161,7 @@ fn text(drifts: &[Drift]) -> String {
 
 /// Takes a machine over.
 #[derive(Clone, Debug, clap::Args)]
-pub struct TakeOverArgs {
+pub(super) struct TakeOverArgs {
     /// The stage whose attempt it becomes: stage.NAME
     #[arg(value_name = "ADDR")]
     pub address: Option<String>,
@@ -176,7 +176,7 @@ pub struct TakeOverArgs {
 }
 
 /// Takes it over.
-pub fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let usage = "sky import stage.NAME ID --provider NAME, or sky import wfformat FILE";
     let stage = args
         .address

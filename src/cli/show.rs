@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Show a plan file, or the state of this folder.
 #[derive(Clone, Debug, clap::Args)]
-pub struct ShowArgs {
+pub(super) struct ShowArgs {
     /// Plan or state file; `-`: standard input [default: the state of this folder]
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub struct ShowArgs {
 }
 
 /// Shows it.
-pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let text = match &args.file {
         Some(path) => {
             let read = |bytes: &[u8], cipher: &Cipher| {

@@ -6,7 +6,7 @@ use crate::planning::solve::{Effort, Monitor, SolveMonitor};
 use std::time::Instant;
 
 /// Returns the effort of a planning that begins now; `time_limit` is in seconds.
-pub fn solve_effort(nodes: u32, time_limit: Option<f64>) -> Effort {
+pub(super) fn solve_effort(nodes: u32, time_limit: Option<f64>) -> Effort {
     let monitor = time_limit.map(|seconds| {
         Monitor::new(TimeLimit {
             begun: Instant::now(),

@@ -17,7 +17,7 @@ use std::path::Path;
 /// deletes, and looks again at each machine right before its deletion. Goes on after a failure;
 /// exit code 1 if anything could not be looked at or not be deleted.
 #[derive(Clone, Debug, clap::Args)]
-pub struct SweepArgs {
+pub(super) struct SweepArgs {
     /// Look only at this provider; may be given many times
     #[arg(long, value_name = "NAME")]
     pub provider: Vec<String>,
@@ -42,7 +42,7 @@ pub struct SweepArgs {
 }
 
 /// Looks, asks, deletes.
-pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     if args.json && !args.auto_approve && !args.dry_run {
         return Err(Failure::error(
             "--json cannot ask: it needs --auto-approve or --dry-run",

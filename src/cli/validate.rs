@@ -9,7 +9,7 @@ use crate::spec::{Diagnostic, Diagnostics, Severity, SourceFile};
 
 /// Check a job file and a policy file; with --catalog, also the names in them that it must know.
 #[derive(Clone, Debug, clap::Args)]
-pub struct ValidateArgs {
+pub(super) struct ValidateArgs {
     #[command(flatten)]
     pub inputs: InputArgs,
     /// One JSON object, in the shape of `terraform validate -json`
@@ -18,7 +18,7 @@ pub struct ValidateArgs {
 }
 
 /// Checks; exit code 1 if there are errors, all of which are shown.
-pub fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (said, valid) = match inputs::read_with_files(&args.inputs) {
         Ok(mut inputs) => {
             let unknown = unknown_names(&inputs, args, terminal)?;

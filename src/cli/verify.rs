@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// The plan's job, policy and catalog are needed; with others the exit code is 5. Exit code 1: the
 /// plan is not what these inputs make it, and every difference is said.
 #[derive(Clone, Debug, clap::Args)]
-pub struct VerifyArgs {
+pub(super) struct VerifyArgs {
     /// Plan file; `-`: standard input
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
@@ -31,7 +31,7 @@ pub struct VerifyArgs {
 const SHOWN: usize = 20;
 
 /// Checks.
-pub fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (plan, text) = plan_file::read_as_it_is(&args.plan).map_err(Failure::error)?;
     let (inputs, catalog) = read(&args.sources.inputs(), terminal)?;
     same_inputs(&plan, &inputs, &catalog, &args.plan)?;

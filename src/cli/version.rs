@@ -8,14 +8,14 @@ use serde_json::json;
 
 /// Show the versions of sky, its solver and its catalog.
 #[derive(Clone, Debug, clap::Args)]
-pub struct VersionArgs {
+pub(super) struct VersionArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
 }
 
 /// Shows them.
-pub fn run(args: &VersionArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(args: &VersionArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let catalog = catalog::load::shipped().map_err(Failure::error)?;
     let (solver, version) = (Highs.name(), Highs.version());
     let sky = env!("CARGO_PKG_VERSION");

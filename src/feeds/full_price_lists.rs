@@ -36,7 +36,7 @@ pub(crate) struct ListedRows {
 
 impl ListedRows {
     /// Notes that the list has a row.
-    pub fn add(&mut self, region: &str, instance_type: &str, spot: bool) {
+    pub(super) fn add(&mut self, region: &str, instance_type: &str, spot: bool) {
         let rows = if spot {
             &mut self.spot
         } else {

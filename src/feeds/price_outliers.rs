@@ -8,13 +8,18 @@ use crate::catalog::peer_prices::{
 use std::collections::BTreeMap;
 
 /// Prices by cloud and region, then by machine.
-pub type Prices = BTreeMap<(String, String), BTreeMap<String, PriceRow>>;
+pub(super) type Prices = BTreeMap<(String, String), BTreeMap<String, PriceRow>>;
 
 /// Leaves out the suspicious prices of a cloud: spot above on demand, on-demand prices five times
 /// off the same machine's median over the regions, or, per accelerator, under a tenth of the median
 /// of all clouds; next to nothing for an accelerator; spot prices under a hundredth of the price on
 /// demand. What was there `before` stays in its place.
-pub fn leave_out(draft: &mut Draft, cloud: &str, before: &Prices, report: &mut ImportReport) {
+pub(super) fn leave_out(
+    draft: &mut Draft,
+    cloud: &str,
+    before: &Prices,
+    report: &mut ImportReport,
+) {
     let of_machine = medians(
         draft
             .prices

@@ -7,20 +7,20 @@ use crate::spec::table::Findings;
 
 /// Most stages of a job, each replica of a stage with `count` counted. Planning takes time and
 /// memory in proportion.
-pub const MOST_STAGES: u64 = 20_000;
+pub(super) const MOST_STAGES: u64 = 20_000;
 /// Most dependencies between the stages of a job, after `count` has been multiplied out: one for
 /// each artifact that a stage reads, and one for each stage that it comes `after`. Measured on
 /// 2026-11-30 in a release build with the shipped catalog, where each stage reads the outputs of
 /// all before it: 100 stages, which have 4,950 dependencies, take 2.5 CPU seconds and 83 MB; 300
 /// stages, which have 44,850, take 21 CPU seconds and 440 MB.
-pub const MOST_DEPENDENCIES: u64 = 50_000;
+pub(super) const MOST_DEPENDENCIES: u64 = 50_000;
 /// Most replicas under one `[[spread]]`: every one of them binds all the others. Replicas that do
 /// not wait for each other are counted, not placed one by one. Measured on 2026-11-30 in a debug
 /// build with the shipped catalog, one stage spread over five places: 100 replicas take 1.4 CPU
 /// seconds, 1,000 take 5.0.
-pub const MOST_SPREAD: u64 = 1000;
+pub(super) const MOST_SPREAD: u64 = 1000;
 /// Most `[[links]]` of a policy: each is matched with every pair of places.
-pub const MOST_LINKS: usize = 1000;
+pub(super) const MOST_LINKS: usize = 1000;
 
 /// Reports a job that is too large to be planned.
 pub(super) fn check(job: &Job, findings: &mut Findings) {

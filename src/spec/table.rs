@@ -179,12 +179,12 @@ fn inside(text: &str, span: &Range<usize>) -> Range<usize> {
 }
 
 impl Findings {
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
     }
 
     /// The span of an entry, or of its nearest parent that has one.
-    pub fn span(&self, key: &str) -> Range<usize> {
+    pub(super) fn span(&self, key: &str) -> Range<usize> {
         let mut key = key;
         loop {
             if let Some(span) = self.spans.get(key) {
@@ -200,14 +200,18 @@ impl Findings {
 
 impl<'d, 'i> Section<'d, 'i> {
     /// The entry at `key`, if it is there; the key counts as known from here on.
-    pub fn take(&mut self, key: &'static str, findings: &mut Findings) -> Option<Entry<'d, 'i>> {
+    pub(super) fn take(
+        &mut self,
+        key: &'static str,
+        findings: &mut Findings,
+    ) -> Option<Entry<'d, 'i>> {
         self.known.push(key);
         let (name, value) = self.table.get_key_value(key)?;
         Some(self.entry(name.get_ref(), name.span(), value, findings))
     }
 
     /// The entry at `key`; an error when it is missing.
-    pub fn require(
+    pub(super) fn require(
         &mut self,
         key: &'static str,
         owner: &str,
@@ -226,7 +230,7 @@ impl<'d, 'i> Section<'d, 'i> {
     }
 
     /// The table at `key`, if it is there.
-    pub fn take_table(
+    pub(super) fn take_table(
         &mut self,
         key: &'static str,
         findings: &mut Findings,
@@ -235,12 +239,12 @@ impl<'d, 'i> Section<'d, 'i> {
     }
 
     /// Whether a key is there.
-    pub fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
     /// All entries, for tables whose keys are names that people choose; in order of the file.
-    pub fn entries(&self, findings: &mut Findings) -> Vec<Entry<'d, 'i>> {
+    pub(super) fn entries(&self, findings: &mut Findings) -> Vec<Entry<'d, 'i>> {
         let mut entries: Vec<_> = self
             .table
             .iter()
@@ -251,7 +255,7 @@ impl<'d, 'i> Section<'d, 'i> {
     }
 
     /// Reports every key that was not taken, and returns what each probably stands for.
-    pub fn finish(self, findings: &mut Findings) -> Vec<Option<&'static str>> {
+    pub(super) fn finish(self, findings: &mut Findings) -> Vec<Option<&'static str>> {
         let mut unknown = Vec::new();
         for (name, _) in self.table.iter() {
             let key: &str = name.get_ref();
@@ -316,7 +320,7 @@ impl<'d, 'i> Section<'d, 'i> {
 
 impl<'d, 'i> Entry<'d, 'i> {
     /// Says that the value is of the wrong type.
-    pub fn wrong_type(&self, wanted: &str, hint: &str, findings: &mut Findings) {
+    pub(super) fn wrong_type(&self, wanted: &str, hint: &str, findings: &mut Findings) {
         let found = type_name(self.value);
         findings.push(
             Diagnostic::error(
@@ -329,7 +333,7 @@ impl<'d, 'i> Entry<'d, 'i> {
     }
 
     /// The value as a table.
-    pub fn section(&self, findings: &mut Findings) -> Option<Section<'d, 'i>> {
+    pub(super) fn section(&self, findings: &mut Findings) -> Option<Section<'d, 'i>> {
         match self.value {
             DeValue::Table(table) => Some(Section {
                 path: self.path.clone(),
@@ -349,7 +353,7 @@ impl<'d, 'i> Entry<'d, 'i> {
     }
 
     /// The value as a list of tables, such as `[[links]]` are.
-    pub fn sections(&self, example: &str, findings: &mut Findings) -> Vec<Section<'d, 'i>> {
+    pub(super) fn sections(&self, example: &str, findings: &mut Findings) -> Vec<Section<'d, 'i>> {
         let hint = format!("write it like {example}");
         let DeValue::Array(array) = self.value else {
             self.wrong_type("a list of tables", &hint, findings);
@@ -380,7 +384,7 @@ impl<'d, 'i> Entry<'d, 'i> {
     }
 
     /// The value as text.
-    pub fn text(&self, example: &str, findings: &mut Findings) -> Option<&'d str> {
+    pub(super) fn text(&self, example: &str, findings: &mut Findings) -> Option<&'d str> {
         match self.value {
             DeValue::String(text) => Some(text),
             _ => {
@@ -395,7 +399,7 @@ impl<'d, 'i> Entry<'d, 'i> {
     }
 
     /// The value as a list of texts; one text alone is a list of one.
-    pub fn texts(&self, example: &str, findings: &mut Findings) -> Vec<Item<'d>> {
+    pub(super) fn texts(&self, example: &str, findings: &mut Findings) -> Vec<Item<'d>> {
         let example = format!("write it like `{} = [\"{example}\"]`", self.key);
         let mut items: Vec<Item<'d>> = Vec::new();
         match self.value {
@@ -435,7 +439,7 @@ impl<'d, 'i> Entry<'d, 'i> {
     }
 
     /// [`Entry::texts`] where an empty list would forbid everything.
-    pub fn some_texts(&self, example: &str, findings: &mut Findings) -> Vec<Item<'d>> {
+    pub(super) fn some_texts(&self, example: &str, findings: &mut Findings) -> Vec<Item<'d>> {
         if matches!(self.value, DeValue::Array(array) if array.is_empty()) {
             findings.push(
                 Diagnostic::error(
@@ -450,7 +454,7 @@ impl<'d, 'i> Entry<'d, 'i> {
     }
 
     /// The value as `true` or `false`.
-    pub fn boolean(&self, findings: &mut Findings) -> Option<bool> {
+    pub(super) fn boolean(&self, findings: &mut Findings) -> Option<bool> {
         let value = self.value.as_bool();
         if value.is_none() {
             self.wrong_type(

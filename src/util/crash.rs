@@ -13,7 +13,7 @@ mod armed {
     static PASSED: AtomicU64 = AtomicU64::new(0);
     static ARMED: OnceLock<(Option<u64>, Option<std::fs::File>)> = OnceLock::new();
 
-    pub fn point(name: &str) {
+    pub(super) fn point(name: &str) {
         let (at, log) = ARMED.get_or_init(|| {
             let at = std::env::var("SKY_CRASH_AT")
                 .ok()

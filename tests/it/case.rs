@@ -7,7 +7,7 @@ use sky::spec;
 
 /// One world, as text. Lists of rows may be shuffled without changing its meaning.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub(crate) struct Case {
     /// File name, header, rows.
     pub catalog: Vec<(&'static str, &'static str, Vec<String>)>,
     /// A table of the job each.
@@ -16,7 +16,7 @@ pub struct Case {
 }
 
 impl Case {
-    pub fn catalog(&self) -> Catalog {
+    pub(crate) fn catalog(&self) -> Catalog {
         let head =
             "format = 1\n[sources.s]\ndate = \"2026-01-01\"\nabout = \"made up\"\n".to_owned();
         let mut list = vec![("catalog.toml", head)];
@@ -36,7 +36,7 @@ impl Case {
     }
 
     /// All files, for people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let tables = self
             .catalog
             .iter()
@@ -50,7 +50,7 @@ impl Case {
         )
     }
 
-    pub fn job(&self) -> Job {
+    pub(crate) fn job(&self) -> Job {
         let text = format!("name = \"case\"\n{}", self.job.join("\n"));
         spec::job::parse("job.toml", &text)
             .unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -59,7 +59,7 @@ impl Case {
 
     /// The job with all outputs left where they are made. Which results come home by default
     /// depends on rules and offers; what is compared over these must be the same work.
-    pub fn staying(&self) -> Job {
+    pub(crate) fn staying(&self) -> Job {
         let mut job = self.job();
         for (stage, body) in &job.stages {
             for name in body.writes.keys() {
@@ -73,7 +73,7 @@ impl Case {
         job
     }
 
-    pub fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         spec::policy::parse("policy.toml", &self.policy)
             .unwrap_or_else(|error| panic!("{error}\n{}", self.policy))
             .value
@@ -82,7 +82,7 @@ impl Case {
 
 /// A small generator of pseudo-random numbers (SplitMix64, Steele et al. 2014): the same cases on
 /// every machine, by their number.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -94,20 +94,20 @@ impl Random {
     }
 
     /// From `0` to `below - 1`.
-    pub fn below(&mut self, below: u64) -> u64 {
+    pub(crate) fn below(&mut self, below: u64) -> u64 {
         self.next() % below
     }
 
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len() as u64) as usize]
     }
 
     /// True in so many cases of a hundred.
-    pub fn chance(&mut self, percent: u64) -> bool {
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);
         }
@@ -127,7 +127,7 @@ const PLACES: [(&str, &str, &str); 7] = [
 
 /// A world with up to 5 places and 6 stages. Prices and sizes come from short lists: ties are
 /// frequent, as they are between real regions.
-pub fn random(number: u64) -> Case {
+pub(crate) fn random(number: u64) -> Case {
     let mut random = Random(number.wrapping_mul(7919) + 13);
     let random = &mut random;
     let mut places = PLACES.to_vec();

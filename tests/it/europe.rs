@@ -7,7 +7,7 @@ use sky::model::{Job, Policy};
 use sky::spec;
 
 /// Place, country, operator, reach of the US CLOUD Act, price of a small machine.
-pub const PLACES: [(&str, &str, &str, &str, &str); 12] = [
+pub(crate) const PLACES: [(&str, &str, &str, &str, &str); 12] = [
     (
         "aws:eu-central-1",
         "DE",
@@ -36,7 +36,7 @@ pub const PLACES: [(&str, &str, &str, &str, &str); 12] = [
 
 /// Every place has a small machine, on demand and as spot; a large one at six times the price;
 /// and, at AWS, Azure and Outscale, a confidential one at twice the price.
-pub fn case() -> Case {
+pub(crate) fn case() -> Case {
     let clouds = ["aws", "azure", "gcp", "lambda", "outscale", "ovh", "vast"];
     let mut machines = Vec::new();
     let mut confidential = Vec::new();
@@ -107,17 +107,17 @@ pub fn case() -> Case {
     }
 }
 
-pub fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     case().catalog()
 }
 
-pub fn policy(text: &str) -> Policy {
+pub(crate) fn policy(text: &str) -> Policy {
     spec::policy::parse("policy.toml", text)
         .unwrap_or_else(|error| panic!("{error}\n{text}"))
         .value
 }
 
-pub fn job(text: &str) -> Job {
+pub(crate) fn job(text: &str) -> Job {
     spec::job::parse("job.toml", text)
         .unwrap_or_else(|error| panic!("{error}\n{text}"))
         .value

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// What providers are reached with; `root` is the state folder, and `hosts` the full path of the
 /// file of hosts.
-pub fn access(root: PathBuf, hosts: &Path) -> Access {
+pub(crate) fn access(root: PathBuf, hosts: &Path) -> Access {
     let text = std::fs::read_to_string(hosts).unwrap();
     let own = parse(&HostsFile {
         path: hosts,

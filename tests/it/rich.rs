@@ -21,7 +21,7 @@ type Table = (&'static str, &'static str, Vec<String>);
 
 /// A world with up to 4 places and 5 stages, copies counted. Sizes are whole GB and prices whole
 /// micro-dollars per GB, so that sums of copies and copies of sums are the same.
-pub fn rich(number: u64) -> Case {
+pub(crate) fn rich(number: u64) -> Case {
     let random = &mut Random(number.wrapping_mul(7919) + 29);
     let mut places = PLACES.to_vec();
     random.shuffle(&mut places);
@@ -528,7 +528,7 @@ fn policy(random: &mut Random, spot: bool) -> String {
 }
 
 /// What a case can use.
-pub const FEATURES: [&str; 37] = [
+pub(crate) const FEATURES: [&str; 37] = [
     "accounts",
     "any of",
     "arm or not",
@@ -569,7 +569,7 @@ pub const FEATURES: [&str; 37] = [
 ];
 
 /// What a case uses: said by its job or policy, with something in the catalog that it is about.
-pub fn features(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<&'static str> {
+pub(crate) fn features(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<&'static str> {
     let stages = || job.stages.values();
     let reads = || stages().flat_map(|stage| &stage.reads);
     let terms = || catalog.terms.values();

@@ -114,7 +114,7 @@ fn in_country(place: &sky::model::Place, countries: &[&str]) -> bool {
 }
 
 /// Must hold for every catalog with these regions.
-pub fn residency_is_about_countries(catalog: &Catalog) {
+pub(crate) fn residency_is_about_countries(catalog: &Catalog) {
     let eu = places("[residency]\ndefault = [\"EU\"]", catalog);
     let expected = with_offers(catalog, |place| in_country(place, &UNION));
     for (stage, left) in &eu {
@@ -167,7 +167,7 @@ pub fn residency_is_about_countries(catalog: &Catalog) {
 }
 
 /// Must hold for every catalog with these regions.
-pub fn a_label_binds_all_that_is_derived(catalog: &Catalog) {
+pub(crate) fn a_label_binds_all_that_is_derived(catalog: &Catalog) {
     let left = places(
         "[residency]\ndefault = [\"EU\", \"GB\"]\npersonal = [\"IE\"]",
         catalog,
@@ -192,7 +192,7 @@ pub fn a_label_binds_all_that_is_derived(catalog: &Catalog) {
 }
 
 /// Must hold for every catalog with these regions and a place out of the act's reach.
-pub fn only_known_operators_are_out_of_reach(catalog: &Catalog) {
+pub(crate) fn only_known_operators_are_out_of_reach(catalog: &Catalog) {
     let left = places("[operators]\nus_cloud_act = \"exclude\"", catalog);
     let expected = with_offers(catalog, |place| place.cloud_act == Reach::No);
     assert!(!expected.is_empty());
@@ -212,7 +212,7 @@ pub fn only_known_operators_are_out_of_reach(catalog: &Catalog) {
 }
 
 /// Must hold for every catalog with these regions and a confidential machine in one of them.
-pub fn trust_is_about_machines_that_read_labelled_data(catalog: &Catalog) {
+pub(crate) fn trust_is_about_machines_that_read_labelled_data(catalog: &Catalog) {
     let policy = policy("[trust]\npersonal = [\"sgx\", \"sev-snp\", \"tdx\"]");
     let left = candidates(&job(CHAIN), &policy, catalog);
     for stage in BOUND {
@@ -227,7 +227,7 @@ pub fn trust_is_about_machines_that_read_labelled_data(catalog: &Catalog) {
 }
 
 /// Must hold for every catalog with these regions.
-pub fn clouds_and_places_are_chosen_by_name(catalog: &Catalog) {
+pub(crate) fn clouds_and_places_are_chosen_by_name(catalog: &Catalog) {
     let left = |text: &str| places(text, catalog)["first"].clone();
     let named = |wanted: &dyn Fn(&str) -> bool| -> Places {
         with_offers(catalog, |_| true)

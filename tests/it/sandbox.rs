@@ -4,19 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A temporary folder that `sky` is run in.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
 }
 
 impl Sandbox {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
     /// With the files of the BERT job: job.toml, policy.toml and catalog/.
-    pub fn bert() -> Self {
+    pub(crate) fn bert() -> Self {
         let sandbox = Self::new();
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bert");
         for name in ["job.toml", "policy.toml"] {
@@ -34,31 +34,31 @@ impl Sandbox {
         sandbox
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a file, with the folders above it.
-    pub fn write(&self, name: &str, text: &str) -> &Self {
+    pub(crate) fn write(&self, name: &str, text: &str) -> &Self {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
         self
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// Replaces text of a file that must be in it.
-    pub fn replace(&self, name: &str, old: &str, new: &str) -> &Self {
+    pub(crate) fn replace(&self, name: &str, old: &str, new: &str) -> &Self {
         let text = self.read(name);
         assert!(text.contains(old), "{name} has no {old:?}");
         self.write(name, &text.replace(old, new))
     }
 
     /// `sky` with these arguments: no HOME, no terminal, no variable of the caller.
-    pub fn sky(&self, args: &[&str]) -> Command {
+    pub(crate) fn sky(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
         command
             .args(args)
@@ -69,12 +69,12 @@ impl Sandbox {
     }
 
     /// Runs `sky` to its end.
-    pub fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.sky(args).output().unwrap()
     }
 
     /// Runs `sky`, which must end with this exit code, and returns its stdout.
-    pub fn stdout(&self, args: &[&str], code: i32) -> String {
+    pub(crate) fn stdout(&self, args: &[&str], code: i32) -> String {
         let output = self.run(args);
         assert_eq!(
             output.status.code(),
@@ -87,6 +87,6 @@ impl Sandbox {
 }
 
 /// What was said on stderr.
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

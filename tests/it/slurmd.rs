@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// A cluster that ends when it is dropped, or with this process, whichever way that ends.
-pub struct Cluster {
+pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     /// Shells that wait for their input to end, and take a daemon with them.
     daemons: Vec<(&'static str, Child)>,
@@ -23,7 +23,7 @@ const KEEPER: &str = "\"$@\" < /dev/null & daemon=$!; read _; kill \"$daemon\"; 
 const CPUS: u32 = 64;
 
 impl Cluster {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
         assert!(
             root,
@@ -65,16 +65,16 @@ impl Cluster {
     }
 
     /// One for all tests of this process that do nothing to it.
-    pub fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn conf(&self) -> PathBuf {
+    pub(crate) fn conf(&self) -> PathBuf {
         self.path("slurm.conf")
     }
 
@@ -109,7 +109,7 @@ impl Cluster {
     }
 
     /// Begins the controller and the node, and waits until jobs can begin.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         let conf = self.conf().display().to_string();
         for name in ["slurmctld", "slurmd"] {
             if self.daemons.iter().all(|(running, _)| *running != name) {
@@ -130,7 +130,7 @@ impl Cluster {
     }
 
     /// Ends one daemon.
-    pub fn end(&mut self, name: &str) {
+    pub(crate) fn end(&mut self, name: &str) {
         let (ending, others) = std::mem::take(&mut self.daemons)
             .into_iter()
             .partition(|(running, _)| *running == name);
@@ -179,7 +179,7 @@ impl Cluster {
     }
 
     /// One of Slurm's commands.
-    pub fn command(&self, name: &str, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(name);
         command
             .args(arguments)
@@ -190,13 +190,13 @@ impl Cluster {
     }
 
     /// What one of Slurm's commands says.
-    pub fn ask(&self, name: &str, arguments: &[&str]) -> String {
+    pub(crate) fn ask(&self, name: &str, arguments: &[&str]) -> String {
         let said = self.command(name, arguments).output().unwrap();
         String::from_utf8(said.stdout).unwrap().trim().to_owned()
     }
 
     /// Submits a job of somebody else's that runs a script; its number.
-    pub fn submit(&self, options: &[&str], script: &str) -> String {
+    pub(crate) fn submit(&self, options: &[&str], script: &str) -> String {
         let mut child = self.command(
             "sbatch",
             &[&["--parsable", "--output=/dev/null"], options].concat(),
@@ -218,7 +218,7 @@ impl Cluster {
     }
 
     /// This cluster in an inventory, with this machine as its log-in node.
-    pub fn entry(&self, name: &str, root: &Path, more: &str) -> String {
+    pub(crate) fn entry(&self, name: &str, root: &Path, more: &str) -> String {
         format!(
             "[clusters.{name}]\nconf = \"{}\"\nroot = \"{}\"\n{more}\n",
             self.conf().display(),
@@ -227,7 +227,7 @@ impl Cluster {
     }
 
     /// Jobs that wait or run, whose folders are in this one.
-    pub fn jobs_in(&self, folder: &Path) -> Vec<String> {
+    pub(crate) fn jobs_in(&self, folder: &Path) -> Vec<String> {
         let jobs = self.ask("squeue", &["-h", "-o", "%i %T %Z"]);
         let folder = folder.display().to_string();
         jobs.lines()

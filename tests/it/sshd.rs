@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// A server that ends when it is dropped, or with this process, whichever way that ends.
-pub struct Sshd {
+pub(crate) struct Sshd {
     folder: tempfile::TempDir,
     pub port: u16,
     /// More of its configuration.
@@ -20,7 +20,7 @@ pub struct Sshd {
 }
 
 /// Where Debian has it; it wants to be run by its full name.
-pub fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let found = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"]
         .into_iter()
         .map(PathBuf::from);
@@ -29,7 +29,7 @@ pub fn program() -> PathBuf {
 }
 
 /// Makes a pair of keys; the public one.
-pub fn make_key(path: &Path) -> String {
+pub(crate) fn make_key(path: &Path) -> String {
     let made = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
         .arg(path)
@@ -45,12 +45,12 @@ pub fn make_key(path: &Path) -> String {
 }
 
 impl Sshd {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(|_| String::new())
     }
 
     /// Those who log in find their programs where `path` says, which gets the server's folder.
-    pub fn start_with(path: impl FnOnce(&Path) -> String) -> Self {
+    pub(crate) fn start_with(path: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = path(folder.path());
         let path = if path.is_empty() {
@@ -74,7 +74,7 @@ impl Sshd {
 
     /// In a folder below that one, with the host key and the user's key of somebody else's making.
     #[cfg(any(feature = "azure", feature = "gcp"))]
-    pub fn with_keys(below: &Path, host: &str, host_public: &str, authorized: &str) -> Self {
+    pub(crate) fn with_keys(below: &Path, host: &str, host_public: &str, authorized: &str) -> Self {
         use std::os::unix::fs::PermissionsExt;
         // Where people arrive is their home folder, as on a machine of its own.
         let more = "ForceCommand cd && exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n";
@@ -95,17 +95,17 @@ impl Sshd {
     }
 
     /// One for all tests of this process that do nothing to it.
-    pub fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Sshd> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The public key by which it is known.
-    pub fn host_key(&self) -> String {
+    pub(crate) fn host_key(&self) -> String {
         std::fs::read_to_string(self.path("host.pub"))
             .unwrap()
             .trim()
@@ -113,7 +113,7 @@ impl Sshd {
     }
 
     /// Begins to serve: on the port that it had, if any.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         for _ in 0..20 {
             let free = || {
                 TcpListener::bind("127.0.0.1:0")
@@ -185,7 +185,7 @@ impl Sshd {
     }
 
     /// Ends it, with all of its connections.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.drop_connections();
         if let Some(mut keeper) = self.keeper.take() {
             drop(keeper.stdin.take());
@@ -214,7 +214,7 @@ impl Sshd {
     }
 
     /// Ends all connections, as a network does that is gone: nobody says good-bye.
-    pub fn drop_connections(&self) -> usize {
+    pub(crate) fn drop_connections(&self) -> usize {
         let connections = self.connections();
         for pid in &connections {
             let _ = Command::new("kill")
@@ -226,7 +226,7 @@ impl Sshd {
     }
 
     /// A host of this server in an inventory, with all that is said of it in `more`.
-    pub fn host(&self, name: &str, root: &Path, more: &str) -> String {
+    pub(crate) fn host(&self, name: &str, root: &Path, more: &str) -> String {
         format!(
             "[hosts.{name}]\naddress = \"127.0.0.1\"\nport = {}\nidentity = \"{}\"\nhost_key = \"{}\"\nroot = \"{}\"\n{more}\n",
             self.port,

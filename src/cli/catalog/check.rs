@@ -33,7 +33,11 @@ pub struct CheckArgs {
 }
 
 /// Checks.
-pub fn run(args: &CheckArgs, named: Option<&Path>, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(
+    args: &CheckArgs,
+    named: Option<&Path>,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
     let pinned = locks::read()?;
     let folder = named
         .map(Path::to_owned)

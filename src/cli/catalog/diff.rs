@@ -52,7 +52,11 @@ struct Side {
 }
 
 /// Compares.
-pub fn run(args: &DiffArgs, named: Option<&Path>, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(
+    args: &DiffArgs,
+    named: Option<&Path>,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
     let pinned = locks::read()?;
     let old = match &args.old {
         Some(name) => side(name)?,

@@ -65,7 +65,7 @@ pub fn import(args: &ImportArgs) -> Result<String, CatalogError> {
 }
 
 /// Rows that were left out, by reason: how many, and what they are about.
-pub fn left_out_json(report: &ImportReport) -> (Value, Value) {
+pub(super) fn left_out_json(report: &ImportReport) -> (Value, Value) {
     let left_out = report.left_out.iter();
     let about = left_out.clone().filter(|(_, left)| !left.about.is_empty());
     let about: BTreeMap<&String, _> = about.map(|(why, left)| (why, &left.about)).collect();

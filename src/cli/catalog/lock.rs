@@ -23,7 +23,11 @@ pub struct LockArgs {
 }
 
 /// Pins.
-pub fn run(args: &LockArgs, named: Option<&Path>, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) fn run(
+    args: &LockArgs,
+    named: Option<&Path>,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
     // A lock that cannot be read is written anew; where its catalog was is not known then.
     let before = locks::read();
     let folder = match (&before, named) {
@@ -54,7 +58,7 @@ pub fn run(args: &LockArgs, named: Option<&Path>, terminal: &Terminal) -> Result
 
 /// After a verb has changed a catalog folder: pins it if it is the pinned one, or if nobody named
 /// it, so that plans are made from it. A folder that was named may be anyone's.
-pub fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<(), Failure> {
     let pinned = locks::read()?.is_some_and(|pinned| pinned.at == locks::relative(folder));
     if pinned || !named {
         terminal.note(refresh(folder, None)?.trim_end());
@@ -71,7 +75,7 @@ pub fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<(), Fai
 /// `before` is the catalog that was there, if there was one: what changed in price is summed up.
 ///
 /// The lock is written also where there was none: plans are then made from this folder.
-pub fn refresh(folder: &Path, before: Option<&Catalog>) -> Result<String, Failure> {
+pub(super) fn refresh(folder: &Path, before: Option<&Catalog>) -> Result<String, Failure> {
     pin(Some(folder), before)
 }
 

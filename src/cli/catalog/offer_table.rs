@@ -271,7 +271,10 @@ pub(super) fn pretty(value: &Value) -> String {
 }
 
 /// What `--accelerator` says.
-pub fn accelerator_flag(catalog: &Catalog, text: &str) -> Result<AcceleratorNeed, CatalogError> {
+pub(super) fn accelerator_flag(
+    catalog: &Catalog,
+    text: &str,
+) -> Result<AcceleratorNeed, CatalogError> {
     let fault = |message: String, hint: String| CatalogError::file("--accelerator", message, hint);
     let need =
         AcceleratorNeed::parse(text).map_err(|error| fault(error.to_string(), String::new()))?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// What stages print is told, or only kept in their files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Logs {
+pub(super) enum Logs {
     Shown,
     Kept,
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Give a stage another name in the state: after it was renamed in the job
 #[derive(Clone, Debug, clap::Args)]
-pub struct MvArgs {
+pub(crate) struct MvArgs {
     /// `stage.NAME`
     pub from: String,
     /// `stage.NAME`
@@ -29,7 +29,7 @@ pub struct MvArgs {
 /// Nothing is ended or deleted. What the stage has live is said, and is only forgotten with
 /// --force; `sky sweep` finds it then.
 #[derive(Clone, Debug, clap::Args)]
-pub struct RmArgs {
+pub(crate) struct RmArgs {
     /// `stage.NAME`
     #[arg(value_name = "ADDRESS", required = true)]
     pub addresses: Vec<String>,

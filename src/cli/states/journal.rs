@@ -7,7 +7,7 @@ use crate::cli::{Exit, Failure, Terminal};
 /// Print what the last operation has written down, a JSON object a line: every call of a provider
 /// before and after it, every attempt, payment and move of data
 #[derive(Clone, Debug, clap::Args)]
-pub struct JournalArgs {
+pub(crate) struct JournalArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// List the stages in the state by their addresses
 #[derive(Clone, Debug, clap::Args)]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     /// As one JSON object, with status, place and artifacts
     #[arg(long)]
     pub json: bool,
@@ -19,7 +19,7 @@ pub struct ListArgs {
 
 /// Show all that the state knows of a stage
 #[derive(Clone, Debug, clap::Args)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// `stage.NAME`
     #[arg(value_name = "ADDRESS")]
     pub address: String,

@@ -10,21 +10,21 @@ use std::path::Path;
 
 /// Look at the state's lock (the catalog's is `sky catalog lock`)
 #[derive(Debug, Args)]
-pub struct LockVerbArgs {
+pub(crate) struct LockVerbArgs {
     #[command(subcommand)]
     pub verb: LockVerb,
 }
 
 /// What to do with a lock.
 #[derive(Debug, Subcommand)]
-pub enum LockVerb {
+pub(crate) enum LockVerb {
     /// Say who is at work on the state, without trying to take its lock
     Show(LockShowArgs),
 }
 
 /// Arguments of `sky lock show`.
 #[derive(Clone, Debug, Args)]
-pub struct LockShowArgs {
+pub(crate) struct LockShowArgs {
     /// As one JSON object
     #[arg(long)]
     pub json: bool,
@@ -37,7 +37,7 @@ pub struct LockShowArgs {
 /// If it still lives, it stops before its next call. Locks of processes of this machine end with
 /// them.
 #[derive(Clone, Debug, Args)]
-pub struct ForceUnlockArgs {
+pub(crate) struct ForceUnlockArgs {
     /// The lock's ID, as the message of the operation that was locked out says
     pub id: String,
     /// Do not ask
@@ -54,7 +54,7 @@ fn store(place: &PlaceArgs, terminal: &Terminal) -> Result<Store, Failure> {
 }
 
 /// Shows who holds it.
-pub fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let LockVerb::Show(args) = &args.verb;
     let store = store(&args.place, terminal)?;
     let holder = store.holder().map_err(Failure::error)?;
@@ -82,7 +82,7 @@ pub fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 /// Shows who holds it, asks, and ends it.
-pub fn force_unlock(args: &ForceUnlockArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn force_unlock(args: &ForceUnlockArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let store = store(&args.place, terminal)?;
     let Some(holder) = store.holder().map_err(Failure::error)? else {
         return Err(Failure::error(format!(

@@ -9,5 +9,5 @@ mod lookup;
 mod transfer;
 mod verb;
 
-pub use lock::{ForceUnlockArgs, LockVerbArgs, force_unlock, show as lock_show};
-pub use verb::{StateVerbArgs, run};
+pub(super) use lock::{ForceUnlockArgs, LockVerbArgs, force_unlock, show as lock_show};
+pub(super) use verb::{StateVerbArgs, run};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Print the whole state, as one JSON object, plain also if it is kept encrypted
 #[derive(Clone, Debug, clap::Args)]
-pub struct PullArgs {
+pub(crate) struct PullArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
 }
@@ -19,7 +19,7 @@ pub struct PullArgs {
 ///
 /// Refused if the file is of another lineage or has an older serial than the state that is there.
 #[derive(Clone, Debug, clap::Args)]
-pub struct PushArgs {
+pub(crate) struct PushArgs {
     /// State file, as `sky state pull` prints it; `-`: stdin
     pub file: PathBuf,
     /// Whatever lineage and serial it has

@@ -7,14 +7,14 @@ use std::path::Path;
 
 /// Look at the state and change it by hand
 #[derive(Debug, Args)]
-pub struct StateVerbArgs {
+pub(crate) struct StateVerbArgs {
     #[command(subcommand)]
     pub verb: StateVerb,
 }
 
 /// What to do with a state.
 #[derive(Clone, Debug, Subcommand)]
-pub enum StateVerb {
+pub(crate) enum StateVerb {
     List(list::ListArgs),
     Show(list::ShowArgs),
     Journal(journal::JournalArgs),
@@ -25,7 +25,7 @@ pub enum StateVerb {
 }
 
 /// Runs the verb.
-pub fn run(args: &StateVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &StateVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let here =
         std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let mut verb = args.verb.clone();

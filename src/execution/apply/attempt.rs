@@ -56,7 +56,7 @@ pub(super) struct Attempt<'a> {
 impl<'a> Attempt<'a> {
     /// Sets money aside and journals a new attempt, or goes on with the one that an earlier `sky`
     /// began.
-    pub async fn begin(
+    pub(super) async fn begin(
         context: &'a Arc<Context>,
         planned: &PlannedStage,
         rung: &Rung,
@@ -181,7 +181,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Does what may be left half-way when a signal comes; none: one came.
-    pub async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut interrupt = self.context.interrupt.clone();
         tokio::select! {
             biased;
@@ -191,7 +191,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Waits for a signal that ends the apply.
-    pub async fn signalled(&self) {
+    pub(super) async fn signalled(&self) {
         let mut interrupt = self.context.interrupt.clone();
         if interrupt.wait_for(Option::is_some).await.is_err() {
             // Nobody is there who could send one.
@@ -200,7 +200,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Waits for the end of the time that stages have after such a signal.
-    pub async fn grace_is_over(&self) {
+    pub(super) async fn grace_is_over(&self) {
         self.signalled().await;
         tokio::time::sleep(self.context.settings.grace).await;
     }
@@ -290,7 +290,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// The time since its machine may have begun to cost something.
-    pub fn age(&self) -> Duration {
+    pub(super) fn age(&self) -> Duration {
         let by_clock = clock::between(&self.started, &clock::timestamp());
         let seen = self.begun.elapsed();
         Duration::from_millis(by_clock).max(self.unseen.unwrap_or_default().saturating_add(seen))
@@ -316,7 +316,7 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    pub fn patience(&self) -> Patience {
+    pub(super) fn patience(&self) -> Patience {
         Patience::UntilSignal(self.context.interrupt.clone())
     }
 

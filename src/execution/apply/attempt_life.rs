@@ -44,7 +44,7 @@ pub(super) enum Ended {
 
 impl Attempt<'_> {
     /// Runs it to its end, and renews its machine's lease as long as that takes.
-    pub async fn run(&self, planned: &PlannedStage, work: &Work) -> Result<Ended, Error> {
+    pub(super) async fn run(&self, planned: &PlannedStage, work: &Work) -> Result<Ended, Error> {
         tokio::select! {
             biased;
             ended = self.live(planned, work) => ended,

@@ -33,7 +33,11 @@ impl Attempt<'_> {
     }
 
     /// Brings the command's progress to safety, if it saves any and there is news.
-    pub async fn save(&self, planned: &PlannedStage, worker: &dyn Worker) -> Result<(), Error> {
+    pub(super) async fn save(
+        &self,
+        planned: &PlannedStage,
+        worker: &dyn Worker,
+    ) -> Result<(), Error> {
         let kept_away = planned.checkpoints_kept_from_home_by.is_some() && !self.rehearses();
         match planned.checkpoint {
             Some(checkpoint) if !kept_away => self.save_progress(worker, checkpoint).await,
@@ -42,7 +46,7 @@ impl Attempt<'_> {
     }
 
     /// As [`Attempt::save`], of a stage that does save.
-    pub async fn save_progress(
+    pub(super) async fn save_progress(
         &self,
         worker: &dyn Worker,
         planned: PlannedCheckpoint,

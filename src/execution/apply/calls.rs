@@ -17,7 +17,7 @@ const BRIEFLY: u32 = 3;
 
 /// Whether a call is made again after trouble that passes.
 #[derive(Clone, Debug)]
-pub enum Patience {
+pub(super) enum Patience {
     /// Until a signal comes: the work can be done by a later apply.
     UntilSignal(watch::Receiver<Option<Interrupt>>),
     /// Through signals: what is left undone would go on costing money.
@@ -28,7 +28,7 @@ pub enum Patience {
 }
 
 /// Announces a call, makes it, and writes down how it went.
-pub async fn call<T, F: Future<Output = Result<T, ProviderError>>>(
+pub(super) async fn call<T, F: Future<Output = Result<T, ProviderError>>>(
     recorder: &Recorder,
     (stage, token, call): (&str, &str, Call),
     patience: Patience,
@@ -42,7 +42,7 @@ pub async fn call<T, F: Future<Output = Result<T, ProviderError>>>(
 
 /// What a provider has of an owner, or of all. What passes is waited out, briefly; what cannot be
 /// looked at then is told beside what can.
-pub async fn survey(provider: &dyn Provider, owner: Option<&Owner>) -> Survey {
+pub(super) async fn survey(provider: &dyn Provider, owner: Option<&Owner>) -> Survey {
     let newest = Mutex::new(Survey::default());
     let looked = patiently(Patience::Briefly, || async {
         let survey = provider.survey(owner).await;
@@ -62,7 +62,7 @@ pub(super) fn passes(error: &ProviderError) -> bool {
 
 /// Makes a call that may be made again, and does so when it was throttled or not answered: up to
 /// eight times more, over some 20 seconds.
-pub async fn patiently<T, F: Future<Output = Result<T, ProviderError>>>(
+pub(super) async fn patiently<T, F: Future<Output = Result<T, ProviderError>>>(
     mut patience: Patience,
     mut make: impl FnMut() -> F,
 ) -> Result<T, ProviderError> {

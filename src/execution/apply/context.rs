@@ -130,7 +130,7 @@ pub(super) fn context(
 
 impl Context {
     /// The name of the provider for the places of a cloud; else what is missing.
-    pub fn provider(&self, cloud: &str) -> Result<String, String> {
+    pub(super) fn provider(&self, cloud: &str) -> Result<String, String> {
         let chosen = self.settings.provider.clone();
         let own = || provider::of_cloud(cloud, &self.settings.access).map(str::to_owned);
         let name = chosen
@@ -143,7 +143,7 @@ impl Context {
     }
 
     /// The provider of that name.
-    pub fn open(&self, name: &str) -> Result<Arc<dyn Provider>, Error> {
+    pub(super) fn open(&self, name: &str) -> Result<Arc<dyn Provider>, Error> {
         let mut providers = self
             .providers
             .lock()
@@ -158,13 +158,17 @@ impl Context {
     }
 
     /// What the job may still cost. Locked after the recorder, never before.
-    pub fn purse(&self) -> MutexGuard<'_, Purse> {
+    pub(super) fn purse(&self) -> MutexGuard<'_, Purse> {
         self.purse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How the machine of a live attempt comes to its end: whether it is still there, when its
     /// lease is over by the state. To be asked before it is given back.
-    pub async fn end_of_machine(&self, provider: &dyn Provider, token: &Token) -> MachineEnd {
+    pub(super) async fn end_of_machine(
+        &self,
+        provider: &dyn Provider,
+        token: &Token,
+    ) -> MachineEnd {
         let held = |state: &State| {
             state
                 .stages
@@ -194,7 +198,7 @@ impl Context {
     }
 
     /// Writes down that a machine is gone, and what it has cost.
-    pub async fn settle(
+    pub(super) async fn settle(
         &self,
         token: &Token,
         meter: &Meter,
@@ -231,7 +235,7 @@ impl Context {
     }
 
     /// A text without the values of the job's secrets.
-    pub fn redact(&self, text: &str) -> String {
+    pub(super) fn redact(&self, text: &str) -> String {
         self.redactor.redact(text)
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Look {
 
 impl Look {
     /// What is said of an attempt that is left as it is; none: it is of no use.
-    pub fn left_as_it_is(self, stage: &str) -> Option<String> {
+    pub(super) fn left_as_it_is(self, stage: &str) -> Option<String> {
         let why = match self {
             Self::EndedWell => {
                 "is done, and its outputs are still on its machine: the next apply copies them"

@@ -35,7 +35,7 @@ pub(super) struct Evidence {
 
 impl Evidence {
     /// What is to be said of it when an output is missing; empty if nothing is there.
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         let Some(folder) = &self.outputs else {
             return String::new();
         };

@@ -30,7 +30,7 @@ pub(super) struct Lease {
 impl LeaseKeeper {
     /// The machine is there, and lives for so long from now on unless its lease is renewed.
     /// `resumed`: an earlier `sky` rented it, and its lease may be about to end.
-    pub fn begin(&self, lease: Duration, resumed: bool) {
+    pub(super) fn begin(&self, lease: Duration, resumed: bool) {
         let now = Instant::now();
         let early = if resumed { lease } else { EARLY.min(lease / 4) };
         let due = now + (lease - early);
@@ -43,18 +43,18 @@ impl LeaseKeeper {
     }
 
     /// The machine is about to be given back: its lease is not renewed any more.
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         *self.lock() = None;
         self.changed.notify_one();
     }
 
     /// Whether the budget allows a longer lease, as far as is known.
-    pub fn is_renewable(&self) -> bool {
+    pub(super) fn is_renewable(&self) -> bool {
         self.lock().is_none_or(|lease| lease.renewable)
     }
 
     /// How long ago the lease ended; zero if it has not.
-    pub fn overdue(&self) -> Duration {
+    pub(super) fn overdue(&self) -> Duration {
         let now = Instant::now();
         self.lock().map_or(Duration::ZERO, |lease| {
             now.saturating_duration_since(lease.end)

@@ -26,7 +26,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(60);
 
 impl LeaseKeeper {
     /// Renews the lease whenever it is due. Returns only when the journal cannot be written.
-    pub async fn keep(&self, attempt: &Attempt<'_>) -> Error {
+    pub(super) async fn keep(&self, attempt: &Attempt<'_>) -> Error {
         loop {
             let due = self
                 .lock()

@@ -12,7 +12,7 @@ const AGAIN: u64 = 64 * 1024;
 
 /// What was read so far.
 #[derive(Debug, Default)]
-pub struct Log {
+pub(super) struct Log {
     offset: u64,
     /// Up to here the lines are only kept, not told.
     quiet_until: u64,
@@ -26,7 +26,7 @@ pub struct Log {
 
 impl Log {
     /// A log that was not read yet, of a command that knows these secrets.
-    pub fn new(redactor: Redactor) -> Self {
+    pub(super) fn new(redactor: Redactor) -> Self {
         Self {
             redactor,
             ..Self::default()
@@ -34,7 +34,7 @@ impl Log {
     }
 
     /// A log of which an earlier sky has told the first `length` bytes.
-    pub fn resumed(length: u64, redactor: Redactor) -> Self {
+    pub(super) fn resumed(length: u64, redactor: Redactor) -> Self {
         let offset = length.saturating_sub(AGAIN);
         Self {
             offset,
@@ -45,12 +45,12 @@ impl Log {
     }
 
     /// From which byte on to read.
-    pub fn offset(&self) -> u64 {
+    pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Takes what was read; `tell` gets every line that is whole.
-    pub fn take(&mut self, piece: &[u8], tell: &mut dyn FnMut(&str)) {
+    pub(super) fn take(&mut self, piece: &[u8], tell: &mut dyn FnMut(&str)) {
         // What was told before and what is new are taken apart, so that `offset` tells one from the
         // other.
         let quiet = self.quiet_until.saturating_sub(self.offset);
@@ -74,7 +74,7 @@ impl Log {
     }
 
     /// Tells a last line without an end.
-    pub fn flush(&mut self, tell: &mut dyn FnMut(&str)) {
+    pub(super) fn flush(&mut self, tell: &mut dyn FnMut(&str)) {
         self.cut(0, tell);
         if !self.open.is_empty() {
             self.line(self.open.len(), tell);
@@ -95,7 +95,7 @@ impl Log {
     }
 
     /// The last lines.
-    pub fn into_tail(self) -> Vec<String> {
+    pub(super) fn into_tail(self) -> Vec<String> {
         self.tail.into()
     }
 

@@ -216,7 +216,7 @@ pub(super) mod tests {
     use age::secrecy::ExposeSecret;
 
     /// A pair of keys in files below a folder: the recipient, and the identity's path.
-    pub fn pair(folder: &Path, name: &str) -> (String, std::path::PathBuf) {
+    pub(crate) fn pair(folder: &Path, name: &str) -> (String, std::path::PathBuf) {
         let identity = Identity::generate();
         let path = folder.join(name);
         std::fs::write(

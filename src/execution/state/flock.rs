@@ -22,7 +22,7 @@ const INTRODUCTION: Duration = Duration::from_secs(5);
 
 /// Takes the lock at `path`, trying for as long as `timeout`; it lasts for `lease` when it is not
 /// renewed.
-pub async fn take(
+pub(super) async fn take(
     path: &Path,
     holder: &Holder,
     timeout: Duration,
@@ -60,7 +60,7 @@ pub async fn take(
 }
 
 /// Who holds the lock; none if nobody does.
-pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
+pub(super) fn holder(path: &Path) -> io::Result<Option<Holder>> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Holder::read(&bytes).filter(|said| !said.is_dead())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -69,7 +69,7 @@ pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
 }
 
 /// Puts a lock that nobody holds in the place of the one that is there.
-pub fn force(path: &Path) -> io::Result<()> {
+pub(super) fn force(path: &Path) -> io::Result<()> {
     file::write_atomic(path, b"")
 }
 

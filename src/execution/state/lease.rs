@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// The object's name.
-pub const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 
 /// The content of a lock that nobody holds.
 const FREE: &[u8] = b"{}\n";
@@ -24,7 +24,7 @@ const FREE: &[u8] = b"{}\n";
 const FORCED: &[u8] = b"{\"Forced\": true}\n";
 
 /// Takes the lock, trying for as long as `timeout`; it lasts for `lease` when it is not renewed.
-pub async fn take(
+pub(super) async fn take(
     bucket: &Bucket,
     holder: &Holder,
     timeout: Duration,
@@ -84,7 +84,7 @@ fn held(
 }
 
 /// Who holds the lock; none if nobody does.
-pub async fn holder(bucket: &Bucket) -> io::Result<Option<Holder>> {
+pub(super) async fn holder(bucket: &Bucket) -> io::Result<Option<Holder>> {
     let found = bucket.get(LOCK).await?;
     let said = found
         .map(|found| read(bucket, &found))
@@ -94,7 +94,7 @@ pub async fn holder(bucket: &Bucket) -> io::Result<Option<Holder>> {
 }
 
 /// Gives the lock up for its holder; `false` if it is no longer the one with that id.
-pub async fn force(bucket: &Bucket, id: &str) -> io::Result<bool> {
+pub(super) async fn force(bucket: &Bucket, id: &str) -> io::Result<bool> {
     let Some(found) = bucket.get(LOCK).await? else {
         return Ok(false);
     };

@@ -27,7 +27,7 @@ use std::io;
 
 /// Where the snapshot is written.
 #[derive(Debug)]
-pub struct Objects {
+pub(super) struct Objects {
     pub(super) bucket: Bucket,
     pub(super) cipher: Cipher,
     pub(super) version: UpdateVersion,
@@ -44,13 +44,13 @@ pub(super) struct Tail {
 }
 
 /// Whether anything was ever applied there.
-pub async fn exists(bucket: &Bucket) -> io::Result<bool> {
+pub(super) async fn exists(bucket: &Bucket) -> io::Result<bool> {
     Ok(bucket.get(SNAPSHOT).await?.is_some() || !bucket.list(JOURNAL).await?.is_empty())
 }
 
 /// Reads the state, without a lock and without changing anything; none if nothing was ever applied
 /// there.
-pub async fn read(bucket: &Bucket, cipher: &Cipher) -> Result<Option<State>, StateError> {
+pub(super) async fn read(bucket: &Bucket, cipher: &Cipher) -> Result<Option<State>, StateError> {
     Ok(load(bucket, cipher).await?.map(|loaded| loaded.state))
 }
 
@@ -100,7 +100,7 @@ pub(super) async fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Load
 }
 
 /// The state that restoring `.backup` would give; none if the backup is no state.
-pub async fn read_backup(bucket: &Bucket, cipher: &Cipher) -> Option<State> {
+pub(super) async fn read_backup(bucket: &Bucket, cipher: &Cipher) -> Option<State> {
     let name = backup();
     snapshot::decode(
         &bucket.get(&name).await.ok()??.bytes,
@@ -111,7 +111,7 @@ pub async fn read_backup(bucket: &Bucket, cipher: &Cipher) -> Option<State> {
 }
 
 /// The former snapshot's name.
-pub fn backup() -> String {
+pub(super) fn backup() -> String {
     format!("{SNAPSHOT}.backup")
 }
 
@@ -173,7 +173,7 @@ pub(super) fn missing(bucket: &Bucket) -> StateError {
 
 impl Objects {
     /// Writes the state as the new snapshot, one serial on, unless another has done so since.
-    pub async fn write(&mut self, state: &mut State) -> io::Result<()> {
+    pub(super) async fn write(&mut self, state: &mut State) -> io::Result<()> {
         let bytes = snapshot::encode(state, &self.cipher)?;
         let former = snapshot::keep(self.bytes.clone(), &self.cipher)?;
         self.bucket.put(&backup(), former, When::Always).await?;
@@ -194,7 +194,7 @@ impl Objects {
     }
 
     /// Keeps the snapshot as it is under the name of its serial; returns where.
-    pub async fn keep(&self, serial: u64) -> io::Result<String> {
+    pub(super) async fn keep(&self, serial: u64) -> io::Result<String> {
         let name = format!("{SNAPSHOT}.{serial}.backup");
         self.bucket
             .put(

@@ -13,7 +13,7 @@ use super::snapshot::{self, StateError};
 const READ_ANEW: u32 = 3;
 
 /// Opens the state for change, under the lock. The first time, an empty one is written.
-pub async fn open(
+pub(super) async fn open(
     bucket: &Bucket,
     cipher: &Cipher,
     lock: Option<&Lock>,

@@ -23,10 +23,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// The folder of the segments.
-pub const JOURNAL: &str = "journal";
+pub(super) const JOURNAL: &str = "journal";
 
 /// The name of the segment that begins with a record.
-pub fn name(first: u64) -> String {
+pub(super) fn name(first: u64) -> String {
     format!("{JOURNAL}/{first:020}")
 }
 

@@ -43,12 +43,12 @@ pub(super) struct CachedBody {
 
 impl CachedBody {
     /// The file that keeps what is made of the body, instead of the body.
-    pub fn made(&self) -> PathBuf {
+    pub(super) fn made(&self) -> PathBuf {
         self.stem.with_extension("made")
     }
 
     /// Keeps what was made of the body, and the body no longer.
-    pub fn keep_made(&self, bytes: &[u8]) -> Result<(), Fault> {
+    pub(super) fn keep_made(&self, bytes: &[u8]) -> Result<(), Fault> {
         http_client::write_to_cache(&self.made(), bytes)?;
         if self.changed {
             let _ = std::fs::remove_file(&self.path);
@@ -57,7 +57,7 @@ impl CachedBody {
     }
 
     /// Marks the body as used: from now on it is only asked for if it changes.
-    pub fn approve(&self) -> Result<(), Fault> {
+    pub(super) fn approve(&self) -> Result<(), Fault> {
         let text = serde_json::to_vec(&self.mark).map_err(|error| Fault(error.to_string()))?;
         http_client::write_to_cache(&self.stem.with_extension("json"), &text)
     }

@@ -45,7 +45,7 @@ pub(super) struct BodyLimit {
 
 impl BodyLimit {
     /// An error if a body says of itself that it is larger.
-    pub fn check(&self, announced: u64, url: &Url) -> Result<(), AttemptFault> {
+    pub(super) fn check(&self, announced: u64, url: &Url) -> Result<(), AttemptFault> {
         match announced > self.most {
             true => Err(self.too_large(url)),
             false => Ok(()),
@@ -61,7 +61,7 @@ impl BodyLimit {
     }
 
     /// The next piece of a body of which `before` bytes are there; none: that was the last.
-    pub async fn next(
+    pub(super) async fn next(
         &mut self,
         response: &mut Response,
         url: &Url,
@@ -112,7 +112,7 @@ pub(super) struct AttemptFault {
 
 impl AttemptFault {
     /// A fault that another attempt would not change.
-    pub fn lasting(message: impl Into<String>) -> Self {
+    pub(super) fn lasting(message: impl Into<String>) -> Self {
         Self {
             fault: Fault(message.into()),
             may_retry: false,
@@ -138,7 +138,10 @@ pub(super) struct HttpClient {
 }
 
 impl HttpClient {
-    pub fn new(settings: &UpdateSettings, watch: Rc<dyn ProgressWatcher>) -> Result<Self, Fault> {
+    pub(super) fn new(
+        settings: &UpdateSettings,
+        watch: Rc<dyn ProgressWatcher>,
+    ) -> Result<Self, Fault> {
         let client = |keyed: bool| {
             let builder = || {
                 let builder =
@@ -171,7 +174,7 @@ impl HttpClient {
         })
     }
 
-    pub fn get(&self, url: &Url, headers: &HeaderMap) -> RequestBuilder {
+    pub(super) fn get(&self, url: &Url, headers: &HeaderMap) -> RequestBuilder {
         let client = if headers.contains_key(KEY_HEADER) {
             &self.client_with_key
         } else {
@@ -181,7 +184,7 @@ impl HttpClient {
     }
 
     /// Watches a body of at most so many bytes.
-    pub fn bound(&self, most: u64) -> BodyLimit {
+    pub(super) fn bound(&self, most: u64) -> BodyLimit {
         BodyLimit {
             most: most.min(self.largest),
             begun: Instant::now(),
@@ -189,12 +192,12 @@ impl HttpClient {
         }
     }
 
-    pub fn tell(&self, unit: &str, news: &ProgressNews<'_>) {
+    pub(super) fn tell(&self, unit: &str, news: &ProgressNews<'_>) {
         self.watch.tell(unit, news);
     }
 
     /// Tries until it works, until another attempt would not help, or until there were too many.
-    pub async fn retried<T>(
+    pub(super) async fn retried<T>(
         &self,
         unit: &str,
         url: &Url,
@@ -251,7 +254,7 @@ impl HttpClient {
     }
 
     /// The length of a body, without fetching it; none: the server does not say.
-    pub async fn size(&self, unit: &str, url: &Url) -> Result<Option<u64>, Fault> {
+    pub(super) async fn size(&self, unit: &str, url: &Url) -> Result<Option<u64>, Fault> {
         self.retried(unit, url, async || {
             let response =
                 check_status(send_request(self.client.head(url.clone()), url).await?, url)?;
@@ -262,7 +265,7 @@ impl HttpClient {
     }
 
     /// A body of at most so many bytes, and the day of the answer.
-    pub async fn body(
+    pub(super) async fn body(
         &self,
         unit: &str,
         url: &Url,

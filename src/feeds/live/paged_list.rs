@@ -68,7 +68,7 @@ pub(super) struct PagedList {
 
 impl PagedList {
     /// The pages, from the first; each is read when it is its turn.
-    pub fn bodies(&self) -> impl Iterator<Item = Result<Vec<u8>, Fault>> {
+    pub(super) fn bodies(&self) -> impl Iterator<Item = Result<Vec<u8>, Fault>> {
         (1..=self.count).map(|page| {
             let path = self.folder.join(format!("{page:05}.json"));
             std::fs::read(&path)
@@ -77,7 +77,7 @@ impl PagedList {
     }
 
     /// Drops the pages from the cache: they were used.
-    pub fn drop(&self) {
+    pub(super) fn drop(&self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -79,7 +79,7 @@ fn hours(unit: &str) -> Option<u32> {
 
 impl PriceQuotes {
     /// Makes a list without prices.
-    pub fn new(cloud: &str, name: &str, day: Date, about: &str, url: impl ToString) -> Self {
+    pub(super) fn new(cloud: &str, name: &str, day: Date, about: &str, url: impl ToString) -> Self {
         let (cloud, name, about) = (cloud.to_owned(), name.to_owned(), about.to_owned());
         Self {
             cloud,
@@ -92,28 +92,28 @@ impl PriceQuotes {
     }
 
     /// Marks the feed as a full list of the regions that it has.
-    pub fn full(self) -> Self {
+    pub(super) fn full(self) -> Self {
         Self { full: true, ..self }
     }
 
     /// Whether each price is of spot machines, in the order of the list.
     #[cfg(test)]
-    pub fn spots(&self) -> Vec<bool> {
+    pub(super) fn spots(&self) -> Vec<bool> {
         self.quotes.keys().map(|(_, _, spot)| *spot).collect()
     }
 
     /// Counts a row that is left out.
-    pub fn leave(&mut self, why: &str) {
+    pub(super) fn leave(&mut self, why: &str) {
         self.report.leave(format!("{}: {why}", self.cloud));
     }
 
     /// Counts a row that is left out because of a name in it.
-    pub fn leave_of(&mut self, why: &str, name: &str) {
+    pub(super) fn leave_of(&mut self, why: &str, name: &str) {
         self.report.leave_of(format!("{}: {why}", self.cloud), name);
     }
 
     /// Takes a price that is more than nothing.
-    pub fn put(
+    pub(super) fn put(
         &mut self,
         region: &str,
         machine: &str,
@@ -139,17 +139,17 @@ impl PriceQuotes {
     }
 
     /// The number of prices.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.quotes.len()
     }
 
     /// Adds what another reading left out.
-    pub fn add_left_out(&mut self, other: &ImportReport) {
+    pub(super) fn add_left_out(&mut self, other: &ImportReport) {
         self.report.add_left_out(other);
     }
 
     /// The list as text, for the cache: what was read of a large body.
-    pub fn to_text(&self) -> Result<Vec<u8>, serde_json::Error> {
+    pub(super) fn to_text(&self) -> Result<Vec<u8>, serde_json::Error> {
         let quotes = self.quotes.iter().map(|((region, machine, spot), quote)| {
             (region.clone(), machine.clone(), *spot, quote.nano)
         });
@@ -162,7 +162,7 @@ impl PriceQuotes {
     }
 
     /// Reads what [`Self::to_text`] wrote; cloud, name, about and url are those of `empty`.
-    pub fn from_text(text: &[u8], empty: Self) -> Result<Self, serde_json::Error> {
+    pub(super) fn from_text(text: &[u8], empty: Self) -> Result<Self, serde_json::Error> {
         let kept: CachedQuotes = serde_json::from_slice(text)?;
         let quotes = kept
             .quotes
@@ -186,7 +186,11 @@ impl PriceQuotes {
     }
 
     /// Puts the prices into the draft where it has no newer ones.
-    pub fn apply(self, draft: &mut Draft, report: &mut ImportReport) -> Result<(), CatalogError> {
+    pub(super) fn apply(
+        self,
+        draft: &mut Draft,
+        report: &mut ImportReport,
+    ) -> Result<(), CatalogError> {
         let cloud = self.cloud;
         report.add_left_out(&self.report);
         self.report

@@ -23,7 +23,7 @@ pub(super) struct SourceAnswer {
 }
 
 impl SourceAnswer {
-    pub fn new(
+    pub(super) fn new(
         source: &'static str,
         cloud: &str,
         part: &str,
@@ -65,7 +65,7 @@ pub(super) struct AnswerData {
 }
 
 impl AnswerData {
-    pub fn of(content: AnswerContent) -> Self {
+    pub(super) fn of(content: AnswerContent) -> Self {
         Self {
             content,
             day: None,
@@ -75,14 +75,14 @@ impl AnswerData {
         }
     }
 
-    pub fn quotes(quotes: PriceQuotes) -> Self {
+    pub(super) fn quotes(quotes: PriceQuotes) -> Self {
         Self {
             day: Some(quotes.day),
             ..Self::of(AnswerContent::PriceQuotes(Box::new(quotes)))
         }
     }
 
-    pub fn import(
+    pub(super) fn import(
         importer: Importer,
         fetched: CachedBody,
         options: ImportOptions,
@@ -98,7 +98,7 @@ impl AnswerData {
         }
     }
 
-    pub fn own(draft: Draft, bodies: Vec<CachedBody>) -> Self {
+    pub(super) fn own(draft: Draft, bodies: Vec<CachedBody>) -> Self {
         let day = draft
             .sources
             .values()
@@ -111,17 +111,17 @@ impl AnswerData {
         }
     }
 
-    pub fn skip(why: String) -> Self {
+    pub(super) fn skip(why: String) -> Self {
         Self::of(AnswerContent::Skip(why))
     }
 
-    pub fn with_pages(mut self, pages: PagedList) -> Self {
+    pub(super) fn with_pages(mut self, pages: PagedList) -> Self {
         self.pages.push(pages);
         self
     }
 
     /// Tells the cache that the answer was used: it need not be asked for again.
-    pub fn mark_used(&self) -> Result<(), Fault> {
+    pub(super) fn mark_used(&self) -> Result<(), Fault> {
         self.pages.iter().for_each(PagedList::drop);
         self.bodies.iter().try_for_each(CachedBody::approve)
     }

@@ -26,7 +26,7 @@ pub(super) struct SourceRequest {
 
 impl SourceRequest {
     /// Whether figures of a cloud are asked for.
-    pub fn wants(&self, cloud: &str) -> bool {
+    pub(super) fn wants(&self, cloud: &str) -> bool {
         self.wanted.clouds.is_empty() || self.wanted.clouds.iter().any(|wanted| wanted == cloud)
     }
 }

@@ -11,15 +11,15 @@ use std::ops::Range;
 use toml::Spanned;
 
 /// The version of the form that this program reads.
-pub const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// A list of names in brackets.
-pub type List = Spanned<Vec<Spanned<String>>>;
+pub(super) type List = Spanned<Vec<Spanned<String>>>;
 
 /// The whole file of a cloud.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CloudFile {
+pub(super) struct CloudFile {
     #[serde(rename = "format")]
     pub _format: u32,
     /// The short name, as in `aws`.
@@ -59,7 +59,7 @@ pub struct CloudFile {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Terms {
+pub(super) struct Terms {
     pub increment_s: Option<Figure>,
     pub minimum_s: Option<Figure>,
     pub boot_s: Option<Figure>,
@@ -71,7 +71,7 @@ pub struct Terms {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Place {
+pub(super) struct Place {
     pub country: Option<Spanned<String>>,
     #[serde(default)]
     pub location: String,
@@ -88,7 +88,7 @@ pub struct Place {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Machine {
+pub(super) struct Machine {
     pub vcpus: Option<Figure>,
     pub memory_gib: Option<Figure>,
     pub accelerator: Option<Spanned<String>>,
@@ -100,7 +100,7 @@ pub struct Machine {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Price {
+pub(super) struct Price {
     /// Regions; `*` is all of them.
     pub places: List,
     pub instance_type: Spanned<String>,
@@ -115,7 +115,7 @@ pub struct Price {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Service {
+pub(super) struct Service {
     pub places: List,
     pub service: Spanned<String>,
     pub version: Option<Spanned<String>>,
@@ -133,7 +133,7 @@ pub struct Service {
 /// From places of this cloud.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Egress {
+pub(super) struct Egress {
     pub from: Spanned<String>,
     /// `internet`, a region of this cloud or `*` for all of them, or a place of another cloud.
     pub to: Spanned<String>,
@@ -143,7 +143,7 @@ pub struct Egress {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Throughput {
+pub(super) struct Throughput {
     pub from: Spanned<String>,
     pub to: Spanned<String>,
     pub gbps: Figure,
@@ -152,7 +152,7 @@ pub struct Throughput {
 /// Most that one account may run at once: in the whole cloud, or in each of the places.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Quota {
+pub(super) struct Quota {
     /// The regions of which each has this quota; none: the whole cloud.
     pub places: Option<List>,
     pub cpus: Option<Figure>,
@@ -162,7 +162,7 @@ pub struct Quota {
 
 /// Cards of any kind, or by name.
 #[derive(Debug)]
-pub enum Cards {
+pub(super) enum Cards {
     Any(PlainDecimal),
     Named(BTreeMap<Spanned<String>, Figure>),
 }
@@ -200,7 +200,7 @@ impl<'de> Deserialize<'de> for Cards {
 /// A share off the list prices of what matches.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Discount {
+pub(super) struct Discount {
     pub percent: Figure,
     /// Regions; none: all.
     pub places: Option<List>,
@@ -211,7 +211,7 @@ pub struct Discount {
 }
 
 /// A fault at some place of a file.
-pub fn fault(
+pub(super) fn fault(
     file: &File,
     span: Range<usize>,
     message: impl Into<String>,
@@ -256,7 +256,7 @@ fn steering(value: &toml::Value, at: &str) -> Option<String> {
 
 impl CloudFile {
     /// Reads the form of a file.
-    pub fn read(file: &File) -> Result<Self, CatalogError> {
+    pub(super) fn read(file: &File) -> Result<Self, CatalogError> {
         #[derive(Deserialize)]
         struct Version {
             format: Spanned<u32>,

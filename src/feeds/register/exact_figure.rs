@@ -6,15 +6,15 @@ use std::fmt;
 use toml::Spanned;
 
 /// A figure, and where it is written.
-pub type Figure = Spanned<PlainDecimal>;
+pub(super) type Figure = Spanned<PlainDecimal>;
 
 /// A plain decimal, written as a number or as text, with all its digits.
 #[derive(Clone, Debug)]
-pub struct PlainDecimal(pub String);
+pub(super) struct PlainDecimal(pub String);
 
 impl PlainDecimal {
     /// Reads a decimal of at most nine digits after the point.
-    pub fn read<E: de::Error>(text: &str) -> Result<Self, E> {
+    pub(super) fn read<E: de::Error>(text: &str) -> Result<Self, E> {
         let plain = text.trim().trim_start_matches('$');
         match crate::model::units::scaled(plain, 1_000_000_000) {
             Ok(_) => Ok(PlainDecimal(plain.to_owned())),
@@ -25,12 +25,12 @@ impl PlainDecimal {
     }
 
     /// In units of one part of `per`; `None`: too large.
-    pub fn checked(&self, per: i64) -> Option<i64> {
+    pub(super) fn checked(&self, per: i64) -> Option<i64> {
         crate::model::units::scaled(&self.0, i128::from(per)).ok()
     }
 
     /// In units of one part of `per`, of a figure that was checked.
-    pub fn scaled(&self, per: i64) -> i64 {
+    pub(super) fn scaled(&self, per: i64) -> i64 {
         self.checked(per).unwrap_or_default()
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 const MAX_FILE_BYTES: usize = 64 << 20;
 
 /// The bytes at a path, a `file://` or an `http(s)://` URL.
-pub fn read(location: &str) -> Result<Vec<u8>, CatalogError> {
+pub(super) fn read(location: &str) -> Result<Vec<u8>, CatalogError> {
     if location.starts_with("http://") || location.starts_with("https://") {
         return fetch(location);
     }

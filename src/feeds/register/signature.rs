@@ -10,10 +10,10 @@ const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
 
 /// The list of keys that a catalog folder trusts, one a line; lines that start with `#` are
 /// comments.
-pub const TRUSTED: &str = "trusted.keys";
+pub(super) const TRUSTED: &str = "trusted.keys";
 
 /// Public keys in their text form, `RW…`, from their text or from files that hold them.
-pub fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
+pub(super) fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
     let mut keys = Vec::new();
     for text in given {
         if PublicKey::from_base64(text.trim()).is_ok() {
@@ -40,7 +40,7 @@ pub fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
 }
 
 /// The keys that a catalog folder trusts.
-pub fn trusted(folder: &Path) -> Result<Vec<String>, CatalogError> {
+pub(super) fn trusted(folder: &Path) -> Result<Vec<String>, CatalogError> {
     let path = folder.join(TRUSTED);
     match file::read_text_within(&path, MAX_KEY_FILE_BYTES) {
         Ok(content) => listed(&path.display().to_string(), &content),
@@ -83,7 +83,7 @@ fn listed(name: &str, content: &str) -> Result<Vec<String>, CatalogError> {
 }
 
 /// The one of the keys that signed the bytes.
-pub fn verify(
+pub(super) fn verify(
     file: &str,
     signature_file: &str,
     bytes: &[u8],

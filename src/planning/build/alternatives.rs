@@ -35,7 +35,7 @@ pub(super) struct Dag<'a> {
 }
 
 impl<'a> Dag<'a> {
-    pub fn of(instance: &'a Instance, picks: &[usize]) -> Self {
+    pub(super) fn of(instance: &'a Instance, picks: &[usize]) -> Self {
         let usage = Usage::of(instance);
         let used = usage.totals(picks);
         let shape = instance.shape();

@@ -12,7 +12,7 @@ use crate::planning::problem::{Evaluation, Transfer, worth};
 use std::collections::BTreeMap;
 
 /// Writes the plan down.
-pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
+pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
     // Alternatives may be offers that are not worth planning.
     let extended = compile::with_spares(
         parts.compiled,

@@ -19,7 +19,7 @@ pub struct Figures {
 
 /// The best placement.
 #[derive(Clone, Debug)]
-pub struct Optimum {
+pub(crate) struct Optimum {
     pub figures: Figures,
     /// By stage (one with copies has several): the offers that it takes.
     pub offers: BTreeMap<String, Vec<Offer>>,
@@ -28,7 +28,7 @@ pub struct Optimum {
 }
 
 /// The best placement; `None`: there is none.
-pub fn optimum(
+pub(crate) fn optimum(
     job: &Job,
     policy: &Policy,
     catalog: &Catalog,
@@ -61,7 +61,7 @@ pub fn optimum(
 }
 
 /// By stage: the labels of what it, or any copy of it, reads.
-pub fn labels(job: &Job) -> BTreeMap<String, BTreeSet<String>> {
+pub(crate) fn labels(job: &Job) -> BTreeMap<String, BTreeSet<String>> {
     let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, carried) in dag::labels(&job.expanded()).of_stage {
         labels

@@ -8,7 +8,7 @@ use crate::planning::solve::Solved;
 
 /// Everything that a plan is put together from.
 #[derive(Clone, Debug)]
-pub struct Parts<'a> {
+pub(super) struct Parts<'a> {
     /// The job as it is written, with all its stages.
     pub job: &'a Job,
     /// The policy as it is written, except that its limits are what is left of them.
@@ -25,7 +25,7 @@ pub struct Parts<'a> {
 
 /// The solver that found the placement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SolverName {
+pub(super) struct SolverName {
     pub name: &'static str,
     pub version: String,
 }

@@ -48,10 +48,10 @@ pub struct Candidate {
 
 /// By place: what it costs to bring a checkpoint to the cheapest other place where the stage may
 /// run; a place that is not there has no such way, so the stage waits there.
-pub type WaysOut = BTreeMap<u32, Money>;
+pub(super) type WaysOut = BTreeMap<u32, Money>;
 
 /// Returns what it costs to leave each place of the contenders for the cheapest other one.
-pub fn ways_out(contenders: &[Contender], size: Bytes, places: &Places<'_>) -> WaysOut {
+pub(super) fn ways_out(contenders: &[Contender], size: Bytes, places: &Places<'_>) -> WaysOut {
     let stops: BTreeSet<u32> = contenders
         .iter()
         .map(|contender| places.catalog.offers[contender.offer].place)
@@ -71,7 +71,7 @@ pub fn ways_out(contenders: &[Contender], size: Bytes, places: &Places<'_>) -> W
 
 /// A stage's candidates worth keeping among the contenders. None are left if all are over a quota
 /// or would practically never end.
-pub fn candidates(
+pub(super) fn candidates(
     stage: &Stage,
     contenders: &[Contender],
     ways_out: Option<&WaysOut>,
@@ -94,7 +94,7 @@ pub fn candidates(
 
 /// All of a stage's candidates among the contenders, whether or not another in the same place
 /// beats them.
-pub fn all_candidates(
+pub(super) fn all_candidates(
     stage: &Stage,
     contenders: &[Contender],
     ways_out: Option<&WaysOut>,

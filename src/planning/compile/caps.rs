@@ -15,7 +15,7 @@ pub fn base_name(stage: &str) -> &str {
 
 /// The caps of a problem: quotas, then spreads. Those that no choice of the stages can exceed are
 /// left out.
-pub fn caps(
+pub(super) fn caps(
     places: &Places<'_>,
     limits: &[QuotaLimit],
     job: &Job,

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type List<'a> = (&'a str, bool, &'a Tariff);
 
 /// Makes the links between `sites`, which are places of the catalog.
-pub fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) -> Links {
+pub(super) fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) -> Links {
     let network = &places.catalog.network;
     let mut links = Links {
         sites: sites.len(),

@@ -9,7 +9,7 @@ use crate::model::{
 };
 
 /// Whether a place is one of those that a stage may run at.
-pub fn at(needs: &Needs, place: &str) -> bool {
+pub(super) fn at(needs: &Needs, place: &str) -> bool {
     needs.places.is_empty() || needs.places.iter().any(|pattern| pattern.matches(place))
 }
 
@@ -23,7 +23,7 @@ fn of_kind(needs: &Needs, machine: &Machine) -> bool {
 }
 
 /// Whether an offer is of a kind that a stage may take at all; others are not worth counting.
-pub fn in_question(needs: &Needs, machine: &Machine) -> bool {
+pub(super) fn in_question(needs: &Needs, machine: &Machine) -> bool {
     match needs.any_of.is_empty() {
         true => of_kind(needs, machine),
         false => needs.any_of.iter().any(|needs| of_kind(needs, machine)),
@@ -31,12 +31,12 @@ pub fn in_question(needs: &Needs, machine: &Machine) -> bool {
 }
 
 /// Whether an offer meets one set of needs, whose alternatives aside.
-pub fn meets(needs: &Needs, machine: &Machine, catalog: &Catalog) -> bool {
+pub(super) fn meets(needs: &Needs, machine: &Machine, catalog: &Catalog) -> bool {
     of_kind(needs, machine) && unmet(needs, machine, catalog).is_none()
 }
 
 /// The first need that a machine does not meet, in this order, as the job's key of it.
-pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'static str> {
+pub(super) fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'static str> {
     if let Some(service) = &machine.service {
         if needs
             .service
@@ -80,12 +80,12 @@ pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'st
 }
 
 /// What an hour of an offer costs; none: it is not billed by the hour.
-pub fn hourly(offer: &Offer, catalog: &Catalog) -> Option<Rate> {
+pub(super) fn hourly(offer: &Offer, catalog: &Catalog) -> Option<Rate> {
     (catalog.machine(offer).unit() == Unit::Hour).then_some(offer.rate)
 }
 
 /// Whether an offer keeps the stage's own cap on the price of an hour.
-pub fn affordable(needs: &Needs, offer: &Offer, catalog: &Catalog) -> bool {
+pub(super) fn affordable(needs: &Needs, offer: &Offer, catalog: &Catalog) -> bool {
     needs
         .max_price
         .zip(hourly(offer, catalog))
@@ -93,13 +93,13 @@ pub fn affordable(needs: &Needs, offer: &Offer, catalog: &Catalog) -> bool {
 }
 
 /// Sizes of machines that there are, ascending.
-pub struct Sizes {
+pub(super) struct Sizes {
     vcpu_thousandths: Vec<u64>,
     memory: Vec<Bytes>,
 }
 
 impl Sizes {
-    pub fn of(catalog: &Catalog) -> Self {
+    pub(super) fn of(catalog: &Catalog) -> Self {
         let mut vcpu_thousandths: Vec<u64> = catalog
             .machines
             .iter()
@@ -120,7 +120,7 @@ impl Sizes {
 }
 
 /// The same needs, with the policy's architecture where they name none.
-pub fn with_arch(needs: &Needs, policy: &Policy) -> Needs {
+pub(super) fn with_arch(needs: &Needs, policy: &Policy) -> Needs {
     // Alternatives say it each for themselves.
     let unsaid = || {
         if needs.any_of.is_empty() {
@@ -142,7 +142,7 @@ pub fn with_arch(needs: &Needs, policy: &Policy) -> Needs {
 
 /// The same needs, in the sizes that there are: who asks for 3.1 GiB or for 3.2 GiB asks for the
 /// same machines, and is answered once.
-pub fn rounded(needs: &Needs, sizes: &Sizes) -> Needs {
+pub(super) fn rounded(needs: &Needs, sizes: &Sizes) -> Needs {
     fn up<T: Ord + Copy>(need: T, sizes: &[T]) -> T {
         sizes
             .get(sizes.partition_point(|size| *size < need))
@@ -162,7 +162,7 @@ pub fn rounded(needs: &Needs, sizes: &Sizes) -> Needs {
 }
 
 /// Of the environments of a machine at some place those that meet the needs; `None`: none does.
-pub fn tees(needs: &Needs, tee: TeeSet) -> Option<TeeSet> {
+pub(super) fn tees(needs: &Needs, tee: TeeSet) -> Option<TeeSet> {
     if needs.tee.is_empty() {
         return Some(tee);
     }
@@ -178,7 +178,7 @@ fn has(machine: &Machine, need: &AcceleratorNeed, catalog: &Catalog) -> bool {
 
 /// How fast a machine does a stage's work, to compare it with others: a faster one never takes
 /// longer. `None`: the job does not say how long the stage runs on it.
-pub fn pace(work: &Work, machine: &Machine, catalog: &Catalog) -> Option<i128> {
+pub(super) fn pace(work: &Work, machine: &Machine, catalog: &Catalog) -> Option<i128> {
     match work {
         Work::Duration(_) => Some(0),
         Work::DurationBy(_) => duration(work, machine, 1, catalog).map(|time| -i128::from(time.0)),
@@ -194,7 +194,7 @@ pub fn pace(work: &Work, machine: &Machine, catalog: &Catalog) -> Option<i128> {
 }
 
 /// Whether machines are as fast for one kind of work as for another, so that they compare alike.
-pub fn same_kind(one: &Work, other: &Work) -> bool {
+pub(super) fn same_kind(one: &Work, other: &Work) -> bool {
     match (one, other) {
         (Work::Duration(_), Work::Duration(_)) | (Work::VcpuTime(_), Work::VcpuTime(_)) => true,
         (
@@ -209,7 +209,12 @@ pub fn same_kind(one: &Work, other: &Work) -> bool {
 }
 
 /// How long the stage runs on a gang of `nodes` such machines. `None`: the job does not say.
-pub fn duration(work: &Work, machine: &Machine, nodes: u32, catalog: &Catalog) -> Option<Millis> {
+pub(super) fn duration(
+    work: &Work,
+    machine: &Machine,
+    nodes: u32,
+    catalog: &Catalog,
+) -> Option<Millis> {
     match work {
         Work::Duration(duration) => Some(*duration),
         Work::DurationBy(durations) => {
@@ -255,7 +260,7 @@ fn gib(memory: Bytes) -> String {
 }
 
 /// The needs in words: `8 vCPU, 32 GiB memory, V100:4 or tpu-v3-8, sgx or sev-snp`.
-pub fn text(needs: &Needs) -> String {
+pub(super) fn text(needs: &Needs) -> String {
     let list = |items: Vec<String>| items.join(" or ");
     let mut parts = Vec::new();
     parts.extend(needs.service.as_ref().map(ToString::to_string));

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 /// What decides which offers a stage may take: equal requests have equal offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request<'a> {
+pub(super) struct Request<'a> {
     pub needs: &'a Needs,
     pub labels: &'a BTreeSet<String>,
     /// As the stage says it.
@@ -42,7 +42,7 @@ pub struct Funnel {
 
 /// The offers that a request may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowed {
+pub(super) struct Allowed {
     /// Indexes in the catalog's order.
     pub offers: Vec<usize>,
     /// Their places in the order of preference.
@@ -55,7 +55,7 @@ pub struct Allowed {
 
 /// An offer that can be worth taking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contender {
+pub(super) struct Contender {
     /// Index in the catalog's offers.
     pub offer: usize,
     pub rank: i64,
@@ -68,12 +68,12 @@ pub struct Contender {
 }
 
 /// The offers that a request may take, or how they ran out.
-pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Funnel> {
+pub(super) fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Funnel> {
     allowed_among(request, places, 0..places.catalog.offers.len())
 }
 
 /// The offers in one place that a request may take.
-pub fn allowed_at(
+pub(super) fn allowed_at(
     request: &Request<'_>,
     places: &Places<'_>,
     place: u32,
@@ -341,7 +341,7 @@ impl Alternatives {
 /// In a place, whatever the amount of work, an offer is not worth taking if another of the same
 /// risk, rank and unit has a lower price, is no slower, and uses no more of any quota; of equals,
 /// the first stays.
-pub fn contenders(
+pub(super) fn contenders(
     allowed: &Allowed,
     work: &Work,
     places: &Places<'_>,
@@ -368,7 +368,11 @@ pub fn contenders(
 
 /// All offers that may be taken for a kind of work, whether or not another in the same place beats
 /// them; in the catalog's order.
-pub fn all_contenders(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Contender> {
+pub(super) fn all_contenders(
+    allowed: &Allowed,
+    work: &Work,
+    places: &Places<'_>,
+) -> Vec<Contender> {
     by_place(allowed, work, places)
         .into_iter()
         .flatten()
@@ -495,7 +499,7 @@ fn risk(offer: &Offer, places: &Places<'_>) -> (u32, bool) {
 
 /// How the offers of a stage ran out that had some: the job does not say how long it runs on
 /// them, they are over a quota, or it would practically never end.
-pub fn none_left(
+pub(super) fn none_left(
     stage: &str,
     spec: &Stage,
     allowed: &Allowed,

@@ -17,7 +17,7 @@ enum Counted {
 
 /// One figure of a quota, for one cloud or place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuotaLimit {
+pub(super) struct QuotaLimit {
     /// The policy's dotted key.
     pub key: String,
     /// The cloud or place that it is for.
@@ -31,12 +31,12 @@ pub struct QuotaLimit {
 
 impl QuotaLimit {
     /// Returns whether machines at this place count.
-    pub fn holds_at(&self, place: u32) -> bool {
+    pub(super) fn holds_at(&self, place: u32) -> bool {
         self.inside[place as usize]
     }
 
     /// Returns what so many machines use of this limit.
-    pub fn used(&self, machine: &Machine, nodes: u32) -> i64 {
+    pub(super) fn used(&self, machine: &Machine, nodes: u32) -> i64 {
         let cards = |only: Option<&BTreeSet<String>>| match &machine.accelerator {
             Some((name, count)) if only.is_none_or(|only| only.contains(name)) => u64::from(*count),
             _ => 0,
@@ -51,7 +51,7 @@ impl QuotaLimit {
     }
 
     /// Returns whether so many machines alone are too many.
-    pub fn exceeded_by(&self, machine: &Machine, nodes: u32) -> bool {
+    pub(super) fn exceeded_by(&self, machine: &Machine, nodes: u32) -> bool {
         // What is unknown may be more than there is.
         if matches!(self.counted, Counted::Vcpus)
             && machine.vcpu_thousandths == 0
@@ -72,7 +72,7 @@ pub(super) fn signed(value: u64) -> i64 {
 ///
 /// A key with a `:` is about places, one without is about clouds; each that it matches has the
 /// quota for itself.
-pub fn quota_limits(places: &Places<'_>) -> Vec<QuotaLimit> {
+pub(super) fn quota_limits(places: &Places<'_>) -> Vec<QuotaLimit> {
     let mut limits = Vec::new();
     let own = places
         .policy

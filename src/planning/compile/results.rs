@@ -81,7 +81,7 @@ impl Results {
 }
 
 /// Decides where the outputs of every stage go. `job` has every copy of a stage as a stage.
-pub fn results(
+pub(super) fn results(
     job: &Job,
     labels: &dag::Labels,
     places: &Places<'_>,
@@ -188,7 +188,7 @@ fn priced_ways(places: &Places<'_>, here: u32, candidates: &[Candidate]) -> Pric
 }
 
 /// The stage that stands for bringing one output home.
-pub fn arrival(output: &Output, home: usize) -> StageChoices {
+pub(super) fn arrival(output: &Output, home: usize) -> StageChoices {
     StageChoices {
         label: format!("home({})", output.artifact),
         choices: vec![Choice {
@@ -201,7 +201,7 @@ pub fn arrival(output: &Output, home: usize) -> StageChoices {
 
 /// The artifacts of the problem, by name: those that stages read, and those that are brought home.
 /// `arrivals` is the number of the first stage that stands for bringing one home.
-pub fn with_homeward(
+pub(super) fn with_homeward(
     read: Vec<(ArtifactRef, Artifact)>,
     results: &Results,
     arrivals: usize,
@@ -232,7 +232,7 @@ pub fn with_homeward(
 /// Nothing is known of when they are under way, so all count as one: of copies that share a link
 /// fairly, none is held up by another for longer than the smaller of both takes. `home` is the
 /// site of this machine, `arrivals` as in [`with_homeward`].
-pub fn share_link(artifacts: &mut [Artifact], home: usize, arrivals: usize) {
+pub(super) fn share_link(artifacts: &mut [Artifact], home: usize, arrivals: usize) {
     let leaves = |artifact: &Artifact| match artifact.origin {
         Origin::Site(site) => site == home,
         Origin::Stage(_) => false,

@@ -265,7 +265,7 @@ pub fn written_constraints(job: &Job, policy: &Policy) -> Vec<Constraint> {
 /// Returns the job with those outputs left where they are made that a rule of the policy keeps from
 /// this machine. Without that rule they would be brought home, which costs time and money; what is
 /// compared must be the same work.
-pub fn leave_forbidden_outputs(job: &Job, policy: &Policy) -> Job {
+pub(super) fn leave_forbidden_outputs(job: &Job, policy: &Policy) -> Job {
     let expanded = job.expanded();
     let labels = dag::labels(&expanded);
     let read: BTreeSet<&ArtifactRef> = expanded
@@ -416,7 +416,7 @@ fn policy_constraints(policy: &Policy) -> Vec<Constraint> {
 
 /// Returns the constraints that hold although no line says so: what is forbidden unless a line
 /// allows it.
-pub fn default_constraints(policy: &Policy) -> Vec<Constraint> {
+pub(super) fn default_constraints(policy: &Policy) -> Vec<Constraint> {
     let mut constraints = vec![Constraint::policy(
         "partitions.allow",
         ConstraintKind::Partitions,

@@ -7,7 +7,7 @@ const BRANCHES: usize = 200_000;
 
 /// A smallest set of numbers that meets all `sets` (none of them empty); of several the one that
 /// is found first, in rising order of numbers. `None`: the work was too much.
-pub fn smallest(sets: &[BTreeSet<usize>]) -> Option<BTreeSet<usize>> {
+pub(super) fn smallest(sets: &[BTreeSet<usize>]) -> Option<BTreeSet<usize>> {
     let mut left = BRANCHES;
     for size in 0..=sets.len() {
         match extend(sets, &mut BTreeSet::new(), size, &mut left) {

@@ -50,7 +50,7 @@ const TRIED: usize = 48;
 
 /// Relaxes `constraint` of a job and a policy that have a plan without it, but not with it. `None`:
 /// they have none even without.
-pub fn relax(
+pub(super) fn relax(
     constraint: &Constraint,
     job: &Job,
     policy: &Policy,

@@ -8,7 +8,7 @@
 use super::instance::Links;
 
 /// Sites as sources and as destinations of one edge, grouped by price.
-pub struct PriceGroups {
+pub(super) struct PriceGroups {
     /// Indexes into the given sources.
     pub sources: Vec<Vec<usize>>,
     /// Indexes into the given destinations.
@@ -26,7 +26,7 @@ enum Cell {
 }
 
 /// Groups the sites of transfers from `from` to `to` (each named once) by price.
-pub fn price_groups(links: &Links, from: &[usize], to: &[usize]) -> PriceGroups {
+pub(super) fn price_groups(links: &Links, from: &[usize], to: &[usize]) -> PriceGroups {
     let cell = |source: usize, destination: usize| {
         if source == destination {
             Cell::Same

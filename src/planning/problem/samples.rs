@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 /// Instances of up to four sites and five stages, with forbidden ways, free ways, ties, data
 /// that several stages read, and limits that may or may not be kept.
-pub fn instances() -> impl Strategy<Value = Instance> {
+pub(crate) fn instances() -> impl Strategy<Value = Instance> {
     (1..5_usize, 1..6_usize).prop_flat_map(|(sites, stages)| {
         (
             links(sites),
@@ -39,7 +39,7 @@ pub fn instances() -> impl Strategy<Value = Instance> {
 
 /// The same with everything else that an instance can say: tiers that run over all copies after
 /// a free allowance, storage, preferences, stages' own deadlines, caps, a worth of time.
-pub fn rich_instances() -> impl Strategy<Value = Instance> {
+pub(crate) fn rich_instances() -> impl Strategy<Value = Instance> {
     let stage = (
         proptest::option::weighted(0.2, 60_000..1_000_000_i64),
         proptest::collection::vec((0..3_i64, 0..50_000_i64), 3),

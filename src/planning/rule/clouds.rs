@@ -3,7 +3,7 @@
 use super::contract::{Labels, Rule, any_machine};
 use crate::model::{Allowance, Place, Policy};
 
-pub const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     place,
     machine: any_machine,
 };

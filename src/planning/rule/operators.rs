@@ -4,7 +4,7 @@ use super::contract::{Labels, Rule, any_machine};
 use crate::model::{Pattern, Place, Policy, Reach};
 use std::collections::BTreeSet;
 
-pub const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     place,
     machine: any_machine,
 };

@@ -3,7 +3,7 @@
 use super::contract::{Labels, Rule, Terms, any_place};
 use crate::model::Policy;
 
-pub const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     place: any_place,
     machine,
 };

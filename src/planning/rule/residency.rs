@@ -7,7 +7,7 @@
 use super::contract::{Labels, Rule, any_machine, entries_that_apply};
 use crate::model::{Place, Policy};
 
-pub const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     place,
     machine: any_machine,
 };

@@ -4,7 +4,7 @@
 use super::contract::{Labels, Rule, Terms, any_place};
 use crate::model::{Policy, Purchase};
 
-pub const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     place: any_place,
     machine,
 };

@@ -3,7 +3,7 @@
 use super::contract::{Labels, Rule, Terms, any_place, entries_that_apply};
 use crate::model::{Policy, TeeSet};
 
-pub const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     place: any_place,
     machine,
 };

@@ -2,7 +2,7 @@
 
 /// What a placement must keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
+pub(super) struct Limits {
     /// The most that the placement may cost, in micro-USD.
     pub cost: Option<i64>,
     /// Whether `cost` is proven to be the least cost of all placements, whatever their time.

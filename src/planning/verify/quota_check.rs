@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// The sum of what stages that run at once use of a quota.
 #[derive(Default)]
-pub struct QuotaCheck {
+pub(super) struct QuotaCheck {
     vcpu_thousandths: u64,
     /// Whether some machine has an unknown number of vCPUs, which may be more than the quota.
     unknown_vcpus: bool,
@@ -17,7 +17,7 @@ pub struct QuotaCheck {
 }
 
 impl QuotaCheck {
-    pub fn add(&mut self, stage: &PlannedStage, catalog: &Catalog) {
+    pub(super) fn add(&mut self, stage: &PlannedStage, catalog: &Catalog) {
         let is = |machine: &&Machine| {
             machine.cloud == stage.place.cloud && machine.instance_type == stage.instance_type
         };
@@ -35,7 +35,7 @@ impl QuotaCheck {
         }
     }
 
-    pub fn within(&self, quota: &Quota, catalog: &Catalog) -> bool {
+    pub(super) fn within(&self, quota: &Quota, catalog: &Catalog) -> bool {
         let cards = |wanted: &str| {
             let counted = self
                 .cards

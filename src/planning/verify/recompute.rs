@@ -22,7 +22,12 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Returns what is wrong with a plan, for what is left of a job and of a policy's limits.
-pub fn differences(plan: &Plan, job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<Difference> {
+pub(crate) fn differences(
+    plan: &Plan,
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+) -> Vec<Difference> {
     let whole = job.expanded();
     let stages = plan
         .stages

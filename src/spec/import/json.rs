@@ -14,7 +14,7 @@ pub(super) struct Node<'j> {
 
 impl<'j> Node<'j> {
     /// The value of a key; null counts as left out.
-    pub fn get(&self, key: &str) -> Option<Node<'j>> {
+    pub(super) fn get(&self, key: &str) -> Option<Node<'j>> {
         let value = self.value.get(key).filter(|value| !value.is_null())?;
         let at = if self.at.is_empty() {
             key.to_owned()
@@ -25,7 +25,7 @@ impl<'j> Node<'j> {
     }
 
     /// The value of a key that must be there.
-    pub fn require(&self, key: &str, faults: &mut Vec<Fault>) -> Option<Node<'j>> {
+    pub(super) fn require(&self, key: &str, faults: &mut Vec<Fault>) -> Option<Node<'j>> {
         let found = self.get(key);
         if found.is_none() {
             let message = match self.value {
@@ -38,7 +38,7 @@ impl<'j> Node<'j> {
     }
 
     /// The elements of a list.
-    pub fn items(&self, faults: &mut Vec<Fault>) -> Vec<Node<'j>> {
+    pub(super) fn items(&self, faults: &mut Vec<Fault>) -> Vec<Node<'j>> {
         match self.value {
             Value::Array(items) => {
                 let item = |(index, value)| Node {
@@ -58,14 +58,14 @@ impl<'j> Node<'j> {
     }
 
     /// The elements of a list that may be left out.
-    pub fn list(&self, key: &str, faults: &mut Vec<Fault>) -> Vec<Node<'j>> {
+    pub(super) fn list(&self, key: &str, faults: &mut Vec<Fault>) -> Vec<Node<'j>> {
         self.get(key)
             .map(|node| node.items(faults))
             .unwrap_or_default()
     }
 
     /// Text that is not empty.
-    pub fn text(&self, faults: &mut Vec<Fault>) -> Option<&'j str> {
+    pub(super) fn text(&self, faults: &mut Vec<Fault>) -> Option<&'j str> {
         match self.value {
             Value::String(text) if !text.is_empty() => return Some(text),
             Value::String(_) => faults.push(Fault::new(self.at.clone(), "is empty")),
@@ -78,7 +78,7 @@ impl<'j> Node<'j> {
     }
 
     /// A number that is not negative, times `per_unit`.
-    pub fn number(&self, per_unit: i128, faults: &mut Vec<Fault>) -> Option<u64> {
+    pub(super) fn number(&self, per_unit: i128, faults: &mut Vec<Fault>) -> Option<u64> {
         let fault = match self.value {
             // The shortest decimal that is this number: a fraction is read by its digits.
             Value::Number(number) => match scaled(&number.to_string(), per_unit) {

@@ -2,7 +2,7 @@
 
 mod data;
 mod interruption;
-pub mod place;
+pub(crate) mod place;
 
 use place::*;
 use serde_json::{Value, json};

@@ -9,15 +9,15 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// A folder with a plan in it.
-pub struct Place {
+pub(crate) struct Place {
     pub folder: tempfile::TempDir,
 }
 
 /// A stage: name, reads, writes, command.
-pub type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a str);
+pub(crate) type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a str);
 
 impl Place {
-    pub fn new(rows: &[Row]) -> Self {
+    pub(crate) fn new(rows: &[Row]) -> Self {
         let place = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -25,19 +25,19 @@ impl Place {
         place
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn plan(&self, job: &str, rows: &[Row]) {
+    pub(crate) fn plan(&self, job: &str, rows: &[Row]) {
         self.write_plan(&plan(job, rows));
     }
 
-    pub fn write_plan(&self, plan: &Plan) {
+    pub(crate) fn write_plan(&self, plan: &Plan) {
         std::fs::write(self.path("plan.json"), text(plan)).unwrap();
     }
 
-    pub fn sky(&self, args: &[&str]) -> Command {
+    pub(crate) fn sky(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
         command
             .args(args)
@@ -47,13 +47,13 @@ impl Place {
         command
     }
 
-    pub fn apply(&self, args: &[&str]) -> Output {
+    pub(crate) fn apply(&self, args: &[&str]) -> Output {
         self.sky(&[&["apply", "plan.json"], args].concat())
             .output()
             .unwrap()
     }
 
-    pub fn start(&self) -> Child {
+    pub(crate) fn start(&self) -> Child {
         self.sky(&["apply", "plan.json"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -61,19 +61,19 @@ impl Place {
             .unwrap()
     }
 
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         Folder::resolve(self.folder.path(), None)
             .read()
             .unwrap()
             .unwrap()
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
     /// How often each stage wrote its name to the file `ran`, outside of all that sky knows.
-    pub fn ran(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn ran(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         self.text("ran")
             .lines()
@@ -82,7 +82,7 @@ impl Place {
     }
 
     /// Live processes of this folder's stages.
-    pub fn processes(&self) -> usize {
+    pub(crate) fn processes(&self) -> usize {
         let wanted = format!(
             "SKY_OUTPUTS={}",
             self.folder.path().canonicalize().unwrap().display()
@@ -95,7 +95,7 @@ impl Place {
             .count()
     }
 
-    pub fn wait_for(&self, name: &str) {
+    pub(crate) fn wait_for(&self, name: &str) {
         wait(name, || self.path(name).exists());
     }
 }
@@ -114,7 +114,7 @@ impl Drop for Place {
     }
 }
 
-pub fn wait(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(
@@ -125,7 +125,7 @@ pub fn wait(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-pub fn stage(row: &Row) -> PlannedStage {
+pub(crate) fn stage(row: &Row) -> PlannedStage {
     let (name, reads, writes, run) = row;
     let here = PlaceName::here();
     PlannedStage {
@@ -180,7 +180,7 @@ pub fn stage(row: &Row) -> PlannedStage {
 }
 
 /// The file of a plan, with the digest that it must carry.
-pub fn text(plan: &Plan) -> String {
+pub(crate) fn text(plan: &Plan) -> String {
     file::encode(&Plan {
         digest: Some(file::self_digest(plan).unwrap()),
         ..plan.clone()
@@ -188,7 +188,7 @@ pub fn text(plan: &Plan) -> String {
     .unwrap()
 }
 
-pub fn plan(job: &str, rows: &[Row]) -> Plan {
+pub(crate) fn plan(job: &str, rows: &[Row]) -> Plan {
     let made_up = || String::from(sky::util::hash::digest(b"made up"));
     Plan {
         old_prices: None,
@@ -247,7 +247,7 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
     }
 }
 
-pub fn dataset(plan: &mut Plan, name: &str, path: Option<&str>) {
+pub(crate) fn dataset(plan: &mut Plan, name: &str, path: Option<&str>) {
     let dataset = PlannedDataset {
         at: if path.is_some() {
             PlaceName::here()
@@ -262,7 +262,7 @@ pub fn dataset(plan: &mut Plan, name: &str, path: Option<&str>) {
 }
 
 #[track_caller]
-pub fn ended(output: &Output, code: i32) -> String {
+pub(crate) fn ended(output: &Output, code: i32) -> String {
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -272,7 +272,7 @@ pub fn ended(output: &Output, code: i32) -> String {
     said
 }
 
-pub fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
     assert!(
         Command::new("kill")

@@ -23,7 +23,7 @@ struct Module {
 
 /// Groups of files that use each other in a circle: who uses what of whom, a line each. Keys are
 /// paths below `src` without the suffix.
-pub fn circles(files: &BTreeMap<Vec<String>, String>) -> Vec<String> {
+pub(super) fn circles(files: &BTreeMap<Vec<String>, String>) -> Vec<String> {
     let names: BTreeSet<ModulePath> = files.keys().map(|path| module_path(path)).collect();
     let modules: BTreeMap<ModulePath, Module> = files
         .iter()

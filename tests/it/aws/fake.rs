@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 /// What nobody but AWS may ever see.
-pub const SECRET: &str = "s3cret-acce55-key-0f-the-test";
+pub(crate) const SECRET: &str = "s3cret-acce55-key-0f-the-test";
 /// What the account lets in.
-pub const FROM: &str = "203.0.113.7";
+pub(crate) const FROM: &str = "203.0.113.7";
 
 /// A server that ends when this process does: its standard input is ours.
 struct Server {
@@ -72,7 +72,7 @@ fn server(number: u64) -> &'static Server {
 }
 
 /// An account at AWS, with all that it has in a folder of ours.
-pub struct Account {
+pub(crate) struct Account {
     number: String,
     server: &'static Server,
     folder: PathBuf,
@@ -80,7 +80,7 @@ pub struct Account {
 
 impl Account {
     /// One that is new, in `folder/aws`.
-    pub fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let server = server(number);
@@ -103,12 +103,12 @@ impl Account {
         account
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// What makes a command use the account.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let nowhere = self.path("nowhere").display().to_string();
         vec![
             (
@@ -133,18 +133,18 @@ impl Account {
     }
 
     /// What goes wrong from now on.
-    pub fn faults(&self, faults: &Value) {
+    pub(crate) fn faults(&self, faults: &Value) {
         std::fs::write(self.path("faults"), faults.to_string()).unwrap();
     }
 
     /// The disks of the instances that are there.
-    pub fn machines(&self) -> Vec<PathBuf> {
+    pub(crate) fn machines(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.path("machines")).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     /// The requests of a kind so far.
-    pub fn requests(&self, action: &str) -> Vec<Value> {
+    pub(crate) fn requests(&self, action: &str) -> Vec<Value> {
         let text = std::fs::read_to_string(self.path("requests")).unwrap_or_default();
         let requests = text
             .lines()
@@ -155,7 +155,7 @@ impl Account {
     }
 
     /// Calls AWS as somebody else with the account's credentials would; the answer.
-    pub fn call(&self, region: &str, form: &[(&str, &str)]) -> String {
+    pub(crate) fn call(&self, region: &str, form: &[(&str, &str)]) -> String {
         let form: Vec<String> = form
             .iter()
             .map(|(name, value)| format!("{name}={}", escaped(value)))
@@ -179,7 +179,7 @@ impl Account {
     }
 
     /// Takes the instance of a stage away; whether it was there.
-    pub fn preempt(&self, stage: &str) -> bool {
+    pub(crate) fn preempt(&self, stage: &str) -> bool {
         self.http(&format!(
             "GET /preempt/{}/{stage} HTTP/1.0\r\n\r\n",
             self.number
@@ -189,7 +189,7 @@ impl Account {
 
     /// Lets the instance of a stage know that it is taken away in so many seconds; whether it was
     /// there.
-    pub fn announce(&self, stage: &str, seconds: u32) -> bool {
+    pub(crate) fn announce(&self, stage: &str, seconds: u32) -> bool {
         self.http(&format!(
             "GET /notice/{}/{stage}/{seconds} HTTP/1.0\r\n\r\n",
             self.number
@@ -198,7 +198,7 @@ impl Account {
     }
 
     /// Names of security groups of ours in a region.
-    pub fn groups(&self, region: &str) -> Vec<String> {
+    pub(crate) fn groups(&self, region: &str) -> Vec<String> {
         let said = self.call(region, &[("Action", "DescribeSecurityGroups")]);
         let names = said
             .split("<groupName>")

@@ -1,6 +1,6 @@
 //! The provider `aws`, on moto with what it lacks, and on real SSH servers.
 
-pub mod fake;
+pub(crate) mod fake;
 mod gang;
 
 use crate::apply::place::{Row, ended, wait};

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// A description, from Google's Python client.
-pub struct Discovery(Value);
+pub(super) struct Discovery(Value);
 
 /// What a path and a method are.
-pub struct Route<'a> {
+pub(super) struct Route<'a> {
     method: &'a Value,
 }
 
 /// What tests need of others is there.
-pub fn home() -> PathBuf {
+pub(super) fn home() -> PathBuf {
     let home = || {
         PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
             .join(".cache/sky-planner/servers")
@@ -46,25 +46,25 @@ impl Discovery {
     }
 
     /// Compute Engine.
-    pub fn shared() -> &'static Self {
+    pub(super) fn shared() -> &'static Self {
         static SHARED: OnceLock<Discovery> = OnceLock::new();
         SHARED.get_or_init(|| Self::read("compute.v1.json"))
     }
 
     /// Cloud TPU.
-    pub fn tpu() -> &'static Self {
+    pub(super) fn tpu() -> &'static Self {
         static TPU: OnceLock<Discovery> = OnceLock::new();
         TPU.get_or_init(|| Self::read("tpu.v2.json"))
     }
 
     /// Resource Manager.
-    pub fn projects() -> &'static Self {
+    pub(super) fn projects() -> &'static Self {
         static PROJECTS: OnceLock<Discovery> = OnceLock::new();
         PROJECTS.get_or_init(|| Self::read("cloudresourcemanager.v3.json"))
     }
 
     /// The route of a request; `path` is without the query, from after the address of the API on.
-    pub fn route(&self, verb: &str, path: &str) -> Option<Route<'_>> {
+    pub(super) fn route(&self, verb: &str, path: &str) -> Option<Route<'_>> {
         let mut methods = methods(&self.0).into_iter();
         let fits = |method: &&Value| {
             let pattern = method["flatPath"]
@@ -88,7 +88,7 @@ impl Discovery {
     }
 
     /// What is wrong with a request: its query and its body.
-    pub fn request(
+    pub(super) fn request(
         &self,
         route: &Route,
         query: &[(String, String)],
@@ -120,7 +120,7 @@ impl Discovery {
     }
 
     /// What is wrong with an answer.
-    pub fn answer(&self, route: &Route, body: &Value) -> Vec<String> {
+    pub(super) fn answer(&self, route: &Route, body: &Value) -> Vec<String> {
         let mut wrong = Vec::new();
         let schema = route.method["response"]["$ref"].as_str().unwrap();
         self.value(&self.0["schemas"][schema], body, schema, false, &mut wrong);
@@ -191,7 +191,7 @@ fn methods(resource: &Value) -> Vec<&Value> {
 
 impl Route<'_> {
     /// As `compute.instances.insert`.
-    pub fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         self.method["id"].as_str().unwrap()
     }
 }

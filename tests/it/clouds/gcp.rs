@@ -12,14 +12,14 @@ use std::time::Duration;
 const INSERT: &str = "compute.instances.insert";
 
 /// A provider in a folder of its own.
-pub struct Place {
+pub(super) struct Place {
     folder: tempfile::TempDir,
     pub google: Google,
     pub runtime: tokio::runtime::Runtime,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -32,7 +32,7 @@ impl Place {
     }
 
     /// As a new process would have it.
-    pub fn provider(&self) -> Arc<dyn Provider> {
+    pub(super) fn provider(&self) -> Arc<dyn Provider> {
         let settings = gcp::Settings {
             project: Some(super::google::PROJECT.to_owned()),
             endpoint: Some(self.google.endpoint()),
@@ -40,7 +40,7 @@ impl Place {
         Arc::new(gcp::open(self.folder.path(), settings))
     }
 
-    pub fn create(
+    pub(super) fn create(
         &self,
         provider: &Arc<dyn Provider>,
         token: &Token,
@@ -50,18 +50,18 @@ impl Place {
     }
 }
 
-pub fn owner() -> Owner {
+pub(super) fn owner() -> Owner {
     Owner {
         job: "A Job".into(),
         lineage: "3f2a".into(),
     }
 }
 
-pub fn token(stage: &str) -> Token {
+pub(super) fn token(stage: &str) -> Token {
     Token::new("3f2a", "sha256:plan", stage, 1)
 }
 
-pub fn spec(place: &str, kind: &str) -> MachineSpec {
+pub(super) fn spec(place: &str, kind: &str) -> MachineSpec {
     MachineSpec {
         owner: owner(),
         plan: format!("sha256:{}", "ab".repeat(32)),
@@ -447,7 +447,7 @@ fn machines_are_found_by_all_of_their_names() {
 }
 
 /// Runs a test below in a process of its own, whose environment leads to a Google of ours.
-pub fn within(name: &str, environment: Vec<(&'static str, String)>) {
+pub(super) fn within(name: &str, environment: Vec<(&'static str, String)>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub const PROJECT: &str = "sky-test";
+pub(crate) const PROJECT: &str = "sky-test";
 /// All zones that there are, and what machines they have.
 pub(super) const ZONES: [&str; 4] = [
     "us-central1-a",
@@ -29,7 +29,7 @@ const WITH_CARDS: [&str; 2] = ["us-central1-b", "europe-west4-a"];
 const ROOT: &str = "https://www.googleapis.com/compute/v1";
 
 /// Google Cloud until it is dropped, with all that runs there.
-pub struct Google {
+pub(crate) struct Google {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -63,7 +63,7 @@ pub(super) struct World {
 
 /// What happens to calls.
 #[derive(Clone, Debug)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// The operation fails, with this code; of Cloud TPU, with a number and a message.
     Operation(&'static str),
     /// It is answered with this status and reason.
@@ -75,7 +75,7 @@ pub enum Trouble {
 pub(super) type Answer = (u16, Value);
 
 impl Google {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -99,12 +99,12 @@ impl Google {
         Self { address, shared }
     }
 
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The environment in which `sky` takes it for Google.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let user = Command::new("id").arg("-un").output().unwrap();
         vec![
             ("SKY_GCP_ENDPOINT", self.endpoint()),
@@ -124,23 +124,23 @@ impl Google {
 
     /// From now on this happens to calls of a method in a zone:
     /// `compute.instances.insert us-central1-a`.
-    pub fn trouble(&self, call: &str, trouble: Trouble) {
+    pub(crate) fn trouble(&self, call: &str, trouble: Trouble) {
         self.shared.lock().troubles.push((call.to_owned(), trouble));
     }
 
     /// From now on nobody has this permission, and regions have so many cores.
-    pub fn restrict(&self, permission: &'static str, cores: u64) {
+    pub(crate) fn restrict(&self, permission: &'static str, cores: u64) {
         let mut world = self.shared.lock();
         world.lacks.push(permission);
         world.quota = Some(cores);
     }
 
-    pub fn no_trouble(&self) {
+    pub(crate) fn no_trouble(&self) {
         self.shared.lock().troubles.clear();
     }
 
     /// The bodies of calls of a method, so far.
-    pub fn calls(&self, method: &str) -> Vec<Value> {
+    pub(crate) fn calls(&self, method: &str) -> Vec<Value> {
         let world = self.shared.lock();
         world
             .calls
@@ -151,36 +151,36 @@ impl Google {
     }
 
     /// The zones and names of what is there.
-    pub fn instances(&self) -> Vec<(String, String)> {
+    pub(crate) fn instances(&self) -> Vec<(String, String)> {
         self.shared.lock().instances.keys().cloned().collect()
     }
 
     /// The same of TPU VMs.
-    pub fn nodes(&self) -> Vec<(String, String)> {
+    pub(crate) fn nodes(&self) -> Vec<(String, String)> {
         self.shared.lock().nodes.keys().cloned().collect()
     }
 
     /// Somebody makes a TPU VM behind everybody's back.
-    pub fn plant(&self, zone: &str, name: &str, body: &Value) {
+    pub(crate) fn plant(&self, zone: &str, name: &str, body: &Value) {
         self.shared.lock().plant(zone, name, body);
     }
 
-    pub fn firewalls(&self) -> Vec<Value> {
+    pub(crate) fn firewalls(&self) -> Vec<Value> {
         self.shared.lock().firewalls.values().cloned().collect()
     }
 
     /// All machines power themselves off.
-    pub fn power_off(&self) {
+    pub(crate) fn power_off(&self) {
         self.shared.power_off();
     }
 
     /// What was asked or answered against Google's own description.
-    pub fn wrong(&self) -> Vec<String> {
+    pub(crate) fn wrong(&self) -> Vec<String> {
         self.shared.lock().wrong.clone()
     }
 
     /// Nothing that was asked or answered is against Google's own description.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let world = self.shared.lock();
         assert!(world.wrong.is_empty(), "{:#?}", world.wrong);
         assert!(!world.calls.is_empty());
@@ -204,11 +204,11 @@ impl Drop for Google {
 }
 
 impl Shared {
-    pub fn lock(&self) -> MutexGuard<'_, World> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(super) fn config(&self) -> PathBuf {
         self.folder.path().join("ssh_config")
     }
 
@@ -625,19 +625,19 @@ impl World {
         self.instances.get_mut(&(zone.to_owned(), name.to_owned()))
     }
 
-    pub fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.count += 1;
         self.count
     }
 
     /// One that nobody else has.
-    pub fn address(&mut self) -> String {
+    pub(super) fn address(&mut self) -> String {
         let number = self.number();
         format!("198.51.{}.{}", 100 + number / 250, 1 + number % 250)
     }
 
     /// Writes down the ways to all machines.
-    pub fn write_config(&self, path: &Path) {
+    pub(super) fn write_config(&self, path: &Path) {
         let config: String = self
             .instances
             .values()

@@ -33,7 +33,7 @@ pub(super) struct Server {
 
 impl Server {
     /// `handle` answers; without an answer, the connection is closed.
-    pub fn new(handle: impl Fn(Asked) -> Option<Told> + Send + Sync + 'static) -> Self {
+    pub(super) fn new(handle: impl Fn(Asked) -> Option<Told> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let over = Arc::new(AtomicBool::new(false));

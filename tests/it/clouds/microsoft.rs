@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub const SUBSCRIPTION: &str = "0b1f6471-1bf0-4dda-aec3-cb9272f09590";
+pub(crate) const SUBSCRIPTION: &str = "0b1f6471-1bf0-4dda-aec3-cb9272f09590";
 
 /// Azure until it is dropped, with all that runs there.
-pub struct Microsoft {
+pub(crate) struct Microsoft {
     server: Server,
     shared: Arc<Shared>,
 }
@@ -28,7 +28,7 @@ struct Shared {
 
 /// What happens to calls.
 #[derive(Clone, Debug)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// The operation fails, with this code.
     Operation(&'static str),
     /// It is answered with this status and code.
@@ -40,7 +40,7 @@ pub enum Trouble {
 }
 
 impl Microsoft {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let shared = Arc::new(Shared {
             folder: tempfile::tempdir().unwrap(),
             world: Mutex::default(),
@@ -52,12 +52,12 @@ impl Microsoft {
         Self { server, shared }
     }
 
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.server.address)
     }
 
     /// The environment in which `sky` takes it for Azure.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let user = Command::new("id").arg("-un").output().unwrap();
         vec![
             ("SKY_AZURE_ENDPOINT", self.endpoint()),
@@ -76,23 +76,23 @@ impl Microsoft {
     }
 
     /// From now on this happens to calls of a kind: `PUT virtualMachines`.
-    pub fn trouble(&self, call: &str, trouble: Trouble) {
+    pub(crate) fn trouble(&self, call: &str, trouble: Trouble) {
         self.shared.lock().troubles.push((call.to_owned(), trouble));
     }
 
     /// From now on nobody may do that, and regions have so many cores.
-    pub fn restrict(&self, action: &str, cores: u64) {
+    pub(crate) fn restrict(&self, action: &str, cores: u64) {
         let mut world = self.shared.lock();
         world.excepted = Some(action.to_owned());
         world.cores = Some(cores);
     }
 
-    pub fn no_trouble(&self) {
+    pub(crate) fn no_trouble(&self) {
         self.shared.lock().troubles.clear();
     }
 
     /// The bodies of calls of a kind, so far.
-    pub fn calls(&self, call: &str) -> Vec<Value> {
+    pub(crate) fn calls(&self, call: &str) -> Vec<Value> {
         let world = self.shared.lock();
         world
             .calls
@@ -103,7 +103,7 @@ impl Microsoft {
     }
 
     /// The names of what there is of a kind: `virtualMachines`; `resourceGroups` for groups.
-    pub fn names(&self, kind: &str) -> Vec<String> {
+    pub(crate) fn names(&self, kind: &str) -> Vec<String> {
         let kind = format!("/{}/", kind.to_ascii_lowercase());
         let world = self.shared.lock();
         let paths = world.resources.keys().map(|path| format!("/{path}"));
@@ -113,12 +113,12 @@ impl Microsoft {
     }
 
     /// All machines power themselves off.
-    pub fn power_off(&self) {
+    pub(crate) fn power_off(&self) {
         self.shared.power_off();
     }
 
     /// Nothing that was asked or answered is against what Microsoft's client knows.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let world = self.shared.lock();
         assert!(world.wrong.is_empty(), "{:#?}", world.wrong);
         assert!(!world.calls.is_empty());

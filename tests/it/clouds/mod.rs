@@ -20,7 +20,7 @@ mod failover;
 #[cfg(feature = "gcp")]
 mod gcp;
 #[cfg(feature = "gcp")]
-pub mod google;
+pub(crate) mod google;
 #[cfg(feature = "azure")]
 mod http;
 #[cfg(feature = "gcp")]
@@ -28,7 +28,7 @@ mod machine;
 #[cfg(any(feature = "azure", feature = "gcp"))]
 mod metal;
 #[cfg(feature = "azure")]
-pub mod microsoft;
+pub(crate) mod microsoft;
 #[cfg(feature = "azure")]
 mod models;
 #[cfg(feature = "gcp")]

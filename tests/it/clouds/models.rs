@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// The models of the client, by API and name: `compute.VirtualMachine`.
-pub struct Models(Value);
+pub(super) struct Models(Value);
 
 /// Where `make setup` has put things.
 fn home() -> PathBuf {
@@ -18,7 +18,7 @@ fn home() -> PathBuf {
 }
 
 /// The Python that has Microsoft's client.
-pub fn python() -> PathBuf {
+pub(super) fn python() -> PathBuf {
     let python = home().join("azure/bin/python");
     assert!(
         python.exists(),
@@ -29,7 +29,7 @@ pub fn python() -> PathBuf {
 }
 
 impl Models {
-    pub fn shared() -> &'static Self {
+    pub(super) fn shared() -> &'static Self {
         static SHARED: OnceLock<Models> = OnceLock::new();
         SHARED.get_or_init(|| {
             let path = home().join("azure-models.json");
@@ -41,14 +41,14 @@ impl Models {
     }
 
     /// What is wrong with what is asked.
-    pub fn request(&self, model: &str, body: &Value) -> Vec<String> {
+    pub(super) fn request(&self, model: &str, body: &Value) -> Vec<String> {
         let mut wrong = Vec::new();
         self.value(model, body, model, true, &mut wrong);
         wrong
     }
 
     /// What is wrong with an answer.
-    pub fn answer(&self, model: &str, body: &Value) -> Vec<String> {
+    pub(super) fn answer(&self, model: &str, body: &Value) -> Vec<String> {
         let mut wrong = Vec::new();
         self.value(model, body, model, false, &mut wrong);
         wrong

@@ -62,7 +62,7 @@ fn id(path: &str) -> String {
 
 impl World {
     /// The subnets of the region that a machine is to be in.
-    pub fn subnets(&self, body: &Value) -> Vec<String> {
+    pub(super) fn subnets(&self, body: &Value) -> Vec<String> {
         let here = self
             .resources
             .values()
@@ -83,7 +83,7 @@ impl World {
     }
 
     /// The way to a machine, for the configuration of `ssh`.
-    pub fn alias(&self, path: &str, machine: &Machine) -> Option<String> {
+    pub(super) fn alias(&self, path: &str, machine: &Machine) -> Option<String> {
         let name = path.rsplit('/').next()?;
         let address = self
             .resources
@@ -128,7 +128,7 @@ impl World {
     }
 
     /// Makes a machine, and what it is made of. One that fails is there all the same.
-    pub fn make(
+    pub(super) fn make(
         &mut self,
         path: &str,
         name: &str,
@@ -217,7 +217,7 @@ impl World {
     }
 
     /// Removes a resource, with what a machine was made of.
-    pub fn remove(&mut self, path: &str, with_parts: bool) {
+    pub(super) fn remove(&mut self, path: &str, with_parts: bool) {
         let Some(body) = self.resources.remove(path) else {
             return;
         };
@@ -282,7 +282,7 @@ impl World {
 
     /// Everything but the call that creates a machine. `place`: what it is of, its name, whether in
     /// a group.
-    pub fn answer(
+    pub(super) fn answer(
         &mut self,
         asked: &Asked,
         path: &str,

@@ -7,7 +7,7 @@ use toml_edit::{DocumentMut, Item};
 type Named = Vec<(String, Vec<u8>)>;
 
 /// One text, broken as a whole in every way.
-pub fn broken_texts(text: &str) -> Named {
+pub(super) fn broken_texts(text: &str) -> Named {
     let half = &text.as_bytes()[..text.len() / 2];
     let with = |head: &[u8], tail: &[u8]| [head, text.as_bytes(), tail].concat();
     let cases: Vec<(&str, Vec<u8>)> = vec![
@@ -81,7 +81,7 @@ fn many(line: &str, times: usize) -> String {
 }
 
 /// One TOML text, with so many hostile values in place of each of its values in turn.
-pub fn with_toml_values(text: &str, each: usize) -> Named {
+pub(super) fn with_toml_values(text: &str, each: usize) -> Named {
     let document: DocumentMut = text.parse().unwrap();
     let mut paths = Vec::new();
     walk_toml(document.as_item(), &mut Vec::new(), &mut paths);
@@ -148,7 +148,7 @@ fn toml_value(value: &Value) -> Option<toml_edit::Value> {
 
 /// One JSON text, with so many hostile values in place of each of its values in turn. `sealed`:
 /// with the digest that a plan carries made anew, so that what reads it looks further.
-pub fn with_json_values(text: &str, each: usize, sealed: bool) -> Named {
+pub(super) fn with_json_values(text: &str, each: usize, sealed: bool) -> Named {
     let document: Value = serde_json::from_str(text).unwrap();
     let mut pointers = Vec::new();
     walk_json(&document, &mut String::new(), &mut pointers);
@@ -205,7 +205,7 @@ fn walk_json(value: &Value, pointer: &mut String, found: &mut Vec<String>) {
 }
 
 /// One table of a catalog, with a hostile value in each cell of its first row in turn.
-pub fn with_cells(text: &str) -> Named {
+pub(super) fn with_cells(text: &str) -> Named {
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let (header, row) = (lines[0], lines[1]);
     let values = nasty();

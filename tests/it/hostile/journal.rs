@@ -16,7 +16,7 @@ fn whole_record(sequence: u64, event: &str) -> Vec<u8> {
 }
 
 /// A journal that is as it should be, beside a snapshot that has the records up to `last`.
-pub fn good(last: u64) -> Vec<u8> {
+pub(super) fn good(last: u64) -> Vec<u8> {
     whole_record(
         last + 1,
         "{\"type\":\"begun\",\"operation\":\"apply\",\"job\":\"job\",\"plan\":null}",
@@ -24,7 +24,7 @@ pub fn good(last: u64) -> Vec<u8> {
 }
 
 /// Journals beside a snapshot that has the records up to `last`.
-pub fn journals(last: u64) -> Vec<(String, Vec<u8>)> {
+pub(super) fn journals(last: u64) -> Vec<(String, Vec<u8>)> {
     let record = |sequence: u64, event: &str| whole_record(last + sequence, event);
     let begun = "{\"type\":\"begun\",\"operation\":\"apply\",\"job\":\"job\",\"plan\":null}";
     let attempt = |token: &str, stage: &str| {

@@ -14,10 +14,10 @@ const MEMORY_KIB: u64 = 2 << 20;
 /// Longer than any of these takes on a loaded machine, and shorter than anybody waits.
 const TIME: Duration = Duration::from_secs(90);
 /// What nobody may print, in a folder that nobody may touch.
-pub const CANARY: &str = "the-canary-sings";
+pub(super) const CANARY: &str = "the-canary-sings";
 
 /// One hostile input and the command that is given it.
-pub struct Trial {
+pub(super) struct Trial {
     pub name: String,
     /// Where it lies in the sandbox.
     pub file: &'static str,
@@ -27,12 +27,12 @@ pub struct Trial {
 }
 
 /// A file of the BERT fixture.
-pub fn fixture(name: &str) -> String {
+pub(super) fn fixture(name: &str) -> String {
     Sandbox::bert().read(name)
 }
 
 /// The plan of the BERT job.
-pub fn plan() -> String {
+pub(super) fn plan() -> String {
     static PLAN: OnceLock<String> = OnceLock::new();
     let make = || {
         let sandbox = Sandbox::bert();
@@ -43,14 +43,14 @@ pub fn plan() -> String {
 }
 
 /// A lock of the BERT job's catalog.
-pub fn lock() -> String {
+pub(super) fn lock() -> String {
     let sandbox = Sandbox::bert();
     sandbox.stdout(&["catalog", "lock", "--catalog", "catalog"], 0);
     sandbox.read("sky.lock")
 }
 
 /// The state of a small job that was applied.
-pub fn state() -> String {
+pub(super) fn state() -> String {
     static STATE: OnceLock<String> = OnceLock::new();
     let make = || {
         let rows: [Row; 2] = [
@@ -93,7 +93,7 @@ impl Trial {
     }
 
     /// What the command says.
-    pub fn says(&self) -> String {
+    pub(super) fn says(&self) -> String {
         let sandbox = Sandbox::bert();
         self.lay(&sandbox);
         within_limits(sandbox.sky(&self.args)).said
@@ -137,14 +137,14 @@ fn strange(name: &str, path: &Path) {
 }
 
 /// How a command ended, and what it said.
-pub struct Ended {
+pub(super) struct Ended {
     /// None: it had to be ended.
     status: Option<ExitStatus>,
     pub said: String,
 }
 
 impl Ended {
-    pub fn faults(&self) -> Vec<String> {
+    pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         match self.status.map(|status| status.code()) {
             None => faults.push(format!("it did not end within {} s", TIME.as_secs())),
@@ -189,7 +189,7 @@ fn tail(said: &str) -> String {
 }
 
 /// Runs a command to its end, or ends it.
-pub fn within_limits(command: Command) -> Ended {
+pub(super) fn within_limits(command: Command) -> Ended {
     let mut limited = Command::new("/bin/sh");
     limited
         .args(["-c", &format!("ulimit -v {MEMORY_KIB}; exec \"$@\""), "sh"])
@@ -239,7 +239,7 @@ pub fn within_limits(command: Command) -> Ended {
 }
 
 /// Makes the trials, of which there must be `least` at least, two at a time.
-pub fn hold(trials: &[Trial], least: usize) {
+pub(super) fn hold(trials: &[Trial], least: usize) {
     assert!(trials.len() >= least, "only {} trials", trials.len());
     let next = AtomicUsize::new(0);
     let work = || {

@@ -1,7 +1,7 @@
 //! Values that somebody who wishes a program ill would write.
 
 /// As JSON; what TOML can say of them is said there, too.
-pub fn nasty() -> Vec<serde_json::Value> {
+pub(super) fn nasty() -> Vec<serde_json::Value> {
     use serde_json::json;
     vec![
         json!(""),

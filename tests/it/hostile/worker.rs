@@ -44,7 +44,7 @@ const ANSWERS: [(&str, &str); 16] = [
     ),
 ];
 
-pub fn hold() {
+pub(super) fn hold() {
     let faults: Vec<String> = ANSWERS
         .iter()
         .flat_map(|(name, script)| faults(name, script))

@@ -16,12 +16,12 @@ struct Server {
 }
 
 /// A namespace of it.
-pub struct Namespace {
+pub(crate) struct Namespace {
     pub name: String,
 }
 
 /// Where the client for Python is, by whose models bodies are checked.
-pub fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let home = match std::env::var_os("SKY_TEST_SERVERS") {
         Some(home) => home.into(),
         None => Path::new(&std::env::var_os("HOME").unwrap_or_default())
@@ -30,7 +30,7 @@ pub fn python() -> PathBuf {
     home.join("kubernetes/bin/python")
 }
 
-pub fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/servers")
         .join(name)
@@ -72,7 +72,7 @@ fn server() -> &'static Server {
 
 impl Namespace {
     /// A new one, empty.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let namespace = Self {
             name: format!("n{}", COUNT.fetch_add(1, Ordering::SeqCst)),
@@ -82,22 +82,22 @@ impl Namespace {
     }
 
     /// What it is like from now on; `tests/servers/cluster.py` has the settings.
-    pub fn set(&self, settings: Value) {
+    pub(crate) fn set(&self, settings: Value) {
         self.ask(Some(&json!({ "settings": settings })));
     }
 
     /// Something happens to the pod of a token.
-    pub fn harm(&self, what: &str, token: &str) {
+    pub(crate) fn harm(&self, what: &str, token: &str) {
         self.ask(Some(&json!({ "do": what, "token": token })));
     }
 
     /// What is there, what was asked, and what was wrong with it.
-    pub fn look(&self) -> Value {
+    pub(crate) fn look(&self) -> Value {
         self.ask(None)
     }
 
     /// The names of Jobs and pods that are there.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let look = self.look();
         let both = [&look["jobs"], &look["pods"]].map(|all| all.as_array().unwrap().clone());
         both.into_iter()
@@ -107,19 +107,19 @@ impl Namespace {
     }
 
     /// Nothing that was asked is against the API, and something was asked.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let look = self.look();
         assert_eq!(look["wrong"], json!([]), "{look:#}");
         assert!(!look["asked"].as_array().unwrap().is_empty());
     }
 
     /// Where the disks of its pods are.
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         server().folder.join(&self.name)
     }
 
     /// Writes a kubeconfig for it into a folder, with one user, and says where.
-    pub fn kubeconfig(&self, folder: &Path, user: &str) -> PathBuf {
+    pub(crate) fn kubeconfig(&self, folder: &Path, user: &str) -> PathBuf {
         let path = folder.join(format!("kubeconfig-{user}"));
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: lab\nclusters:\n- name: lab\n  cluster:\n    server: http://127.0.0.1:{}\n\
@@ -133,7 +133,7 @@ impl Namespace {
     }
 
     /// An entry of an inventory for its pods.
-    pub fn entry(&self, name: &str, folder: &Path, more: &str) -> String {
+    pub(crate) fn entry(&self, name: &str, folder: &Path, more: &str) -> String {
         let kubeconfig = self.kubeconfig(folder, "admin");
         let image = if more.contains("image =") {
             ""

@@ -1,7 +1,7 @@
 //! Stages as pods of a cluster.
 
 mod apply;
-pub mod fake;
+pub(crate) mod fake;
 mod real;
 mod trouble;
 
@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// A folder with a plan whose stages run on `kubernetes:one`.
-pub fn place(namespace: &Namespace, rows: &[Row]) -> Place {
+pub(crate) fn place(namespace: &Namespace, rows: &[Row]) -> Place {
     let place = Place::new(rows);
     let mut plan = crate::apply::place::plan("job", rows);
     for stage in &mut plan.stages {
@@ -30,17 +30,17 @@ pub fn place(namespace: &Namespace, rows: &[Row]) -> Place {
 }
 
 /// Writes the inventory of `place`: one kind of pod, with more lines.
-pub fn write_hosts(namespace: &Namespace, place: &Place, more: &str) {
+pub(crate) fn write_hosts(namespace: &Namespace, place: &Place, more: &str) {
     let text = namespace.entry("one", place.folder.path(), more);
     std::fs::write(place.path("hosts.toml"), text).unwrap();
 }
 
-pub fn provider(place: &Place) -> Arc<dyn Provider> {
+pub(crate) fn provider(place: &Place) -> Arc<dyn Provider> {
     let access = own_hosts::access(place.path(".sky"), &place.path("hosts.toml"));
     open(KUBERNETES, &access).unwrap().unwrap()
 }
 
-pub fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -48,7 +48,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-pub fn spec(nodes: u32, lease: Duration) -> MachineSpec {
+pub(crate) fn spec(nodes: u32, lease: Duration) -> MachineSpec {
     MachineSpec {
         owner: Owner {
             job: "jobs".into(),
@@ -67,7 +67,7 @@ pub fn spec(nodes: u32, lease: Duration) -> MachineSpec {
     }
 }
 
-pub fn task(command: &str) -> Task {
+pub(crate) fn task(command: &str) -> Task {
     Task {
         command: command.into(),
         environment: BTreeMap::new(),
@@ -79,12 +79,12 @@ pub fn task(command: &str) -> Task {
     }
 }
 
-pub fn token(stage: &str) -> Token {
+pub(crate) fn token(stage: &str) -> Token {
     Token::new("lineage", "sha256:plan", stage, 1)
 }
 
 /// Creates, fills and starts.
-pub async fn begin(provider: &dyn Provider, stage: &str, command: &str) -> Box<dyn Worker> {
+pub(crate) async fn begin(provider: &dyn Provider, stage: &str, command: &str) -> Box<dyn Worker> {
     provider
         .create(&token(stage), &spec(1, HOUR))
         .await
@@ -95,7 +95,7 @@ pub async fn begin(provider: &dyn Provider, stage: &str, command: &str) -> Box<d
     worker
 }
 
-pub async fn until(worker: &dyn Worker, wanted: RunStatus) {
+pub(crate) async fn until(worker: &dyn Worker, wanted: RunStatus) {
     let begun = Instant::now();
     loop {
         let status = match worker.status().await {

@@ -27,7 +27,7 @@ const MOST: usize = 20_000;
 
 /// The figures of a placement that keeps every rule; deadline and budget of the job aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Sum over the orders of preference.
     pub rank: i64,
     /// Micro-USD.
@@ -38,13 +38,17 @@ pub struct Figures {
 
 /// Every placement, and what made a difference between them.
 #[derive(Debug, Default)]
-pub struct Every {
+pub(crate) struct Every {
     pub all: Vec<Figures>,
     pub mattered: BTreeSet<&'static str>,
 }
 
 /// Cost and makespan of every placement that the rules allow. `None`: there are too many.
-pub fn every_placement(job: &Job, policy: &Policy, catalog: &Catalog) -> Option<Vec<(i128, i128)>> {
+pub(crate) fn every_placement(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+) -> Option<Vec<(i128, i128)>> {
     let mut every = every(job, policy, catalog, MOST)?;
     if every.all.is_empty() {
         every = every_leaving(job, policy, catalog, MOST)?;
@@ -59,7 +63,7 @@ pub fn every_placement(job: &Job, policy: &Policy, catalog: &Catalog) -> Option<
 }
 
 /// The same with preferences. What comes home by default is brought home.
-pub fn every(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> Option<Every> {
+pub(crate) fn every(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> Option<Every> {
     every_with(job, policy, catalog, most, PartlyPriced::Home)
 }
 
@@ -286,7 +290,7 @@ fn score(policy: &Policy, figures: &Figures) -> i128 {
 }
 
 /// Limits near what the job costs and takes, so that many of them bind.
-pub fn with_limits(policy: &Policy, all: &[(i128, i128)], random: &mut Random) -> Policy {
+pub(crate) fn with_limits(policy: &Policy, all: &[(i128, i128)], random: &mut Random) -> Policy {
     let mut policy = policy.clone();
     let mut near =
         |figure: i128| -> u64 { u64::try_from(figure).unwrap() * (60 + random.below(100)) / 100 };

@@ -12,11 +12,16 @@ use sky::model::{Bytes, Domain, Job, Machine, Millis, Offer, Policy, Tariff};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a copy comes from, by its destination; places of the catalog.
-pub type Tree = BTreeMap<u32, u32>;
+pub(super) type Tree = BTreeMap<u32, u32>;
 
 /// The price that an account has of its own for a way, in nano-USD for a GB as the cloud bills it,
 /// and the bytes of that: the last that matches.
-pub fn arranged(policy: &Policy, catalog: &Catalog, from: u32, to: u32) -> Option<(i128, i128)> {
+pub(super) fn arranged(
+    policy: &Policy,
+    catalog: &Catalog,
+    from: u32,
+    to: u32,
+) -> Option<(i128, i128)> {
     let terms = catalog.terms.get(&catalog.places[from as usize].name.cloud);
     let gigabyte = terms.map_or(1_000_000_000, |terms| i128::from(terms.gigabyte.0));
     let name = |place: u32| catalog.places[place as usize].name.to_string();
@@ -85,7 +90,7 @@ fn size(bytes: i128) -> Bytes {
 type Key<'a> = (&'a str, bool, &'a Tariff);
 
 /// The ways between places, as one account sees them.
-pub struct Ways<'a> {
+pub(super) struct Ways<'a> {
     policy: &'a Policy,
     catalog: &'a Catalog,
     /// Copies may come from a place other than their origin.
@@ -102,7 +107,7 @@ enum Bill<'a> {
 
 impl<'a> Ways<'a> {
     /// Between places where the job may have something to do.
-    pub fn new(
+    pub(super) fn new(
         policy: &'a Policy,
         catalog: &'a Catalog,
         places: &BTreeSet<u32>,
@@ -169,7 +174,7 @@ impl<'a> Ways<'a> {
     }
 
     /// This machine.
-    pub fn here(&self) -> u32 {
+    pub(super) fn here(&self) -> u32 {
         super::work::here(self.catalog)
     }
 
@@ -201,7 +206,7 @@ impl<'a> Ways<'a> {
         })
     }
 
-    pub fn travel(&self, from: u32, to: u32, bytes: i128) -> i128 {
+    pub(super) fn travel(&self, from: u32, to: u32, bytes: i128) -> i128 {
         if from == to {
             return 0;
         }
@@ -225,7 +230,7 @@ impl<'a> Ways<'a> {
     }
 
     /// Keeping data at a place as long as the policy says.
-    pub fn kept(&self, place: u32, bytes: i128) -> i128 {
+    pub(super) fn kept(&self, place: u32, bytes: i128) -> i128 {
         let (Some(Millis(keep)), Some(terms)) =
             (self.policy.keep, self.catalog.terms.get(self.cloud(place)))
         else {
@@ -241,7 +246,7 @@ impl<'a> Ways<'a> {
 
     /// All trees by which data gets from a place to others: each takes its copy from the origin, or
     /// from another of them that is cheaper. None: it cannot.
-    pub fn trees(&self, origin: u32, to: &BTreeSet<u32>, bytes: i128) -> Vec<Tree> {
+    pub(super) fn trees(&self, origin: u32, to: &BTreeSet<u32>, bytes: i128) -> Vec<Tree> {
         let mut trees = vec![Tree::new()];
         for place in to {
             let Some(direct) = self.alone(origin, *place, bytes) else {
@@ -276,7 +281,7 @@ impl<'a> Ways<'a> {
     }
 
     /// What copies cost together.
-    pub fn egress(&self, copies: impl Iterator<Item = (u32, u32, i128)>) -> i128 {
+    pub(super) fn egress(&self, copies: impl Iterator<Item = (u32, u32, i128)>) -> i128 {
         let mut volumes: BTreeMap<Key<'a>, Vec<i128>> = BTreeMap::new();
         let mut cost = 0;
         for (from, to, bytes) in copies {
@@ -292,19 +297,19 @@ impl<'a> Ways<'a> {
     }
 
     /// What the same copies would cost if none were counted with another.
-    pub fn apart(&self, copies: impl Iterator<Item = (u32, u32, i128)>) -> i128 {
+    pub(super) fn apart(&self, copies: impl Iterator<Item = (u32, u32, i128)>) -> i128 {
         copies
             .map(|(from, to, bytes)| self.alone(from, to, bytes).unwrap())
             .sum()
     }
 }
 
-pub fn linked(bytes: i128, (rate, gigabyte): (i128, i128)) -> i128 {
+pub(super) fn linked(bytes: i128, (rate, gigabyte): (i128, i128)) -> i128 {
     div_half_even(bytes * rate, gigabyte * 1000)
 }
 
 /// One figure of a quota, for one cloud or place.
-pub struct Limit {
+pub(super) struct Limit {
     places: BTreeSet<u32>,
     what: What,
     pub most: i128,
@@ -318,7 +323,7 @@ enum What {
 }
 
 impl Limit {
-    pub fn uses(&self, offer: &Offer, machine: &Machine, nodes: u32) -> i128 {
+    pub(super) fn uses(&self, offer: &Offer, machine: &Machine, nodes: u32) -> i128 {
         let each = match &self.what {
             What::Vcpus => i128::from(machine.vcpu_thousandths),
             What::Machines => 1,
@@ -338,7 +343,7 @@ impl Limit {
 }
 
 /// The policy's quotas: a key with a colon is for each place that it matches, another for a cloud.
-pub fn quotas(policy: &Policy, catalog: &Catalog) -> Vec<Limit> {
+pub(super) fn quotas(policy: &Policy, catalog: &Catalog) -> Vec<Limit> {
     let mut limits = Vec::new();
     for (pattern, quota) in &policy.quotas {
         let mut domains: Vec<BTreeSet<u32>> = Vec::new();
@@ -372,7 +377,7 @@ pub fn quotas(policy: &Policy, catalog: &Catalog) -> Vec<Limit> {
 }
 
 /// Every set of tasks of which none waits for another.
-pub fn at_once(tasks: &[Task<'_>]) -> Vec<Vec<usize>> {
+pub(super) fn at_once(tasks: &[Task<'_>]) -> Vec<Vec<usize>> {
     fn waits(tasks: &[Task<'_>], task: usize, other: usize) -> bool {
         tasks[task]
             .waits
@@ -388,7 +393,7 @@ pub fn at_once(tasks: &[Task<'_>]) -> Vec<Vec<usize>> {
 }
 
 /// Whether every set of tasks that may run at once keeps every quota.
-pub fn within_quotas(
+pub(super) fn within_quotas(
     limits: &[Limit],
     sets: &[Vec<usize>],
     tasks: &[Task<'_>],
@@ -409,7 +414,7 @@ pub fn within_quotas(
 }
 
 /// Whether no failure domain holds too many copies.
-pub fn spread_out(
+pub(super) fn spread_out(
     job: &Job,
     tasks: &[Task<'_>],
     placement: &[Take<'_>],
@@ -434,7 +439,7 @@ pub fn spread_out(
 }
 
 /// Where data is made.
-pub fn origin(data: &Data, placement: &[Take<'_>]) -> u32 {
+pub(super) fn origin(data: &Data, placement: &[Take<'_>]) -> u32 {
     match data.made {
         Made::Before(place) => place,
         Made::By(task) => placement[task].offer.place,
@@ -442,7 +447,7 @@ pub fn origin(data: &Data, placement: &[Take<'_>]) -> u32 {
 }
 
 /// Other places where it is read, or this machine if it is brought home.
-pub fn destinations(data: &Data, placement: &[Take<'_>], here: u32) -> BTreeSet<u32> {
+pub(super) fn destinations(data: &Data, placement: &[Take<'_>], here: u32) -> BTreeSet<u32> {
     let origin = origin(data, placement);
     if data.home {
         return BTreeSet::from([here]);

@@ -10,7 +10,7 @@ use sky::planning::compile::{PartlyPriced, spot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One copy of a stage: the work that is placed.
-pub struct Task<'a> {
+pub(super) struct Task<'a> {
     pub stage_name: &'a str,
     /// Which copy, from 0.
     pub number: u32,
@@ -22,7 +22,7 @@ pub struct Task<'a> {
 
 /// One way to run a task.
 #[derive(Clone, Copy)]
-pub struct Take<'a> {
+pub(super) struct Take<'a> {
     pub offer: &'a Offer,
     pub machine: &'a Machine,
     /// Its place in the order of preference.
@@ -34,7 +34,7 @@ pub struct Take<'a> {
 }
 
 /// Data that is read.
-pub struct Data {
+pub(super) struct Data {
     pub made: Made,
     pub bytes: i128,
     /// Tasks.
@@ -46,14 +46,14 @@ pub struct Data {
 }
 
 /// This machine.
-pub fn here(catalog: &Catalog) -> u32 {
+pub(super) fn here(catalog: &Catalog) -> u32 {
     catalog.place_id(&PlaceName::here()).unwrap()
 }
 
 /// The outputs that are brought home: those that the job sends there, and those that nobody reads
 /// where the rules allow it and a price of the way is known. `None`: a rule forbids one that the
 /// job sends home.
-pub fn homeward(
+pub(super) fn homeward(
     job: &Job,
     policy: &Policy,
     catalog: &Catalog,
@@ -132,7 +132,7 @@ fn home_obeys(policy: &Policy, labels: &BTreeSet<String>) -> bool {
 
 /// Copies that leave this machine share its link, each reader with a copy of its own, and so do
 /// those that arrive: each waits for no more of another than it has itself.
-pub fn share_links(data: &mut [Data], here: u32) {
+pub(super) fn share_links(data: &mut [Data], here: u32) {
     let from_here = |data: &Data| data.made == Made::Before(here);
     let shares =
         |one: &Data, other: &Data| (from_here(one) && from_here(other)) || (one.home && other.home);
@@ -151,7 +151,7 @@ pub fn share_links(data: &mut [Data], here: u32) {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Made {
+pub(super) enum Made {
     /// It lies at this place of the catalog.
     Before(u32),
     /// By this task.
@@ -159,7 +159,7 @@ pub enum Made {
 }
 
 /// Every copy of every stage, without offers, and the data that they read.
-pub fn tasks<'a>(job: &'a Job, catalog: &Catalog) -> (Vec<Task<'a>>, Vec<Data>) {
+pub(super) fn tasks<'a>(job: &'a Job, catalog: &Catalog) -> (Vec<Task<'a>>, Vec<Data>) {
     let mut tasks: Vec<Task<'a>> = Vec::new();
     for (stage_name, stage) in &job.stages {
         for number in 0..stage.count {
@@ -237,7 +237,7 @@ pub fn tasks<'a>(job: &'a Job, catalog: &Catalog) -> (Vec<Task<'a>>, Vec<Data>) 
 }
 
 /// The labels of all that a stage reads, followed back to the datasets.
-pub fn labels_read(job: &Job, stage: &str) -> BTreeSet<String> {
+pub(super) fn labels_read(job: &Job, stage: &str) -> BTreeSet<String> {
     let mut labels = BTreeSet::new();
     for artifact in &job.stages[stage].reads {
         match artifact {
@@ -257,7 +257,12 @@ pub fn labels_read(job: &Job, stage: &str) -> BTreeSet<String> {
 
 /// The offers that a stage may take: its needs and the policy's rules, how it buys, and quotas
 /// that one of its gangs would exceed on its own.
-pub fn takes<'a>(name: &str, job: &Job, policy: &Policy, catalog: &'a Catalog) -> Vec<Take<'a>> {
+pub(super) fn takes<'a>(
+    name: &str,
+    job: &Job,
+    policy: &Policy,
+    catalog: &'a Catalog,
+) -> Vec<Take<'a>> {
     let stage = &job.stages[name];
     let labels = labels_read(job, name);
     let mut allowed: Vec<(&Offer, i64, i128)> = Vec::new();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const LONG: Duration = Duration::from_secs(3600);
 
 /// What the suite needs to know of a provider.
-pub struct Subject {
+pub(crate) struct Subject {
     pub provider: Arc<dyn Provider>,
     /// Folders of this machine where everything that the provider writes lies.
     pub folders: Vec<std::path::PathBuf>,
@@ -116,7 +116,7 @@ fn content(content: &Content) -> &Path {
 }
 
 /// The whole suite.
-pub async fn conforms(subject: &Subject) {
+pub(crate) async fn conforms(subject: &Subject) {
     one_token_is_one_machine(subject).await;
     what_is_not_there(subject).await;
     a_command_runs_once(subject).await;
@@ -495,7 +495,7 @@ async fn secrets_reach_the_command_alone(subject: &Subject) {
 }
 
 /// Files below a folder that hold the text.
-pub fn files_with(folder: &Path, text: &str) -> Vec<String> {
+pub(crate) fn files_with(folder: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

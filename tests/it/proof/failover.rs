@@ -167,14 +167,14 @@ fn when_nothing_is_to_be_had_the_rest_goes_on_and_the_way_out_is_said() {
 }
 
 /// Saves only when it is asked to end; the second time, there is not much to do.
-pub const SAVES_LATE: &str = "i=$(cat $SKY_CHECKPOINT/step 2>/dev/null || echo 0); echo \"from $i\" >> \"RAN\"; \
+pub(super) const SAVES_LATE: &str = "i=$(cat $SKY_CHECKPOINT/step 2>/dev/null || echo 0); echo \"from $i\" >> \"RAN\"; \
      trap 'echo $i > $SKY_CHECKPOINT/step; exit 0' TERM; \
      while [ $i -lt 200 ]; do sleep 0.02; i=$((i+1)); [ ! -e $SKY_CHECKPOINT/step ] || i=200; done; \
      echo $i > $SKY_OUTPUTS/o";
 
 /// A plan of one stage with that command, and a machine that is taken away with a notice of so many
 /// milliseconds.
-pub fn announced(notice: u64, saves: bool) -> Ground {
+pub(super) fn announced(notice: u64, saves: bool) -> Ground {
     let rows: [Row; 1] = [("train", &[], &["o"], SAVES_LATE)];
     let ground = Ground::with(On::Sim, &rows, |plan| {
         with_ladder(plan);

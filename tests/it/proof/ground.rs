@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Where the stages run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum On {
+pub(crate) enum On {
     Local,
     Sim,
     /// A host, which is a folder behind an SSH server.
@@ -51,7 +51,7 @@ pub enum On {
 
 /// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
 /// sky knows, to which every run of a command adds its name.
-pub const JOB: [Row<'static>; 6] = [
+pub(crate) const JOB: [Row<'static>; 6] = [
     (
         "a",
         &[],
@@ -91,15 +91,15 @@ pub const JOB: [Row<'static>; 6] = [
 ];
 
 /// What the last stage must have written.
-pub const RESULT: &str = "seed-b\nseed-c\nother\n";
+pub(crate) const RESULT: &str = "seed-b\nseed-c\nother\n";
 
 /// The job costs so much as planned: a minute of each stage at $3.60 an hour, and a copy.
-pub const PLANNED: Money = Money(6 * 60_000 + 1);
+pub(crate) const PLANNED: Money = Money(6 * 60_000 + 1);
 /// Half a minute more than that for all stages together.
-pub const BUDGET: Money = Money(PLANNED.0 + 30_000);
+pub(crate) const BUDGET: Money = Money(PLANNED.0 + 30_000);
 
 /// A folder with a plan in it, and a cloud beside it.
-pub struct Ground {
+pub(crate) struct Ground {
     pub folder: tempfile::TempDir,
     pub on: On,
     #[cfg(feature = "aws")]
@@ -131,12 +131,12 @@ impl On {
 }
 
 impl Ground {
-    pub fn new(on: On) -> Self {
+    pub(crate) fn new(on: On) -> Self {
         Self::with(on, &JOB, |_| {})
     }
 
     /// With other stages, and a plan that is changed before it is written.
-    pub fn with(on: On, rows: &[Row], change: impl FnOnce(&mut Plan)) -> Self {
+    pub(crate) fn with(on: On, rows: &[Row], change: impl FnOnce(&mut Plan)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         #[cfg(feature = "aws")]
         let account = on
@@ -226,26 +226,26 @@ impl Ground {
         ground
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    pub fn cloud(&self) -> PathBuf {
+    pub(crate) fn cloud(&self) -> PathBuf {
         self.path("cloud")
     }
 
     /// What goes wrong in the simulated cloud from now on.
-    pub fn faults(&self, text: &str) {
+    pub(crate) fn faults(&self, text: &str) {
         std::fs::create_dir_all(self.cloud()).unwrap();
         std::fs::write(self.cloud().join("faults.toml"), text).unwrap();
         let _ = std::fs::remove_file(self.cloud().join("calls"));
     }
 
-    pub fn sky(&self, args: &[&str]) -> Command {
+    pub(crate) fn sky(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
         command
             .args(args)
@@ -302,7 +302,7 @@ impl Ground {
         command
     }
 
-    pub fn provider(&self) -> &'static str {
+    pub(crate) fn provider(&self) -> &'static str {
         match self.on {
             On::Local => "local",
             On::Sim => "sim",
@@ -321,16 +321,16 @@ impl Ground {
         }
     }
 
-    pub fn apply_command(&self, more: &[&str]) -> Command {
+    pub(crate) fn apply_command(&self, more: &[&str]) -> Command {
         self.sky(&[&["apply", "plan.json", "--provider", self.provider()], more].concat())
     }
 
-    pub fn apply(&self, more: &[&str]) -> Output {
+    pub(crate) fn apply(&self, more: &[&str]) -> Output {
         self.apply_command(more).output().unwrap()
     }
 
     /// Runs until the process ends itself at its Nth point; whether it came so far.
-    pub fn crash(&self, args: &[&str], at: u64) -> bool {
+    pub(crate) fn crash(&self, args: &[&str], at: u64) -> bool {
         use std::os::unix::process::ExitStatusExt;
         let mut command = self.sky(args);
         command.env("SKY_CRASH_AT", at.to_string());
@@ -338,7 +338,7 @@ impl Ground {
     }
 
     /// How many points an undisturbed run passes.
-    pub fn points(&self, args: &[&str]) -> u64 {
+    pub(crate) fn points(&self, args: &[&str]) -> u64 {
         let log = self.path("points");
         ended(
             &self.sky(args).env("SKY_CRASH_LOG", &log).output().unwrap(),
@@ -347,7 +347,7 @@ impl Ground {
         self.text("points").lines().count() as u64
     }
 
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         let named = (self.on == On::Sim).then_some(std::path::Path::new(".sky"));
         Folder::resolve(self.folder.path(), named)
             .read()
@@ -356,7 +356,7 @@ impl Ground {
     }
 
     /// How often each stage's command ran.
-    pub fn ran(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn ran(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         self.text("ran")
             .lines()
@@ -365,7 +365,7 @@ impl Ground {
     }
 
     /// Live processes of stages that run in this folder.
-    pub fn processes(&self) -> usize {
+    pub(crate) fn processes(&self) -> usize {
         let wanted = format!(
             "SKY_OUTPUTS={}",
             self.folder.path().canonicalize().unwrap().display()
@@ -378,35 +378,35 @@ impl Ground {
             .count()
     }
 
-    pub fn bill(&self) -> sim::Bill {
+    pub(crate) fn bill(&self) -> sim::Bill {
         sim::bill(&self.cloud()).unwrap()
     }
 
     /// The account at Amazon's.
     #[cfg(feature = "aws")]
-    pub fn account(&self) -> &crate::aws::fake::Account {
+    pub(crate) fn account(&self) -> &crate::aws::fake::Account {
         self.account.as_ref().unwrap()
     }
 
     /// Google Cloud.
     #[cfg(feature = "gcp")]
-    pub fn google(&self) -> &Google {
+    pub(crate) fn google(&self) -> &Google {
         self.google.as_ref().unwrap()
     }
 
     #[cfg(feature = "azure")]
-    pub fn microsoft(&self) -> Option<&Microsoft> {
+    pub(crate) fn microsoft(&self) -> Option<&Microsoft> {
         self.microsoft.as_ref()
     }
 
     #[cfg(feature = "kubernetes")]
-    pub fn namespace(&self) -> &Namespace {
+    pub(crate) fn namespace(&self) -> &Namespace {
         self.namespace.as_ref().unwrap()
     }
 
     /// The folders of machines on the host or the cluster, with what is only traces; the disks of
     /// instances; the names of Jobs and pods.
-    pub fn machines(&self) -> Vec<PathBuf> {
+    pub(crate) fn machines(&self) -> Vec<PathBuf> {
         #[cfg(feature = "aws")]
         if let Some(account) = &self.account {
             return account.machines();
@@ -426,7 +426,7 @@ impl Ground {
 
     /// What must be true once an apply says that all is done. `runs`: how often each command may
     /// have run.
-    pub fn check_done(&self, about: &str, runs: usize) {
+    pub(crate) fn check_done(&self, about: &str, runs: usize) {
         let state = self.state();
         assert!(
             state.stages.values().all(|record| !record.live),
@@ -445,7 +445,7 @@ impl Ground {
     }
 
     /// The cloud's own bill is within what sky has accounted for, and that within the budget.
-    pub fn check_money(&self, about: &str) {
+    pub(crate) fn check_money(&self, about: &str) {
         if self.on == On::Sim {
             let (bill, spent) = (self.bill(), self.state().spent_micro_usd);
             // The copy is on no machine's bill.
@@ -463,7 +463,7 @@ impl Ground {
     }
 
     /// What was in object stores is gone, as the journal has named it or not.
-    pub fn check_no_buckets(&self, about: &str) {
+    pub(crate) fn check_no_buckets(&self, about: &str) {
         if self.on == On::Staged {
             let sweep = self
                 .sky(&["sweep", "--buckets", "--provider", "ssh", "--dry-run"])
@@ -475,7 +475,7 @@ impl Ground {
     }
 
     /// Nothing runs, nothing costs, and a sweep agrees.
-    pub fn check_nothing_left(&self, about: &str) {
+    pub(crate) fn check_nothing_left(&self, about: &str) {
         assert_eq!(self.processes(), 0, "{about}");
         if self.on == On::Sim {
             assert_eq!(self.bill().running, 0, "{about}");
@@ -569,7 +569,7 @@ fn in_clouds(plan: &mut Plan, places: [&str; 2]) {
 }
 
 /// Does something for every number from 1 to `count`, a few at a time: the work is mostly waiting.
-pub fn each(count: u64, work: impl Fn(u64) + Sync) {
+pub(crate) fn each(count: u64, work: impl Fn(u64) + Sync) {
     let next = AtomicUsize::new(1);
     std::thread::scope(|scope| {
         for _ in 0..4 {

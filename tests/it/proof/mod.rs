@@ -2,14 +2,14 @@
 //! right, nothing left behind, spend never over budget.
 
 mod budget;
-pub mod conformance;
-pub use conformance::files_with;
+pub(crate) mod conformance;
+pub(crate) use conformance::files_with;
 #[cfg(any(feature = "azure", feature = "gcp", feature = "kubernetes"))]
-pub use conformance::{Subject, conforms};
+pub(crate) use conformance::{Subject, conforms};
 mod failover;
 mod faults;
 mod grace;
-pub mod ground;
+pub(crate) mod ground;
 mod kill;
 mod outside;
 mod rest;

@@ -11,7 +11,7 @@ const MINUTE: u64 = 60_000;
 
 /// What may go wrong in a world. Each kind is on or off for a whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// The store of the state answers late.
     SlowStore,
     /// Calls are made, and their answers are lost; or they never arrive.
@@ -43,7 +43,7 @@ pub enum Trouble {
     WrongClocks,
 }
 
-pub const TROUBLES: [Trouble; 16] = [
+pub(super) const TROUBLES: [Trouble; 16] = [
     Trouble::SlowStore,
     Trouble::LostCalls,
     Trouble::Throttling,
@@ -64,7 +64,7 @@ pub const TROUBLES: [Trouble; 16] = [
 
 /// One stage of the job.
 #[derive(Clone, Debug)]
-pub struct Stage {
+pub(super) struct Stage {
     pub name: String,
     /// `STAGE.OUTPUT` of earlier stages.
     pub reads: BTreeSet<String>,
@@ -84,7 +84,7 @@ pub struct Stage {
 
 /// One `sky apply`.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub(super) struct Run {
     /// On which of the two machines of the user.
     pub machine: usize,
     pub kill_after_ms: Option<u64>,
@@ -99,7 +99,7 @@ pub struct Run {
 
 /// All of it.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub(super) struct Case {
     /// Of chance in the world.
     pub seed: u64,
     pub stages: Vec<Stage>,
@@ -127,7 +127,7 @@ const PLACES: [&str; 4] = [
 ];
 
 impl Case {
-    pub fn of_seed(seed: u64) -> Self {
+    pub(super) fn of_seed(seed: u64) -> Self {
         let mut chance = Chance::new(seed.wrapping_mul(0xD134_2543_DE82_EF95) ^ 0x5EED);
         let mut troubles: BTreeSet<Trouble> = TROUBLES
             .into_iter()
@@ -184,7 +184,7 @@ impl Case {
         }
     }
 
-    pub fn plan(&self) -> Plan {
+    pub(super) fn plan(&self) -> Plan {
         let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
         let mut plan = crate::apply::place::plan("job", &[]);
         for stage in &self.stages {
@@ -201,11 +201,11 @@ impl Case {
         plan
     }
 
-    pub fn has(&self, trouble: Trouble) -> bool {
+    pub(super) fn has(&self, trouble: Trouble) -> bool {
         self.troubles.contains(&trouble)
     }
 
-    pub fn stage(&self, name: &str) -> Option<&Stage> {
+    pub(super) fn stage(&self, name: &str) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.name == name)
     }
 }

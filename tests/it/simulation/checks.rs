@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 const RENEWAL: u64 = 10 * 60_000;
 
 /// The stages of which machines are there, but for those on users' own machines.
-pub fn living(world: &World) -> Vec<String> {
+pub(super) fn living(world: &World) -> Vec<String> {
     let now = world.now();
     let mut machines = world.machines();
     machines.iter_mut().for_each(|machine| machine.settle(now));
@@ -25,7 +25,7 @@ pub fn living(world: &World) -> Vec<String> {
 }
 
 /// Never over budget by the clouds' own books.
-pub fn budget(world: &World) {
+pub(super) fn budget(world: &World) {
     let Some(budget) = world.case.budget else {
         return;
     };
@@ -45,7 +45,7 @@ pub fn budget(world: &World) {
 /// While `sky` is there, and nothing keeps it from its machines or its money, no machine is lost
 /// for want of a renewal: not while it comes up, nor while inputs, the command or outputs take
 /// their time.
-pub fn leases(world: &World) {
+pub(super) fn leases(world: &World) {
     const IN_THE_WAY: [Trouble; 8] = [
         Trouble::SlowStore,
         Trouble::LostCalls,
@@ -89,7 +89,7 @@ pub fn leases(world: &World) {
 }
 
 /// No stage is run to its end again when the outputs of the first time were there or could be had.
-pub fn effects(world: &World) {
+pub(super) fn effects(world: &World) {
     let now = world.now();
     let mut by_stage: BTreeMap<String, Vec<Machine>> = BTreeMap::new();
     for machine in world
@@ -200,7 +200,7 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
 }
 
 /// All artifacts are what their stages write, as far as they are here.
-pub fn outputs(user: &User, machine: usize) {
+pub(super) fn outputs(user: &User, machine: usize) {
     let world = &user.world;
     let mut right: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for stage in &world.case.stages {

@@ -24,7 +24,7 @@ const NOTICE: u64 = 120_000;
 
 /// All simulated clouds of one world.
 #[derive(Clone)]
-pub struct Clouds(pub Arc<World>);
+pub(super) struct Clouds(pub Arc<World>);
 
 impl fmt::Debug for Clouds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,11 +54,11 @@ struct Cloud {
 }
 
 /// The name of the user's machine that this code runs on.
-pub fn here() -> String {
+pub(super) fn here() -> String {
     simulation::current().map_or(String::new(), |process| process.machine.name.clone())
 }
 
-pub fn gone(token: &Token) -> ProviderError {
+pub(super) fn gone(token: &Token) -> ProviderError {
     let message = format!(
         "the machine of attempt {} of stage.{} is gone",
         token.attempt, token.stage
@@ -68,7 +68,11 @@ pub fn gone(token: &Token) -> ProviderError {
 
 impl World {
     /// Does something with the living machine of a token, if there is one.
-    pub fn with<T>(&self, token: &Token, work: impl FnOnce(&mut Machine, u64) -> T) -> Option<T> {
+    pub(super) fn with<T>(
+        &self,
+        token: &Token,
+        work: impl FnOnce(&mut Machine, u64) -> T,
+    ) -> Option<T> {
         let now = self.now();
         let mut machines = self.machines();
         machines.iter_mut().for_each(|machine| machine.settle(now));
@@ -82,7 +86,7 @@ impl World {
 
     /// `sky` sets out to end a command. Whatever comes of it after that is of no use to anybody,
     /// also when the call is lost on its way, or refused.
-    pub fn give_up(&self, token: &Token) {
+    pub(super) fn give_up(&self, token: &Token) {
         self.with(token, |machine, now| {
             machine.given_up = true;
             if let Some(command) = machine.command.as_mut() {

@@ -17,13 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What was wrong, and what happened.
-pub struct Verdict {
+pub(super) struct Verdict {
     pub wrongs: Vec<String>,
     pub story: Vec<String>,
 }
 
 /// Plays a case; `scratch` is a folder of its own; `tells`: the story is wanted.
-pub fn play(case: &Case, scratch: &Path, tells: bool) -> Verdict {
+pub(super) fn play(case: &Case, scratch: &Path, tells: bool) -> Verdict {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

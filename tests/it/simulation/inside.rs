@@ -28,14 +28,14 @@ const UNSEEN: u64 = 15 * 60_000;
 const PRINTED: u64 = 400;
 const READ: u64 = 200;
 
-pub struct Inside {
+pub(super) struct Inside {
     pub token: Token,
     pub provider: &'static str,
     pub world: Arc<World>,
 }
 
 /// What a stage writes from its inputs.
-pub fn output(stage: &str, name: &str, inputs: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+pub(super) fn output(stage: &str, name: &str, inputs: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
     let mut text = format!("{stage}.{name}\n");
     for (name, content) in inputs {
         text += &format!("{name} {}\n", hash::digest(content));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Why a machine is no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub(super) enum Why {
     Released,
     LeaseOver,
     Preempted,
@@ -17,7 +17,7 @@ pub enum Why {
 
 /// The command of a machine.
 #[derive(Clone, Debug)]
-pub struct Command {
+pub(super) struct Command {
     pub started: u64,
     /// When it ends, and with which exit code.
     pub ends: u64,
@@ -30,7 +30,7 @@ pub struct Command {
 
 /// A machine that is or was.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub(super) struct Machine {
     pub token: Token,
     pub id: String,
     pub provider: &'static str,
@@ -77,7 +77,7 @@ const OTHERS_STEP: u64 = 10 * 60_000;
 
 impl Machine {
     /// Brings what is known up to the moment.
-    pub fn settle(&mut self, now: u64) {
+    pub(super) fn settle(&mut self, now: u64) {
         if self.ended.is_some() {
             return;
         }
@@ -94,17 +94,17 @@ impl Machine {
         }
     }
 
-    pub fn end(&mut self, now: u64) {
+    pub(super) fn end(&mut self, now: u64) {
         self.settle(now);
         self.ended.get_or_insert((now, Why::Released));
     }
 
-    pub fn lives(&self) -> bool {
+    pub(super) fn lives(&self) -> bool {
         self.ended.is_none()
     }
 
     /// The moment of its command's end, if that came while the machine was there.
-    pub fn exited(&self, now: u64) -> Option<(u64, i32)> {
+    pub(super) fn exited(&self, now: u64) -> Option<(u64, i32)> {
         let command = self.command.as_ref()?;
         let until = self.ended.map_or(now, |(at, _)| at);
         (command.ends <= until).then_some((command.ends, command.code))
@@ -112,7 +112,7 @@ impl Machine {
 
     /// When its command has done its work, if it has: it ended well, and not because it was asked
     /// to end.
-    pub fn effect(&self, now: u64) -> Option<u64> {
+    pub(super) fn effect(&self, now: u64) -> Option<u64> {
         let command = self.command.as_ref()?;
         self.exited(now)
             .filter(|(_, code)| *code == 0 && !command.stopped)
@@ -120,7 +120,7 @@ impl Machine {
     }
 
     /// What the cloud charges for it, in micro-USD.
-    pub fn bill(&self, now: u64) -> i64 {
+    pub(super) fn bill(&self, now: u64) -> i64 {
         let until = self.ended.map_or(now, |(at, _)| at);
         let time = Millis(until - self.created);
         if self.rate.0 == 0 {
@@ -131,12 +131,12 @@ impl Machine {
     }
 
     /// How long until it is taken away, once the cloud has said so.
-    pub fn leaves(&self, now: u64) -> Option<Duration> {
+    pub(super) fn leaves(&self, now: u64) -> Option<Duration> {
         let (at, said) = self.taken?;
         (said <= now).then(|| Duration::from_millis(at.saturating_sub(now)))
     }
 
-    pub fn seen(&self) -> provider::Machine {
+    pub(super) fn seen(&self) -> provider::Machine {
         provider::Machine {
             token: self.token.clone(),
             id: self.id.clone(),

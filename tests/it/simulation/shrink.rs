@@ -8,7 +8,7 @@ use std::path::Path;
 const TRIES: usize = 400;
 
 /// The kind of what is wrong: its words without what is of one case.
-pub fn kind(wrong: &str) -> String {
+pub(super) fn kind(wrong: &str) -> String {
     wrong
         .chars()
         .take_while(|letter| *letter != ':')
@@ -17,7 +17,7 @@ pub fn kind(wrong: &str) -> String {
 }
 
 /// A case as small as can be found in which the same kind of thing goes wrong.
-pub fn shrink(case: &Case, wanted: &str, scratch: &Path) -> Case {
+pub(super) fn shrink(case: &Case, wanted: &str, scratch: &Path) -> Case {
     let mut best = case.clone();
     let mut tries = 0;
     loop {

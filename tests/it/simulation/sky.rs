@@ -34,7 +34,7 @@ const ANSWERED_QUICKLY: Duration = Duration::from_secs(30);
 const ANSWERED_SLOWLY: Duration = Duration::from_secs(1200);
 
 /// A user with a plan, two machines, and a state.
-pub struct User {
+pub(super) struct User {
     pub world: Arc<World>,
     pub plan: Plan,
     machines: [Arc<Machine>; 2],
@@ -45,7 +45,7 @@ pub struct User {
 
 /// How a process ended.
 #[derive(Debug)]
-pub enum Ended {
+pub(super) enum Ended {
     Killed,
     /// With this exit code; and what came of the plan, if it got so far.
     Exited(Exit, String, Option<Outcome>),
@@ -62,7 +62,7 @@ impl Observer for Teller {
 }
 
 impl User {
-    pub fn new(world: &Arc<World>) -> Self {
+    pub(super) fn new(world: &Arc<World>) -> Self {
         let machine =
             |number: usize, name: &str| Machine::new(name, world.began, world.case.skews[number]);
         let folders = ["one", "two"].map(|name| world.scratch.join(name));
@@ -81,7 +81,7 @@ impl User {
         }
     }
 
-    pub fn store(&self, machine: usize) -> Store {
+    pub(super) fn store(&self, machine: usize) -> Store {
         let folder = &self.folders[machine];
         let store = match &self.bucket {
             Some(bucket) => Store::over(Folder::resolve(folder, None), bucket.clone()),
@@ -125,7 +125,7 @@ impl User {
         }
     }
 
-    pub fn process(&self, machine: usize) -> Arc<Process> {
+    pub(super) fn process(&self, machine: usize) -> Arc<Process> {
         let pid = self.pids.fetch_add(1, Ordering::Relaxed);
         Process::begin(
             &self.machines[machine],
@@ -188,7 +188,7 @@ impl User {
     }
 
     /// A whole `sky apply` with what comes in its way.
-    pub async fn run(self: &Arc<Self>, run: &Run) -> Ended {
+    pub(super) async fn run(self: &Arc<Self>, run: &Run) -> Ended {
         let (world, process) = (&self.world, self.process(run.machine));
         let (interrupt, interrupted) = watch::channel(None);
         let begun = Instant::now();
@@ -409,7 +409,7 @@ impl User {
     }
 
     /// `sky destroy --auto-approve`.
-    pub async fn destroy(self: &Arc<Self>, machine: usize) -> Result<(), String> {
+    pub(super) async fn destroy(self: &Arc<Self>, machine: usize) -> Result<(), String> {
         let process = self.process(machine);
         let world = self.world.clone();
         world.tell("sky destroy begins");
@@ -454,7 +454,7 @@ impl User {
 
     /// `sky sweep --auto-approve --buckets`, with a while between what is shown and what is
     /// deleted.
-    pub async fn sweep(self: &Arc<Self>, machine: usize) -> Result<(), String> {
+    pub(super) async fn sweep(self: &Arc<Self>, machine: usize) -> Result<(), String> {
         let process = self.process(machine);
         let world = self.world.clone();
         world.tell("sky sweep begins");

@@ -21,17 +21,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest that the store of the state takes to answer: later, its client would have given up.
-pub const ANSWER: Duration = Duration::from_secs(25);
+pub(super) const ANSWER: Duration = Duration::from_secs(25);
 
 /// The store that has the state.
 #[derive(Clone)]
-pub struct SlowStore {
+pub(super) struct SlowStore {
     inner: Arc<InMemory>,
     world: Arc<World>,
 }
 
 impl SlowStore {
-    pub fn new(world: &Arc<World>) -> Self {
+    pub(super) fn new(world: &Arc<World>) -> Self {
         Self {
             inner: Arc::default(),
             world: world.clone(),
@@ -139,7 +139,7 @@ impl ObjectStore for SlowStore {
 }
 
 /// The object stores for data between stages.
-pub struct Buckets(pub Arc<World>);
+pub(super) struct Buckets(pub Arc<World>);
 
 impl Stores for Buckets {
     fn open(&self, address: &str) -> Arc<dyn Store> {
@@ -269,7 +269,7 @@ fn missing() -> ProviderError {
 }
 
 /// Writes an object, as somebody with a signed address.
-pub fn put_chunk(
+pub(super) fn put_chunk(
     world: &World,
     address: &Secret,
     bytes: &[u8],
@@ -284,7 +284,10 @@ pub fn put_chunk(
 }
 
 /// Reads an object, as somebody with a signed address.
-pub fn chunk_of(world: &World, address: &Secret) -> std::result::Result<Vec<u8>, ProviderError> {
+pub(super) fn chunk_of(
+    world: &World,
+    address: &Secret,
+) -> std::result::Result<Vec<u8>, ProviderError> {
     let (bucket, key) = parts(address);
     world
         .buckets()

@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The longest that a call to a cloud is on its way, and its answer, each.
-pub const CALL: Duration = Duration::from_secs(20);
+pub(super) const CALL: Duration = Duration::from_secs(20);
 
-pub struct World {
+pub(super) struct World {
     pub case: Case,
     pub began: Instant,
     /// For what is read and written as files.
@@ -40,7 +40,7 @@ pub struct World {
 
 /// While a process that applies was there and not stopped.
 #[derive(Clone, Copy, Debug)]
-pub struct Watched {
+pub(super) struct Watched {
     /// On which of the user's machines.
     pub machine: usize,
     pub from: u64,
@@ -56,7 +56,7 @@ enum Way {
 }
 
 impl World {
-    pub fn new(case: Case, scratch: PathBuf, tells: bool) -> Arc<Self> {
+    pub(super) fn new(case: Case, scratch: PathBuf, tells: bool) -> Arc<Self> {
         let chance = Mutex::new(Chance::new(case.seed ^ 0x0DD5));
         Arc::new(Self {
             case,
@@ -76,38 +76,38 @@ impl World {
     }
 
     /// Milliseconds since the world began.
-    pub fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap()
     }
 
-    pub fn chance(&self) -> MutexGuard<'_, Chance> {
+    pub(super) fn chance(&self) -> MutexGuard<'_, Chance> {
         self.chance.lock().unwrap()
     }
 
-    pub fn machines(&self) -> MutexGuard<'_, Vec<Machine>> {
+    pub(super) fn machines(&self) -> MutexGuard<'_, Vec<Machine>> {
         self.machines.lock().unwrap()
     }
 
-    pub fn buckets(&self) -> MutexGuard<'_, BTreeMap<String, BTreeMap<String, Vec<u8>>>> {
+    pub(super) fn buckets(&self) -> MutexGuard<'_, BTreeMap<String, BTreeMap<String, Vec<u8>>>> {
         self.buckets.lock().unwrap()
     }
 
     /// Whether that kind of trouble comes now.
-    pub fn trouble(&self, kind: Trouble, percent: u64) -> bool {
+    pub(super) fn trouble(&self, kind: Trouble, percent: u64) -> bool {
         let drawn = self.chance().percent(percent);
         drawn && self.case.has(kind) && !self.is_calm()
     }
 
-    pub fn is_calm(&self) -> bool {
+    pub(super) fn is_calm(&self) -> bool {
         self.calm.load(Ordering::Relaxed)
     }
 
-    pub fn calm_down(&self) {
+    pub(super) fn calm_down(&self) {
         self.calm.store(true, Ordering::Relaxed);
     }
 
     /// A delay of up to `most`, if that kind of trouble is on.
-    pub fn delay(&self, kind: Trouble, most: Duration) -> Duration {
+    pub(super) fn delay(&self, kind: Trouble, most: Duration) -> Duration {
         let drawn = self.chance().delay(most);
         if self.case.has(kind) && !self.is_calm() {
             drawn
@@ -117,17 +117,17 @@ impl World {
     }
 
     /// Writes down that `sky` did wrong.
-    pub fn wrong(&self, what: String) {
+    pub(super) fn wrong(&self, what: String) {
         self.tell(&format!("WRONG: {what}"));
         self.wrong.lock().unwrap().push(what);
     }
 
-    pub fn wrongs(&self) -> Vec<String> {
+    pub(super) fn wrongs(&self) -> Vec<String> {
         self.wrong.lock().unwrap().clone()
     }
 
     /// Writes down what happens.
-    pub fn tell(&self, what: &str) {
+    pub(super) fn tell(&self, what: &str) {
         if self.tells {
             let now = self.now();
             let who = simulation::current()
@@ -138,12 +138,12 @@ impl World {
         }
     }
 
-    pub fn story(&self) -> Vec<String> {
+    pub(super) fn story(&self) -> Vec<String> {
         self.told.lock().unwrap().clone()
     }
 
     /// Makes a call to a cloud. Once it is on its way it is made, whatever becomes of the caller.
-    pub async fn call<T: Send + 'static>(
+    pub(super) async fn call<T: Send + 'static>(
         self: &Arc<Self>,
         what: impl Fn() -> String + Send + Sync,
         effect: impl FnOnce(&Self) -> Result<T, ProviderError> + Send + 'static,

@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// A folder with a plan whose stages run on `slurm:one`, the cluster's partition `main`.
-pub fn place(cluster: &Cluster, rows: &[Row]) -> Place {
+pub(crate) fn place(cluster: &Cluster, rows: &[Row]) -> Place {
     let place = Place::new(rows);
     let mut plan = crate::apply::place::plan("job", rows);
     for stage in &mut plan.stages {
@@ -29,7 +29,7 @@ pub fn place(cluster: &Cluster, rows: &[Row]) -> Place {
 }
 
 /// Writes the inventory of `place`: one cluster, with more lines.
-pub fn write_hosts(cluster: &Cluster, place: &Place, more: &str) {
+pub(crate) fn write_hosts(cluster: &Cluster, place: &Place, more: &str) {
     std::fs::write(
         place.path("hosts.toml"),
         cluster.entry("one", &place.path("shared"), more),
@@ -37,12 +37,12 @@ pub fn write_hosts(cluster: &Cluster, place: &Place, more: &str) {
     .unwrap();
 }
 
-pub fn provider(place: &Place) -> Arc<dyn Provider> {
+pub(crate) fn provider(place: &Place) -> Arc<dyn Provider> {
     let access = own_hosts::access(place.path(".sky"), &place.path("hosts.toml"));
     open(SLURM, &access).unwrap().unwrap()
 }
 
-pub fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -51,7 +51,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// What lies in the shared folder.
-pub fn left(place: &Place) -> Vec<String> {
+pub(crate) fn left(place: &Place) -> Vec<String> {
     let entries = std::fs::read_dir(place.path("shared/one"))
         .into_iter()
         .flatten()
@@ -61,7 +61,7 @@ pub fn left(place: &Place) -> Vec<String> {
         .collect()
 }
 
-pub fn spec(nodes: u32, lease: Duration) -> MachineSpec {
+pub(crate) fn spec(nodes: u32, lease: Duration) -> MachineSpec {
     MachineSpec {
         owner: Owner {
             job: "jobs".into(),
@@ -80,7 +80,7 @@ pub fn spec(nodes: u32, lease: Duration) -> MachineSpec {
     }
 }
 
-pub fn task(command: &str) -> Task {
+pub(crate) fn task(command: &str) -> Task {
     Task {
         command: command.into(),
         environment: BTreeMap::new(),
@@ -92,12 +92,12 @@ pub fn task(command: &str) -> Task {
     }
 }
 
-pub fn token(stage: &str) -> Token {
+pub(crate) fn token(stage: &str) -> Token {
     Token::new("lineage", "sha256:plan", stage, 1)
 }
 
 /// Creates, fills and starts.
-pub async fn begin(
+pub(crate) async fn begin(
     provider: &dyn Provider,
     stage: &str,
     command: &str,
@@ -113,7 +113,7 @@ pub async fn begin(
     worker
 }
 
-pub async fn until(worker: &dyn Worker, wanted: RunStatus) {
+pub(crate) async fn until(worker: &dyn Worker, wanted: RunStatus) {
     let begun = Instant::now();
     loop {
         let status = worker.status().await.unwrap();

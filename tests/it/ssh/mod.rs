@@ -13,7 +13,7 @@ use sky::model::PlaceName;
 use std::sync::Arc;
 
 /// A folder with a plan whose stages run where `at` says, and hosts `one` and `two` of a server.
-pub fn place(server: &Sshd, at: &[&str], rows: &[Row]) -> Place {
+pub(crate) fn place(server: &Sshd, at: &[&str], rows: &[Row]) -> Place {
     let place = Place::new(rows);
     let mut plan = crate::apply::place::plan("job", rows);
     for (stage, at) in plan.stages.iter_mut().zip(at) {
@@ -26,17 +26,17 @@ pub fn place(server: &Sshd, at: &[&str], rows: &[Row]) -> Place {
 }
 
 /// Writes the inventory of `place`, with more lines for each host.
-pub fn write_hosts(server: &Sshd, place: &Place, more: &str) {
+pub(crate) fn write_hosts(server: &Sshd, place: &Place, more: &str) {
     let host = |name: &str| server.host(name, &place.path("hosts").join(name), more);
     std::fs::write(place.path("hosts.toml"), host("one") + &host("two")).unwrap();
 }
 
-pub fn provider(place: &Place) -> Arc<dyn Provider> {
+pub(crate) fn provider(place: &Place) -> Arc<dyn Provider> {
     let access = own_hosts::access(place.path(".sky"), &place.path("hosts.toml"));
     open(SSH, &access).unwrap().unwrap()
 }
 
-pub fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -45,7 +45,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// What lies on the hosts.
-pub fn left(place: &Place) -> Vec<String> {
+pub(crate) fn left(place: &Place) -> Vec<String> {
     let mut left = Vec::new();
     for host in ["one", "two"] {
         let entries = std::fs::read_dir(place.path("hosts").join(host))

@@ -13,16 +13,16 @@ use sky::model::{DataRate, Money, PlaceName};
 use sky::plan::{Plan, PlannedWay};
 use std::process::{Command, Output};
 
-pub const AMAZON: &str = "aws:us-east-1";
-pub const AZURE: &str = "azure:westeurope";
+pub(crate) const AMAZON: &str = "aws:us-east-1";
+pub(crate) const AZURE: &str = "azure:westeurope";
 
 /// A folder with a plan whose stages are at these places, and run on a host of an SSH server.
-pub struct Yard {
+pub(crate) struct Yard {
     pub place: Place,
 }
 
 impl Yard {
-    pub fn new(server: &Sshd, at: &[&str], rows: &[Row]) -> Self {
+    pub(crate) fn new(server: &Sshd, at: &[&str], rows: &[Row]) -> Self {
         let place = Place::new(rows);
         let mut plan = crate::apply::place::plan("job", rows);
         for (stage, at) in plan.stages.iter_mut().zip(at) {
@@ -58,7 +58,7 @@ impl Yard {
         Self { place }
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.place.sky(args);
         for name in ["SKY_STATE", "SKY_STAGING", "SKY_HOSTS", "AWS_ENDPOINT_URL"] {
             command.env_remove(name);
@@ -71,7 +71,7 @@ impl Yard {
     }
 
     /// An apply with what is handed on in buckets.
-    pub fn staged(&self, more: &[&str]) -> Command {
+    pub(crate) fn staged(&self, more: &[&str]) -> Command {
         self.command(
             &[
                 &[
@@ -88,11 +88,11 @@ impl Yard {
         )
     }
 
-    pub fn apply(&self, more: &[&str]) -> Output {
+    pub(crate) fn apply(&self, more: &[&str]) -> Output {
         self.staged(more).output().unwrap()
     }
 
-    pub fn destroy(&self) -> String {
+    pub(crate) fn destroy(&self) -> String {
         ended(
             &self
                 .command(&["destroy", "--auto-approve"])
@@ -102,13 +102,13 @@ impl Yard {
         )
     }
 
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.place.state()
     }
 
     /// The events that an apply wrote down, which is stopped where it cannot take them into a
     /// snapshot.
-    pub fn journal(&self) -> Vec<Event> {
+    pub(crate) fn journal(&self) -> Vec<Event> {
         let text = self.place.text(".sky/journal");
         text.lines()
             .filter_map(|line| serde_json::from_str::<Record>(line.get(9..)?).ok())
@@ -118,7 +118,7 @@ impl Yard {
 }
 
 /// Changes the plan in a folder.
-pub fn change(place: &Place, change: impl FnOnce(&mut Plan)) {
+pub(crate) fn change(place: &Place, change: impl FnOnce(&mut Plan)) {
     let mut plan = sky::plan::file::read(&place.path("plan.json")).unwrap();
     plan.digest = None;
     change(&mut plan);

@@ -5,7 +5,7 @@ mod hand;
 mod locks;
 mod machines;
 mod secrets;
-pub mod servers;
+pub(crate) mod servers;
 
 use crate::apply::place::Place;
 use servers::Spot;

@@ -16,13 +16,13 @@ use std::time::Duration;
 
 /// Where a state is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum On {
+pub(crate) enum On {
     Folder,
     S3,
     Azure,
 }
 
-pub const ALL: [On; 3] = [On::Folder, On::S3, On::Azure];
+pub(crate) const ALL: [On; 3] = [On::Folder, On::S3, On::Azure];
 
 /// The account and key that Azurite's documentation gives to everybody.
 const ACCOUNT: &str = "devstoreaccount1";
@@ -123,7 +123,7 @@ fn gcs() -> &'static (Server, tempfile::TempDir) {
 
 /// What a command needs to use Google Cloud Storage.
 #[cfg(feature = "gcp")]
-pub fn google() -> Vec<(&'static str, String)> {
+pub(crate) fn google() -> Vec<(&'static str, String)> {
     let (server, folder) = gcs();
     vec![
         (
@@ -140,14 +140,14 @@ pub fn google() -> Vec<(&'static str, String)> {
 
 /// What is in Google Cloud Storage, and how much went in and out by signed addresses.
 #[cfg(feature = "gcp")]
-pub fn google_look() -> serde_json::Value {
+pub(crate) fn google_look() -> serde_json::Value {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://127.0.0.1:{}/test/look", gcs().0.port);
     let text = block_on(async { client.get(url).send().await.unwrap().text().await.unwrap() });
     serde_json::from_str(&text).unwrap()
 }
 
-pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -156,7 +156,7 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// What a command needs to use both object stores, as an account of each.
-pub fn environment() -> Vec<(&'static str, String)> {
+pub(crate) fn environment() -> Vec<(&'static str, String)> {
     let (s3, azure) = (s3().port, azure().port);
     let mut all = vec![
         ("AWS_ENDPOINT_URL_S3", format!("http://127.0.0.1:{s3}")),
@@ -176,11 +176,11 @@ pub fn environment() -> Vec<(&'static str, String)> {
 }
 
 /// Credentials that nobody but the stores may ever see.
-pub const AWS_SECRET: &str = "s3cret-acce55-key-0f-staging";
-pub const AZURE_SECRET: &str = KEY;
+pub(crate) const AWS_SECRET: &str = "s3cret-acce55-key-0f-staging";
+pub(crate) const AZURE_SECRET: &str = KEY;
 
 /// The bucket at an address such as sky writes down, as its owner sees it.
-pub fn bucket(address: &str) -> Arc<dyn ObjectStore> {
+pub(crate) fn bucket(address: &str) -> Arc<dyn ObjectStore> {
     let (scheme, name) = address.split_once("://").unwrap();
     match scheme {
         "s3" => {
@@ -215,7 +215,7 @@ pub fn bucket(address: &str) -> Arc<dyn ObjectStore> {
 }
 
 /// The names and sizes of all that is in a bucket; none if there is no such bucket.
-pub fn content(address: &str) -> Option<Vec<(String, u64)>> {
+pub(crate) fn content(address: &str) -> Option<Vec<(String, u64)>> {
     let client = bucket(address);
     block_on(async {
         let top = match client.list_with_delimiter(None).await {
@@ -238,7 +238,7 @@ pub fn content(address: &str) -> Option<Vec<(String, u64)>> {
 }
 
 /// A place for one state: what to say on the command line, and how to look into it.
-pub struct Spot {
+pub(crate) struct Spot {
     pub on: On,
     /// `--state` of it, if it is not in the working folder.
     pub url: Option<String>,
@@ -278,7 +278,7 @@ fn late(server: u16, delay: Duration) -> u16 {
 }
 
 impl Spot {
-    pub fn new(on: On) -> Self {
+    pub(crate) fn new(on: On) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let prefix = format!("jobs/{}", NUMBER.fetch_add(1, Ordering::SeqCst));
         let url = match on {
@@ -295,7 +295,7 @@ impl Spot {
     }
 
     /// The same, whose store takes so long for every answer; a folder is as fast as it is.
-    pub fn late(on: On, delay: Duration) -> Self {
+    pub(crate) fn late(on: On, delay: Duration) -> Self {
         let server = match on {
             On::Folder => None,
             On::S3 => Some(s3().port),
@@ -308,7 +308,7 @@ impl Spot {
     }
 
     /// Tells a command where the state is.
-    pub fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         for name in [
             "SKY_STATE_RECIPIENTS",
             "SKY_STATE_IDENTITY",
@@ -383,7 +383,7 @@ impl Spot {
 
     /// All bytes of the state that are stored: of the objects, or of the files of a folder `.sky`
     /// below `folder`. By their names below the prefix.
-    pub fn stored(&self, folder: &Path) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn stored(&self, folder: &Path) -> Vec<(String, Vec<u8>)> {
         let Some(client) = self.client() else {
             let names = [
                 "sky.state.json",

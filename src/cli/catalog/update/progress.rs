@@ -11,14 +11,14 @@ use std::time::Duration;
 const PAGES: u32 = 50;
 
 /// Tells the news of sources.
-pub struct Progress {
+pub(super) struct Progress {
     terminal: Terminal,
     bars: Option<MultiProgress>,
     running: RefCell<BTreeMap<String, ProgressBar>>,
 }
 
 impl Progress {
-    pub fn new(terminal: &Terminal) -> Self {
+    pub(super) fn new(terminal: &Terminal) -> Self {
         Self {
             terminal: *terminal,
             bars: terminal.animate.then(MultiProgress::new),
@@ -27,7 +27,7 @@ impl Progress {
     }
 
     /// Takes the bars away.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bars) = &self.bars {
             let _ = bars.clear();
         }

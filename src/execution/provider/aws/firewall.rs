@@ -38,7 +38,7 @@ pub(super) struct SecurityGroups {
 }
 
 impl SecurityGroups {
-    pub fn at(folder: PathBuf) -> Self {
+    pub(super) fn at(folder: PathBuf) -> Self {
         Self {
             noted: RememberedNames::at(folder),
             open: Mutex::default(),
@@ -48,7 +48,7 @@ impl SecurityGroups {
     }
 
     /// The group of an owner, which lets us in; `anew`: what is known of it is wrong.
-    pub async fn group(
+    pub(super) async fn group(
         &self,
         client: &Client,
         region: &str,
@@ -96,7 +96,12 @@ impl SecurityGroups {
     }
 
     /// Lets the machines of a group talk to one another.
-    pub async fn join(&self, client: &Client, region: &str, id: &str) -> Result<(), ProviderError> {
+    pub(super) async fn join(
+        &self,
+        client: &Client,
+        region: &str,
+        id: &str,
+    ) -> Result<(), ProviderError> {
         let call = client
             .authorize_security_group_ingress()
             .group_id(id)
@@ -112,7 +117,7 @@ impl SecurityGroups {
     }
 
     /// Opens the groups of an instance to us that are ours to open.
-    pub async fn admit(
+    pub(super) async fn admit(
         &self,
         client: &Client,
         region: &str,
@@ -215,12 +220,12 @@ impl SecurityGroups {
     }
 
     /// Notes a group that is to be removed one day.
-    pub fn remember(&self, region: &str, name: &str) -> Result<(), ProviderError> {
+    pub(super) fn remember(&self, region: &str, name: &str) -> Result<(), ProviderError> {
         self.noted.remember(&format!("{region} {name}"))
     }
 
     /// Region and name of what was noted.
-    pub fn remembered(&self) -> Result<Vec<(String, String)>, ProviderError> {
+    pub(super) fn remembered(&self) -> Result<Vec<(String, String)>, ProviderError> {
         let split = |text: &String| {
             text.split_once(' ')
                 .map(|(region, name)| (region.to_owned(), name.to_owned()))
@@ -229,7 +234,7 @@ impl SecurityGroups {
     }
 
     /// Removes a group unless a machine uses it. Those that are ending hold on to it for a while.
-    pub async fn remove(
+    pub(super) async fn remove(
         &self,
         client: &Client,
         region: &str,

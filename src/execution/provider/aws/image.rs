@@ -47,7 +47,7 @@ pub(super) struct Images {
 
 impl Images {
     /// What an instance of that type boots.
-    pub async fn image(
+    pub(super) async fn image(
         &self,
         client: &Client,
         region: &str,

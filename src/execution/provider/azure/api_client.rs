@@ -172,7 +172,7 @@ fn endpoint(settings: &Settings) -> Result<(Url, bool), ProviderError> {
 }
 
 impl Api {
-    pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
+    pub(super) fn new(settings: &Settings) -> Result<Self, ProviderError> {
         let subscription = subscription(settings)?;
         let (endpoint, trusted) = endpoint(settings)?;
         let credential: Arc<dyn TokenCredential> = if trusted {
@@ -208,24 +208,24 @@ impl Api {
     }
 
     /// Whether there are credentials that can be used.
-    pub async fn signed_in(&self) -> Result<(), ProviderError> {
+    pub(super) async fn signed_in(&self) -> Result<(), ProviderError> {
         let got = self.credential.get_token(&[&self.scope]).await;
         got.map(drop)
             .map_err(|error| super::errors::classify(&error, "sign in"))
     }
 
     /// The SDK's client for virtual machines.
-    pub fn machines(&self) -> compute::virtual_machines::Client {
+    pub(super) fn machines(&self) -> compute::virtual_machines::Client {
         self.machines.virtual_machines_client()
     }
 
     /// The path of a resource group.
-    pub fn group(&self, name: &str) -> String {
+    pub(super) fn group(&self, name: &str) -> String {
         format!("/subscriptions/{}/resourceGroups/{name}", self.subscription)
     }
 
     /// A call, by its path.
-    pub async fn call(
+    pub(super) async fn call(
         &self,
         method: Method,
         path: &str,
@@ -240,7 +240,7 @@ impl Api {
     }
 
     /// What is there; none: nothing is.
-    pub async fn look(
+    pub(super) async fn look(
         &self,
         path: &str,
         query: &[(&str, &str)],
@@ -254,7 +254,7 @@ impl Api {
     }
 
     /// All pages of a list. What is not there has none.
-    pub async fn list(
+    pub(super) async fn list(
         &self,
         path: &str,
         query: &[(&str, &str)],
@@ -285,7 +285,7 @@ impl Api {
     }
 
     /// Begins something and waits until it is there.
-    pub async fn put(
+    pub(super) async fn put(
         &self,
         path: &str,
         version: &str,
@@ -305,7 +305,7 @@ impl Api {
     }
 
     /// Removes something and waits until it is gone. Fine if it is.
-    pub async fn delete(
+    pub(super) async fn delete(
         &self,
         path: &str,
         version: &str,
@@ -372,7 +372,7 @@ impl Api {
 
     /// Waits for the end of what was begun: by its operation, or by what was to be made. What
     /// failed is an error: Azure answers calls well whose operations then fail.
-    pub async fn done(
+    pub(super) async fn done(
         &self,
         begun: Answer,
         path: &str,

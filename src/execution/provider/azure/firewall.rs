@@ -49,7 +49,7 @@ pub(super) struct Firewall {
 impl Firewall {
     /// Makes the rules of a region what they have to be; `new`: the tags that they get if they are
     /// not there, without which they are not made.
-    pub async fn let_in(
+    pub(super) async fn let_in(
         &self,
         api: &Api,
         group: &str,

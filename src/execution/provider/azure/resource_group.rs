@@ -35,7 +35,7 @@ fn is_ours(group: &str) -> bool {
 }
 
 impl ResourceGroups {
-    pub fn at(folder: PathBuf) -> Self {
+    pub(super) fn at(folder: PathBuf) -> Self {
         Self {
             noted: RememberedNames::at(folder),
             firewall: Firewall::default(),
@@ -45,7 +45,7 @@ impl ResourceGroups {
 
     /// Notes a group that is to be removed one day, before it is made. What is called otherwise
     /// than ours is nobody's to remove.
-    pub fn remember(&self, group: &str) -> Result<(), ProviderError> {
+    pub(super) fn remember(&self, group: &str) -> Result<(), ProviderError> {
         if !is_ours(group) {
             return Ok(());
         }
@@ -53,7 +53,7 @@ impl ResourceGroups {
     }
 
     /// The groups that were noted.
-    pub fn remembered(&self) -> Result<Vec<String>, ProviderError> {
+    pub(super) fn remembered(&self) -> Result<Vec<String>, ProviderError> {
         let mut names = self.noted.all()?;
         names.retain(|name| is_ours(name));
         Ok(names)
@@ -61,7 +61,7 @@ impl ResourceGroups {
 
     /// Makes the resource group and the network of an owner's machines at a place, as far as it is
     /// not there.
-    pub async fn open(
+    pub(super) async fn open(
         &self,
         api: &Api,
         place: &PlaceName,
@@ -122,7 +122,7 @@ impl ResourceGroups {
     }
 
     /// Lets us in where an instance is, and nobody else any more. Fine where no rules of ours are.
-    pub async fn admit(
+    pub(super) async fn admit(
         &self,
         api: &Api,
         group: &str,
@@ -140,7 +140,7 @@ impl ResourceGroups {
 
     /// Removes a group with all that is in it, and what is known of it, unless a machine is in it
     /// or something that we have not made. Fine if it is gone.
-    pub async fn remove(&self, api: &Api, group: &str) -> Result<(), ProviderError> {
+    pub(super) async fn remove(&self, api: &Api, group: &str) -> Result<(), ProviderError> {
         let mut open = self.open.lock().await;
         let about = format!("remove the resource group {group}");
         let path = api.group(group);

@@ -24,7 +24,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub fn at(folder: PathBuf) -> Self {
+    pub(super) fn at(folder: PathBuf) -> Self {
         Self {
             folder,
             making: Mutex::new(()),
@@ -32,7 +32,7 @@ impl Keys {
     }
 
     /// The file of the private key that sky logs in with.
-    pub fn client(&self) -> Result<PathBuf, ProviderError> {
+    pub(super) fn client(&self) -> Result<PathBuf, ProviderError> {
         if let Some(given) = std::env::var_os("SKY_SSH_KEY").filter(|given| !given.is_empty()) {
             return Ok(given.into());
         }
@@ -41,14 +41,14 @@ impl Keys {
     }
 
     /// The public half of the key that sky logs in with.
-    pub fn client_public(&self) -> Result<String, ProviderError> {
+    pub(super) fn client_public(&self) -> Result<String, ProviderError> {
         let path = self.client()?;
         read_public(&path)
     }
 
     /// The signature of a line of text by the key that sky logs in with, as OpenSSH writes it. An
     /// error if the key cannot sign here: it has a passphrase, or is not on this machine.
-    pub fn sign(&self, line: &str) -> Result<String, ProviderError> {
+    pub(super) fn sign(&self, line: &str) -> Result<String, ProviderError> {
         let wrong = |what: String| {
             ProviderError::new(ErrorKind::Other, format!("cannot sign a lease: {what}"))
         };
@@ -80,12 +80,12 @@ impl Keys {
     }
 
     /// The host key of a token's machine; the same whenever it is asked for.
-    pub fn host(&self, token: &str) -> Result<Pair, ProviderError> {
+    pub(super) fn host(&self, token: &str) -> Result<Pair, ProviderError> {
         self.pair(&self.folder.join("hosts").join(token))
     }
 
     /// Removes the host key of a machine that is gone.
-    pub fn forget(&self, token: &str) -> Result<(), ProviderError> {
+    pub(super) fn forget(&self, token: &str) -> Result<(), ProviderError> {
         let path = self.folder.join("hosts").join(token);
         for path in [public_of(&path), path] {
             file::remove(&path)?;

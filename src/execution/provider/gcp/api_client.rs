@@ -134,7 +134,7 @@ fn project(settings: &Settings) -> Result<String, ProviderError> {
 }
 
 impl Api {
-    pub async fn new(settings: &Settings) -> Result<Self, ProviderError> {
+    pub(super) async fn new(settings: &Settings) -> Result<Self, ProviderError> {
         let project = project(settings)?;
         let endpoint = &settings.endpoint;
         // A token is never sent in the clear.
@@ -186,7 +186,7 @@ impl Api {
 
     /// Waits for the end of an operation of a zone, or of none. What failed is an error: Google
     /// answers calls well whose operations then fail.
-    pub async fn done(
+    pub(super) async fn done(
         &self,
         mut operation: Operation,
         zone: Option<&str>,

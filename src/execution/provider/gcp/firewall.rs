@@ -41,7 +41,7 @@ pub(super) fn network_name() -> String {
 }
 
 impl FirewallRules {
-    pub fn at(folder: PathBuf) -> Self {
+    pub(super) fn at(folder: PathBuf) -> Self {
         Self {
             noted: RememberedNames::at(folder),
             here: OnceCell::new(),
@@ -50,19 +50,19 @@ impl FirewallRules {
     }
 
     /// Notes a rule that is to be removed one day, before it is made.
-    pub fn remember(&self, name: &str) -> Result<(), ProviderError> {
+    pub(super) fn remember(&self, name: &str) -> Result<(), ProviderError> {
         self.noted.remember(name)
     }
 
     /// The rules that were noted.
-    pub fn remembered(&self) -> Result<Vec<String>, ProviderError> {
+    pub(super) fn remembered(&self) -> Result<Vec<String>, ProviderError> {
         let mut names = self.noted.all()?;
         names.retain(|name| name.starts_with("sky-"));
         Ok(names)
     }
 
     /// Opens the rule of a state to us, and to nobody else.
-    pub async fn admit(&self, api: &Api, lineage: &str) -> Result<(), ProviderError> {
+    pub(super) async fn admit(&self, api: &Api, lineage: &str) -> Result<(), ProviderError> {
         let name = name_of_state(lineage);
         let mut open = self.open.lock().await;
         if open.contains(&name) {
@@ -129,7 +129,7 @@ impl FirewallRules {
     }
 
     /// Removes a rule, and what is known of it. Fine if it is gone.
-    pub async fn remove(&self, api: &Api, name: &str) -> Result<(), ProviderError> {
+    pub(super) async fn remove(&self, api: &Api, name: &str) -> Result<(), ProviderError> {
         let mut open = self.open.lock().await;
         open.remove(name);
         let about = format!("remove the firewall rule {name}");

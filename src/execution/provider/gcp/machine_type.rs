@@ -33,7 +33,7 @@ pub(super) struct Zones {
 }
 
 impl MachineType {
-    pub fn parse(name: &str) -> Result<Self, ProviderError> {
+    pub(super) fn parse(name: &str) -> Result<Self, ProviderError> {
         let wrong = |why: &str| {
             let message = format!("gcp: the type `{}` {why}", name.escape_debug());
             ProviderError::new(ErrorKind::Other, message)
@@ -70,13 +70,13 @@ impl MachineType {
     }
 
     /// Whether Google cannot move it to another host while it runs, and ends it for maintenance.
-    pub fn stays(&self) -> bool {
+    pub(super) fn stays(&self) -> bool {
         let series = self.machine.split('-').next().unwrap_or_default();
         self.cards.is_some() || STAYING.contains(&series) || self.machine.ends_with("-metal")
     }
 
     /// The disk that it boots from: the newest series take no other.
-    pub fn disk(&self) -> &'static str {
+    pub(super) fn disk(&self) -> &'static str {
         let series = self.machine.split('-').next().unwrap_or_default();
         let newest = series
             .trim_start_matches(|one: char| one.is_ascii_lowercase())

@@ -47,7 +47,7 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub fn get(path: String, about: &'a str) -> Self {
+    pub(super) fn get(path: String, about: &'a str) -> Self {
         Self {
             verb: Method::GET,
             path,
@@ -73,7 +73,7 @@ fn deepest(error: &dyn Error) -> String {
 
 impl Rest {
     /// `base` ends with a `/`.
-    pub fn new(base: &str, credentials: Option<Credentials>) -> Result<Self, ProviderError> {
+    pub(super) fn new(base: &str, credentials: Option<Credentials>) -> Result<Self, ProviderError> {
         let about = "talk to Google";
         let other = |error: &dyn Error| wrong(ErrorKind::Other, about, deepest(error));
         let base = Url::parse(base).map_err(|error| other(&error))?;
@@ -118,7 +118,7 @@ impl Rest {
     }
 
     /// The answer to a call, if it comes in time and is a good one.
-    pub async fn call(&self, call: Call<'_>) -> Result<Value, ProviderError> {
+    pub(super) async fn call(&self, call: Call<'_>) -> Result<Value, ProviderError> {
         let Call {
             verb,
             path,
@@ -157,7 +157,7 @@ impl Rest {
 
     /// Waits for the end of an operation. What failed is an error: Google answers calls well whose
     /// operations then fail. `version` is the part of addresses before names of operations.
-    pub async fn done(
+    pub(super) async fn done(
         &self,
         version: &str,
         mut operation: Value,

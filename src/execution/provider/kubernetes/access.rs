@@ -25,7 +25,7 @@ pub(super) struct Site {
 
 impl Site {
     /// One that is not yet talked to.
-    pub fn new(name: &str, at: &KubernetesNamespace) -> Self {
+    pub(super) fn new(name: &str, at: &KubernetesNamespace) -> Self {
         Self {
             name: name.to_owned(),
             at: at.clone(),
@@ -61,24 +61,26 @@ impl Site {
             .map_err(|error: kube::Error| errors::read(&self.name, &error))
     }
 
-    pub async fn jobs(&self) -> Result<Api<Job>, ProviderError> {
+    pub(super) async fn jobs(&self) -> Result<Api<Job>, ProviderError> {
         let (client, namespace) = self.api().await?;
         Ok(Api::namespaced(client.clone(), namespace))
     }
 
     /// Where one asks about one's own rights, and the namespace.
-    pub async fn reviews(&self) -> Result<(Api<SelfSubjectAccessReview>, String), ProviderError> {
+    pub(super) async fn reviews(
+        &self,
+    ) -> Result<(Api<SelfSubjectAccessReview>, String), ProviderError> {
         let (client, namespace) = self.api().await?;
         Ok((Api::all(client.clone()), namespace.clone()))
     }
 
-    pub async fn pods(&self) -> Result<Api<Pod>, ProviderError> {
+    pub(super) async fn pods(&self) -> Result<Api<Pod>, ProviderError> {
         let (client, namespace) = self.api().await?;
         Ok(Api::namespaced(client.clone(), namespace))
     }
 
     /// Makes a call, and says what its failure means.
-    pub async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         call: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, ProviderError> {
@@ -96,13 +98,13 @@ impl Site {
     }
 
     /// The job of a token.
-    pub async fn job(&self, token: &str) -> Result<Option<Job>, ProviderError> {
+    pub(super) async fn job(&self, token: &str) -> Result<Option<Job>, ProviderError> {
         self.ask(self.jobs().await?.get_opt(&job::name(token)))
             .await
     }
 
     /// The pods of a token, the oldest first: one, unless the cluster has replaced it.
-    pub async fn pods_of(&self, token: &str) -> Result<Vec<Pod>, ProviderError> {
+    pub(super) async fn pods_of(&self, token: &str) -> Result<Vec<Pod>, ProviderError> {
         let wanted = ListParams::default().labels(&job::label(token));
         let mut pods = self.ask(self.pods().await?.list(&wanted)).await?.items;
         pods.sort_by_key(|pod| {
@@ -115,7 +117,7 @@ impl Site {
     }
 
     /// The last that the cluster says of why it does not make a job's pod.
-    pub async fn complaint(&self, job: &Job) -> Option<String> {
+    pub(super) async fn complaint(&self, job: &Job) -> Option<String> {
         let (client, namespace) = self.api().await.ok()?;
         let events: Api<Event> = Api::namespaced(client.clone(), namespace);
         let of = format!("involvedObject.uid={}", job.metadata.uid.as_deref()?);

@@ -48,7 +48,7 @@ pub(super) struct Known {
 }
 
 impl Machines {
-    pub fn new(sites: Vec<Arc<Site>>, kinds: Vec<KubernetesPods>) -> Self {
+    pub(super) fn new(sites: Vec<Arc<Site>>, kinds: Vec<KubernetesPods>) -> Self {
         Self {
             sites,
             kinds,
@@ -56,12 +56,12 @@ impl Machines {
         }
     }
 
-    pub fn sites(&self) -> &[Arc<Site>] {
+    pub(super) fn sites(&self) -> &[Arc<Site>] {
         &self.sites
     }
 
     /// There is one for every entry of the inventory.
-    pub fn site(&self, at: &KubernetesNamespace) -> Arc<Site> {
+    pub(super) fn site(&self, at: &KubernetesNamespace) -> Arc<Site> {
         let found = self.sites.iter().find(|site| site.at == *at);
         found
             .cloned()
@@ -72,17 +72,20 @@ impl Machines {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn known(&self, token: &Token) -> Known {
+    pub(super) fn known(&self, token: &Token) -> Known {
         self.lock().entry(token.id.clone()).or_default().clone()
     }
 
-    pub fn saw(&self, token: &Token, site: &Arc<Site>) {
+    pub(super) fn saw(&self, token: &Token, site: &Arc<Site>) {
         self.lock().entry(token.id.clone()).or_default().site = Some(site.clone());
     }
 
     /// The Job of a token: first where it was, then anywhere. Of a cluster that does not answer
     /// nobody knows anything, so what is in no other may be there.
-    pub async fn find(&self, token: &Token) -> Result<Option<(Arc<Site>, Job)>, ProviderError> {
+    pub(super) async fn find(
+        &self,
+        token: &Token,
+    ) -> Result<Option<(Arc<Site>, Job)>, ProviderError> {
         if let Some(site) = self.known(token).site
             && let Some(job) = site.job(&token.id).await?
         {
@@ -103,7 +106,7 @@ impl Machines {
     }
 
     /// Changes a Job as a merge patch says; it as it is then.
-    pub async fn change(
+    pub(super) async fn change(
         &self,
         site: &Site,
         token: &Token,
@@ -119,7 +122,7 @@ impl Machines {
     }
 
     /// The way into the machine of a token, once its pod runs; its folder there is made.
-    pub async fn link(&self, token: &Token) -> Result<Arc<Link>, ProviderError> {
+    pub(super) async fn link(&self, token: &Token) -> Result<Arc<Link>, ProviderError> {
         let alone = self.known(token).alone;
         let _alone = alone.lock().await;
         if let Some(link) = self.known(token).link {
@@ -280,7 +283,7 @@ impl Machines {
     }
 
     /// Why a machine does not answer: its end, if that is it; else none.
-    pub async fn fate(&self, token: &Token) -> Result<Option<RunStatus>, ProviderError> {
+    pub(super) async fn fate(&self, token: &Token) -> Result<Option<RunStatus>, ProviderError> {
         let Some((site, job)) = self.find(token).await?.filter(|(_, job)| !job::leaves(job)) else {
             return Ok(Some(RunStatus::Lost));
         };
@@ -314,7 +317,7 @@ impl Machines {
     }
 
     /// Ends the Job of a token and its pods, wherever they are, and waits until they are gone.
-    pub async fn end(&self, token: &Token) -> Result<(), ProviderError> {
+    pub(super) async fn end(&self, token: &Token) -> Result<(), ProviderError> {
         let sites = match self.find(token).await? {
             Some((site, _)) => vec![site],
             // There may be pods without a Job.

@@ -12,7 +12,7 @@ const KILL_WAIT: Duration = Duration::from_secs(10);
 
 /// A process at one moment. Its number alone may later be another's; with the time it began, not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     pub pid: i32,
     /// The moment at which the process began, in clock ticks since the machine did.
     pub begun: u64,
@@ -20,7 +20,7 @@ pub struct Identity {
 
 /// What the first line of a `/proc/PID/stat` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stat {
+pub(crate) struct Stat {
     pub identity: Identity,
     pub state: char,
     pub group: i32,
@@ -35,7 +35,7 @@ impl Stat {
 
 /// An attempt's processes: they carry its token, or are in its process group.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     pub token: String,
     /// The supervisor, who leads the group, as it was when it began.
     pub supervisor: Option<Stat>,
@@ -45,14 +45,14 @@ pub struct Attempt {
 }
 
 /// Names the boot and the name space that numbers of processes belong to.
-pub fn numbering() -> String {
+pub(crate) fn numbering() -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let space = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
     format!("{} {}", boot.trim(), space.display())
 }
 
 /// Reads the first line of a `/proc/PID/stat`.
-pub fn parse_stat(stat: &str) -> Option<Stat> {
+pub(crate) fn parse_stat(stat: &str) -> Option<Stat> {
     let pid = stat.split(' ').next()?.parse().ok()?;
     // The command's name is in parentheses and may hold any character.
     let rest = stat.get(stat.rfind(')')? + 1..)?;
@@ -69,7 +69,7 @@ pub fn parse_stat(stat: &str) -> Option<Stat> {
 }
 
 /// Whether that very process is alive.
-pub fn alive(identity: Identity) -> bool {
+pub(crate) fn alive(identity: Identity) -> bool {
     now(identity.pid).is_some_and(|now| now.identity == identity && now.lives())
 }
 
@@ -98,7 +98,7 @@ fn members(group: i32) -> Vec<Stat> {
 }
 
 /// All live processes that carry the token.
-pub fn carrying(token: &str) -> Vec<Pid> {
+pub(crate) fn carrying(token: &str) -> Vec<Pid> {
     let wanted = format!("SKY_TOKEN={token}");
     let mut found = Vec::new();
     for pid in numbers() {
@@ -146,7 +146,7 @@ impl Attempt {
 
     /// Ends all processes that carry the token, and all of the process group: asks them, waits up
     /// to `grace`, then kills.
-    pub async fn end(&self, grace: Duration) -> Result<(), ProviderError> {
+    pub(crate) async fn end(&self, grace: Duration) -> Result<(), ProviderError> {
         let group = self.group();
         if !grace.is_zero() && self.wait(group, Signal::TERM, grace).await {
             return Ok(());

@@ -21,7 +21,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub fn new(to: mpsc::Sender<io::Result<Vec<u8>>>) -> Self {
+    pub(super) fn new(to: mpsc::Sender<io::Result<Vec<u8>>>) -> Self {
         Self {
             to,
             piece: Vec::with_capacity(PIECE),

@@ -54,7 +54,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects, by `access` if there is one, and sends the agent.
-    pub async fn open(
+    pub(super) async fn open(
         reach: &SshTarget,
         access: Option<&dyn ShellAccess>,
         agent: &Agent,
@@ -150,7 +150,7 @@ impl Session {
 
     /// Makes a request. An outer error means that this connection is of no more use; the request
     /// may or may not have been carried out.
-    pub async fn exchange(
+    pub(super) async fn exchange(
         &mut self,
         name: &str,
         arguments: &[&str],
@@ -194,12 +194,12 @@ impl Session {
     }
 
     /// Whether it can still be used, as far as one can tell.
-    pub fn lives(&mut self) -> bool {
+    pub(super) fn lives(&mut self) -> bool {
         self.program.lives()
     }
 
     /// What it means that this connection broke off in the middle of a request.
-    pub async fn lost(&mut self, reach: &SshTarget, error: &io::Error) -> ProviderError {
+    pub(super) async fn lost(&mut self, reach: &SshTarget, error: &io::Error) -> ProviderError {
         let (_, end) = self.program.end().await;
         let said = self.words() + &end;
         let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());

@@ -77,7 +77,7 @@ pub(super) fn now() -> u64 {
 
 impl MachineRecord {
     /// A new machine; `earlier` of the same token are gone.
-    pub fn new(token: &Token, spec: &MachineSpec, earlier: usize) -> Self {
+    pub(super) fn new(token: &Token, spec: &MachineSpec, earlier: usize) -> Self {
         let created_ms = now();
         let mut record = Self {
             id: id(&token.id, earlier + 1),
@@ -103,13 +103,13 @@ impl MachineRecord {
     }
 
     /// Lets it live for so long from now on.
-    pub fn extend(&mut self, lease: Duration) {
+    pub(super) fn extend(&mut self, lease: Duration) {
         self.lease_end_ms =
             now().saturating_add(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
         self.lease_end = clock::after(lease);
     }
 
-    pub fn machine(self) -> Machine {
+    pub(super) fn machine(self) -> Machine {
         Machine {
             token: Token {
                 id: self.token,

@@ -20,7 +20,7 @@ pub(in crate::execution::provider) struct Tags {
 }
 
 impl Tags {
-    pub fn new(token: &Token, spec: &MachineSpec) -> Self {
+    pub(crate) fn new(token: &Token, spec: &MachineSpec) -> Self {
         Self {
             token: token.id.clone(),
             stage: token.stage.clone(),
@@ -33,12 +33,12 @@ impl Tags {
         }
     }
 
-    pub fn belong_to(&mut self, owner: &Owner) {
+    pub(crate) fn belong_to(&mut self, owner: &Owner) {
         (self.job, self.lineage) = (owner.job.clone(), owner.lineage.clone());
     }
 
     /// On one line: JSON has its line feeds escaped.
-    pub fn encode(&self) -> Result<String, ProviderError> {
+    pub(crate) fn encode(&self) -> Result<String, ProviderError> {
         serde_json::to_string(self).map_err(|error| ProviderError::new(ErrorKind::Other, error))
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub fn new(region: &str) -> Arc<Self> {
+    pub(super) fn new(region: &str) -> Arc<Self> {
         Arc::new(Self {
             region: region.to_owned(),
             provider: OnceCell::new(),

@@ -42,7 +42,7 @@ pub(super) fn retry() -> RetryConfig {
 }
 
 impl Remote {
-    pub async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError> {
+    pub(super) async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError> {
         let listed = self
             .store
             .list_with_delimiter(Some(&Path::from(folder)))
@@ -54,7 +54,7 @@ impl Remote {
         Ok(listed.objects.into_iter().filter_map(entry).collect())
     }
 
-    pub async fn remove(&self, folder: &str) -> Result<(), BucketError> {
+    pub(super) async fn remove(&self, folder: &str) -> Result<(), BucketError> {
         for name in self.sizes(folder).await?.keys() {
             match self
                 .store
@@ -68,7 +68,7 @@ impl Remote {
         Ok(())
     }
 
-    pub async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError> {
+    pub(super) async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError> {
         let failed = |error| self.failed("read", key, &error);
         let found = self.store.get(&Path::from(key)).await.map_err(failed)?;
         if found.meta.size > LARGEST_OBJECT {
@@ -80,7 +80,7 @@ impl Remote {
         Ok(found.bytes().await.map_err(failed)?.to_vec())
     }
 
-    pub async fn sign(
+    pub(super) async fn sign(
         &self,
         purpose: Purpose,
         keys: &[String],
@@ -100,7 +100,7 @@ impl Remote {
     }
 
     /// Deletes all objects; whether there is a bucket at all.
-    pub async fn empty(&self) -> Result<bool, BucketError> {
+    pub(super) async fn empty(&self) -> Result<bool, BucketError> {
         match self.delete_all().await {
             Ok(()) => Ok(true),
             Err(error) if error.kind == Trouble::Missing => Ok(false),
@@ -109,7 +109,7 @@ impl Remote {
     }
 
     /// What is said when it is never found empty.
-    pub fn busy(&self) -> BucketError {
+    pub(super) fn busy(&self) -> BucketError {
         BucketError::new(
             Trouble::Passing,
             format!("{} does not become empty: is it written to?", self.address),
@@ -284,7 +284,7 @@ pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, Buc
 
 impl Answer {
     /// What an answer that is not good means. `code` is the store's own word for it.
-    pub fn error(&self, what: &str, code: &str) -> BucketError {
+    pub(super) fn error(&self, what: &str, code: &str) -> BucketError {
         let (kind, hint) = match self.status {
             401 | 403 => (
                 Trouble::Denied,
@@ -299,12 +299,12 @@ impl Answer {
     }
 
     /// The content of the first XML element of that name.
-    pub fn element(&self, name: &str) -> &str {
+    pub(super) fn element(&self, name: &str) -> &str {
         self.elements(name).next().unwrap_or_default()
     }
 
     /// The contents of all XML elements of that name, which hold no others.
-    pub fn elements<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+    pub(super) fn elements<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let open = format!("<{name}>");
         let parts: Vec<&str> = self.text.split(open.as_str()).skip(1).collect();
         parts.into_iter().filter_map(|rest| rest.split('<').next())

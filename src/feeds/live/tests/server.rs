@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What was asked.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(super) struct Request {
     /// With its query.
     pub path: String,
     /// By names in lower case.
@@ -20,7 +20,7 @@ pub struct Request {
 }
 
 /// What is answered. Every answer is of 23 November 2026.
-pub struct Answer {
+pub(super) struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -33,7 +33,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn ok(body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![(
             "Date".to_owned(),
             "Mon, 23 Nov 2026 02:00:00 GMT".to_owned(),
@@ -48,19 +48,19 @@ impl Answer {
         }
     }
 
-    pub fn status(status: u16) -> Self {
+    pub(super) fn status(status: u16) -> Self {
         Self {
             status,
             ..Self::ok("")
         }
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn cut(self, after: usize) -> Self {
+    pub(super) fn cut(self, after: usize) -> Self {
         Self {
             cut: Some(after),
             ..self
@@ -68,19 +68,19 @@ impl Answer {
     }
 
     /// Says that it is so long, where only that is asked.
-    pub fn sized(self, size: usize) -> Self {
+    pub(super) fn sized(self, size: usize) -> Self {
         Self {
             size: Some(size),
             ..self
         }
     }
 
-    pub fn late(self, wait: Duration) -> Self {
+    pub(super) fn late(self, wait: Duration) -> Self {
         Self { wait, ..self }
     }
 
     /// The part of the body that is asked for, if it is still the same.
-    pub fn ranged(mut self, request: &Request, tag: &str) -> Self {
+    pub(super) fn ranged(mut self, request: &Request, tag: &str) -> Self {
         let start = request.headers.get("range").and_then(|range| {
             range
                 .strip_prefix("bytes=")?
@@ -117,13 +117,13 @@ struct Shared {
     done: AtomicBool,
 }
 
-pub struct Server {
+pub(super) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Server {
-    pub fn new(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+    pub(super) fn new(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -145,21 +145,21 @@ impl Server {
         Self { address, shared }
     }
 
-    pub fn address(&self) -> String {
+    pub(super) fn address(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn host(&self) -> String {
+    pub(super) fn host(&self) -> String {
         self.address.to_string()
     }
 
     /// What was asked since the last time.
-    pub fn asked(&self) -> Vec<Request> {
+    pub(super) fn asked(&self) -> Vec<Request> {
         std::mem::take(&mut self.shared.asked.lock().unwrap())
     }
 
     /// The paths of [`Server::asked`], sorted, without the names of the API's fields.
-    pub fn paths(&self) -> Vec<String> {
+    pub(super) fn paths(&self) -> Vec<String> {
         let mut paths: Vec<String> = self
             .asked()
             .into_iter()

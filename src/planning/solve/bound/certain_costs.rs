@@ -5,7 +5,7 @@ use crate::planning::problem::{Choice, Instance, Origin};
 
 /// Returns, by stage and choice, the cost that is certain once the choice is taken; `None`: the
 /// choice cannot be taken.
-pub fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
+pub(crate) fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
     // Data at a fixed site with one reader: its copy is decided by that reader alone.
     let mut fetched: Vec<Vec<(usize, Least<'_>)>> =
         instance.stages.iter().map(|_| Vec::new()).collect();

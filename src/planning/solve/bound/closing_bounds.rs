@@ -11,7 +11,7 @@ use crate::planning::solve::presolve::dominated_sites;
 
 /// What was found.
 #[derive(Clone, Debug)]
-pub struct ClosedGap {
+pub(crate) struct ClosedGap {
     /// Positions of choices in the instance.
     pub picks: Vec<usize>,
     /// What they cost.
@@ -34,7 +34,7 @@ const SETTLING: usize = 20;
 
 /// Whether cost is nothing but choices and copies, each priced on its own, and nothing binds
 /// stages together: only then may all stages of a site move to another one.
-pub fn separable(instance: &Instance) -> bool {
+pub(crate) fn separable(instance: &Instance) -> bool {
     instance.caps.is_empty()
         && instance.links.pools.is_empty()
         && instance.hour == 0
@@ -44,13 +44,13 @@ pub fn separable(instance: &Instance) -> bool {
 }
 
 /// Whether, besides, all copies come straight from their origins.
-pub fn has_direct_transfers_only(instance: &Instance) -> bool {
+pub(crate) fn has_direct_transfers_only(instance: &Instance) -> bool {
     separable(instance) && !routes::possible(instance)
 }
 
 /// The cheapest placement with all copies straight from their origins, whatever its time. `None`:
 /// the figures are too large, or some stage has no choice.
-pub fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<ClosedGap> {
+pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<ClosedGap> {
     let mut dual = start(instance, shape, false)?;
     let own = own(instance, &dual.net);
     let keep = dominated_sites::enough(&dual.net, &instance.links, &own);
@@ -104,7 +104,7 @@ pub fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<
 }
 
 /// A bound on the cost of every placement, from a few sweeps.
-pub fn cost_bound(instance: &Instance, shape: &Shape) -> Option<i64> {
+pub(crate) fn cost_bound(instance: &Instance, shape: &Shape) -> Option<i64> {
     let mut dual = start(instance, shape, true)?;
     for _ in 0..BOUNDS {
         dual.backward(&mut |_, _| {});
@@ -118,7 +118,7 @@ const BOUNDS: usize = 3;
 
 /// By stage and choice: it may be in a placement that costs at most `limit`. `least`: no placement
 /// costs less than the limit. `None`: there is no such placement, or the figures are too large.
-pub fn choices_within(
+pub(crate) fn choices_within(
     instance: &Instance,
     shape: &Shape,
     limit: i64,
@@ -183,7 +183,7 @@ const TRIMS: usize = 30;
 const TRIMMED: usize = 60_000;
 
 /// The outcome of [`choices_within`].
-pub enum ChoicesWithin {
+pub(crate) enum ChoicesWithin {
     Some(Vec<Vec<bool>>),
     Nothing,
     Unknown,

@@ -32,7 +32,7 @@ struct Mail {
 
 /// The bound and what it is made of.
 #[derive(Clone, Debug)]
-pub struct DualMessages<'a> {
+pub(crate) struct DualMessages<'a> {
     pub net: Network,
     links: &'a Links,
     mail: Vec<Mail>,
@@ -50,7 +50,7 @@ pub struct DualMessages<'a> {
 
 impl<'a> DualMessages<'a> {
     /// Without messages; `own` by stage and position of the site, scaled.
-    pub fn new(net: Network, links: &'a Links, own: Vec<Vec<i64>>) -> Self {
+    pub(crate) fn new(net: Network, links: &'a Links, own: Vec<Vec<i64>>) -> Self {
         let mail = net.stars.iter().map(|star| mail(&net, star)).collect();
         let least = own
             .iter()
@@ -70,12 +70,12 @@ impl<'a> DualMessages<'a> {
     }
 
     /// No placement costs less, scaled.
-    pub fn bound(&self) -> i64 {
+    pub(crate) fn bound(&self) -> i64 {
         self.constant + self.least.iter().sum::<i64>()
     }
 
     /// No placement with this stage at that site costs less, scaled.
-    pub fn bound_at(&self, bound: i64, stage: usize, position: usize) -> i64 {
+    pub(crate) fn bound_at(&self, bound: i64, stage: usize, position: usize) -> i64 {
         bound - self.least[stage] + self.level[stage][position]
     }
 
@@ -101,7 +101,7 @@ impl<'a> DualMessages<'a> {
 
     /// From the last stages to the first. `seen` is called for every stage when it has heard from
     /// all after it.
-    pub fn backward(&mut self, seen: &mut dyn FnMut(&Self, usize)) {
+    pub(crate) fn backward(&mut self, seen: &mut dyn FnMut(&Self, usize)) {
         for at in (0..self.net.order.len()).rev() {
             let stage = self.net.order[at];
             for index in 0..self.net.nodes[stage].makes.len() {
@@ -129,7 +129,7 @@ impl<'a> DualMessages<'a> {
 
     /// From the first stages to the last. `seen` is called for every stage when it has heard from
     /// all before it.
-    pub fn forward(&mut self, seen: &mut dyn FnMut(&Self, usize)) {
+    pub(crate) fn forward(&mut self, seen: &mut dyn FnMut(&Self, usize)) {
         for star in 0..self.net.stars.len() {
             if let Origin::Site(_) = self.net.stars[star].origin {
                 self.lift_readers(star);
@@ -269,17 +269,17 @@ impl<'a> DualMessages<'a> {
 
     /// From now on every stage keeps an even part of what is above its least, instead of handing
     /// on all: then its levels say what each site is worth to it.
-    pub fn hold(&mut self) {
+    pub(crate) fn hold(&mut self) {
         self.holding = true;
     }
 
     /// What a stage costs at a site by itself.
-    pub fn own(&self, stage: usize, position: usize) -> i64 {
+    pub(crate) fn own(&self, stage: usize, position: usize) -> i64 {
         self.own[stage][position]
     }
 
     /// Puts other own costs in the place of those so far; messages stay.
-    pub fn reprice(&mut self, own: &[Vec<i64>]) {
+    pub(crate) fn reprice(&mut self, own: &[Vec<i64>]) {
         for (stage, new) in own.iter().enumerate() {
             for ((level, old), new) in self.level[stage]
                 .iter_mut()
@@ -294,7 +294,7 @@ impl<'a> DualMessages<'a> {
     }
 
     /// Drops sites; every stage must keep one.
-    pub fn retain(&mut self, keep: &[Vec<bool>]) {
+    pub(crate) fn retain(&mut self, keep: &[Vec<bool>]) {
         let kept = |keep: &[bool], values: &mut Vec<i64>| {
             let mut keep = keep.iter();
             values.retain(|_| *keep.next().unwrap_or(&true));
@@ -319,14 +319,14 @@ impl<'a> DualMessages<'a> {
     }
 
     /// A reader's part in the price of a copy, by the positions of the origin's site and its own.
-    pub fn part(&self, star: usize, number: usize, source: usize, position: usize) -> i64 {
+    pub(crate) fn part(&self, star: usize, number: usize, source: usize, position: usize) -> i64 {
         let Mail { up, down, .. } = &self.mail[star];
         (up[number][source] + down[number][position]).max(0)
     }
 
     /// What the rest of the DAG after a stage costs at least, by position of its site, as far as
     /// messages know.
-    pub fn after(&self, stage: usize, position: usize) -> i64 {
+    pub(crate) fn after(&self, stage: usize, position: usize) -> i64 {
         let makes = self.net.nodes[stage].makes.iter();
         makes
             .flat_map(|star| self.mail[*star].up.iter().map(|up| up[position]))

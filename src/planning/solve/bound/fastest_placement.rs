@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// What was found.
 #[derive(Clone, Debug)]
-pub struct Fastest {
+pub(crate) struct Fastest {
     /// Positions of choices in the instance.
     pub picks: Vec<usize>,
     /// No placement ends earlier.
@@ -75,7 +75,7 @@ const NEVER: i64 = i64::MAX / 4;
 
 /// The shortest placement as far as it is found. `None`: some stage has no choice, or no placement
 /// was found whose copies are all allowed.
-pub fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fastest> {
+pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fastest> {
     let network = Network::new(instance, shape)?;
     let heads = network.heads();
     let tails = network.tails();

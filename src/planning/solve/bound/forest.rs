@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const NEVER: i64 = i64::MAX / 16;
 
 /// Bounds from the forest.
-pub struct Forest {
+pub(crate) struct Forest {
     /// No placement costs less.
     pub least: i64,
     /// By stage and choice: no placement with that choice costs less.
@@ -39,7 +39,7 @@ struct Node {
 }
 
 /// Works the bounds out. `None`: some stage has no choice, or no way for its data.
-pub fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
+pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     let costs = certain_costs(instance);
     let mut nodes = nodes(instance, &costs);
     let rates = least_rates(instance);

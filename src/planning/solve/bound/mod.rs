@@ -1,13 +1,13 @@
 //! Lower bounds on the cost and the makespan of every placement, without a solver.
 
-pub mod certain_costs;
-pub mod closing_bounds;
-pub mod dual_messages;
-pub mod fastest_placement;
-pub mod forest;
-pub mod network;
-pub mod reader_tally;
-pub mod time_prices;
+pub(super) mod certain_costs;
+pub(super) mod closing_bounds;
+pub(super) mod dual_messages;
+pub(super) mod fastest_placement;
+pub(super) mod forest;
+pub(super) mod network;
+pub(super) mod reader_tally;
+pub(super) mod time_prices;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// What one stage may take, by site.
 #[derive(Clone, Debug, Default)]
-pub struct Node {
+pub(crate) struct Node {
     /// Ascending.
     pub sites: Vec<usize>,
     /// By position in `sites`: the choices there, as positions in the instance.
@@ -23,7 +23,7 @@ pub struct Node {
 
 /// Data with one origin and one set of readers.
 #[derive(Clone, Debug)]
-pub struct Star {
+pub(crate) struct Star {
     pub origin: Origin,
     pub readers: Vec<usize>,
     /// Scaled price of a copy, by price class.
@@ -36,7 +36,7 @@ pub struct Star {
 
 /// The network of one instance.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub(crate) struct Network {
     pub nodes: Vec<Node>,
     pub stars: Vec<Star>,
     /// Stages so that each comes after all it waits for.
@@ -54,7 +54,7 @@ const FINEST: i64 = 1 << 12;
 
 impl Node {
     /// Drops sites.
-    pub fn retain(&mut self, keep: &[bool]) {
+    pub(crate) fn retain(&mut self, keep: &[bool]) {
         let mut at = 0;
         self.sites.retain(|_| {
             at += 1;
@@ -72,7 +72,7 @@ impl Network {
     /// `None`: the figures are too large for sums to be safe.
     /// `certain`: prices are the least that copies can have when they may come from other readers'
     /// sites and share tiers; else what each costs on its own straight from its origin.
-    pub fn new(instance: &Instance, shape: &Shape, certain: bool) -> Option<Self> {
+    pub(crate) fn new(instance: &Instance, shape: &Shape, certain: bool) -> Option<Self> {
         let mut nodes: Vec<Node> = instance
             .stages
             .iter()
@@ -142,12 +142,12 @@ impl Network {
     }
 
     /// A scaled bound as one in micro-USD: costs are whole, so it is rounded up.
-    pub fn whole(&self, bound: i64) -> i64 {
+    pub(crate) fn whole(&self, bound: i64) -> i64 {
         -((-bound).div_euclid(self.scale))
     }
 
     /// Sites of a star's origin.
-    pub fn sources<'a>(&'a self, star: &'a Star) -> &'a [usize] {
+    pub(crate) fn sources<'a>(&'a self, star: &'a Star) -> &'a [usize] {
         match &star.origin {
             Origin::Site(site) => std::slice::from_ref(site),
             Origin::Stage(stage) => &self.nodes[*stage].sites,
@@ -155,7 +155,7 @@ impl Network {
     }
 
     /// Scaled price of bringing a star's data from one site to another.
-    pub fn price(&self, links: &Links, star: &Star, from: usize, to: usize) -> i64 {
+    pub(crate) fn price(&self, links: &Links, star: &Star, from: usize, to: usize) -> i64 {
         if from == to {
             return 0;
         }
@@ -168,7 +168,11 @@ impl Network {
     }
 
     /// The least of it over some price classes, wherever the copy goes.
-    pub fn least_price(&self, star: &Star, classes: impl Iterator<Item = Option<u16>>) -> i64 {
+    pub(crate) fn least_price(
+        &self,
+        star: &Star,
+        classes: impl Iterator<Item = Option<u16>>,
+    ) -> i64 {
         let direct =
             classes.map(|class| class.map_or(self.never, |class| star.price[usize::from(class)]));
         direct

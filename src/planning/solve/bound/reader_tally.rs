@@ -2,21 +2,21 @@
 
 /// By star: sites with readers, and how many; few, so that a list is fastest.
 #[derive(Clone, Debug)]
-pub struct ReaderTally(Vec<Vec<(usize, u32)>>);
+pub(crate) struct ReaderTally(Vec<Vec<(usize, u32)>>);
 
 impl ReaderTally {
-    pub fn new(stars: usize) -> Self {
+    pub(crate) fn new(stars: usize) -> Self {
         Self(vec![Vec::new(); stars])
     }
 
-    pub fn add(&mut self, star: usize, site: usize) {
+    pub(crate) fn add(&mut self, star: usize, site: usize) {
         match self.0[star].iter_mut().find(|(at, _)| *at == site) {
             Some((_, count)) => *count += 1,
             None => self.0[star].push((site, 1)),
         }
     }
 
-    pub fn remove(&mut self, star: usize, site: usize) {
+    pub(crate) fn remove(&mut self, star: usize, site: usize) {
         if let Some(index) = self.0[star].iter().position(|(at, _)| *at == site) {
             self.0[star][index].1 -= 1;
             if self.0[star][index].1 == 0 {
@@ -26,7 +26,7 @@ impl ReaderTally {
     }
 
     /// Readers of a star at a site.
-    pub fn at(&self, star: usize, site: usize) -> u32 {
+    pub(crate) fn at(&self, star: usize, site: usize) -> u32 {
         self.0[star]
             .iter()
             .find(|(at, _)| *at == site)
@@ -34,7 +34,7 @@ impl ReaderTally {
     }
 
     /// Sites with readers of a star.
-    pub fn sites(&self, star: usize) -> impl Iterator<Item = usize> {
+    pub(crate) fn sites(&self, star: usize) -> impl Iterator<Item = usize> {
         self.0[star].iter().map(|(site, _)| *site)
     }
 }

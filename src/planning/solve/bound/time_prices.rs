@@ -11,11 +11,11 @@ use crate::planning::solve::backend::solver::{Answer, Solver};
 use crate::planning::solve::effort::Effort;
 
 /// Fractions of a unit of money per millisecond.
-pub const SHIFT: u32 = 20;
+pub(crate) const SHIFT: u32 = 20;
 
 /// What flows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TimePrices {
+pub(crate) struct TimePrices {
     /// By stage, in units of scaled money per millisecond, times `1 << SHIFT`.
     pub of: Vec<i64>,
     /// Out of all first stages together.
@@ -24,12 +24,12 @@ pub struct TimePrices {
 
 impl TimePrices {
     /// What that time is worth, rounded down.
-    pub fn worth(rate: i64, time: i64) -> i64 {
+    pub(crate) fn worth(rate: i64, time: i64) -> i64 {
         i64::try_from((i128::from(rate) * i128::from(time)) >> SHIFT).unwrap_or(i64::MAX / 8)
     }
 
     /// What the deadline takes off a bound, rounded up.
-    pub fn taken(&self, deadline: i64) -> i64 {
+    pub(crate) fn taken(&self, deadline: i64) -> i64 {
         let product = i128::from(self.total) * i128::from(deadline);
         i64::try_from(-((-product) >> SHIFT)).unwrap_or(i64::MAX / 8)
     }
@@ -42,7 +42,7 @@ const TICKS: i64 = 1 << 20;
 
 /// The best flow for these curves: `(time, cost)` by stage, in any order. `None`: the solver found
 /// none.
-pub fn time_prices(
+pub(crate) fn time_prices(
     curves: &[Vec<(i64, i64)>],
     before: &[Vec<usize>],
     deadline: i64,

@@ -18,7 +18,7 @@ const HALVINGS: usize = 4;
 impl TimedPlacement<'_> {
     /// Makes a late placement shorter until it is in time, in about that many steps. `false`: it
     /// cannot.
-    pub fn crash(
+    pub(crate) fn crash(
         &mut self,
         deadline: i64,
         steps: i64,

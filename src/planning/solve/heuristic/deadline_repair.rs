@@ -7,7 +7,7 @@ use crate::planning::solve::bound::reader_tally::ReaderTally;
 
 /// A placement with its schedule. Picks are positions of choices.
 #[derive(Clone)]
-pub struct TimedPlacement<'a> {
+pub(crate) struct TimedPlacement<'a> {
     instance: &'a Instance,
     pub(super) shape: &'a Shape,
     net: &'a Network,
@@ -21,7 +21,7 @@ pub struct TimedPlacement<'a> {
 }
 
 impl<'a> TimedPlacement<'a> {
-    pub fn new(
+    pub(crate) fn new(
         instance: &'a Instance,
         shape: &'a Shape,
         net: &'a Network,
@@ -112,7 +112,7 @@ impl<'a> TimedPlacement<'a> {
         }
     }
 
-    pub fn makespan(&self) -> i64 {
+    pub(crate) fn makespan(&self) -> i64 {
         self.end.iter().copied().max().unwrap_or(0)
     }
 
@@ -152,7 +152,7 @@ impl<'a> TimedPlacement<'a> {
     }
 
     /// What the whole placement costs, scaled.
-    pub fn total(&self) -> i64 {
+    pub(crate) fn total(&self) -> i64 {
         let own: i64 = (0..self.picks.len())
             .map(|stage| {
                 self.instance.stages[stage].choices[self.picks[stage]].cost * self.net.scale
@@ -200,7 +200,7 @@ impl<'a> TimedPlacement<'a> {
     /// Makes a late placement shorter, each time where a millisecond costs least, until it is in
     /// time. `false`: it cannot. Stages on other late paths for which it costs little more move in
     /// the same round, so that wide DAGs need few rounds. `stay`: every stage stays at its site.
-    pub fn repair(
+    pub(crate) fn repair(
         &mut self,
         deadline: i64,
         allowed: &[Vec<usize>],
@@ -278,7 +278,7 @@ impl<'a> TimedPlacement<'a> {
     }
 
     /// Moves single stages to where they cost least in time, until no move helps.
-    pub fn settle(&mut self, deadline: i64, allowed: &[Vec<usize>], visits: &mut usize) {
+    pub(crate) fn settle(&mut self, deadline: i64, allowed: &[Vec<usize>], visits: &mut usize) {
         loop {
             let mut moved = false;
             for (stage, allowed) in allowed.iter().enumerate() {
@@ -313,7 +313,7 @@ impl TimedPlacement<'_> {
     /// Moves single stages on longest paths so that a placement becomes shorter, or fewer stages
     /// are on such paths, and its scaled cost stays within `limit`. `allowed`: by stage, choices to
     /// move to.
-    pub fn shorten(&mut self, limit: i64, allowed: &[Vec<usize>], visits: &mut usize) {
+    pub(crate) fn shorten(&mut self, limit: i64, allowed: &[Vec<usize>], visits: &mut usize) {
         let mut total = self.total();
         let mut known = self.length();
         loop {
@@ -356,7 +356,7 @@ impl TimedPlacement<'_> {
 
     /// Moves single stages to choices that come before theirs, the first that keeps the scaled cost
     /// and the makespan within limits.
-    pub fn nudge(&mut self, cost: i64, time: i64) {
+    pub(crate) fn nudge(&mut self, cost: i64, time: i64) {
         let mut total = self.total();
         for stage in 0..self.picks.len() {
             let before: Vec<usize> = (0..self.picks[stage]).collect();

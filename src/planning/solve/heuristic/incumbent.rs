@@ -30,7 +30,7 @@ impl Way {
 }
 
 /// Above so many choices only the way that is most often the best is tried.
-pub const LARGE: usize = 1_000_000;
+pub(crate) const LARGE: usize = 1_000_000;
 /// Only placements that are dearer than the best by less than this part of it swing.
 const SWUNG: i64 = 20;
 /// A placement is let be late by this part of the deadline at first, then by less.
@@ -39,7 +39,7 @@ const LATEST: i64 = 256;
 const SWINGS: i64 = 16;
 
 /// The best placement in time so far.
-pub struct Incumbent<'a> {
+pub(crate) struct Incumbent<'a> {
     pub instance: &'a Instance,
     pub shape: &'a Shape,
     pub net: &'a Network,
@@ -53,12 +53,12 @@ pub struct Incumbent<'a> {
 }
 
 impl Incumbent<'_> {
-    pub fn value(&self) -> i64 {
+    pub(crate) fn value(&self) -> i64 {
         self.found.as_ref().map_or(i64::MAX, |(value, _)| *value)
     }
 
     /// Makes a placement keep the deadline, then cheaper.
-    pub fn try_out(&mut self, picks: Vec<usize>, visits: &mut usize) {
+    pub(crate) fn try_out(&mut self, picks: Vec<usize>, visits: &mut usize) {
         if !self.tried.insert(picks.clone()) {
             return;
         }
@@ -106,7 +106,7 @@ impl Incumbent<'_> {
     }
 
     /// Makes the best placement of a large job cheaper, where [`Self::try_out`] has no time for it.
-    pub fn polish(&mut self, visits: &mut usize) {
+    pub(crate) fn polish(&mut self, visits: &mut usize) {
         if self.instance.size() > LARGE
             && let Some((_, picks)) = &self.found
         {
@@ -157,7 +157,7 @@ impl Incumbent<'_> {
     }
 
     /// By stage: choices where any stage of a placement is.
-    pub fn near(&self, picks: &[usize]) -> Vec<Vec<usize>> {
+    pub(crate) fn near(&self, picks: &[usize]) -> Vec<Vec<usize>> {
         let stages = &self.instance.stages;
         let used: BTreeSet<usize> = stages
             .iter()

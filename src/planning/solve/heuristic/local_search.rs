@@ -20,7 +20,7 @@ const HOMES: usize = 24;
 
 /// The best placement found by single-stage moves from several starts, as positions of choices,
 /// with its cost and makespan. `None`: none within the limits was found.
-pub fn local_search(
+pub(crate) fn local_search(
     instance: &Instance,
     shape: &Shape,
     effort: &Effort,
@@ -60,7 +60,7 @@ pub fn local_search(
 }
 
 /// A placement after single-stage moves, never worse than before.
-pub fn improve_placement(
+pub(crate) fn improve_placement(
     instance: &Instance,
     shape: &Shape,
     picks: Vec<usize>,

@@ -1,7 +1,7 @@
 //! Good placements, fast and deterministic, without a proof.
 
-pub mod crashing_cuts;
-pub mod deadline_repair;
-pub mod incumbent;
-pub mod local_search;
-pub mod network_moves;
+pub(super) mod crashing_cuts;
+pub(super) mod deadline_repair;
+pub(super) mod incumbent;
+pub(super) mod local_search;
+pub(super) mod network_moves;

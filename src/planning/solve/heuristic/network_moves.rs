@@ -6,7 +6,7 @@ use crate::planning::solve::bound::network::Network;
 use crate::planning::solve::bound::reader_tally::ReaderTally;
 
 /// A placement under construction: by stage the position of its site.
-pub struct NetworkWalk<'a> {
+pub(crate) struct NetworkWalk<'a> {
     net: &'a Network,
     links: &'a Links,
     /// By stage and position of the site.
@@ -16,7 +16,7 @@ pub struct NetworkWalk<'a> {
 }
 
 impl<'a> NetworkWalk<'a> {
-    pub fn new(net: &'a Network, links: &'a Links, own: &'a [Vec<i64>]) -> Self {
+    pub(crate) fn new(net: &'a Network, links: &'a Links, own: &'a [Vec<i64>]) -> Self {
         Self {
             net,
             links,
@@ -38,7 +38,7 @@ impl<'a> NetworkWalk<'a> {
     }
 
     /// Puts a stage somewhere, or takes it away.
-    pub fn put(&mut self, stage: usize, position: Option<usize>) {
+    pub(crate) fn put(&mut self, stage: usize, position: Option<usize>) {
         if let Some(site) = self.site(stage) {
             self.net.nodes[stage]
                 .reads
@@ -56,7 +56,7 @@ impl<'a> NetworkWalk<'a> {
 
     /// What a stage that is nowhere would cost at a site, with the copies that it alone causes,
     /// as far as its neighbours are placed.
-    pub fn cost(&self, stage: usize, position: usize) -> i64 {
+    pub(crate) fn cost(&self, stage: usize, position: usize) -> i64 {
         let node = &self.net.nodes[stage];
         let site = node.sites[position];
         let mut cost = self.own[stage][position];
@@ -79,7 +79,7 @@ impl<'a> NetworkWalk<'a> {
 
     /// What a stage whose inputs are placed would cost at a site, when every copy that is not there
     /// yet costs only the stage's part in it.
-    pub fn part(
+    pub(crate) fn part(
         &self,
         dual: &crate::planning::solve::bound::dual_messages::DualMessages<'_>,
         stage: usize,
@@ -112,7 +112,7 @@ impl<'a> NetworkWalk<'a> {
     }
 
     /// Moves single stages to where they cost least until no move helps.
-    pub fn settle(&mut self, sweeps: usize) {
+    pub(crate) fn settle(&mut self, sweeps: usize) {
         for _ in 0..sweeps {
             let mut moved = false;
             for stage in 0..self.place.len() {
@@ -141,7 +141,7 @@ impl<'a> NetworkWalk<'a> {
     }
 
     /// What the whole placement costs.
-    pub fn total(&self) -> i64 {
+    pub(crate) fn total(&self) -> i64 {
         let own: i64 = self
             .place
             .iter()
@@ -160,7 +160,7 @@ impl<'a> NetworkWalk<'a> {
     }
 
     /// The place of every stage.
-    pub fn picks(&self) -> Vec<usize> {
+    pub(crate) fn picks(&self) -> Vec<usize> {
         self.place.iter().map(|place| place.unwrap_or(0)).collect()
     }
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// By stage and position of its site: some cheapest placement may have it. `own` likewise: what
 /// the stage costs there at least.
-pub fn worthwhile(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> {
+pub(crate) fn worthwhile(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> {
     let point = |cost: &i64| vec![(*cost, 0)];
     let points: Vec<Vec<Vec<(i64, i64)>>> = own
         .iter()
@@ -40,7 +40,7 @@ pub fn worthwhile(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<boo
 
 /// By stage and position of its site: sites of which each is needed. One cheapest placement at
 /// least is left.
-pub fn enough(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> {
+pub(crate) fn enough(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> {
     let point = |cost: &i64| vec![(*cost, 0)];
     let points: Vec<Vec<Vec<(i64, i64)>>> = own
         .iter()
@@ -56,7 +56,7 @@ pub fn enough(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> 
 
 /// For placements that must be in time, when copies take none: by site, the one that is enough in
 /// its place, often itself.
-pub fn enough_in_time(net: &Network, links: &Links, instance: &Instance) -> Vec<usize> {
+pub(crate) fn enough_in_time(net: &Network, links: &Links, instance: &Instance) -> Vec<usize> {
     let stages = net.nodes.iter().zip(&instance.stages);
     let points: Vec<Vec<Vec<(i64, i64)>>> = stages
         .map(|(node, stage)| {

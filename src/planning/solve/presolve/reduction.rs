@@ -19,7 +19,7 @@ const LARGE: usize = 20_000;
 
 /// The instance without choices that cannot be in a placement within the limits on cost and on
 /// time, whose stages keep their own deadlines. `None`: some stage has no choice left.
-pub fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Instance> {
+pub(crate) fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Instance> {
     let timed =
         limits.time.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
     // The first time, only what is kept is copied: there may be millions of choices.
@@ -45,7 +45,7 @@ pub fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Inst
 }
 
 /// The instance with some of its choices. `None`: some stage has none.
-pub fn with_kept_choices(instance: &Instance, keep: &[Vec<bool>]) -> Option<Instance> {
+pub(crate) fn with_kept_choices(instance: &Instance, keep: &[Vec<bool>]) -> Option<Instance> {
     let stage = |(stage, keep): (&StageChoices, &Vec<bool>)| {
         let choices = stage.choices.iter().zip(keep).filter(|(_, keep)| **keep);
         let choices: Vec<Choice> = choices.map(|(choice, _)| *choice).collect();
@@ -72,14 +72,14 @@ pub fn with_kept_choices(instance: &Instance, keep: &[Vec<bool>]) -> Option<Inst
 }
 
 /// A lower bound on the cost of every placement.
-pub fn least_cost(instance: &Instance, shape: &Shape) -> i64 {
+pub(crate) fn least_cost(instance: &Instance, shape: &Shape) -> i64 {
     cost_bound(instance, shape)
         .unwrap_or_else(|| forest(instance, shape).map_or(0, |forest| forest.least))
 }
 
 /// A lower bound on the makespan of every placement: the longest path with every stage at its
 /// shortest.
-pub fn least_time(instance: &Instance, shape: &Shape) -> i64 {
+pub(crate) fn least_time(instance: &Instance, shape: &Shape) -> i64 {
     let paths = paths(instance, shape, None);
     (0..instance.stages.len())
         .map(|stage| paths.head[stage] + paths.shortest[stage])

@@ -50,7 +50,7 @@ enum Grouping {
 
 /// The cheapest placement that ends by `deadline`, as far as it is found; `start` is a placement
 /// to begin at, late or not. `None`: the figures are too large, or none was found.
-pub fn by_deadline(
+pub(crate) fn by_deadline(
     instance: &Instance,
     shape: &Shape,
     deadline: i64,

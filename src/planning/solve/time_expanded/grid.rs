@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 /// One stage.
 #[derive(Clone, Debug, Default)]
-pub struct Node {
+pub(super) struct Node {
     /// Ascending.
     pub sites: Vec<usize>,
     /// By position of the site, shortest first.
@@ -29,7 +29,7 @@ pub struct Node {
 impl Node {
     /// All that can be at a site: the slot of the start, that of the end, and the run between them.
     #[inline]
-    pub fn each_run(&self, position: usize, mut seen: impl FnMut(usize, usize, Run)) {
+    pub(super) fn each_run(&self, position: usize, mut seen: impl FnMut(usize, usize, Run)) {
         for run in &self.runs[position] {
             self.each_of(position, *run, &mut |start, end| seen(start, end, *run));
         }
@@ -37,7 +37,7 @@ impl Node {
 
     /// The same for one run.
     #[inline]
-    pub fn each_of(&self, position: usize, run: Run, seen: &mut impl FnMut(usize, usize)) {
+    pub(super) fn each_of(&self, position: usize, run: Run, seen: &mut impl FnMut(usize, usize)) {
         let ends = self.end.range(position);
         let mut reached = ends.start;
         for start in self.start.range(position) {
@@ -62,7 +62,7 @@ impl Node {
 
 /// What readers wait for: data with one origin, or nothing but the end of a stage.
 #[derive(Clone, Debug)]
-pub struct Star {
+pub(super) struct Star {
     pub origin: Origin,
     pub readers: Vec<usize>,
     /// Index into the network's stars; none: readers only wait.
@@ -82,7 +82,7 @@ const EACH: usize = 200;
 
 /// The network.
 #[derive(Clone, Debug)]
-pub struct Grid {
+pub(super) struct Grid {
     pub nodes: Vec<Node>,
     pub stars: Vec<Star>,
     pub order: Vec<usize>,
@@ -93,7 +93,7 @@ static FIXED: ([usize; 2], [i64; 1]) = ([0, 1], [0]);
 
 impl Grid {
     /// The first grid, from the choices that may be taken. `None`: no placement is in time.
-    pub fn new(ground: &NetworkInputs<'_>, keep: &[Vec<bool>]) -> Option<Self> {
+    pub(super) fn new(ground: &NetworkInputs<'_>, keep: &[Vec<bool>]) -> Option<Self> {
         let mut nodes = Vec::with_capacity(keep.len());
         for (stage, keep) in keep.iter().enumerate() {
             let (sites, runs) = ground.runs(keep, stage).into_iter().unzip();
@@ -114,7 +114,7 @@ impl Grid {
     }
 
     /// A finer grid, as each slot's fate is. `None`: nothing is left.
-    pub fn refined(
+    pub(super) fn refined(
         &self,
         ground: &NetworkInputs<'_>,
         keep: &[Vec<bool>],
@@ -154,7 +154,7 @@ impl Grid {
     }
 
     /// Slots of a star's origin: where those of each site begin, and their times.
-    pub fn source<'a>(&'a self, star: &'a Star) -> (&'a [usize], &'a [i64]) {
+    pub(super) fn source<'a>(&'a self, star: &'a Star) -> (&'a [usize], &'a [i64]) {
         match star.origin {
             Origin::Site(_) => (&FIXED.0, &FIXED.1),
             Origin::Stage(stage) => (&self.nodes[stage].end.at, &self.nodes[stage].end.first),
@@ -164,7 +164,7 @@ impl Grid {
     /// Every slot at the `from`th site of the origin, with the first slot of the `number`th reader
     /// at its `to`th site that may follow it.
     #[inline]
-    pub fn each_pair(
+    pub(super) fn each_pair(
         &self,
         star: &Star,
         number: usize,
@@ -191,7 +191,7 @@ impl Grid {
     }
 
     /// Pairs of slots that one sweep looks at, and what else it does as pairs.
-    pub fn work(&self) -> usize {
+    pub(super) fn work(&self) -> usize {
         let star = |star: &Star| -> usize {
             let targets: usize = star
                 .readers
@@ -211,7 +211,7 @@ impl Grid {
     }
 
     /// How long the shortest slot of a stage's end is: in the middle of all stages.
-    pub fn slot_length(&self) -> i64 {
+    pub(super) fn slot_length(&self) -> i64 {
         let length = |node: &Node| {
             node.end
                 .first
@@ -226,7 +226,7 @@ impl Grid {
     }
 
     /// Every slot is a single millisecond: shorter ones say no more.
-    pub fn exact(&self) -> bool {
+    pub(super) fn exact(&self) -> bool {
         let points = |times: &Times| {
             times
                 .first
@@ -240,7 +240,7 @@ impl Grid {
     }
 
     /// The same for all slots.
-    pub fn all<T: Copy>(&self, value: T) -> BySlot<T> {
+    pub(super) fn all<T: Copy>(&self, value: T) -> BySlot<T> {
         BySlot {
             start: self
                 .nodes

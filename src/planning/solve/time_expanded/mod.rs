@@ -6,7 +6,7 @@
 //! Slots begin long, and are halved where no bound excludes them: what is left when they are short
 //! is all that could still be cheaper.
 
-pub mod by_deadline;
+pub(super) mod by_deadline;
 mod grid;
 mod network_inputs;
 mod punctual_placement;
@@ -17,6 +17,6 @@ mod sweep;
 mod walk;
 
 #[cfg(test)]
-pub use network_inputs::NetworkInputs;
+pub(super) use network_inputs::NetworkInputs;
 #[cfg(test)]
-pub use refinement::{SearchWork, raise_bound};
+pub(super) use refinement::{SearchWork, raise_bound};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a stage may take at a site: nothing else there is both shorter and cheaper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub(super) struct Run {
     pub duration: i64,
     /// Scaled.
     pub cost: i64,
@@ -15,7 +15,7 @@ pub struct Run {
 }
 
 /// What a grid is made of.
-pub struct NetworkInputs<'a> {
+pub(in crate::planning::solve) struct NetworkInputs<'a> {
     pub instance: &'a Instance,
     pub shape: &'a Shape,
     pub net: &'a Network,
@@ -34,7 +34,7 @@ pub struct NetworkInputs<'a> {
 impl<'a> NetworkInputs<'a> {
     /// Sites that stand for others cost no more
     /// ([`crate::planning::solve::presolve::dominated_sites`]), unless groups are `loose`.
-    pub fn new(
+    pub(in crate::planning::solve) fn new(
         instance: &'a Instance,
         shape: &'a Shape,
         net: &'a Network,
@@ -83,7 +83,7 @@ impl<'a> NetworkInputs<'a> {
     }
 
     /// The least that a copy between groups costs, scaled.
-    pub fn price(&self, star: &Star, from: usize, to: usize) -> i64 {
+    pub(super) fn price(&self, star: &Star, from: usize, to: usize) -> i64 {
         if self.instead[from] == self.instead[to] {
             return 0;
         }
@@ -95,7 +95,7 @@ impl<'a> NetworkInputs<'a> {
     }
 
     /// The least time that it takes.
-    pub fn travel(&self, star: &Star, from: usize, to: usize) -> i64 {
+    pub(super) fn travel(&self, star: &Star, from: usize, to: usize) -> i64 {
         if self.instead[from] == self.instead[to] {
             return 0;
         }
@@ -105,7 +105,7 @@ impl<'a> NetworkInputs<'a> {
 
     /// By site of a stage, what it may take there: nothing else that is kept is shorter and no
     /// dearer.
-    pub fn runs(&self, keep: &[bool], stage: usize) -> BTreeMap<usize, Vec<Run>> {
+    pub(super) fn runs(&self, keep: &[bool], stage: usize) -> BTreeMap<usize, Vec<Run>> {
         let mut by_site: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
         for (index, choice) in self.instance.stages[stage]
             .choices
@@ -137,7 +137,7 @@ impl<'a> NetworkInputs<'a> {
     }
 
     /// Where a choice is in the network.
-    pub fn site(&self, choice: &Choice) -> usize {
+    pub(super) fn site(&self, choice: &Choice) -> usize {
         self.instead[choice.site]
     }
 }

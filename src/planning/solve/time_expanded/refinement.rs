@@ -30,10 +30,10 @@ const STALLED: i64 = 20;
 /// Such grids in a row before a search is split in two.
 const PATIENCE: usize = 2;
 /// Pairs of slots that all sweeps for one placement may look at.
-pub const PAIRS: usize = 400_000_000;
+pub(super) const PAIRS: usize = 400_000_000;
 
 /// What a search may use, and what it found.
-pub struct SearchWork<'a, 'i> {
+pub(in crate::planning::solve) struct SearchWork<'a, 'i> {
     pub best: &'a mut Incumbent<'i>,
     /// Choices looked at by moves that it may still make.
     pub visits: usize,
@@ -73,13 +73,13 @@ struct Search {
 }
 
 /// How many sweeps there and back over the first grid are all that may be made.
-pub fn affordable_sweeps(ground: &NetworkInputs<'_>, keep: &[Vec<bool>]) -> usize {
+pub(super) fn affordable_sweeps(ground: &NetworkInputs<'_>, keep: &[Vec<bool>]) -> usize {
     Grid::new(ground, keep).map_or(usize::MAX, |grid| PAIRS / (grid.work().max(1) * 2))
 }
 
 /// Raises a scaled lower bound on the cost of placements by the deadline, finds cheaper ones, and
 /// clears `keep` for choices that no placement has that costs at most as much as the best.
-pub fn raise_bound(
+pub(in crate::planning::solve) fn raise_bound(
     ground: &NetworkInputs<'_>,
     keep: &mut [Vec<bool>],
     work: &mut SearchWork<'_, '_>,

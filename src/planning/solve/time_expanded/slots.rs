@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// Slots of one stage, by position of the site.
 #[derive(Clone, Debug, Default)]
-pub struct Times {
+pub(super) struct Times {
     /// Where the slots of a site begin in the lists below; one more at the end.
     pub at: Vec<usize>,
     /// Earliest time in the slot.
@@ -16,16 +16,16 @@ pub struct Times {
 }
 
 impl Times {
-    pub fn range(&self, position: usize) -> Range<usize> {
+    pub(super) fn range(&self, position: usize) -> Range<usize> {
         self.at[position]..self.at[position + 1]
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.first.len()
     }
 
     /// The first slot at a site that is not over by `time`.
-    pub fn not_over(&self, position: usize, time: i64) -> Option<usize> {
+    pub(super) fn not_over(&self, position: usize, time: i64) -> Option<usize> {
         let range = self.range(position);
         let before = self.last[range.clone()].partition_point(|last| *last < time);
         (before < range.len()).then_some(range.start + before)
@@ -34,14 +34,14 @@ impl Times {
 
 /// Something by stage and slot.
 #[derive(Clone, Debug)]
-pub struct BySlot<T> {
+pub(super) struct BySlot<T> {
     pub start: Vec<Vec<T>>,
     pub end: Vec<Vec<T>>,
 }
 
 /// What becomes of a slot in a finer grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(super) enum Fate {
     /// No placement worth looking for is in it.
     Dead,
     Whole,
@@ -52,7 +52,7 @@ pub enum Fate {
 const SLOTS: i64 = 4;
 
 /// Slots of one site as they are found.
-pub struct Slots {
+pub(super) struct Slots {
     /// First and last time that may be in a slot, and the coarser slot.
     pieces: Vec<(i64, i64, usize)>,
     /// First and last time that are.
@@ -63,7 +63,7 @@ const NONE: (i64, i64) = (i64::MAX, i64::MIN);
 
 impl Slots {
     /// Equal pieces of a time.
-    pub fn new(earliest: i64, latest: i64) -> Self {
+    pub(super) fn new(earliest: i64, latest: i64) -> Self {
         let length = ((latest - earliest) / SLOTS).max(0) + 1;
         let first = (0..SLOTS)
             .map(|number| earliest + number * length)
@@ -72,7 +72,7 @@ impl Slots {
     }
 
     /// Slots of a coarser grid at one site, as their fates are.
-    pub fn within(times: &Times, position: usize, fates: &[Fate]) -> Self {
+    pub(super) fn within(times: &Times, position: usize, fates: &[Fate]) -> Self {
         let mut pieces = Vec::new();
         for slot in times.range(position) {
             let (first, last) = (times.first[slot], times.last[slot]);
@@ -94,7 +94,7 @@ impl Slots {
     }
 
     /// Adds times from `first` to `last`.
-    pub fn add(&mut self, first: i64, last: i64) {
+    pub(super) fn add(&mut self, first: i64, last: i64) {
         let over = self.pieces.partition_point(|piece| piece.1 < first);
         for (piece, found) in self.pieces[over..].iter().zip(&mut self.found[over..]) {
             if piece.0 > last {
@@ -105,7 +105,7 @@ impl Slots {
         }
     }
 
-    pub fn into_times(self, times: &mut Times) {
+    pub(super) fn into_times(self, times: &mut Times) {
         for ((first, last), (_, _, parent)) in self.found.into_iter().zip(self.pieces) {
             if first <= last {
                 times.first.push(first);

@@ -6,7 +6,7 @@ use crate::planning::problem::Origin;
 
 impl Grid {
     /// Drops slots that nothing can come before or after, again and again. `false`: none are left.
-    pub fn supported(&mut self) -> bool {
+    pub(super) fn supported(&mut self) -> bool {
         loop {
             let mut alive = self.all(true);
             for at in (0..self.order.len()).rev() {

@@ -23,7 +23,7 @@ struct Mail {
 }
 
 /// The bound and what it is made of.
-pub struct Sweeper {
+pub(super) struct Sweeper {
     pub grid: Grid,
     mail: Vec<Mail>,
     /// By stage and slot of its start: what its inputs pay.
@@ -49,7 +49,7 @@ const FAR: i64 = i64::MAX / 8;
 
 impl Sweeper {
     /// Without messages.
-    pub fn new(grid: Grid) -> Self {
+    pub(super) fn new(grid: Grid) -> Self {
         let mail = grid.stars.iter().map(|star| Mail {
             up: vec![vec![0; grid.source(star).1.len()]; star.readers.len()],
             down: star
@@ -63,7 +63,7 @@ impl Sweeper {
     }
 
     /// With the messages that each slot's coarser one has.
-    pub fn refined(&self, grid: Grid) -> Self {
+    pub(super) fn refined(&self, grid: Grid) -> Self {
         let taken = |values: &Vec<i64>, parents: &[usize]| {
             parents.iter().map(|slot| values[*slot]).collect()
         };
@@ -140,7 +140,7 @@ impl Sweeper {
     }
 
     /// No placement in time costs less, scaled.
-    pub fn bound(&self) -> i64 {
+    pub(super) fn bound(&self) -> i64 {
         self.constant + self.least.iter().sum::<i64>()
     }
 
@@ -179,7 +179,7 @@ impl Sweeper {
     }
 
     /// From the last stages to the first. What costs more than `limit` is marked as dead.
-    pub fn backward(&mut self, limit: i64) {
+    pub(super) fn backward(&mut self, limit: i64) {
         for at in (0..self.grid.order.len()).rev() {
             let stage = self.grid.order[at];
             for index in 0..self.grid.nodes[stage].makes.len() {
@@ -216,7 +216,7 @@ impl Sweeper {
 
     /// From the first stages to the last; likewise. `seen` is called for every stage when it has
     /// heard from all before it.
-    pub fn forward(&mut self, limit: i64, seen: &mut dyn FnMut(&Self, usize)) {
+    pub(super) fn forward(&mut self, limit: i64, seen: &mut dyn FnMut(&Self, usize)) {
         for star in 0..self.grid.stars.len() {
             if let Origin::Site(_) = self.grid.stars[star].origin {
                 self.lift_readers(star);
@@ -444,7 +444,7 @@ impl Sweeper {
     /// Slots to halve: those in which a placement may cost less than the bound and `more`, and
     /// whose next slot costs the rest of the DAG more than `step`: where being later costs nothing,
     /// no finer slots are needed.
-    pub fn fates(&self, more: i64, step: i64) -> BySlot<Fate> {
+    pub(super) fn fates(&self, more: i64, step: i64) -> BySlot<Fate> {
         let fate = |((dead, regret), rise): ((&bool, &i64), &i64)| match (
             *dead,
             *rise > step && *regret <= more,
@@ -468,7 +468,7 @@ impl Sweeper {
 
     /// The slots in two parts, split at the stage that most others depend on: at its best site, or
     /// not; when there is but one, early or late. `None`: no stage has two slots.
-    pub fn halves(&self) -> Option<[BySlot<Fate>; 2]> {
+    pub(super) fn halves(&self) -> Option<[BySlot<Fate>; 2]> {
         let edges = |stage: usize| {
             let node = &self.grid.nodes[stage];
             node.reads.len()
@@ -545,7 +545,7 @@ impl Sweeper {
     }
 
     /// Clears what no placement has that costs up to `limit`.
-    pub fn narrow(&self, ground: &NetworkInputs<'_>, limit: i64, keep: &mut [Vec<bool>]) {
+    pub(super) fn narrow(&self, ground: &NetworkInputs<'_>, limit: i64, keep: &mut [Vec<bool>]) {
         let bound = self.bound();
         for (stage, keep) in keep.iter_mut().enumerate() {
             let node = &self.grid.nodes[stage];
@@ -593,7 +593,7 @@ impl Sweeper {
     }
 
     /// By when a stage should start to cost least, as last seen. `None`: that makes no difference.
-    pub fn due(&self, stage: usize) -> Option<i64> {
+    pub(super) fn due(&self, stage: usize) -> Option<i64> {
         let regret = &self.regret.start[stage];
         let slot = (0..regret.len()).min_by_key(|slot| (regret[*slot], *slot))?;
         (regret.len() > 1).then(|| self.grid.nodes[stage].start.last[slot])
@@ -601,13 +601,13 @@ impl Sweeper {
 
     /// What the rest of the DAG after a stage costs at least when it ends at that time at a site,
     /// as far as messages know. `None`: the rest is late then, or costs too much.
-    pub fn after(&self, stage: usize, position: usize, end: i64) -> Option<i64> {
+    pub(super) fn after(&self, stage: usize, position: usize, end: i64) -> Option<i64> {
         let slot = self.grid.nodes[stage].end.not_over(position, end)?;
         Some(self.out[stage][slot])
     }
 
     /// A reader's part in the price of a copy from a slot of its origin to its own.
-    pub fn part(&self, star: usize, number: usize, end: usize, start: usize) -> i64 {
+    pub(super) fn part(&self, star: usize, number: usize, end: usize, start: usize) -> i64 {
         let Mail { up, down } = &self.mail[star];
         (up[number][end] + down[number][start]).max(0)
     }

@@ -6,7 +6,7 @@ use crate::planning::problem::{Instance, Origin, Routes, Shape, ready};
 use crate::planning::solve::bound::network::Network;
 use crate::planning::solve::bound::reader_tally::ReaderTally;
 
-pub struct Walk<'a> {
+pub(super) struct Walk<'a> {
     instance: &'a Instance,
     shape: &'a Shape,
     net: &'a Network,
@@ -32,7 +32,7 @@ impl<'a> Walk<'a> {
     /// `hidden`: time that every stage to come is expected to lose, in milliseconds. `punctual`:
     /// what hubs wait for should be there when they had best start. `near`: by stage, what it may
     /// take, for groups of sites that are loose.
-    pub fn new(
+    pub(super) fn new(
         ground: &NetworkInputs<'a>,
         hidden: i64,
         punctual: bool,
@@ -76,7 +76,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Places a stage whose inputs are placed.
-    pub fn place(&mut self, ground: &NetworkInputs<'_>, sweeper: &Sweeper, stage: usize) {
+    pub(super) fn place(&mut self, ground: &NetworkInputs<'_>, sweeper: &Sweeper, stage: usize) {
         if let Some(near) = self.near {
             return self.place_near(ground, sweeper, stage, &near[stage]);
         }

@@ -31,7 +31,7 @@ struct Group {
 }
 
 /// An instance whose open stages are independent but for its limits.
-pub struct Counted {
+pub(super) struct Counted {
     groups: Vec<Group>,
     /// Positions of choices: those of stages with only one.
     fixed: Vec<usize>,
@@ -51,7 +51,7 @@ pub struct Counted {
 type Counts = Vec<Vec<i64>>;
 
 /// The outcome of a search.
-pub enum Found {
+pub(super) enum Found {
     /// No placement keeps the limits.
     Nothing,
     /// Positions of choices; no placement within the limits is better.
@@ -63,7 +63,7 @@ pub enum Found {
 impl Counted {
     /// `None`: the instance is of another kind, or has no caps, so that other methods prove it
     /// faster.
-    pub fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
+    pub(super) fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
         let counts = !instance.caps.is_empty()
             && instance.links.pools.is_empty()
             && !routes::possible(instance);
@@ -105,7 +105,7 @@ impl Counted {
     }
 
     /// The cheapest placement within the limits.
-    pub fn cheapest(
+    pub(super) fn cheapest(
         &self,
         limits: Limits,
         solver: &dyn Solver,
@@ -120,7 +120,7 @@ impl Counted {
 
     /// The placement within the limits that ends first, by bisection over the ends that choices
     /// have.
-    pub fn fastest(
+    pub(super) fn fastest(
         &self,
         limits: Limits,
         solver: &dyn Solver,
@@ -155,7 +155,7 @@ impl Counted {
 
     /// Of the placements within the limits, `picks` among them, the one whose choices come first,
     /// stage by stage. Members of a group are alike, so the first choices go to its first members.
-    pub fn first_in_order(
+    pub(super) fn first_in_order(
         &self,
         picks: &[usize],
         limits: Limits,

@@ -35,7 +35,7 @@ const NEVER: i64 = i64::MAX / 4;
 
 impl Surroundings {
     /// `None`: an open stage waits for another one.
-    pub fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
+    pub(super) fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
         let count = instance.stages.len();
         let open: Vec<bool> = instance
             .stages
@@ -233,7 +233,12 @@ impl Surroundings {
     }
 
     /// Returns the effects of each choice of an open stage.
-    pub fn choices(&self, instance: &Instance, shape: &Shape, stage: usize) -> Vec<ChoiceEffect> {
+    pub(super) fn choices(
+        &self,
+        instance: &Instance,
+        shape: &Shape,
+        stage: usize,
+    ) -> Vec<ChoiceEffect> {
         let picks = vec![
             0;
             if shape.inputs[stage].is_empty() {
