@@ -17,7 +17,7 @@ pub const APART: i32 = 365;
 /// Prices older than so many days before the newest of the catalog are old, for a plan's account.
 pub const OLD: i32 = 90;
 
-/// Days from one day to another one, negative if it was before; none: one of them is no day.
+/// Days from one day to another one, negative if it was before; none: one of them is not a day.
 pub fn days_between(earlier: &str, later: &str) -> Option<i32> {
     let (earlier, later): (Date, Date) = (earlier.parse().ok()?, later.parse().ok()?);
     later.since(earlier).ok().map(|span| span.get_days())

@@ -243,7 +243,7 @@ pub struct Count {
     pub services: usize,
 }
 
-/// What a catalog holds, by cloud; `local` is no cloud.
+/// What a catalog holds, by cloud; `local` is not a cloud.
 pub fn counts(catalog: &Catalog) -> std::collections::BTreeMap<&str, Count> {
     let mut counts: std::collections::BTreeMap<&str, Count> = std::collections::BTreeMap::new();
     for place in catalog

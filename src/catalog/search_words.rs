@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
             let message = match self.words.get(self.at) {
-                Some(word) => format!("`{word}` is no accelerator of this catalog"),
+                Some(word) => format!("`{word}` is not an accelerator of this catalog"),
                 None => format!("`{}` of what?", self.words[start]),
             };
             return Err(misunderstood(
@@ -382,7 +382,7 @@ pub fn where_to(word: &str, catalog: &Catalog, search: &mut Search) -> Result<()
     let near = query::nearest(catalog, word).map(|near| format!("did you mean `{near}`? "));
     let blocs: Vec<&str> = geography::blocs().collect();
     Err(misunderstood(
-        format!("`{word}` is no country, bloc, cloud or place of this catalog"),
+        format!("`{word}` is not a country, bloc, cloud or place of this catalog"),
         format!(
             "{}countries are ISO 3166 codes such as DE, blocs {}; places are like `aws:eu-*`",
             near.unwrap_or_default(),
@@ -472,13 +472,13 @@ mod tests {
                 "8x A100 80GB in the EU under $20/h please",
                 "`please` is not understood",
             ),
-            ("8x Z9000", "`Z9000` is no accelerator"),
+            ("8x Z9000", "`Z9000` is not an accelerator"),
             ("8x", "`8x` of what?"),
             (
                 "A100 in Europe",
-                "`Europe` is no country, bloc, cloud or place",
+                "`Europe` is not a country, bloc, cloud or place",
             ),
-            ("A100 in Narnia", "`Narnia` is no country"),
+            ("A100 in Narnia", "`Narnia` is not a country"),
             ("A100 in", "there is no place after `in`"),
             ("A100 under cheap", "`cheap` is not a price"),
             ("A100 under $20/month", "`month` is not an hour"),

@@ -786,7 +786,7 @@ fn a_kind_of_card_is_any_of_its_boards_and_a_board_only_itself() {
         for wanted in is_not {
             assert!(
                 !catalog.is_accelerator(board, wanted),
-                "{board} is no {wanted}"
+                "{board} is not {wanted}"
             );
         }
     }

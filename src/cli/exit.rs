@@ -77,7 +77,7 @@ impl Failure {
 }
 
 impl From<std::io::Error> for Failure {
-    /// The error must already name its file. A closed pipe on stdout is no failure.
+    /// The error must already name its file. A closed pipe on stdout is not a failure.
     fn from(error: std::io::Error) -> Self {
         let exit = if error.kind() == std::io::ErrorKind::BrokenPipe {
             Exit::Success

@@ -91,7 +91,7 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failu
     if is_job {
         if args.sources.job.is_some() {
             return Err(Failure::error(format!(
-                "{} is a job file already: --job has no meaning with it",
+                "{} is already a job file: --job cannot be used with it",
                 args.plan.display()
             )));
         }

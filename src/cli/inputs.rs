@@ -206,7 +206,7 @@ fn unreadable(name: &str, message: &str, path: &Path) -> Diagnostics {
     }
 }
 
-/// A policy that is no file may have been meant as the name of a shipped one.
+/// A policy that is not a file may have been meant as the name of a shipped one.
 fn shipped_instead(name: &str, mut fault: Diagnostics) -> Diagnostics {
     if file::is_standard_input(Path::new(name)) {
         return fault;

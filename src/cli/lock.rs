@@ -184,7 +184,8 @@ pub fn write(folder: Option<&Path>) -> Result<(Option<Lock>, Lock, Catalog), Fai
     Ok((old, new, catalog))
 }
 
-/// Keeps a catalog for later comparison. It is a convenience: that it cannot be kept is no failure.
+/// Keeps a catalog for later comparison. It is a convenience: that it cannot be kept is not a
+/// failure.
 pub fn keep(files: &[File], digest: &str) {
     if let Some(path) = kept_at(digest)
         && !path.exists()

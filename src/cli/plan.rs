@@ -46,7 +46,7 @@ pub(super) struct PlanArgs {
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// Plan the rest of the job: what the state holds as done stays done, with its data where it
-    /// is; time and money that are used up, and offers that were not to be had, are left out
+    /// is; time and money that are used up, and offers that were unavailable, are left out
     #[arg(long)]
     pub from_state: bool,
     /// Write the mixed-integer program to FILE as MPS, for any other solver
@@ -110,7 +110,7 @@ pub(super) struct ApplyVerbArgs {
     #[arg(long)]
     pub locked: bool,
     /// With a job file: when a stage has no offer of the plan left, plan the rest anew from the
-    /// state as it is, without the offers that were not to be had, and go on
+    /// state as it is, without the offers that were unavailable, and go on
     #[arg(long)]
     pub replan: bool,
 }
@@ -708,7 +708,7 @@ pub(super) fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, F
     if !inputs::is_job(&path)? {
         if args.policy.is_some() {
             return Err(Failure::error(
-                "a plan file is applied as it is: --policy has no meaning with it",
+                "a plan file is applied as it is: --policy cannot be used with it",
             )
             .hint("plan again with `sky plan --policy FILE --out PLAN`"));
         }

@@ -185,7 +185,7 @@ pub(super) fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, F
     let (Some(stage), Some(id)) = (stage, &args.id) else {
         let message = match &args.address {
             Some(address) if !address.starts_with("stage.") => {
-                format!("`{address}` is no address such as stage.train")
+                format!("`{address}` is not an address such as stage.train")
             }
             _ => "what is to be imported?".to_owned(),
         };

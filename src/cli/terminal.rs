@@ -76,7 +76,7 @@ impl Terminal {
             })
     }
 
-    /// Writes a message; a closed stderr is no reason to stop work.
+    /// Writes a message; a closed stderr is not a reason to stop work.
     pub fn note(&self, text: &str) {
         let text = shortened(text);
         let text = self.shown(&text);

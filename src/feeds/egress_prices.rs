@@ -382,7 +382,7 @@ fn listed(
             name => place_of_region(draft, cloud, name),
         };
         let (Some(from), Some(to)) = (place_of_region(draft, cloud, rows.cell(from)), to) else {
-            report.leave("egress: a region that is no place of this catalog");
+            report.leave("egress: a region that is not a place of this catalog");
             continue;
         };
         match rows.nano(price) {

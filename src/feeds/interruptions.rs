@@ -66,7 +66,11 @@ pub(super) fn import(
         .map_err(|error| foreign_csv::unreadable(path, &error))?;
     let feed: Feed = serde_json::from_str(&text).map_err(|error| CatalogError {
         line: u32::try_from(error.line()).unwrap_or(0),
-        ..CatalogError::file(&shown, format!("this is no spot advisor feed: {error}"), "")
+        ..CatalogError::file(
+            &shown,
+            format!("this is not a spot advisor feed: {error}"),
+            "",
+        )
     })?;
     let edges: BTreeMap<u32, i64> = feed
         .ranges

@@ -35,7 +35,7 @@ pub(super) fn import_throughput(
             place_of_region(draft, cloud, rows.cell(to)),
         );
         let (Some(from), Some(to)) = pair else {
-            report.leave("throughput: a region that is no place of this catalog");
+            report.leave("throughput: a region that is not a place of this catalog");
             continue;
         };
         let Some(bits) = rows.nano(speed).filter(|bits| *bits > 0 && from != to) else {
@@ -90,7 +90,7 @@ pub(super) fn import_round_trips(
             place_of_region(draft, cloud, rows.cell(to)),
         );
         let (Some(from), Some(to)) = pair else {
-            report.leave("round trips: a region that is no place of this catalog");
+            report.leave("round trips: a region that is not a place of this catalog");
             continue;
         };
         let Some(nano) = rows.nano(trip).filter(|nano| *nano > 0 && from != to) else {

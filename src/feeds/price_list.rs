@@ -2,7 +2,7 @@
 //!
 //! A list of GCP counts the GPUs of a2, a3 and g2 machines in (g2-standard-4 in us-central1:
 //! 0.70683 = 0.14679 for the host + 0.56004 for the L4), so its figure is the whole price.
-//! N1 hosts with a GPU and TPUs are no rows of such lists and keep their figures.
+//! N1 hosts with a GPU and TPUs are not rows of such lists and keep their figures.
 
 use super::foreign_csv::ForeignCsv;
 use super::full_price_lists::{self, ListedRows};

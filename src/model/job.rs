@@ -117,7 +117,7 @@ pub struct Stage {
     /// How often a command that fails is run again; none: as the policy says.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retries: Option<Retries>,
-    /// Offers that were tried and are not to be had.
+    /// Offers that were tried and were unavailable.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub without: BTreeSet<OfferName>,
 }
@@ -249,7 +249,7 @@ fn is_none(count: &u64) -> bool {
 pub enum Work {
     /// The same everywhere.
     Duration(Millis),
-    /// By accelerator; a machine with none of these is no candidate.
+    /// By accelerator; a machine with none of these is not a candidate.
     DurationBy(BTreeMap<AcceleratorNeed, Millis>),
     /// Floating-point operations, in units of 10⁹, at the catalog's dense rate for `precision`
     /// times `efficiency_percent`, over all accelerators of all nodes.

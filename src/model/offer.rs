@@ -91,8 +91,8 @@ pub struct Machine {
     /// Of a burstable machine: the virtual CPUs that it gives for as long as it runs, in
     /// thousandths; 0 if the vendor names no such figure. `None`: it is not burstable.
     pub baseline_vcpu_thousandths: Option<u64>,
-    /// The service that runs already, where this is no machine; its `instance_type` is the text of
-    /// a [`ServiceName`](crate::model::uniform::ServiceName).
+    /// The service that runs already, where this is not a machine; its `instance_type` is the text
+    /// of a [`ServiceName`](crate::model::uniform::ServiceName).
     pub service: Option<Service>,
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
 
-/// What an offer that is no machine provides.
+/// What an offer that is not a machine provides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// What it is compatible with: `spark`.
@@ -232,7 +232,7 @@ impl ServiceNeed {
         let (name, mut rest) = text.split_at(end);
         if !is_name(name) {
             return Err(format!(
-                "`{}` is no name of a service; {example}",
+                "`{}` is not a name of a service; {example}",
                 name.escape_debug()
             ));
         }
@@ -259,7 +259,7 @@ impl ServiceNeed {
             let version = version.trim();
             let version = Version::parse(version).ok_or_else(|| {
                 format!(
-                    "`{}` is no version: numbers with dots between; {example}",
+                    "`{}` is not a version: numbers with dots between; {example}",
                     version.escape_debug()
                 )
             })?;

@@ -181,7 +181,7 @@ fn encode(text: &str) -> String {
     encoded
 }
 
-/// `None`: a `%` without two hexadecimal digits, or bytes that are no UTF-8.
+/// `None`: a `%` without two hexadecimal digits, or bytes that are not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -316,12 +316,12 @@ pub struct FromState {
     pub spent_micro_usd: Money,
     /// The stages that are done: they are not in the plan, and their outputs are data that exists.
     pub done: BTreeMap<String, DoneStage>,
-    /// Offers that were not to be had, which the plan does without.
+    /// Offers that were unavailable, which the plan does without.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub exhausted: BTreeSet<Exhausted>,
 }
 
-/// An offer that was not to be had.
+/// An offer that was unavailable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Exhausted {
     pub stage: String,

@@ -93,7 +93,7 @@ impl<'a> Files<'a> {
     }
 }
 
-/// Sentences, indented by two, with a final newline; empty if it is no line of the files.
+/// Sentences, indented by two, with a final newline; empty if it is not a line of the files.
 pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.

@@ -223,7 +223,7 @@ fn first_characters(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }
 
-/// Text that stays text: it cannot end its cell, and is no HTML, no link and no picture.
+/// Text that stays text: it cannot end its cell, and is neither HTML, nor a link, nor a picture.
 fn cell(text: &str) -> String {
     let text = clean(text, Styles::Removed).replace('\n', " ");
     let text = text

@@ -46,7 +46,7 @@ pub fn text(
     let lines = conflict
         .map(|conflict| conflict::text(conflict, files))
         .unwrap_or_default();
-    // A price that the catalog lacks is no line's fault: what the lines say comes second.
+    // A price that the catalog lacks is not a line's fault: what the lines say comes second.
     let unpriced = matches!(reason, NoPlan::Infeasible(shortfall) if shortfall.unlimited.is_none());
     let lines = match unpriced && !body.is_empty() && !lines.is_empty() {
         true => format!(
@@ -219,7 +219,7 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
         let mut forbidden: Vec<(&String, &u64)> = funnel.forbidden.iter().collect();
         forbidden.sort_by_key(|(key, count)| (std::cmp::Reverse(**count), (*key).clone()));
         for (key, count) in forbidden {
-            // What a provider rents out at most is no line of the policy.
+            // What a provider rents out at most is not a line of the policy.
             let at = match key.starts_with("catalog.") {
                 true => "a limit of the provider".to_owned(),
                 false => policy.source.location(key),

@@ -100,8 +100,8 @@ fn from_state(from: &FromState) -> String {
     };
     let without = match from.exhausted.len() {
         0 => String::new(),
-        1 => "; 1 offer is not to be had".to_owned(),
-        count => format!("; {count} offers are not to be had"),
+        1 => "; 1 offer is unavailable".to_owned(),
+        count => format!("; {count} offers are unavailable"),
     };
     let (serial, elapsed, spent) = (from.serial, from.elapsed_ms, from.spent_micro_usd);
     format!(

@@ -413,7 +413,7 @@ fn reference_fault(text: &str) -> Option<&'static str> {
             }
             Err(PathFault::Unusable) => Some("names no file"),
         },
-        (None, None) => Some("is no reference"),
+        (None, None) => Some("is not a reference"),
     }
 }
 

@@ -72,7 +72,7 @@ fn quantity<T>(
     }
 }
 
-/// Why `text` is no quantity, with the unit that was probably meant.
+/// Why `text` is not a quantity, with the unit that was probably meant.
 fn bad_quantity(
     entry: &Entry<'_, '_>,
     text: &str,

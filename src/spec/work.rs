@@ -197,7 +197,7 @@ fn by_work(entry: &Entry<'_, '_>, name: &str, findings: &mut Findings) -> Option
             findings.push(
                 Diagnostic::error(
                     efficiency.key_span,
-                    "`efficiency` has no meaning for `vcpu`",
+                    "`efficiency` cannot be used with `vcpu`",
                 )
                 .with_label("only for floating-point work"),
             );

@@ -81,7 +81,7 @@ impl Time {
 }
 
 /// Lays an archive of a folder out in `target`, a folder that is there. An entry that would be
-/// outside of it, or is no file, folder or link, is an error of kind
+/// outside of it, or is not a file, folder or link, is an error of kind
 /// [`io::ErrorKind::InvalidInput`].
 pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()> {
     let mut archive = tar::Archive::new(from);

@@ -71,7 +71,7 @@ impl Large {
     }
 
     /// Remembers a digest, unless the file may have changed while it was read. That it cannot be
-    /// written down is no failure.
+    /// written down is not a failure.
     pub fn remember(&self, digest: &Digest) {
         let same = std::fs::metadata(&self.path).is_ok_and(|after| stamp_of(&after) == self.stamp);
         if self.rested && same {

@@ -119,7 +119,7 @@ pub fn shown(path: &Path) -> String {
 }
 
 /// Reads a file, or standard input for `-`. Standard input is read once, and remembered for those
-/// who ask again. An input of more than 512 MiB is an error, and so is what is no regular file.
+/// who ask again. An input of more than 512 MiB is an error, and so is what is not a regular file.
 pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if is_standard_input(path) {
         static INPUT: OnceLock<Result<Vec<u8>, (io::ErrorKind, String)>> = OnceLock::new();
@@ -156,7 +156,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     })
 }
 
-/// The text of these bytes, without a byte-order mark; else the first byte that is no text.
+/// The text of these bytes, without a byte-order mark; else the first byte that is not text.
 pub fn text_of(mut bytes: Vec<u8>) -> Result<String, usize> {
     let wide = |from_bytes: fn([u8; 2]) -> u16| {
         let units = bytes[2..]
@@ -231,8 +231,8 @@ pub fn write_below(folder: &Path, name: &str, contents: &[u8]) -> io::Result<()>
     write_atomic(&path, contents)
 }
 
-/// Removes a file. A file that is already gone is no error: whoever works beside us may have been
-/// faster.
+/// Removes a file. A file that is already gone is not an error: whoever works beside us may have
+/// been faster.
 pub fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, "remove", error)),

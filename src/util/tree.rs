@@ -394,7 +394,7 @@ fn finish(written: &File, metadata: &Metadata, target: &Target<'_>) -> io::Resul
         (Sharing::ReadOnly, true) => 0o555,
     };
     if let Ok(time) = metadata.modified() {
-        // A file system that keeps no such time is no reason to fail.
+        // A file system that keeps no such time is not a reason to fail.
         let _ = written.set_modified(time);
     }
     let set = written.set_permissions(Permissions::from_mode(mode));

@@ -249,7 +249,7 @@ fn circles_are_found_through_super_and_through_what_is_handed_on() {
         made(&through_super),
         ["a/b uses a/c/d (a::c::C)\na/c/d uses a/b (a::b::B)"]
     );
-    // A `mod.rs` that only hands on is no part of a circle; one that defines what its files need
+    // A `mod.rs` that only hands on is not a part of a circle; one that defines what its files need
     // is.
     let handed_on = [
         ("a/mod", "mod b; mod c; pub use b::B;"),

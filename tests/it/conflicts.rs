@@ -220,7 +220,7 @@ fn choices<'a>(world: &'a World, name: &str, keys: &[String], defaults: bool) ->
         let open = ["commercial", "eu-sovereign"].contains(&place.class.as_str())
             || policy.partitions.contains(&place.class);
         let on_spot = offer.purchase == Purchase::Spot;
-        // What is closed by default is no line, unless nothing else would make room.
+        // What is closed by default is not a line, unless nothing else would make room.
         let closed = [
             (!open, "partitions.allow"),
             (on_spot && policy.allow_spot.is_none(), "spot.allow"),

@@ -197,7 +197,7 @@ fn a_file_that_is_not_as_it_was_signed_is_refused() {
     refused(
         &sandbox,
         &register(&["--key", "nothing", "--as-of", DAY]),
-        "what is given is no key, and no file with one",
+        "what is given is not a key, and no file with one",
     );
     sandbox.replace("acme.toml", "on_demand = \"4.00\"", "on_demand = \"3.00\"");
     refused(&sandbox, &register(&SIGNED), "no trusted key signed it");
@@ -208,7 +208,11 @@ fn a_file_that_is_not_as_it_was_signed_is_refused() {
         "no trusted key signed it",
     );
     sandbox.write("acme.toml.minisig", "nonsense\n");
-    refused(&sandbox, &register(&SIGNED), "it is no minisign signature");
+    refused(
+        &sandbox,
+        &register(&SIGNED),
+        "it is not a minisign signature",
+    );
     std::fs::remove_file(sandbox.path("acme.toml.minisig")).unwrap();
     refused(&sandbox, &register(&SIGNED), "--allow-unsigned");
     sandbox.stdout(&register(&UNSIGNED), 0);
@@ -358,7 +362,7 @@ fn a_name_that_is_taken_is_refused() {
     refused(
         &sandbox,
         &register(&UNSIGNED),
-        "`local` is no name for a cloud",
+        "`local` is not a name for a cloud",
     );
     named("acme");
     sandbox.stdout(&register(&UNSIGNED), 0);
@@ -438,9 +442,9 @@ fn mistakes_in_a_file_are_named_at_their_place() {
         (
             "version = \"3.5\"",
             "version = \"latest\"",
-            "`latest` is no version",
+            "`latest` is not a version",
         ),
-        ("percent = 10", "percent = 110", "110 % is no discount"),
+        ("percent = 10", "percent = 110", "110 % is not a discount"),
         (
             "from = \"*\"",
             "from = \"aws:us-east-1\"",
@@ -464,7 +468,7 @@ fn mistakes_in_a_file_are_named_at_their_place() {
         (
             "cloud = \"acme\"",
             "cloud = \"Acme!\"",
-            "`Acme!` is no name for a cloud",
+            "`Acme!` is not a name for a cloud",
         ),
         (
             "[[quotas]]\ninstances",
@@ -532,7 +536,7 @@ fn rows_that_cannot_be_meant_are_refused_at_their_value() {
         (
             "instances = 8",
             "instances = 1.5",
-            "acme.toml:81:13: instances: 1.5 is no number of them",
+            "acme.toml:81:13: instances: 1.5 is not a number of them",
         ),
         (
             "instances = 8",
@@ -592,7 +596,7 @@ fn rows_that_cannot_be_meant_are_refused_at_their_value() {
         (
             "to = \"internet\"",
             "to = \"aws:us-east-9\"",
-            "`aws:us-east-9` is no place and no pattern that matches one; did you mean `aws:us-east-1`?",
+            "`aws:us-east-9` is not a place and no pattern that matches one; did you mean `aws:us-east-1`?",
         ),
         (
             "spot = 1.20",
@@ -774,7 +778,7 @@ fn a_new_folder_starts_as_the_shipped_catalog() {
     let offers =
         |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["offers"].clone();
     assert_eq!(offers(&found), offers(&shipped));
-    // A folder with other things in it is no place for one.
+    // A folder with other things in it is not a place for one.
     sandbox.write("mine/notes.txt", "mine\n");
     let words = [
         "catalog",
@@ -1098,6 +1102,6 @@ fn a_file_that_never_ends_is_not_registered() {
     refused(
         &sandbox,
         &register(&["--key", "/dev/zero"]),
-        "what is given is no key, and no file with one",
+        "what is given is not a key, and no file with one",
     );
 }

@@ -511,7 +511,7 @@ fn no_plan_names_the_rule_the_output_and_the_way_out() {
 }
 
 /// Without the residency rule the result could come home, which costs more than the budget. That
-/// is no reason to blame the budget alone.
+/// is not a reason to blame the budget alone.
 #[test]
 fn lines_that_clash_are_those_of_the_same_work() {
     let case = case(

@@ -358,7 +358,7 @@ fn one_place_holds_a_rehearsal_or_a_job_and_never_both() {
             "{said}"
         );
     }
-    // What ran where it was planned is no rehearsal, whatever the provider is called.
+    // What ran where it was planned is not a rehearsal, whatever the provider is called.
     let own = Place::new(&ROWS);
     ended(&own.apply(&[]), 0);
     assert!(ended(&own.apply(&["--provider", "local"]), 0).contains("No changes"));

@@ -140,7 +140,7 @@ impl Sshd {
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              PermitRootLogin prohibit-password\nPrintMotd no\nMaxStartups 1000\nLogLevel INFO\n\
              KexAlgorithms curve25519-sha256\nSetEnv HOME={home}{path}\n{more}",
-            // What people have their shells do on every log-in is no part of a test.
+            // What people have their shells do on every log-in is not a part of a test.
             home = self.folder.path().display(),
             more = self.more,
             path = self.path,

@@ -24,7 +24,7 @@ pub(super) fn discounts(
         let parts = row.number(2, PPM_PER_PERCENT, "10")?;
         if parts <= 0 || parts >= PPM {
             let hint = "write a percentage above 0 and below 100";
-            return Err(row.error(2, format!("{} % is no discount", row.cell(2)), hint));
+            return Err(row.error(2, format!("{} % is not a discount", row.cell(2)), hint));
         }
         let source = cells::source(&row, 3, &catalog.sources)?;
         let machine = |machine: &Machine| {

@@ -180,7 +180,7 @@ impl Resolver<'_> {
         if from == Selector::Internet {
             return Err(row.error(
                 0,
-                "`internet` is no place to start from",
+                "`internet` is not a place to start from",
                 "name a place or a pattern",
             ));
         }

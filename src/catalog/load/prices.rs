@@ -118,7 +118,7 @@ fn known_at_root(file: &File) -> Result<(), CatalogError> {
     let hint = "prices are in prices.csv or in CLOUD/REGION.csv; the README of the catalog lists the files";
     Err(CatalogError::file(
         &file.shown,
-        "this is no file of a catalog",
+        "this is not a file of a catalog",
         hint,
     ))
 }

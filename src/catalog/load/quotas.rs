@@ -27,7 +27,7 @@ pub(super) fn quotas(
         if !known {
             return Err(row.error(
                 0,
-                format!("`{text}` is no cloud and matches no place"),
+                format!("`{text}` is not a cloud and matches no place"),
                 "write aws, or aws:us-east-1",
             ));
         }

@@ -37,7 +37,7 @@ pub(super) fn retirements(
     Ok(found)
 }
 
-/// The machines of a cloud that match; most names are no patterns and are looked up.
+/// The machines of a cloud that match; most names are not patterns and are looked up.
 fn machines_of(catalog: &Catalog, cloud: &str, types: &[Pattern]) -> Vec<u32> {
     let start = catalog
         .machines

@@ -33,7 +33,11 @@ pub(super) fn round_trips(
         cells::source(&row, 3, sources)?;
         let trip = Millis(row.number(2, 1, "90")?.unsigned_abs());
         if pair.0 == pair.1 {
-            return Err(row.error(1, "a place is no way from itself", "leave the row out"));
+            return Err(row.error(
+                1,
+                "a place has no distance from itself",
+                "leave the row out",
+            ));
         }
         if trips.insert(pair, trip).is_some() {
             let message = format!("`{}` to `{}` is there twice", row.cell(0), row.cell(1));

@@ -33,7 +33,7 @@ pub(super) fn services(
         if !service::is_name(name) {
             return Err(row.error(
                 1,
-                format!("`{name}` is no name of a service"),
+                format!("`{name}` is not a name of a service"),
                 "use small letters, digits and `-`",
             ));
         }
@@ -57,7 +57,7 @@ pub(super) fn services(
             text => Some(service::Version::parse(text).ok_or_else(|| {
                 row.error(
                     5,
-                    format!("`{text}` is no version"),
+                    format!("`{text}` is not a version"),
                     "write numbers with dots between, such as 3.5",
                 )
             })?),

@@ -160,7 +160,7 @@ fn cloud_flag(catalog: &Catalog, cloud: &str) -> Result<Pattern, CatalogError> {
         let hint = "write a cloud such as aws; places go to --in";
         return Err(CatalogError::file(
             "--cloud",
-            format!("`{cloud}` is no cloud"),
+            format!("`{cloud}` is not a cloud"),
             hint,
         ));
     }
@@ -174,7 +174,7 @@ fn cloud_flag(catalog: &Catalog, cloud: &str) -> Result<Pattern, CatalogError> {
         let hint = format!("the clouds are {}", clouds.join(", "));
         return Err(CatalogError::file(
             "--cloud",
-            format!("`{cloud}` is no cloud of this catalog"),
+            format!("`{cloud}` is not a cloud of this catalog"),
             hint,
         ));
     }

@@ -47,7 +47,7 @@ impl Text {
 
     fn say(&self, line: &str) {
         match &self.spinners {
-            // A closed stderr is no reason to stop work.
+            // A closed stderr is not a reason to stop work.
             Some(spinners) => drop(spinners.println(self.terminal.shown(line))),
             None => self.terminal.note(line),
         }

@@ -43,7 +43,7 @@ pub struct Rung {
 /// Why a rung is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Passed {
-    #[error("it was not to be had")]
+    #[error("it was unavailable")]
     Exhausted,
     #[error("it would end at {end}, after the deadline of {deadline}")]
     Late { end: Millis, deadline: Millis },

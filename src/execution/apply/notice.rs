@@ -61,7 +61,7 @@ pub enum Notice {
         retry: u32,
         times: u32,
     },
-    /// What the stage wanted to rent is not to be had: it takes the next rung of its ladder, which
+    /// The offer that the stage wanted to rent is unavailable: it takes the next rung of its ladder, which
     /// took `decided` to choose.
     FailedOver {
         stage: String,

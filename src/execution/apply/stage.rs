@@ -344,8 +344,8 @@ fn used_up(
     });
     let tail: Vec<String> = tried.collect();
     let message = match rungs.len() {
-        1 => "it is not to be had, and the plan has no alternative".to_owned(),
-        _ => "it is not to be had, and no alternative of the plan is".to_owned(),
+        1 => "it is unavailable, and the plan has no alternative".to_owned(),
+        _ => "it is unavailable, and so is every alternative of the plan".to_owned(),
     };
     let (stage, elapsed) = (planned.name.clone(), Duration::ZERO);
     context.observer.notice(&Notice::Failed {

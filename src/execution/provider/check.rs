@@ -7,7 +7,7 @@ use crate::model::{PlaceName, Purchase};
 use std::future::Future;
 use std::time::Duration;
 
-/// How long one look may take: a network that swallows everything is no network.
+/// How long one look may take: a network that swallows everything is not a network.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Machines that a plan wants at one time.

@@ -61,7 +61,7 @@ pub(super) fn created_and_gone(what: impl fmt::Display) -> ProviderError {
     )
 }
 
-/// What came of ending something: that it is gone already is no error.
+/// What came of ending something: that it is gone already is not an error.
 pub(super) fn ended_or_gone<T: Default>(
     ended: Result<T, ProviderError>,
 ) -> Result<T, ProviderError> {

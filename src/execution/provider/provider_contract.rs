@@ -62,12 +62,12 @@ pub trait Provider: Send + Sync {
     }
 
     /// Ends all of a machine that runs or costs money; traces that cost nothing may stay. A machine
-    /// that is gone is no error.
+    /// that is gone is not an error.
     async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError>;
 
     /// Ends a machine and removes every trace that it has at the provider, by the provider's own
     /// means: a machine that cannot be logged into, or that has powered itself off, is deleted like
-    /// any other. A machine that is gone is no error.
+    /// any other. A machine that is gone is not an error.
     async fn delete(&self, token: &Token) -> Result<(), ProviderError>;
 
     /// Lets the machine of a token live until the lease ends: its tag and its watchdog know. The
@@ -75,7 +75,7 @@ pub trait Provider: Send + Sync {
     async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError>;
 
     /// Takes over the machine that exists under the provider's own name `id`: from now on it
-    /// carries token and owner. A machine that carries them already is no error.
+    /// carries token and owner. A machine that carries them already is not an error.
     async fn adopt(&self, id: &str, token: &Token, owner: &Owner)
     -> Result<Machine, ProviderError>;
 

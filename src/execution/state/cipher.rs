@@ -204,7 +204,7 @@ pub fn is_sealed(bytes: &[u8]) -> bool {
     bytes.starts_with(START)
 }
 
-/// The lines that are no comments, with their numbers.
+/// The lines that are not comments, with their numbers.
 fn keys(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = (1..).zip(text.lines().map(str::trim));
     lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))

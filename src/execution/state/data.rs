@@ -46,7 +46,7 @@ pub struct State {
     /// made.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub copies: BTreeMap<String, BTreeSet<PlaceName>>,
-    /// Offers that were not to be had.
+    /// Offers that were unavailable.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub exhausted: BTreeSet<Exhausted>,
     /// The age public keys that the snapshot is encrypted for; none: it is plain, or a sky wrote it

@@ -129,7 +129,7 @@ pub enum Event {
     Unstaging { place: PlaceName },
     /// The bucket is gone.
     Unstaged { place: PlaceName },
-    /// An offer was not to be had.
+    /// An offer was unavailable.
     Exhausted { offer: Exhausted },
     /// Somebody outside has changed the machine.
     Observed {

@@ -179,7 +179,7 @@ impl Folder {
     }
 
     /// The state that restoring `.backup` would give, and whether the journal goes on from it;
-    /// none if the backup is no state.
+    /// none if the backup is not a state.
     pub fn read_backup(&self, cipher: &Cipher) -> Option<(State, bool)> {
         let (mut state, _) = Self {
             snapshot: self.backup(),

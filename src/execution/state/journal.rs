@@ -219,8 +219,8 @@ impl Journal {
     /// beside it, for people.
     pub fn clear(&mut self) -> io::Result<()> {
         if self.length > 0 {
-            // What cannot be kept, on a full disk, is no reason to stop: the snapshot has all that
-            // matters.
+            // What cannot be kept, on a full disk, is not a reason to stop: the snapshot has all
+            // that matters.
             let _ = keep(&self.path);
         }
         file::write_atomic(&self.path, b"")?;

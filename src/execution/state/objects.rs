@@ -99,7 +99,7 @@ pub(super) async fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Load
     })
 }
 
-/// The state that restoring `.backup` would give; none if the backup is no state.
+/// The state that restoring `.backup` would give; none if the backup is not a state.
 pub(super) async fn read_backup(bucket: &Bucket, cipher: &Cipher) -> Option<State> {
     let name = backup();
     snapshot::decode(

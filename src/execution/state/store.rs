@@ -210,7 +210,7 @@ impl Store {
         }
     }
 
-    /// Returns the state that restoring the backup would give; `None` if the backup is no state.
+    /// Returns the state that restoring the backup would give; `None` if the backup is not a state.
     pub fn restorable(&self) -> Option<Restorable> {
         let (state, from, to, unfit) = match &self.bucket {
             Some(bucket) => {

@@ -128,7 +128,7 @@ async fn fetch_index(http: &HttpClient, request: &SourceRequest) -> Result<Regio
         .await?;
     serde_json::from_slice(&body.bytes).map_err(|error| {
         Fault(format!(
-            "{}: this is no index of regions: {error}",
+            "{}: this is not an index of regions: {error}",
             host_of(url)
         ))
     })
@@ -271,7 +271,7 @@ pub(super) fn read(
     region: &str,
     mut quotes: PriceQuotes,
 ) -> Result<PriceQuotes, Fault> {
-    let fault = |error: csv::Error| Fault(format!("the list of {region} is no CSV: {error}"));
+    let fault = |error: csv::Error| Fault(format!("the list of {region} is not a CSV: {error}"));
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)

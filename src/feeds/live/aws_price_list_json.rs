@@ -121,8 +121,9 @@ fn row<'a>(product: &'a Product, price: TermPrice<'a>) -> PriceListRow<'a> {
 
 /// Reads a file of one region.
 pub(super) fn read(path: &Path, region: &str, quotes: PriceQuotes) -> Result<PriceQuotes, Fault> {
-    let wrong =
-        |error: &dyn fmt::Display| Fault(format!("the list of {region} is no price list: {error}"));
+    let wrong = |error: &dyn fmt::Display| {
+        Fault(format!("the list of {region} is not a price list: {error}"))
+    };
     let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
     let mut state = State {
         region: region.to_owned(),

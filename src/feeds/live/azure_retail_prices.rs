@@ -57,7 +57,7 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
     first.set_query(Some(&format!("api-version={VERSION}&$filter={FILTER}")));
     let next = |body: &[u8]| {
         let page: Page = serde_json::from_slice(body)
-            .map_err(|error| format!("this is no price list: {error}"))?;
+            .map_err(|error| format!("this is not a price list: {error}"))?;
         page.next
             .filter(|next| !next.is_empty())
             .map(|next| next_page(endpoint, &next))
@@ -85,7 +85,7 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
 fn next_page(endpoint: &Url, next: &str) -> Result<Url, String> {
     let url = endpoint
         .join(next)
-        .map_err(|error| format!("the next page is no address: {error}"))?;
+        .map_err(|error| format!("the next page is not an address: {error}"))?;
     if url.origin() == endpoint.origin() {
         return Ok(url);
     }

@@ -212,7 +212,7 @@ async fn attempt(
         });
     }
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-        // What was begun is no beginning of what is there now.
+        // What was begun is not a beginning of what is there now.
         let _ = std::fs::remove_file(&part);
         let text = format!("{} has another body than before", host_of(url));
         return Err(AttemptFault {

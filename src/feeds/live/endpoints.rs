@@ -47,7 +47,7 @@ pub const VARIABLES: [(&str, &str); 7] = [
 ];
 
 impl Endpoints {
-    /// Looks the variables up; says which one is no address.
+    /// Looks the variables up; says which one is not an address.
     pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let set =
             |index: usize| variable(VARIABLES[index].0).filter(|value| !value.trim().is_empty());
@@ -55,7 +55,7 @@ impl Endpoints {
             let text = set(index).unwrap_or_else(|| VARIABLES[index].1.to_owned());
             let wrong = |why: String| {
                 format!(
-                    "{} is no http(s) address: `{text}`: {why}",
+                    "{} is not an http(s) address: `{text}`: {why}",
                     VARIABLES[index].0
                 )
             };
@@ -122,8 +122,8 @@ mod tests {
             [with("SKY_GCP_PRICES_URL", "localhost"), with("SKY_GCP_PRICES_URL", "file:///etc")]
                 .map(Result::unwrap_err).join("\n"),
             @r"
-        SKY_GCP_PRICES_URL is no http(s) address: `localhost`: relative URL without a base
-        SKY_GCP_PRICES_URL is no http(s) address: `file:///etc`: its scheme is file
+        SKY_GCP_PRICES_URL is not an http(s) address: `localhost`: relative URL without a base
+        SKY_GCP_PRICES_URL is not an http(s) address: `file:///etc`: its scheme is file
         "
         );
     }

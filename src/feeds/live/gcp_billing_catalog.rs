@@ -148,7 +148,7 @@ async fn fetch_list(
     first.set_query(Some("currencyCode=USD&pageSize=5000"));
     let next = |body: &[u8]| -> Result<Option<Url>, String> {
         let page: Page = serde_json::from_slice(body)
-            .map_err(|error| format!("this is no list of SKUs: {error}"))?;
+            .map_err(|error| format!("this is not a list of SKUs: {error}"))?;
         Ok((!page.next_page_token.is_empty()).then(|| {
             let mut url = first.clone();
             url.query_pairs_mut()

@@ -26,8 +26,8 @@ pub(super) const KEY_HEADER: &str = "x-goog-api-key";
 /// A server that is there takes a connection in that time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Bytes after which a download that breaks again counts as a new one: a bad line is no reason to
-/// give up a large file that moves on.
+/// Bytes after which a download that breaks again counts as a new one: a bad line is not a reason
+/// to give up a large file that moves on.
 pub(super) const PROGRESS_BYTES: u64 = 1 << 20;
 
 /// A body may come slowly, but not more slowly than this, in bytes a second, once it has had some
@@ -381,7 +381,7 @@ pub(super) fn connection_fault(error: &reqwest::Error, url: &Url) -> AttemptFaul
         format!("{host} does not answer in time")
     } else if error.is_connect() && innermost_message(error).contains("UnknownIssuer") {
         return AttemptFault::lasting(format!(
-            "the certificate of {host} is of nobody that this system trusts; install ca-certificates, or name them in SSL_CERT_FILE"
+            "the certificate of {host} is not signed by an authority that this system trusts; install ca-certificates, or name them in SSL_CERT_FILE"
         ));
     } else if error.is_connect() {
         format!("cannot connect to {host}: {}", innermost_message(error))

@@ -80,7 +80,7 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
     {
         if !is_table(name) {
             return Err(Fault(format!(
-                "{CATALOG} names a file that is no table beside it: `{name}`"
+                "{CATALOG} names a file that is not a table beside it: `{name}`"
             )));
         }
         match get(name).await {

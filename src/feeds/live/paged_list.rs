@@ -109,7 +109,7 @@ pub(super) async fn fetch(
     let mut state = resumed.unwrap_or_else(|| ListState::begin(first));
     while let Some(url) = state.next.clone() {
         let url = Url::parse(&url)
-            .map_err(|error| Fault(format!("the next page is no address: {error}")))?;
+            .map_err(|error| Fault(format!("the next page is not an address: {error}")))?;
         let page = match http.body(unit, &url, headers, MAX_PAGE_BYTES).await {
             // The place where the list was left is known to the server for some time only.
             Err(fault) if may_restart && fault.0.contains(" answers 4") => {

@@ -27,7 +27,7 @@ pub(super) fn read(out: &Path) -> Result<(Vec<files::File>, bool), CatalogError>
         let hint = "name a catalog, a new folder, or nothing: ./catalog";
         return Err(CatalogError::file(
             out.display().to_string(),
-            "this folder is no catalog",
+            "this folder is not a catalog",
             hint,
         ));
     }

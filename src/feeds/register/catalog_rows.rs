@@ -336,7 +336,7 @@ fn network(
         Err(fault(
             file,
             end.span(),
-            format!("`{text}` is no place and no pattern that matches one"),
+            format!("`{text}` is not a place and no pattern that matches one"),
             hint,
         ))
     };

@@ -99,7 +99,7 @@ impl Check<'_> {
             let hint = "use small letters, digits and `-`, a letter first; `local` is this machine";
             return self.wrong(
                 self.cloud_file.cloud.span(),
-                format!("`{cloud}` is no name for a cloud"),
+                format!("`{cloud}` is not a name for a cloud"),
                 hint,
             );
         }
@@ -211,7 +211,7 @@ impl Check<'_> {
                 let hint = "a region is like `fra1`, without `:` `*` `,` `;` or quotes";
                 return self.wrong(
                     region.span(),
-                    format!("`{}` is no name for a region", region.get_ref()),
+                    format!("`{}` is not a name for a region", region.get_ref()),
                     hint,
                 );
             }
@@ -257,7 +257,7 @@ impl Check<'_> {
                 let hint = "leave `,` `;` `*` and quotes out";
                 return self.wrong(
                     name.span(),
-                    format!("`{}` is no name for an instance type", name.get_ref()),
+                    format!("`{}` is not a name for an instance type", name.get_ref()),
                     hint,
                 );
             }
@@ -394,7 +394,7 @@ impl Check<'_> {
         for row in &self.cloud_file.services {
             self.regions(&row.places)?;
             if !service::is_name(row.service.get_ref()) {
-                let message = format!("`{}` is no name of a service", row.service.get_ref());
+                let message = format!("`{}` is not a name of a service", row.service.get_ref());
                 return self.wrong(
                     row.service.span(),
                     message,
@@ -411,7 +411,7 @@ impl Check<'_> {
                 .as_ref()
                 .filter(|text| service::Version::parse(text.get_ref()).is_none())
             {
-                let message = format!("`{}` is no version", version.get_ref());
+                let message = format!("`{}` is not a version", version.get_ref());
                 return self.wrong(
                     version.span(),
                     message,
@@ -493,7 +493,7 @@ impl Check<'_> {
                 let hint = "name a region of this file, or a place";
                 return self.wrong(
                     route.from.span(),
-                    "`internet` is no place to start from",
+                    "`internet` is not a place to start from",
                     hint,
                 );
             }
@@ -517,7 +517,7 @@ impl Check<'_> {
             self.figure(name, Some(figure), 1000, Least::Zero)?;
             let value = figure.get_ref().scaled(1000);
             if value % 1000 != 0 || u32::try_from(value / 1000).is_err() {
-                let message = format!("{name}: {} is no number of them", figure.get_ref().0);
+                let message = format!("{name}: {} is not a number of them", figure.get_ref().0);
                 return self.wrong(figure.span(), message, "write a whole number such as 64");
             }
             Ok(())
@@ -598,7 +598,7 @@ impl Check<'_> {
             let percent = discount.percent.get_ref();
             let parts = percent.scaled(PPM_PER_PERCENT);
             if parts <= 0 || parts >= 1_000_000 {
-                let message = format!("{} % is no discount", percent.0);
+                let message = format!("{} % is not a discount", percent.0);
                 return self.wrong(
                     discount.percent.span(),
                     message,

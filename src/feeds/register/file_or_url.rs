@@ -5,7 +5,7 @@ use crate::feeds::live::{Fault, fetch_body};
 use reqwest::Url;
 use std::path::Path;
 
-/// Largest file that is read: more is no price list of one cloud.
+/// Largest file that is read: more is not a price list of one cloud.
 const MAX_FILE_BYTES: usize = 64 << 20;
 
 /// The bytes at a path, a `file://` or an `http(s)://` URL.
@@ -30,6 +30,7 @@ pub(super) fn read(location: &str) -> Result<Vec<u8>, CatalogError> {
 fn fetch(text: &str) -> Result<Vec<u8>, CatalogError> {
     let fault =
         |message: String| CatalogError::file(text, message, "download the file, and name it here");
-    let url = Url::parse(text).map_err(|error| fault(format!("this is no address: {error}")))?;
+    let url =
+        Url::parse(text).map_err(|error| fault(format!("this is not an address: {error}")))?;
     fetch_body(&url, MAX_FILE_BYTES).map_err(|Fault(message)| fault(message))
 }

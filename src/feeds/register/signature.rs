@@ -23,7 +23,7 @@ pub(super) fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
         let Ok(content) = file::read_text_within(Path::new(text), MAX_KEY_FILE_BYTES) else {
             let hint = "give the key itself (`RW…`), or the file that `minisign -G` wrote, such as minisign.pub";
             // It may be a secret that was pasted: it is not said again.
-            let message = "what is given is no key, and no file with one";
+            let message = "what is given is not a key, and no file with one";
             return Err(CatalogError::file("--key", message, hint));
         };
         let found = listed(text, &content)?;
@@ -68,7 +68,7 @@ fn listed(name: &str, content: &str) -> Result<Vec<String>, CatalogError> {
                     "give the public one, which `minisign -G` wrote to minisign.pub",
                 ),
                 false => (
-                    "this is no minisign key",
+                    "this is not a minisign key",
                     "a key is a line that starts with `RW`",
                 ),
             };
@@ -95,7 +95,7 @@ pub(super) fn verify(
         let hint = "make it again with `minisign -Sm FILE`";
         return Err(CatalogError::file(
             signature_file,
-            "it is no minisign signature",
+            "it is not a minisign signature",
             hint,
         ));
     };

@@ -85,7 +85,7 @@ fn interruptions_are_the_upper_edge_of_their_band() {
     let path = broken.path().join("feed.json");
     let error = import("interruptions", &path, &on("2025-07-28"), out.path()).unwrap_err();
     assert!(
-        error.message.starts_with("this is no spot advisor feed") && error.line == 1,
+        error.message.starts_with("this is not a spot advisor feed") && error.line == 1,
         "{error}"
     );
 }
@@ -108,7 +108,7 @@ fn round_trips_are_kept_once_and_rounded_up() {
     .unwrap();
     assert_eq!(
         left(&report),
-        "1 round trips: a region that is no place of this catalog\n1 round trips: no figure\n"
+        "1 round trips: a region that is not a place of this catalog\n1 round trips: no figure\n"
     );
     let catalog = load::directory(out.path()).unwrap();
     let id = |name: &str| catalog.place_id(&PlaceName::parse(name).unwrap()).unwrap();

@@ -40,7 +40,10 @@ pub(super) fn host(
 ) -> Result<OwnHost, HostsFault> {
     let hint = "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit";
     if name.get_ref().is_empty() || !word(name.get_ref()) {
-        let message = format!("`{}` is no name for a host", name.get_ref().escape_debug());
+        let message = format!(
+            "`{}` is not a name for a host",
+            name.get_ref().escape_debug()
+        );
         return Err(file.fault(name.span(), message, hint));
     }
     let own_name = || name.get_ref().clone();
@@ -210,7 +213,7 @@ fn host_key(file: &HostsFile, key: &Spanned<String>) -> Result<String, HostsFaul
         }
         _ => {
             let hint = "write the text of the host's public key, like \"ssh-ed25519 AAAA…\"";
-            Err(file.fault(key.span(), "this is no key of a host", hint))
+            Err(file.fault(key.span(), "this is not a key of a host", hint))
         }
     }
 }

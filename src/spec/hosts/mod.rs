@@ -42,7 +42,7 @@
 //! tolerations = ["gpu.example.org/only"] # keys of taints
 //! priority_class = "batch"
 //! runtime_class = "kata"
-//! wait = "10 min"                  # for a node; then there is none to be had
+//! wait = "10 min"                  # for a node; after that it counts as unavailable
 //! nodes = 8                        # most pods at a time [no limit]
 //!
 //! [places.berlin]                  # what rules may ask of a place; what is not said is unknown

@@ -76,7 +76,7 @@ impl HostsFile<'_> {
         if text.is_empty() || !fits(text) {
             return Err(self.fault(
                 value.span(),
-                format!("`{}` is no {what}", text.escape_debug()),
+                format!("`{}` is not a valid {what}", text.escape_debug()),
                 hint,
             ));
         }
@@ -96,7 +96,7 @@ impl HostsFile<'_> {
         let fault = || {
             self.fault(
                 value.span(),
-                format!("`{}` is no {what}", text.escape_debug()),
+                format!("`{}` is not a valid {what}", text.escape_debug()),
                 hint,
             )
         };

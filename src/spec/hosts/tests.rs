@@ -96,28 +96,28 @@ fn mistakes_are_named_with_their_line() {
         ("[hosts.big]\ncpu = 4\n", ":2:1: unknown field `cpu`"),
         (
             "[hosts.\"-oProxyCommand=x\"]\n",
-            ":1:8: `-oProxyCommand=x` is no name for a host",
+            ":1:8: `-oProxyCommand=x` is not a name for a host",
         ),
         (
             "[hosts.big]\naddress = \"-oProxyCommand=x\"\n",
-            ":2:11: `-oProxyCommand=x` is no address",
+            ":2:11: `-oProxyCommand=x` is not a valid address",
         ),
         (
             "[hosts.big]\naddress = \"a b\"\n",
-            ":2:11: `a b` is no address",
+            ":2:11: `a b` is not a valid address",
         ),
         (
             "[hosts.big]\nuser = \"$(id)\"\n",
-            ":2:8: `$(id)` is no name of a user",
+            ":2:8: `$(id)` is not a valid name of a user",
         ),
         ("[hosts.big]\nport = 70000\n", ":2:8: "),
         (
             "[hosts.big]\nroot = \"../up\"\n",
-            ":2:8: `../up` is no folder",
+            ":2:8: `../up` is not a valid folder",
         ),
         (
             "[hosts.big]\nhost_key = \"nonsense\"\n",
-            ":2:12: this is no key of a host",
+            ":2:12: this is not a key of a host",
         ),
         (
             "[hosts.big]\nknown_hosts = \"k\"\nhost_key = \"ssh-rsa AAAA\"\n",
@@ -125,24 +125,24 @@ fn mistakes_are_named_with_their_line() {
         ),
         (
             "[hosts.big]\nidentity = \"a\\\"b\"\n",
-            ":2:12: `a\\\"b` is no path",
+            ":2:12: `a\\\"b` is not a valid path",
         ),
         (
             "[hosts.big]\nmemory = \"much\"\n",
-            ":2:10: `much` is no size",
+            ":2:10: `much` is not a valid size",
         ),
         (
             "[hosts.big]\ncpus = -1\n",
-            ":2:8: `-1` is no number of vCPUs",
+            ":2:8: `-1` is not a valid number of vCPUs",
         ),
         (
             "[hosts.big]\nprice = \"cheap\"\n",
-            ":2:9: `cheap` is no price",
+            ":2:9: `cheap` is not a valid price",
         ),
         ("[hosts.big]\nslots = 0\n", ":2:9: 0 slots are not usable"),
         (
             "[hosts.big]\naccelerators = \"V100:x\"\n",
-            ":2:16: `V100:x` is no kind of accelerators",
+            ":2:16: `V100:x` is not a valid kind of accelerators",
         ),
         (
             "[hosts.big]\ntee = [\"magic\"]\n",
@@ -154,7 +154,7 @@ fn mistakes_are_named_with_their_line() {
         ),
         (
             "[hosts.big]\n[places.big]\ncountry = \"Italy\"\n",
-            ":3:11: `Italy` is no country",
+            ":3:11: `Italy` is not a valid country",
         ),
         (
             "[hosts.a]\nplace=\"x\"\ntype=\"t\"\ncpus=1\n[hosts.b]\nplace=\"x\"\ntype=\"t\"\ncpus=2\n",
@@ -168,8 +168,14 @@ fn mistakes_are_named_with_their_line() {
             "[hosts.a]\naddress=\"x\"\n[hosts.b]\naddress=\"x\"\n",
             ":3:8: it is the same folder of the same machine as a",
         ),
-        ("date = \"today\"\n[hosts.a]\n", ":1:8: `today` is no day"),
-        ("[network]\ngbps = 0\n[hosts.a]\n", ":2:8: `0` is no speed"),
+        (
+            "date = \"today\"\n[hosts.a]\n",
+            ":1:8: `today` is not a valid day",
+        ),
+        (
+            "[network]\ngbps = 0\n[hosts.a]\n",
+            ":2:8: `0` is not a valid speed",
+        ),
     ];
     for (text, wanted) in cases {
         let said = read(text).unwrap_err().to_string();
@@ -234,31 +240,31 @@ fn mistakes_in_pods_are_named_with_their_line() {
         ("[kubernetes.a]\n", ":1:13: it has no `image`"),
         (
             "[kubernetes.a]\nimage = \"a b\"\n",
-            ":2:9: `a b` is no name of an image",
+            ":2:9: `a b` is not a valid name of an image",
         ),
         (
             "[kubernetes.a]\nimage = \"i\"\nnamespace = \"Ml\"\n",
-            ":3:13: `Ml` is no namespace",
+            ":3:13: `Ml` is not a valid namespace",
         ),
         (
             "[kubernetes.a]\nimage = \"i\"\nresource = \"a b/c\"\n",
-            ":3:12: `a b/c` is no name of a resource",
+            ":3:12: `a b/c` is not a valid name of a resource",
         ),
         (
             "[kubernetes.a]\nimage = \"i\"\nselector = { \"/x\" = \"y\" }\n",
-            ":3:14: `/x` is no label of a node",
+            ":3:14: `/x` is not a valid label of a node",
         ),
         (
             "[kubernetes.a]\nimage = \"i\"\nselector = { x = \"-y\" }\n",
-            ":3:18: `-y` is no value of a label",
+            ":3:18: `-y` is not a valid value of a label",
         ),
         (
             "[kubernetes.a]\nimage = \"i\"\ntolerations = [\"a/b/c\"]\n",
-            ":3:16: `a/b/c` is no key of a taint",
+            ":3:16: `a/b/c` is not a valid key of a taint",
         ),
         (
             "[kubernetes.a]\nimage = \"i\"\nwait = \"10\"\n",
-            ":3:8: `10` is no time",
+            ":3:8: `10` is not a valid time",
         ),
         (
             "[kubernetes.a]\nimage = \"i\"\nnodes = 0\n",
@@ -291,13 +297,16 @@ fn mistakes_in_clusters_are_named_with_their_line() {
         ),
         (
             "[clusters.a]\npartition = \"a b\"\n",
-            ":2:13: `a b` is no name of a partition",
+            ":2:13: `a b` is not a valid name of a partition",
         ),
-        ("[clusters.a]\ntime = \"1 s\"\n", ":2:8: `1 s` is no time"),
+        (
+            "[clusters.a]\ntime = \"1 s\"\n",
+            ":2:8: `1 s` is not a valid time",
+        ),
         ("[clusters.a]\nnodes = 0\n", ":2:9: 0 nodes are not usable"),
         (
             "[clusters.a]\nconf = \"slurm.conf\"\n",
-            ":2:8: `slurm.conf` is no path of a file",
+            ":2:8: `slurm.conf` is not a valid path of a file",
         ),
         ("[clusters.a]\nslots = 1\n", ":2:1: unknown field `slots`"),
         (

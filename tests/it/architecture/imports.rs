@@ -233,7 +233,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 
     fn visit_macro(&mut self, of: &'ast syn::Macro) {
-        // The arguments of a macro are no paths yet: `a :: b :: c`.
+        // The arguments of a macro are not paths yet: `a :: b :: c`.
         let text = of
             .tokens
             .to_string()

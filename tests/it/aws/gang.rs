@@ -153,7 +153,7 @@ fn one_that_fails_ends_them_all() {
 #[test]
 fn a_gang_that_is_not_whole_is_none() {
     let ground = ground(COMMAND);
-    // The first two are to be had, and the third is not.
+    // The first two are available, and the third is not.
     ground.account().faults(&json!([
         {"action": "RunInstances", "node": "2", "status": 500, "code": "InsufficientInstanceCapacity"},
     ]));

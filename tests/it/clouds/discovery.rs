@@ -162,14 +162,14 @@ impl Discovery {
                 }
                 let number = matches!(schema["format"].as_str(), Some("int64" | "uint64"));
                 if number && text.parse::<i128>().is_err() {
-                    wrong.push(format!("{at} is no number: {text}"));
+                    wrong.push(format!("{at} is not a number: {text}"));
                 }
             }
             (Some("any"), _)
             | (Some("boolean"), Value::Bool(_))
             | (Some("integer" | "number"), Value::Number(_)) => {}
             (kind, _) => wrong.push(format!(
-                "{at} is no {}: {value}",
+                "{at} is not a {}: {value}",
                 kind.unwrap_or("known kind")
             )),
         }
@@ -220,7 +220,7 @@ fn mistakes_are_seen() {
         ),
         (
             serde_json::json!({ "labels": { "x": 1 } }),
-            "Instance.labels.x is no string",
+            "Instance.labels.x is not a string",
         ),
         (
             serde_json::json!({ "id": "1" }),
@@ -232,7 +232,7 @@ fn mistakes_are_seen() {
         ),
         (
             serde_json::json!({ "scheduling": { "maxRunDuration": { "seconds": "x" } } }),
-            "is no number",
+            "is not a number",
         ),
     ] {
         let wrong = google.request(&route, &[], Some(&body));

@@ -144,7 +144,7 @@ fn what_is_asked_for_is_what_was_planned() {
     );
     assert_eq!(disk["initializeParams"]["diskSizeGb"], "35");
     assert_eq!(disk["initializeParams"]["labels"], body["labels"]);
-    // What is no label is metadata, and both come back as they were.
+    // What is not a label is metadata, and both come back as they were.
     assert_eq!(body["labels"]["sky-job"], "_41_20_4aob");
     assert_eq!(body["labels"]["sky-token"], token("train").id);
     let items = body["metadata"]["items"].as_array().unwrap();

@@ -84,7 +84,7 @@ impl Models {
                 (Some(inner), Value::Object(fields)) => {
                     self.fields(inner, fields, &below, asked, wrong)
                 }
-                (Some(_), _) => wrong.push(format!("{below} is no object")),
+                (Some(_), _) => wrong.push(format!("{below} is not an object")),
                 (None, _) => {
                     self.value(field["type"].as_str().unwrap(), value, &below, asked, wrong)
                 }
@@ -105,7 +105,7 @@ impl Models {
                 Some(items) => items
                     .iter()
                     .for_each(|item| self.value(inner, item, at, asked, wrong)),
-                None => wrong.push(format!("{at} is no list")),
+                None => wrong.push(format!("{at} is not a list")),
             }
             return;
         }
@@ -117,14 +117,14 @@ impl Models {
                 Some(map) => map
                     .values()
                     .for_each(|one| self.value(inner, one, at, asked, wrong)),
-                None => wrong.push(format!("{at} is no map")),
+                None => wrong.push(format!("{at} is not a map")),
             }
             return;
         }
         if let Some(model) = self.0.get(kind) {
             match value.as_object() {
                 Some(fields) => self.fields(&model["fields"], fields, at, asked, wrong),
-                None => wrong.push(format!("{at} is no {kind}")),
+                None => wrong.push(format!("{at} is not a {kind}")),
             }
             return;
         }
@@ -138,7 +138,7 @@ impl Models {
             _ => false,
         };
         if !right {
-            wrong.push(format!("{at} is no {kind}: {value}"));
+            wrong.push(format!("{at} is not a {kind}: {value}"));
         }
     }
 }
@@ -162,7 +162,7 @@ fn mistakes_are_seen() {
         ),
         (json!({ "location": null }), "location is missing"),
         (json!({ "etag": "x" }), "etag is for answers alone"),
-        (json!({ "tags": { "a": 1 } }), "tags is no str"),
+        (json!({ "tags": { "a": 1 } }), "tags is not a str"),
         (
             json!({ "properties": { "vmId": "x" } }),
             "properties.vmId is for answers alone",
@@ -177,11 +177,11 @@ fn mistakes_are_seen() {
         ),
         (
             json!({ "properties": { "storageProfile": { "dataDisks": 7 } } }),
-            "dataDisks is no list",
+            "dataDisks is not a list",
         ),
         (
             json!({ "properties": { "billingProfile": { "maxPrice": "1" } } }),
-            "maxPrice is no float",
+            "maxPrice is not a float",
         ),
     ] {
         let mut body = right.clone();

@@ -31,7 +31,7 @@ fn trials(
     contents.into_iter().enumerate().map(trial).collect()
 }
 
-/// The trials of what is no regular file, with each command.
+/// The trials of what is not a regular file, with each command.
 fn no_files(file: &'static str, commands: &[&[&'static str]]) -> Vec<Trial> {
     let strange = [
         "a folder",

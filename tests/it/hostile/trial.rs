@@ -21,7 +21,7 @@ pub(super) struct Trial {
     pub name: String,
     /// Where it lies in the sandbox.
     pub file: &'static str,
-    /// None: it is no regular file, of the kind that the name says.
+    /// None: it is not a regular file, of the kind that the name says.
     pub bytes: Option<Vec<u8>>,
     pub args: Vec<&'static str>,
 }

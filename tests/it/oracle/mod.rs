@@ -350,7 +350,7 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
             });
             assert!(
                 all.contains(&found),
-                "{found:?} is no placement; the nearest is {near:?}\n{}",
+                "{found:?} is not a placement; the nearest is {near:?}\n{}",
                 said()
             );
             match policy.hour {

@@ -1,4 +1,4 @@
-//! The ladder: what is not to be had is had elsewhere, within policy, deadline and budget.
+//! The ladder: what is unavailable is taken elsewhere, within policy, deadline and budget.
 
 use super::ground::{BUDGET, Ground, JOB, On};
 use crate::apply::place::{Row, ended};

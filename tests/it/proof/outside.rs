@@ -37,7 +37,7 @@ fn only_file(folder: &std::path::Path) -> std::path::PathBuf {
 #[test]
 fn a_sweep_finds_what_a_lost_state_has_left() {
     let ground = orphan();
-    // While the state has it, it is no stray.
+    // While the state has it, it is not a stray.
     let said = ended(&ground.sky(&["sweep", "--dry-run"]).output().unwrap(), 0);
     assert!(said.contains("Nothing to sweep"), "{said}");
     std::fs::remove_dir_all(ground.path(".sky")).unwrap();

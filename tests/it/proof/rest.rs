@@ -146,7 +146,7 @@ fn the_rest_is_planned_without_what_is_not_to_be_had_and_applied() {
         0,
     );
     assert!(
-        said.contains("1 stage is done") && said.contains("offers are not to be had"),
+        said.contains("1 stage is done") && said.contains("offers are unavailable"),
         "{said}"
     );
     let (whole, rest) = (plan(&ground, "plan.json"), plan(&ground, "rest.json"));

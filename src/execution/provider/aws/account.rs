@@ -60,7 +60,7 @@ impl Aws {
                 .chars()
                 .all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-')
         {
-            let message = format!("aws: `{}` is no region", region.escape_debug());
+            let message = format!("aws: `{}` is not a region", region.escape_debug());
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
         let config = self.config().await?;
@@ -187,12 +187,12 @@ async fn load() -> Result<SdkConfig, ProviderError> {
                 .split(" (")
                 .next()
                 .unwrap_or_default();
-            // What is no machine of Amazon's has no role.
+            // What is not a machine of Amazon's has no role.
             if words.contains("IMDS") {
                 return Err(missing());
             }
             Err(denied(&format!(
-                "no credentials are to be had: {}",
+                "credentials for aws are missing: {}",
                 words.chars().take(300).collect::<String>()
             )))
         }

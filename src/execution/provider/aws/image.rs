@@ -70,8 +70,9 @@ impl Images {
             Some(given) if given.starts_with("ami-") => by_id(client, region, &given).await?,
             Some(given) => {
                 let (owner, name) = given.split_once('/').ok_or_else(|| {
-                    let message =
-                        format!("SKY_AWS_IMAGE: `{given}` is no image: write ami-… or OWNER/NAME");
+                    let message = format!(
+                        "SKY_AWS_IMAGE: `{given}` is not an image: write ami-… or OWNER/NAME"
+                    );
                     ProviderError::new(ErrorKind::Other, message)
                 })?;
                 let (arch, _) = image_family(client, region, instance_type).await?;

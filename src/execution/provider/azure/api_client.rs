@@ -145,7 +145,7 @@ fn subscription(settings: &Settings) -> Result<String, ProviderError> {
         .all(|one| one.is_ascii_alphanumeric() || one == '-')
     {
         let message = format!(
-            "`{}` is no id of a subscription: see AZURE_SUBSCRIPTION_ID",
+            "`{}` is not an id of a subscription: see AZURE_SUBSCRIPTION_ID",
             named.escape_debug()
         );
         return Err(denied(&message));

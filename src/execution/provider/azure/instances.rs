@@ -74,7 +74,7 @@ pub(super) fn parts(instance: &Instance) -> Result<(&str, &str), ProviderError> 
     instance.id.split_once('/').ok_or_else(|| {
         ProviderError::new(
             ErrorKind::Other,
-            format!("azure: `{}` is no id of a machine", instance.id),
+            format!("azure: `{}` is not an id of a machine", instance.id),
         )
     })
 }

@@ -292,7 +292,7 @@ fn given_image(given: &str) -> Result<ImageReference, ProviderError> {
     let parts: Vec<&str> = given.split(':').collect();
     let [publisher, offer, sku, version] = parts.as_slice() else {
         let message = format!(
-            "SKY_AZURE_IMAGE: `{}` is no image: write PUBLISHER:OFFER:SKU:VERSION, or its id, that begins with /",
+            "SKY_AZURE_IMAGE: `{}` is not an image: write PUBLISHER:OFFER:SKU:VERSION, or its id, that begins with /",
             given.escape_debug()
         );
         return Err(ProviderError::new(ErrorKind::Other, message));

@@ -1,4 +1,4 @@
-//! What a type of the catalog is at Azure, and whether it is to be had at a place.
+//! What a type of the catalog is at Azure, and whether it is available at a place.
 
 use super::super::{ErrorKind, ProviderError};
 use super::api_client::Api;
@@ -76,7 +76,7 @@ pub(super) async fn of_place(api: &Api, place: &PlaceName) -> Result<MachineType
     {
         return Err(ProviderError::new(
             ErrorKind::Other,
-            format!("azure: {place} is no region of Azure's"),
+            format!("azure: {place} is not a region of Azure's"),
         ));
     }
     let path = format!(
@@ -94,7 +94,7 @@ pub(super) async fn of_place(api: &Api, place: &PlaceName) -> Result<MachineType
     Ok(found.into_iter().filter_map(read).collect())
 }
 
-/// The type of that name, if it is to be had.
+/// The type of that name, if it is available.
 pub(super) fn named(
     of_place: &MachineTypes,
     place: &PlaceName,

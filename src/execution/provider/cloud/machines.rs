@@ -492,7 +492,7 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
         let name = self.cloud.name();
         if spec.place.cloud != name {
             let message = format!(
-                "{name}: {} is no place of it: give no --provider, or `sim` to rehearse",
+                "{name}: {} is not a place of it: give no --provider, or `sim` to rehearse",
                 spec.place
             );
             return Err(ProviderError::new(ErrorKind::Other, message));

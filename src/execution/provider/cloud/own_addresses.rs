@@ -44,7 +44,7 @@ pub async fn addresses() -> Result<Vec<String>, ProviderError> {
         .map_err(|error: reqwest::Error| unknown(&error.to_string()))?;
     said.trim()
         .parse::<IpAddr>()
-        .map_err(|_| unknown("its answer is no address"))?;
+        .map_err(|_| unknown("its answer is not an address"))?;
     given(said.trim())
 }
 
@@ -76,7 +76,7 @@ fn range(text: &str) -> Result<String, ProviderError> {
     };
     read().ok_or_else(|| {
         let message = format!(
-            "SKY_SSH_FROM: `{}` is no address and no network: write 203.0.113.7 or 203.0.113.0/24",
+            "SKY_SSH_FROM: `{}` is not an address and no network: write 203.0.113.7 or 203.0.113.0/24",
             text.escape_debug()
         );
         ProviderError::new(ErrorKind::Other, message)

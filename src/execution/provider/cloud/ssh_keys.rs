@@ -122,7 +122,7 @@ fn read_public(path: &Path) -> Result<String, ProviderError> {
         [kind, key] => Ok(format!("{kind} {key}")),
         _ => Err(ProviderError::new(
             ErrorKind::Other,
-            format!("{} is no public key", path.display()),
+            format!("{} is not a public key", path.display()),
         )),
     }
 }

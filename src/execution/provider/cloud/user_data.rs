@@ -51,7 +51,7 @@ pub(super) fn user() -> Result<String, ProviderError> {
         || name.len() > 32
     {
         let message = format!(
-            "SKY_SSH_USER: `{}` is no name of a user: use a-z, 0-9, `-`, `_`",
+            "SKY_SSH_USER: `{}` is not a name of a user: use a-z, 0-9, `-`, `_`",
             name.escape_debug()
         );
         return Err(ProviderError::new(ErrorKind::Other, message));

@@ -126,7 +126,7 @@ fn project(settings: &Settings) -> Result<String, ProviderError> {
     let plain = |one: char| one.is_ascii_alphanumeric() || "-:.".contains(one);
     if !named.chars().all(plain) {
         return Err(denied(&format!(
-            "`{}` is no id of a project: see SKY_GCP_PROJECT",
+            "`{}` is not an id of a project: see SKY_GCP_PROJECT",
             named.escape_debug()
         )));
     }

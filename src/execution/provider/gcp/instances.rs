@@ -23,7 +23,7 @@ pub(super) fn parts(instance: &Instance) -> Result<(&str, &str), ProviderError> 
     instance.id.split_once('/').ok_or_else(|| {
         ProviderError::new(
             ErrorKind::Other,
-            format!("gcp: `{}` is no id of an instance", instance.id),
+            format!("gcp: `{}` is not an id of an instance", instance.id),
         )
     })
 }

@@ -185,7 +185,7 @@ fn longest(lease: Duration) -> Result<Duration, ProviderError> {
             .filter(|days| (1..=MOST_DAYS).contains(days))
             .ok_or_else(|| {
                 let message = format!(
-                    "SKY_GCP_MAX_DAYS: `{}` is no number from 1 to 120",
+                    "SKY_GCP_MAX_DAYS: `{}` is not a number from 1 to 120",
                     given.escape_debug()
                 );
                 ProviderError::new(ErrorKind::Other, message)

@@ -1,4 +1,4 @@
-//! What a type of the catalog is at Google, and in which zones of a region it is to be had.
+//! What a type of the catalog is at Google, and in which zones of a region it is available.
 
 use super::super::{ErrorKind, ProviderError};
 use super::api_client::{Api, answered};

@@ -63,8 +63,8 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    /// The slice that a type of the catalog is; none: it is no TPU. A host that the catalog names
-    /// with it (`tpu-v3-8+n1-highmem-8`) is of no account: a TPU VM brings its own, which is
+    /// The slice that a type of the catalog is; none: it is not a TPU. A host that the catalog
+    /// names with it (`tpu-v3-8+n1-highmem-8`) is of no account: a TPU VM brings its own, which is
     /// larger.
     pub(super) fn parse(name: &str) -> Result<Option<Self>, ProviderError> {
         let Some(kind) = name.strip_prefix(PREFIX) else {

@@ -241,7 +241,7 @@ impl Provider for Local {
         worker::attempt(&folder, &token.id)
             .end(Duration::ZERO)
             .await?;
-        // From here on, numbers of its processes may become others'. A full disk is no reason to
+        // From here on, numbers of its processes may become others'. A full disk is not a reason to
         // keep what follows.
         let _ = file::write_atomic(&folder.join(".run/released"), b"");
         if evidence == Evidence::Keep {
@@ -305,7 +305,7 @@ impl Provider for Local {
         let wanted = std::path::absolute(id).unwrap_or_else(|_| id.into());
         let folder = self.folder(token);
         let Some(mut tags) = Self::tags(&wanted)?.filter(|_| wanted == folder) else {
-            let message = format!("{id} is no attempt that could be {}", folder.display());
+            let message = format!("{id} is not an attempt that could be {}", folder.display());
             return Err(ProviderError::new(ErrorKind::NotFound, message));
         };
         if tags.token != token.id {

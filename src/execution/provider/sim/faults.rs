@@ -47,7 +47,7 @@ pub const CALLS: [&str; 14] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
-    /// Nothing of this kind is to be had.
+    /// Nothing of this kind is available.
     Stockout,
     /// The account's limit is reached.
     Quota,
@@ -131,7 +131,7 @@ impl Faults {
                 .filter(|call| !CALLS.contains(&call.as_str()))
             {
                 return Err(format!(
-                    "`{call}` is no call; calls are {}",
+                    "`{call}` is not a call; calls are {}",
                     CALLS.join(", ")
                 ));
             }
@@ -219,7 +219,7 @@ mod tests {
         assert!(
             Faults::parse(text)
                 .unwrap_err()
-                .contains("`creat` is no call")
+                .contains("`creat` is not a call")
         );
         assert!(Faults::parse("[[faults]]\nfault = \"stocked\"").is_err());
     }

@@ -80,7 +80,7 @@ pub(in crate::execution::provider) fn machine(
     }
     if !is_path_part(&tags.stage) {
         return Err(damaged(format!(
-            "`{}` is no name of a stage",
+            "`{}` is not a name of a stage",
             tags.stage.escape_debug()
         )));
     }

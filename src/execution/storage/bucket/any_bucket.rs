@@ -47,7 +47,7 @@ impl Bucket {
         let unknown = || {
             BucketError::new(
                 Trouble::Other,
-                format!("{address} is no bucket of a store that sky knows"),
+                format!("{address} is not a bucket of a store that sky knows"),
             )
         };
         let (scheme, name) = address.split_once("://").ok_or_else(unknown)?;

@@ -170,7 +170,7 @@ mod tests {
             );
             tree::remove(&root).unwrap();
         }
-        // A link is no folder, whatever it leads to.
+        // A link is not a folder, whatever it leads to.
         let elsewhere = above.path().join("elsewhere");
         std::fs::create_dir(&elsewhere).unwrap();
         std::os::unix::fs::symlink(&elsewhere, &root).unwrap();

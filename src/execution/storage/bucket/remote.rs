@@ -230,7 +230,7 @@ pub(super) fn request(
     let mut request = HttpRequest::new(HttpRequestBody::from(body));
     *request.method_mut() = method;
     *request.uri_mut() = url.parse().map_err(|error| {
-        BucketError::new(Trouble::Other, format!("{url} is no address: {error}"))
+        BucketError::new(Trouble::Other, format!("{url} is not an address: {error}"))
     })?;
     Ok(request)
 }

@@ -60,7 +60,7 @@ fn account(name: &str, region: &str) -> Result<Account, BucketError> {
             .bytes()
             .all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == b'-')
     {
-        let message = format!("s3://{name}: `{}` is no region", region.escape_debug());
+        let message = format!("s3://{name}: `{}` is not a region", region.escape_debug());
         return Err(BucketError::new(Trouble::Other, message));
     }
     let builder = AmazonS3Builder::from_env()

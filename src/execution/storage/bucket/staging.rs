@@ -23,8 +23,11 @@ impl Staging {
             "home" => Ok(Self::Home),
             "buckets" => Ok(Self::Buckets),
             _ => {
-                let wrong =
-                    || format!("`{text}` is no way of staging: write home, buckets or file:///DIR");
+                let wrong = || {
+                    format!(
+                        "`{text}` is not a way to stage data: write home, buckets or file:///DIR"
+                    )
+                };
                 let folder = PathBuf::from(text.strip_prefix("file://").ok_or_else(wrong)?);
                 // It is part of an address, and of a configuration, that others read.
                 let plain =

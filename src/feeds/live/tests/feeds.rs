@@ -408,7 +408,7 @@ fn a_catalog_from_an_address_or_a_folder() {
     // A list that leads elsewhere, and a source of the same name that is another one.
     let astray = served(&format!("files = [\"../secret.csv\"]\n{head}"));
     let update = from(&bench, &astray, format!("{}/acme", astray.address()));
-    insta::assert_snapshot!(ends(&update, &astray), @"catalog: failed: catalog.toml names a file that is no table beside it: `../secret.csv`; kept 0");
+    insta::assert_snapshot!(ends(&update, &astray), @"catalog: failed: catalog.toml names a file that is not a table beside it: `../secret.csv`; kept 0");
     let same = served(&HEAD.replace("the old list", "mine"));
     let update = from(&bench, &same, format!("{}/acme", same.address()));
     insta::assert_snapshot!(ends(&update, &same), @"catalog: failed: its source `old` is another one than the catalog's source of that name; kept 0");
@@ -439,7 +439,7 @@ fn a_new_folder_starts_as_the_shipped_catalog() {
         .unwrap_err();
     assert_eq!(
         (error.message.as_str(), bench.rows("notes.txt").as_str()),
-        ("this folder is no catalog", "mine")
+        ("this folder is not a catalog", "mine")
     );
 }
 

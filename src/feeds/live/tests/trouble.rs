@@ -95,9 +95,9 @@ fn a_source_that_fails_leaves_the_old_rows() {
     insta::assert_snapshot!(lines.join("\n"), @r"
     busy for ever: azure azure: failed: HOST answers 503 Service Unavailable; kept 1 of 2026-01-01
     not there: azure azure: failed: HOST answers 404 Not Found; kept 1 of 2026-01-01
-    no price list: azure azure: failed: page 1 of HOST: this is no price list: invalid type: integer `7`, expected a sequence at line 1 column 11; kept 1 of 2026-01-01
+    no price list: azure azure: failed: page 1 of HOST: this is not a price list: invalid type: integer `7`, expected a sequence at line 1 column 11; kept 1 of 2026-01-01
     an empty list: azure azure: failed: there is no price in it; kept 1 of 2026-01-01
-    no JSON: azure azure: failed: page 1 of HOST: this is no price list: expected value at line 1 column 1; kept 1 of 2026-01-01
+    no JSON: azure azure: failed: page 1 of HOST: this is not a price list: expected value at line 1 column 1; kept 1 of 2026-01-01
     cut: azure azure: failed: the answer of HOST broke off: end of file before message length reached; kept 1 of 2026-01-01
     late: azure azure: failed: HOST does not answer in time; kept 1 of 2026-01-01
     in circles: azure azure: failed: HOST redirects in a circle, or too often; kept 1 of 2026-01-01
@@ -155,7 +155,7 @@ fn garbage_on_a_later_page_and_the_pages_before_it() {
     let bench = Bench::new();
     let before = bench.bytes();
     let update = bench.update(&["azure"], &bench.settings(&server));
-    insta::assert_snapshot!(ends(&update, &server), @"azure azure: failed: page 2 of HOST: this is no price list: EOF while parsing a value at line 34 column 3; kept 1 of 2026-01-01");
+    insta::assert_snapshot!(ends(&update, &server), @"azure azure: failed: page 2 of HOST: this is not a price list: EOF while parsing a value at line 34 column 3; kept 1 of 2026-01-01");
     assert!(before == bench.bytes());
     // The next update goes on after the last good page, and then has nothing left to go on with.
     broken.store(false, std::sync::atomic::Ordering::SeqCst);

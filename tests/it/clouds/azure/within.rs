@@ -256,7 +256,7 @@ fn failures() {
         assert_eq!(place.runtime.block_on(provider.get(&token)), Ok(None));
     }
     place.azure.no_trouble();
-    // What is not to be had is known before anything is asked for.
+    // What is unavailable is known before anything is asked for.
     let before = place.azure.calls(PUT).len();
     for (at, kind) in [
         ("azure:eastus", "Standard_X9"),
