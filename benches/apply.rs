@@ -7,6 +7,10 @@
 //! and the snapshot's, both also per stage; and how long the ladder took to decide on the next rung
 //! after a stockout in the middle of the job.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "measurements prepare files by themselves"
+)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::fmt::Write;

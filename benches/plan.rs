@@ -5,6 +5,11 @@
 //! process and (`process`) with all that a start of `sky catalog show` takes. It is to be under 60
 //! ms.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "measurements prepare files by themselves"
+)]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use sky::catalog::load;
 use sky::planning::solve::Effort;

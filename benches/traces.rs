@@ -7,6 +7,10 @@
 //! status and gap. Without a folder it does nothing. `SKY_TRACES_AT` is where the data lies
 //! [aws:us-east-1], `SKY_TRACES_ONLY` a part of the names of the files to take.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "measurements prepare files by themselves"
+)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io::Write;

@@ -123,6 +123,14 @@
 //! renews the lease and saves progress), collects and releases. What is unavailable leads to the
 //! next alternative (`apply/failover.rs`).
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests prepare files and variables by themselves"
+    )
+)]
+
 pub mod catalog;
 pub mod cli;
 pub mod execution;

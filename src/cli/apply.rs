@@ -6,6 +6,7 @@ use super::progress::{Stream, Text};
 use super::signals::Signals;
 use super::state::{PlaceArgs, StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
+use crate::cli::working_folder::working_folder;
 use crate::execution::apply::staging::CHUNK_MIB;
 use crate::execution::apply::{
     self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure,
@@ -219,8 +220,7 @@ async fn execute_until_signalled(
     observer: Arc<dyn Observer>,
 ) -> Result<Ended, Failure> {
     let mut signals = Signals::listen()?;
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let store = args.state.store(&here)?;
     let folder = &store.folder;
     let settings = settings(args, &here, plan_folder);
@@ -264,8 +264,7 @@ async fn execute_until_signalled(
 /// Whether the plan can be applied at all; to be known before anybody is asked to approve it.
 pub fn check_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs) -> Result<(), Failure> {
     let args = &at_its_place(plan, args)?;
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     check(
         plan,
         &settings(args, &here, plan_folder),
@@ -282,8 +281,7 @@ pub fn place_of(plan: &Plan, args: &ApplyArgs) -> Result<PlaceArgs, Failure> {
     let Some(provider) = rehearsal.filter(|_| !place.is_named()) else {
         return Ok(place.clone());
     };
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     // An earlier sky kept rehearsals in the folder's own state: one that was begun there goes on
     // there.
     let held = place.store(&here)?.read().ok().flatten();

@@ -2,6 +2,7 @@
 
 use super::state::StateArgs;
 use super::{Exit, Failure, Terminal};
+use crate::cli::working_folder::working_folder;
 use crate::execution::apply::preflight;
 use crate::execution::apply::staging::lacking;
 use crate::execution::provider::check::{Finding, Need, Topic, Verdict, in_time};
@@ -11,7 +12,7 @@ use crate::plan::file as plan_file;
 use crate::render::table;
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// See whether credentials, permissions and quotas are there, and what is missing.
 ///
@@ -84,8 +85,7 @@ struct Seen {
 
 /// Looks at all of them side by side, and tells.
 pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let access = args.state.access(&here);
     let plan = args
         .plan

@@ -3,11 +3,11 @@
 use super::progress::Stream;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
+use crate::cli::working_folder::working_folder;
 use crate::execution::apply::destroy::{Destroyed, Inventory, Left, inventory, run as delete};
 use crate::model::Bytes;
 use crate::util::shell;
 use serde_json::json;
-use std::path::Path;
 
 /// Delete all that applies have made here: processes, machines, folders, outputs.
 ///
@@ -48,8 +48,7 @@ fn execute(
     stream: Option<&Stream>,
 ) -> Result<Exit, Failure> {
     let runtime = super::runtime::runtime()?;
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let args = &DestroyArgs {
         state: args.state.or_rehearsal(&here, terminal),
         ..args.clone()

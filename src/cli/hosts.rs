@@ -6,6 +6,7 @@ use crate::catalog::{Catalog, files, hosts};
 use crate::execution::provider::{ErrorKind, ProviderError};
 use crate::model::hosts::OwnHosts;
 use crate::spec::hosts::{HostsFault, HostsFile, parse};
+use crate::util::environment;
 use crate::util::file::read_text;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,8 +56,8 @@ fn read(path: &Path) -> Result<OwnHosts, HostsFault> {
         }
     })?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let home =
-        std::env::var_os("HOME").map(|home| std::env::current_dir().unwrap_or_default().join(home));
+    let home = environment::bytes("HOME")
+        .map(|home| std::env::current_dir().unwrap_or_default().join(home));
     let folder = absolute.parent().unwrap_or(Path::new(""));
     parse(&HostsFile {
         path,

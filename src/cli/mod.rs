@@ -31,6 +31,7 @@ pub mod terminal;
 mod validate;
 mod verify;
 mod version;
+mod working_folder;
 
 pub use dispatch::main;
 pub use exit::{Exit, Failure};

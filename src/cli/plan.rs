@@ -6,6 +6,7 @@ use super::solve_effort::solve_effort;
 use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal, apply};
 use crate::catalog::Catalog;
+use crate::cli::working_folder::working_folder;
 use crate::execution::apply::contents::{self as apply_contents, Sources, Wanted};
 use crate::execution::provider;
 use crate::execution::state::{self, Artifact, Preview, State};
@@ -483,8 +484,7 @@ pub(super) struct Held {
 impl Held {
     /// Reads the state; there is none if nothing was ever applied there.
     pub(super) fn read(place: &PlaceArgs) -> Result<Self, Failure> {
-        let here = std::env::current_dir()
-            .map_err(|error| Failure::file(Path::new("."), "find", error))?;
+        let here = working_folder()?;
         let store = place.store(&here)?;
         let mut state = store
             .read()
@@ -552,8 +552,7 @@ fn sources(
     source: Option<&Path>,
     data: &[(String, PathBuf)],
 ) -> Result<Sources, Failure> {
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let folder = here.join(job.parent().unwrap_or(Path::new("")));
     Ok(Sources {
         here,

@@ -4,9 +4,9 @@
 use super::progress::Stream;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
+use crate::cli::working_folder::working_folder;
 use crate::execution::apply::refresh::{Drift, Refreshed, What, import as take_over, refresh};
 use serde_json::json;
-use std::path::Path;
 
 /// Compare the state with what is there, and write what is seen into it.
 ///
@@ -42,8 +42,7 @@ fn compare(
     terminal: &Terminal,
     stream: Option<&Stream>,
 ) -> Result<Exit, Failure> {
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let args = &RefreshArgs {
         state: args.state.or_rehearsal(&here, terminal),
         ..args.clone()
@@ -194,8 +193,7 @@ pub(super) fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, F
     let Some(provider) = &args.provider else {
         return Err(Failure::error(format!("which provider has the machine `{id}`?")).hint(usage));
     };
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let args = &TakeOverArgs {
         state: args.state.or_rehearsal(&here, terminal),
         ..args.clone()

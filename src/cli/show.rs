@@ -2,6 +2,7 @@
 
 use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal};
+use crate::cli::working_folder::working_folder;
 use crate::execution::state::cipher::{Cipher, is_sealed};
 use crate::execution::state::{self, State, snapshot};
 use crate::model::canonical;
@@ -34,8 +35,7 @@ pub(super) fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure>
                 snapshot::decode(bytes, &file::shown(path), cipher).map_err(Failure::error)
             };
             if let Some(bytes) = file::read_bytes(path).ok().filter(|bytes| is_sealed(bytes)) {
-                let here = std::env::current_dir()
-                    .map_err(|error| Failure::file(Path::new("."), "find", error))?;
+                let here = working_folder()?;
                 let state = read(&bytes, &args.place.store(&here)?.cipher)?;
                 return terminal
                     .out(&of_state(Some(&state), args, terminal)?)
@@ -65,8 +65,7 @@ pub(super) fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure>
             }
         }
         None => {
-            let here = std::env::current_dir()
-                .map_err(|error| Failure::file(Path::new("."), "find", error))?;
+            let here = working_folder()?;
             let state = args
                 .place
                 .or_rehearsal(&here, terminal)

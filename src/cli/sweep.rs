@@ -2,13 +2,13 @@
 
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
+use crate::cli::working_folder::working_folder;
 use crate::execution::apply::sweep::{
     Found, Scope, Stray, StrayBucket, Swept, Why, delete_bucket, look, look_for_buckets, sweep,
 };
 use crate::execution::provider;
 use crate::render::table;
 use serde_json::json;
-use std::path::Path;
 
 /// Find machines that carry sky's tags and are in no state or overdue, and delete them.
 ///
@@ -48,8 +48,7 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
             "--json cannot ask: it needs --auto-approve or --dry-run",
         ));
     }
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let args = &SweepArgs {
         state: args.state.or_rehearsal(&here, terminal),
         ..args.clone()

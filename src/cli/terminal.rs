@@ -4,6 +4,7 @@
 //! cleaned here, once.
 
 use super::exit::Failure;
+use crate::util::environment;
 use crate::util::text::{Styles, printable, shortened};
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
@@ -38,8 +39,8 @@ pub enum Colour {
 impl Terminal {
     /// Looks at the streams and the environment.
     pub fn detect(colour: Colour, input: bool) -> Self {
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let set = |name: &str| environment::is_set(name);
+        let dumb = environment::bytes("TERM").is_some_and(|term| term == "dumb");
         let colours = |terminal: bool| match colour {
             Colour::Always => true,
             Colour::Never => false,
@@ -48,10 +49,9 @@ impl Terminal {
         let stdout = std::io::stdout().is_terminal();
         let stderr = std::io::stderr().is_terminal();
         let no_input = !input
-            || std::env::var_os("SKY_INPUT").is_some_and(|value| value == "0" || value == "false");
-        let columns = std::env::var("COLUMNS")
-            .ok()
-            .and_then(|columns| columns.parse().ok());
+            || environment::bytes("SKY_INPUT")
+                .is_some_and(|value| value == "0" || value == "false");
+        let columns = environment::text("COLUMNS").and_then(|columns| columns.parse().ok());
         Self {
             colour_stdout: colours(stdout),
             colour_stderr: colours(stderr),

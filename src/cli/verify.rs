@@ -2,6 +2,7 @@
 
 use super::explain::{SourceArgs, read, same_inputs};
 use super::{Exit, Failure, Terminal};
+use crate::cli::working_folder::working_folder;
 use crate::execution::apply::contents::{self, Sources, Wanted};
 use crate::model::canonical;
 use crate::plan::{Plan, file as plan_file};
@@ -79,8 +80,7 @@ pub(super) fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failur
 
 /// A plan can only be judged by the content that it was made for, as far as it is here.
 fn same_contents(plan: &Plan, args: &VerifyArgs) -> Result<(), Failure> {
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let job = args.sources.inputs().job;
     let folder = here.join(job.parent().unwrap_or(Path::new("")));
     let sources = Sources {

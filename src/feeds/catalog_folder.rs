@@ -4,6 +4,7 @@ use crate::catalog::draft::Draft;
 use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::{CatalogError, edit_in_place};
 use crate::util::file;
+use crate::util::file_changes;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::collections::BTreeMap;
 use std::io;
@@ -115,25 +116,25 @@ fn exchange(
     };
     if exists {
         link_all(&target, staging.path())?;
-        std::fs::set_permissions(staging.path(), std::fs::metadata(&target)?.permissions())?;
+        file_changes::set_permissions(staging.path(), std::fs::metadata(&target)?.permissions())?;
     } else {
         use std::os::unix::fs::PermissionsExt;
         // The umask's choice, which a temporary folder does not follow.
         let plain = staging.path().join("mode");
-        std::fs::create_dir(&plain)?;
+        file_changes::create_dir(&plain)?;
         let mode = std::fs::metadata(&plain)?.permissions().mode();
-        std::fs::remove_dir(&plain)?;
-        std::fs::set_permissions(staging.path(), std::fs::Permissions::from_mode(mode))?;
+        file_changes::remove_dir(&plain)?;
+        file_changes::set_permissions(staging.path(), std::fs::Permissions::from_mode(mode))?;
     }
     for name in changed {
         file::write_below(staging.path(), name, new[name].as_bytes())?;
     }
     for name in gone {
-        std::fs::remove_file(staging.path().join(name))?;
+        file_changes::remove_file(staging.path().join(name))?;
     }
     std::fs::File::open(staging.path())?.sync_all()?;
     if !exists {
-        std::fs::rename(staging.keep(), &target)?;
+        file_changes::rename(staging.keep(), &target)?;
     } else if renameat_with(CWD, staging.path(), CWD, &target, RenameFlags::EXCHANGE).is_err() {
         return Ok(false);
     }
@@ -173,11 +174,11 @@ fn link_all(from: &Path, to: &Path) -> io::Result<()> {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            std::fs::create_dir(&target)?;
-            std::fs::set_permissions(&target, entry.metadata()?.permissions())?;
+            file_changes::create_dir(&target)?;
+            file_changes::set_permissions(&target, entry.metadata()?.permissions())?;
             link_all(&entry.path(), &target)?;
-        } else if std::fs::hard_link(entry.path(), &target).is_err() {
-            std::fs::copy(entry.path(), &target)?;
+        } else if file_changes::hard_link(entry.path(), &target).is_err() {
+            file_changes::copy(entry.path(), &target)?;
         }
     }
     Ok(())

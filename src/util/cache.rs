@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// `$XDG_CACHE_HOME/sky`, else `$HOME/.cache/sky`; none if neither is set to an absolute path.
 pub fn folder() -> Option<PathBuf> {
     let absolute = |name: &str| {
-        std::env::var_os(name)
+        super::environment::bytes(name)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };

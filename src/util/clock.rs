@@ -8,9 +8,28 @@ pub fn timestamp() -> String {
     format!("{:.3}", now())
 }
 
-/// Now.
+/// Returns the present moment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clock"
+)]
 pub fn now() -> jiff::Timestamp {
     simulation::now().unwrap_or_else(jiff::Timestamp::now)
+}
+
+/// Returns the present moment in the type of the standard library.
+pub fn system_time() -> std::time::SystemTime {
+    now().into()
+}
+
+/// Returns the moment that a file written now would get as its time: that of this machine's clock
+/// also in a simulation, whose files are real ones.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clock"
+)]
+pub fn file_system_time() -> std::time::SystemTime {
+    std::time::SystemTime::now()
 }
 
 /// Today in UTC.

@@ -15,10 +15,9 @@ mod armed {
 
     pub(super) fn point(name: &str) {
         let (at, log) = ARMED.get_or_init(|| {
-            let at = std::env::var("SKY_CRASH_AT")
-                .ok()
-                .and_then(|text| text.parse().ok());
-            let log = std::env::var_os("SKY_CRASH_LOG");
+            let at =
+                crate::util::environment::text("SKY_CRASH_AT").and_then(|text| text.parse().ok());
+            let log = crate::util::environment::bytes("SKY_CRASH_LOG");
             let open = |path| {
                 std::fs::OpenOptions::new()
                     .create(true)

@@ -5,7 +5,7 @@
 //! coarse to tell two writes apart cannot hide the second one then.
 
 use super::hash::Digest;
-use super::{cache, file, hash};
+use super::{cache, clock, file, hash};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -40,7 +40,7 @@ impl Digests {
         let name = hash::digest(whole.as_os_str().as_bytes());
         let entry = folder.join(name.hex());
         let rested = newest(found).is_some_and(|newest| {
-            SystemTime::now()
+            clock::file_system_time()
                 .duration_since(newest)
                 .is_ok_and(|age| age > REST)
         });

@@ -1,5 +1,6 @@
 //! Files: read with the name in every error, written atomically.
 
+use super::file_changes;
 use rustix::fs::OFlags;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -198,7 +199,7 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
 
 /// Creates a folder and those above it.
 pub fn create_folders(folder: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder).map_err(|error| named(folder, "create", error))
+    file_changes::create_dir_all(folder).map_err(|error| named(folder, "create", error))
 }
 
 /// Creates a folder and those above it that are missing, which nobody but the user may look into.
@@ -218,7 +219,8 @@ pub fn make_private(folder: &Path) {
         && others(mode)
     {
         // Somebody else's folder stays as its owner wants it.
-        let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode & 0o700));
+        let _ =
+            file_changes::set_permissions(folder, std::fs::Permissions::from_mode(mode & 0o700));
     }
 }
 
@@ -234,7 +236,7 @@ pub fn write_below(folder: &Path, name: &str, contents: &[u8]) -> io::Result<()>
 /// Removes a file. A file that is already gone is not an error: whoever works beside us may have
 /// been faster.
 pub fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+    match file_changes::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, "remove", error)),
         _ => Ok(()),
     }

@@ -42,7 +42,7 @@ impl fmt::Display for Secret {
 /// end. The error says what is wrong with the reference, and never holds a value.
 pub fn resolve(reference: &str, folder: &Path) -> Result<Secret, String> {
     if let Some(name) = reference.strip_prefix("env:") {
-        return match std::env::var(name) {
+        return match super::environment::exact_text(name) {
             Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
             Ok(_) => Err(format!("environment variable {name} is empty")),
             Err(std::env::VarError::NotPresent) => {

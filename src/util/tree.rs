@@ -7,7 +7,7 @@
 use super::digests::{Digests, Large};
 use super::hash::Digest;
 use super::interruptible::Bounds;
-use super::{file, hash};
+use super::{file, file_changes, hash};
 use rustix::fs::{AtFlags, CWD, SeekFrom, Timespec, Timestamps, utimensat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -165,7 +165,8 @@ fn read_value(
         });
     }
     if let Some(target) = target {
-        std::fs::create_dir(target.to).map_err(|error| file::named(target.to, "create", error))?;
+        file_changes::create_dir(target.to)
+            .map_err(|error| file::named(target.to, "create", error))?;
     }
     let mut listing = hash::Hasher::default();
     // Set when all is there: what is put into a folder changes its time.
@@ -184,7 +185,8 @@ fn read_value(
             }
             What::Known(Kind::Directory) => {
                 if let Some((_, to)) = &to {
-                    std::fs::create_dir(to).map_err(|error| file::named(to, "create", error))?;
+                    file_changes::create_dir(to)
+                        .map_err(|error| file::named(to, "create", error))?;
                     folders.push((entry.inside.clone(), entry.metadata));
                 }
                 Listed::Folder
@@ -623,15 +625,15 @@ pub fn remove(path: &Path) -> io::Result<()> {
         return Ok(());
     };
     if !metadata.is_dir() {
-        return gone(std::fs::remove_file(path))
+        return gone(file_changes::remove_file(path))
             .map_err(|error| file::named(path, "remove", error));
     }
-    let first = gone(std::fs::remove_dir_all(path));
+    let first = gone(file_changes::remove_dir_all(path));
     let result = match first {
         // A command may have made directories read-only.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(path);
-            gone(std::fs::remove_dir_all(path))
+            gone(file_changes::remove_dir_all(path))
         }
         other => other,
     };
@@ -639,7 +641,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn open_up(path: &Path) {
-    let _ = std::fs::set_permissions(path, Permissions::from_mode(0o755));
+    let _ = file_changes::set_permissions(path, Permissions::from_mode(0o755));
     for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             open_up(&entry.path());

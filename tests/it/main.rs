@@ -1,5 +1,10 @@
 //! Integration tests: the library and the binary from outside.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests prepare files and variables by themselves"
+)]
+
 mod apply;
 mod architecture;
 #[cfg(feature = "aws")]

@@ -11,6 +11,7 @@ use crate::feeds::live::{
     UpdateSettings,
 };
 use crate::model::Pattern;
+use crate::util::environment;
 use clap::Args;
 use progress::Progress;
 use serde_json::{Value, json};
@@ -68,7 +69,7 @@ pub fn update(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let out = &crate::cli::lock::home(catalog)?;
-    let variable = |name: &str| std::env::var(name).ok();
+    let variable = |name: &str| environment::exact_text(name).ok();
     let mut endpoints = Endpoints::new(variable).map_err(Failure::error)?;
     let mut wanted = SourceSelection {
         clouds: args.clouds.clone(),
@@ -130,14 +131,14 @@ pub fn update(
 /// Whether there is anything that names credentials of AWS. Without, the SDK would ask an address
 /// that only AWS's own machines have, and wait.
 fn aws_credentials() -> bool {
-    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let set = |name: &&str| environment::is_set(name);
     let names = [
         "AWS_ACCESS_KEY_ID",
         "AWS_PROFILE",
         "AWS_WEB_IDENTITY_TOKEN_FILE",
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     ];
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".aws"));
+    let home = environment::bytes("HOME").map(|home| Path::new(&home).join(".aws"));
     names.iter().any(set)
         || home.is_some_and(|folder| {
             folder.join("credentials").exists() || folder.join("config").exists()

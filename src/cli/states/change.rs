@@ -3,13 +3,14 @@
 
 use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
 use super::lookup::{known_stage, no_state, stage_name};
+use crate::cli::working_folder::working_folder;
 use crate::cli::{Exit, Failure, Terminal};
 use crate::execution::apply::Recorder;
 use crate::execution::state::journal::Durability;
 use crate::execution::state::wait;
 use crate::execution::state::{Event, Lock, Opened, StageRecord, State, Store};
 use crate::model::names::is_stage_name;
-use std::path::Path;
+use crate::util::file_changes;
 
 /// Give a stage another name in the state: after it was renamed in the job
 #[derive(Clone, Debug, clap::Args)]
@@ -74,7 +75,7 @@ pub(super) fn mv(args: &MvArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     }];
     let (kept, serial) = write(opened, events).map_err(|error| failure(error.into(), &store))?;
     // Outputs by name are for people; the next apply makes those that are missing.
-    let _ = std::fs::rename(
+    let _ = file_changes::rename(
         store.folder.artifacts().join(from),
         store.folder.artifacts().join(to),
     );
@@ -160,8 +161,7 @@ fn open(
     locking: &LockArgs,
     terminal: &Terminal,
 ) -> Result<(Store, Option<Lock>, Opened), Failure> {
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let store = place.store(&here)?.lasting(locking.lock_lease);
     if !store
         .exists()

@@ -1,12 +1,12 @@
 //! `sky lock show` and `sky force-unlock`.
 
 use crate::cli::state::PlaceArgs;
+use crate::cli::working_folder::working_folder;
 use crate::cli::{Exit, Failure, Terminal};
 use crate::execution::state::Store;
 use crate::model::canonical;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::path::Path;
 
 /// Look at the state's lock (the catalog's is `sky catalog lock`)
 #[derive(Debug, Args)]
@@ -48,8 +48,7 @@ pub(crate) struct ForceUnlockArgs {
 }
 
 fn store(place: &PlaceArgs, terminal: &Terminal) -> Result<Store, Failure> {
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     place.or_rehearsal(&here, terminal).store(&here)
 }
 

@@ -2,13 +2,12 @@
 
 use crate::cli::Failure;
 use crate::cli::state::{self, PlaceArgs};
+use crate::cli::working_folder::working_folder;
 use crate::execution::state::{State, Store};
-use std::path::Path;
 
 /// The state's place and the state, which must be there.
 pub(super) fn read_state(place: &PlaceArgs) -> Result<(Store, State), Failure> {
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let store = place.store(&here)?;
     match store
         .read()

@@ -2,11 +2,12 @@
 
 use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
 use super::lookup::read_state;
+use crate::cli::working_folder::working_folder;
 use crate::cli::{Exit, Failure, Terminal};
 use crate::execution::state::{edit, snapshot, wait};
 use crate::model::canonical;
 use crate::util::file;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Print the whole state, as one JSON object, plain also if it is kept encrypted
 #[derive(Clone, Debug, clap::Args)]
@@ -39,8 +40,7 @@ pub(super) fn pull(args: &PullArgs, terminal: &Terminal) -> Result<Exit, Failure
 }
 
 pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let store = args.place.store(&here)?.lasting(args.locking.lock_lease);
     let name = file::shown(&args.file);
     let bytes = file::read_bytes(&args.file).map_err(Failure::error)?;

@@ -1,9 +1,9 @@
 //! The verbs of `sky state`.
 
 use super::{change, journal, list, transfer};
+use crate::cli::working_folder::working_folder;
 use crate::cli::{Exit, Failure, Terminal};
 use clap::{Args, Subcommand};
-use std::path::Path;
 
 /// Look at the state and change it by hand
 #[derive(Debug, Args)]
@@ -26,8 +26,7 @@ pub(crate) enum StateVerb {
 
 /// Runs the verb.
 pub(crate) fn run(args: &StateVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let here =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here = working_folder()?;
     let mut verb = args.verb.clone();
     // A state that is pushed may be the first of its place.
     let place = match &mut verb {

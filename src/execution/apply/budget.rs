@@ -9,7 +9,7 @@
 use crate::execution::state::{StageRecord, State, Status, holder};
 use crate::model::{ArtifactRef, Extras, Millis, Money, Rate};
 use crate::plan::{Billing, Plan, PlannedStage};
-use crate::util::clock;
+use crate::util::{clock, environment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -19,9 +19,8 @@ const SLACK: Millis = Millis(15 * 60 * 1000);
 /// The least slack of a lease; a test may want leases that end within seconds.
 fn least_slack() -> u64 {
     #[cfg(debug_assertions)]
-    if let Some(given) = std::env::var("SKY_TEST_LEASE_SLACK_MS")
-        .ok()
-        .and_then(|text| text.parse().ok())
+    if let Some(given) =
+        environment::text("SKY_TEST_LEASE_SLACK_MS").and_then(|text| text.parse().ok())
     {
         return given;
     }

@@ -8,6 +8,7 @@ use crate::execution::state::{State, Status};
 use crate::execution::storage::Staging;
 use crate::model::{ArtifactRef, Bytes, Destination, Money};
 use crate::plan::{self, DoneStage, FromState, Plan, PlannedStage};
+use crate::util::environment;
 use crate::util::secret::{self, Secret};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -603,7 +604,7 @@ fn find_variables(
         for (name, text) in &stage.env {
             let value = match text.strip_prefix("env:") {
                 None => text.clone(),
-                Some(variable) => match std::env::var(variable) {
+                Some(variable) => match environment::exact_text(variable) {
                     Ok(value) => value,
                     Err(std::env::VarError::NotPresent) => {
                         problems.push(format!(

@@ -1,6 +1,6 @@
 //! Who holds a lock: the record that others read.
 
-use crate::util::{clock, hash, simulation};
+use crate::util::{clock, environment, hash, simulation};
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Holder {
         let host = host();
         let user = ["USER", "LOGNAME"]
             .iter()
-            .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+            .find_map(|name| environment::text(name));
         let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
         let created = clock::timestamp();
         let pid = simulation::current().map_or_else(std::process::id, |process| process.pid);
@@ -150,7 +150,7 @@ pub fn host() -> String {
     // Linux tells it as a file; elsewhere the shell's variable has to do.
     let told = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let told = told
-        .or_else(|| std::env::var("HOSTNAME").ok())
+        .or_else(|| environment::text("HOSTNAME"))
         .map(|name| name.trim().to_owned());
     told.filter(|name| !name.is_empty())
         .unwrap_or_else(|| "localhost".to_owned())

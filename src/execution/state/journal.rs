@@ -10,7 +10,7 @@ use super::cipher::Cipher;
 use super::event::{Event, Record};
 use super::lock::Fence;
 use super::snapshot::StateError;
-use crate::util::{clock, crash, file, hash, simulation};
+use crate::util::{clock, crash, file, file_changes, hash, simulation};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::fs::{File, OpenOptions};
@@ -124,10 +124,10 @@ pub fn backup(path: &Path) -> PathBuf {
 /// Keeps the file under another name, too, in place of what has that name.
 fn keep(path: &Path) -> io::Result<()> {
     let new = path.with_extension("backup.new");
-    let _ = std::fs::remove_file(&new);
+    let _ = file_changes::remove_file(&new);
     // Some network file systems have no second names.
-    std::fs::hard_link(path, &new).or_else(|_| std::fs::copy(path, &new).map(drop))?;
-    std::fs::rename(&new, backup(path))
+    file_changes::hard_link(path, &new).or_else(|_| file_changes::copy(path, &new).map(drop))?;
+    file_changes::rename(&new, backup(path))
 }
 
 impl Journal {

@@ -5,6 +5,7 @@
 //! handed on ([`Objects::check`]).
 
 use crate::util::file;
+use crate::util::file_changes;
 use crate::util::hash::Digest;
 use crate::util::interruptible::Bounds;
 use crate::util::tree::{self, Kind, Links, Measured, Sharing};
@@ -136,9 +137,9 @@ impl Objects {
             }
             tree::sync(&building)?;
             let folder = place.parent().unwrap_or(&self.root);
-            std::fs::create_dir_all(folder)
+            file_changes::create_dir_all(folder)
                 .map_err(|error| file::named(folder, "create", error))?;
-            std::fs::rename(&building, &place)
+            file_changes::rename(&building, &place)
                 .map_err(|error| file::named(&place, "create", error))?;
             sync_folder(folder)?;
             sync_folder(&self.root)?;
@@ -193,11 +194,11 @@ impl Objects {
             return Err(error);
         }
         if let Some(folder) = to.parent() {
-            std::fs::create_dir_all(folder)
+            file_changes::create_dir_all(folder)
                 .map_err(|error| file::named(folder, "create", error))?;
         }
         tree::remove(to)?;
-        std::fs::rename(&building, to).map_err(|error| file::named(to, "create", error))
+        file_changes::rename(&building, to).map_err(|error| file::named(to, "create", error))
     }
 
     /// Removes what crashed operations left half built, and every object that `keep` does not
@@ -219,7 +220,7 @@ impl Objects {
     }
 
     fn create(&self) -> io::Result<()> {
-        std::fs::create_dir_all(&self.root)
+        file_changes::create_dir_all(&self.root)
             .map_err(|error| file::named(&self.root, "create", error))
     }
 

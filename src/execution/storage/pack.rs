@@ -6,7 +6,7 @@ use crate::model::{Pack, pack};
 use crate::util::archive;
 use crate::util::interruptible::{self, Bounds};
 use crate::util::tree::{self, Kind, Links, Measured};
-use crate::util::{file, hash};
+use crate::util::{file, file_changes, hash};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -43,7 +43,7 @@ pub async fn bring(
     };
     let folder = objects.scratch().map_err(failed)?;
     let whole = folder.path().join("pack");
-    let mut open = std::fs::File::create(&whole)
+    let mut open = file_changes::create(&whole)
         .map_err(|error| failed(file::named(&whole, "create", error)))?;
     let mut digests = Vec::new();
     for object in pack.objects() {
@@ -77,7 +77,7 @@ fn lay(whole: &Path, kind: Kind, folder: &Path, bounds: &Bounds) -> io::Result<s
     match kind {
         Kind::Directory => {
             let target = folder.join("content");
-            std::fs::create_dir(&target).map_err(fail)?;
+            file_changes::create_dir(&target).map_err(fail)?;
             archive::unpack(std::fs::File::open(whole).map_err(fail)?, &target, bounds)
                 .map_err(fail)?;
             tree::remove(whole)?;
@@ -89,7 +89,7 @@ fn lay(whole: &Path, kind: Kind, folder: &Path, bounds: &Bounds) -> io::Result<s
             } else {
                 0o644
             };
-            std::fs::set_permissions(whole, PermissionsExt::from_mode(mode)).map_err(fail)?;
+            file_changes::set_permissions(whole, PermissionsExt::from_mode(mode)).map_err(fail)?;
             Ok(whole.to_owned())
         }
     }

@@ -5,6 +5,7 @@ use super::ProgressNews;
 use super::http_client::{
     self, AttemptFault, Fault, HttpClient, PROGRESS_BYTES, check_status, host_of, send_request,
 };
+use crate::util::file_changes;
 use jiff::civil::Date;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue,
@@ -51,7 +52,7 @@ impl CachedBody {
     pub(super) fn keep_made(&self, bytes: &[u8]) -> Result<(), Fault> {
         http_client::write_to_cache(&self.made(), bytes)?;
         if self.changed {
-            let _ = std::fs::remove_file(&self.path);
+            let _ = file_changes::remove_file(&self.path);
         }
         Ok(())
     }
@@ -78,7 +79,7 @@ pub(super) fn prune(cache: &Path) {
             .ok()
             .and_then(|time| time.elapsed().ok());
         if age.is_some_and(|age| age.as_secs() > MAX_UNUSED_DAYS * 24 * 3600) {
-            let _ = std::fs::remove_file(entry.path());
+            let _ = file_changes::remove_file(entry.path());
         }
     }
     keep_within(&cache.join("bodies"), MAX_CACHE_BYTES);
@@ -106,7 +107,7 @@ fn keep_within(folder: &Path, most: u64) {
         if total <= most {
             return;
         }
-        if std::fs::remove_file(path).is_ok() {
+        if file_changes::remove_file(path).is_ok() {
             total -= size;
         }
     }
@@ -213,7 +214,7 @@ async fn attempt(
     }
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
         // What was begun is not a beginning of what is there now.
-        let _ = std::fs::remove_file(&part);
+        let _ = file_changes::remove_file(&part);
         let text = format!("{} has another body than before", host_of(url));
         return Err(AttemptFault {
             may_retry: resume.is_some(),
@@ -223,7 +224,7 @@ async fn attempt(
     let response = check_status(response, url)?;
     let goes_on = response.status() == StatusCode::PARTIAL_CONTENT;
     if goes_on && starts_at(&response) != Some(begun) {
-        let _ = std::fs::remove_file(&part);
+        let _ = file_changes::remove_file(&part);
         return Err(AttemptFault {
             may_retry: true,
             ..AttemptFault::lasting(format!(
@@ -258,16 +259,16 @@ async fn attempt(
     if let Err(trouble) = download(http, unit, url, response, &mut file, start, most).await {
         if !trouble.may_retry {
             // Nobody goes on with it.
-            let _ = std::fs::remove_file(&part);
+            let _ = file_changes::remove_file(&part);
         }
         return Err(trouble);
     }
     file.sync_all().map_err(local)?;
     // The old mark must not stand beside the new body.
-    let _ = std::fs::remove_file(stem.with_extension("json"));
+    let _ = file_changes::remove_file(stem.with_extension("json"));
     let body = stem.with_extension("body");
-    std::fs::rename(&part, &body).map_err(local)?;
-    let _ = std::fs::remove_file(&part_mark);
+    file_changes::rename(&part, &body).map_err(local)?;
+    let _ = file_changes::remove_file(&part_mark);
     Ok(CachedBody {
         path: body,
         mark,

@@ -3,6 +3,7 @@
 
 use super::ProgressNews;
 use super::http_client::{self, Fault, HttpClient};
+use crate::util::file_changes;
 use jiff::{Timestamp, civil::Date};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
@@ -78,7 +79,7 @@ impl PagedList {
 
     /// Drops the pages from the cache: they were used.
     pub(super) fn drop(&self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = file_changes::remove_dir_all(&self.folder);
     }
 }
 
@@ -140,7 +141,7 @@ pub(super) async fn fetch(
         }
         let bytes = state.bytes + page.bytes.len() as u64;
         if bytes > MAX_LIST_BYTES {
-            let _ = std::fs::remove_dir_all(&folder);
+            let _ = file_changes::remove_dir_all(&folder);
             return Err(Fault(format!(
                 "{} answers more than {} MiB: no list is so long",
                 http_client::host_of(&url),

@@ -6,6 +6,7 @@ use super::errors::{classify, denied};
 use super::firewall::SecurityGroups;
 use super::image::Images;
 use super::instances::describe;
+use crate::util::environment;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -89,7 +90,7 @@ impl Aws {
 
     async fn regions(&self) -> Result<&[String], ProviderError> {
         let find = || async {
-            let given = std::env::var("SKY_AWS_REGIONS").unwrap_or_default();
+            let given = environment::text("SKY_AWS_REGIONS").unwrap_or_default();
             let given: Vec<String> = given
                 .split(',')
                 .map(|name| name.trim().to_owned())
@@ -153,7 +154,7 @@ impl Aws {
 
 /// The region to ask when it does not matter which.
 pub(super) fn first() -> String {
-    let named = |name: &str| std::env::var(name).ok().filter(|region| !region.is_empty());
+    let named = |name: &str| environment::text(name);
     named("AWS_REGION")
         .or_else(|| named("AWS_DEFAULT_REGION"))
         .unwrap_or_else(|| FIRST.to_owned())

@@ -9,6 +9,7 @@ use super::errors::classify;
 use super::instances::{filter, sdk_tags};
 use super::{check, launch};
 use crate::model::PlaceName;
+use crate::util::environment;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,8 +27,8 @@ pub fn present(root: &Path) -> bool {
         "AWS_ACCESS_KEY_ID",
         "AWS_WEB_IDENTITY_TOKEN_FILE",
     ];
-    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let home = std::env::var_os("HOME")
+    let set = |name: &&str| environment::is_set(name);
+    let home = environment::bytes("HOME")
         .map(std::path::PathBuf::from)
         .unwrap_or_default();
     root.join("aws").exists()

@@ -3,6 +3,7 @@
 
 use super::super::{ErrorKind, ProviderError, ended_or_gone};
 use super::errors::{classify, failure};
+use crate::util::{clock, environment};
 use azure_core::auth::{AccessToken, Secret, TokenCredential};
 use azure_core::{ClientOptions, Method, Pipeline, Request, Response, RetryOptions, Url};
 use azure_mgmt_compute::package_2024_07_01 as compute;
@@ -73,7 +74,7 @@ impl TokenCredential for Nobody {
     async fn get_token(&self, _scopes: &[&str]) -> azure_core::Result<AccessToken> {
         Ok(AccessToken {
             token: Secret::new("none"),
-            expires_on: (std::time::SystemTime::now() + PATIENCE).into(),
+            expires_on: (clock::system_time() + PATIENCE).into(),
         })
     }
 
@@ -111,7 +112,7 @@ pub(super) fn set_up() -> bool {
 }
 
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    environment::text(name)
 }
 
 /// The subscription that `az` works with, from its own file.

@@ -1,6 +1,7 @@
 //! Under which addresses clouds see this machine, so that nobody else is let in.
 
 use super::super::{ErrorKind, ProviderError};
+use crate::util::environment;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -15,10 +16,7 @@ pub fn given(text: &str) -> Result<Vec<String>, ProviderError> {
 
 /// The addresses of this machine.
 pub async fn addresses() -> Result<Vec<String>, ProviderError> {
-    if let Some(text) = std::env::var("SKY_SSH_FROM")
-        .ok()
-        .filter(|text| !text.trim().is_empty())
-    {
+    if let Some(text) = environment::text("SKY_SSH_FROM").filter(|text| !text.trim().is_empty()) {
         return given(&text);
     }
     let unknown = |why: &str| {

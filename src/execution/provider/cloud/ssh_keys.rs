@@ -2,7 +2,7 @@
 //! which it proves that it is itself.
 
 use super::super::{ErrorKind, ProviderError};
-use crate::util::file;
+use crate::util::{environment, file, file_changes};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -33,7 +33,7 @@ impl Keys {
 
     /// The file of the private key that sky logs in with.
     pub(super) fn client(&self) -> Result<PathBuf, ProviderError> {
-        if let Some(given) = std::env::var_os("SKY_SSH_KEY").filter(|given| !given.is_empty()) {
+        if let Some(given) = environment::bytes("SKY_SSH_KEY") {
             return Ok(given.into());
         }
         let path = self.folder.join("client");
@@ -130,7 +130,7 @@ fn read_public(path: &Path) -> Result<String, ProviderError> {
 /// Makes a pair aside, and puts the private half in place last: a file that is there is whole.
 fn make(path: &Path) -> Result<(), ProviderError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|error| file::named(folder, "create", error))?;
+    file_changes::create_dir_all(folder).map_err(|error| file::named(folder, "create", error))?;
     let aside = tempfile::Builder::new().prefix(".new").tempdir_in(folder);
     let aside = aside.map_err(|error| file::named(folder, "write to", error))?;
     let made = aside.path().join("key");
@@ -156,7 +156,7 @@ fn make(path: &Path) -> Result<(), ProviderError> {
         // A machine that only a lost key opens is worth nothing.
         let synced = std::fs::File::open(&from).and_then(|file| file.sync_all());
         synced.map_err(|error| file::named(&from, "write", error))?;
-        std::fs::rename(&from, &to).map_err(|error| file::named(&to, "write", error))?;
+        file_changes::rename(&from, &to).map_err(|error| file::named(&to, "write", error))?;
     }
     let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
     Ok(synced.map_err(|error| file::named(folder, "write to", error))?)

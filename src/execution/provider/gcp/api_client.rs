@@ -3,6 +3,7 @@
 use super::super::{ErrorKind, ProviderError};
 use super::errors::{classify, failure};
 use super::rest_client::Rest;
+use crate::util::environment;
 use google_cloud_auth::credentials::{Builder, Credentials, anonymous};
 use google_cloud_compute_v1::Error;
 use google_cloud_compute_v1::client;
@@ -70,7 +71,7 @@ pub(super) fn set_up() -> bool {
 }
 
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    environment::text(name)
 }
 
 /// The file of the standard chain.

@@ -10,6 +10,7 @@ use super::super::cloud::own_addresses;
 use super::super::cloud::remembered_names::{RememberedNames, name_of_state};
 use super::super::{ErrorKind, GCP, ProviderError, ended_or_gone};
 use super::api_client::{Api, answered};
+use crate::util::environment;
 use google_cloud_compute_v1::model::Firewall;
 use google_cloud_compute_v1::model::firewall::{Allowed, Direction};
 use std::collections::BTreeSet;
@@ -34,9 +35,7 @@ pub(super) fn network() -> String {
 
 /// The name of the network of instances and rules.
 pub(super) fn network_name() -> String {
-    let given = std::env::var("SKY_GCP_NETWORK")
-        .ok()
-        .filter(|name| !name.is_empty());
+    let given = environment::text("SKY_GCP_NETWORK");
     given.unwrap_or_else(|| "default".to_owned())
 }
 

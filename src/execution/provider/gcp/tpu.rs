@@ -25,7 +25,7 @@ use super::machine_type::is_in;
 use super::rest_client::{Call, Rest, looks};
 use super::{firewall, labels, launch};
 use crate::model::{PlaceName, Purchase};
-use crate::util::clock;
+use crate::util::{clock, environment};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -94,9 +94,7 @@ impl Slice {
             // enough.
             return Err(ProviderError::new(ErrorKind::Quota, message));
         }
-        let given = std::env::var("SKY_GCP_TPU_VERSION")
-            .ok()
-            .filter(|given| !given.is_empty());
+        let given = environment::text("SKY_GCP_TPU_VERSION");
         Ok(Some(Self {
             kind: kind.to_owned(),
             version: given.unwrap_or_else(|| (*version).to_owned()),

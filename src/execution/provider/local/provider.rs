@@ -8,7 +8,7 @@ use super::{process, worker};
 use crate::model::PlaceName;
 use crate::model::names::{is_path_part, is_token};
 use crate::util::interruptible::blocking;
-use crate::util::{clock, file, tree};
+use crate::util::{clock, file, file_changes, tree};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -187,12 +187,12 @@ impl Provider for Local {
             tree::remove(&building)?;
             for part in ["inputs", "outputs", "checkpoint", ".run"] {
                 let part = building.join(part);
-                std::fs::create_dir_all(&part)
+                file_changes::create_dir_all(&part)
                     .map_err(|error| file::named(&part, "create", error))?;
             }
             write_lease(&building, lease)?;
             file::write_atomic(&building.join(".run/machine"), &text)?;
-            let renamed = std::fs::rename(&building, &folder);
+            let renamed = file_changes::rename(&building, &folder);
             if renamed.is_err() {
                 tree::remove(&building)?;
             }
@@ -276,7 +276,7 @@ impl Provider for Local {
             remove_working_folder(&working_folder)?;
             tree::remove(&folder)?;
             // Fails when there are other attempts, as it should.
-            let _ = std::fs::remove_dir(&stage);
+            let _ = file_changes::remove_dir(&stage);
             Ok(())
         };
         Ok(blocking(move |_| delete()).await?)
@@ -341,7 +341,7 @@ fn remove_working_folder(folder: &Path) -> io::Result<()> {
     tree::remove(folder)?;
     for above in folder.ancestors().skip(1).take(2) {
         // Fails when there are others, as it should.
-        let _ = std::fs::remove_dir(above);
+        let _ = file_changes::remove_dir(above);
     }
     Ok(())
 }

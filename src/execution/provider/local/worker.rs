@@ -5,13 +5,13 @@ use super::super::{
 };
 use super::process;
 use crate::util::interruptible::{Bounds, blocking};
-use crate::util::{file, tree};
+use crate::util::{clock, environment, file, file_changes, tree};
 use async_trait::async_trait;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::process::Command;
 
 /// Given to `/bin/sh -c`; it gets the control folder as an argument, never as text.
@@ -80,7 +80,7 @@ impl LocalWorker {
                 let modified = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
                 let age = modified
                     .ok()
-                    .and_then(|modified| SystemTime::now().duration_since(modified).ok());
+                    .and_then(|modified| clock::file_system_time().duration_since(modified).ok());
                 age.is_none_or(|age| age < CLAIM) || !process::carrying(&self.token.id).is_empty()
             }
         };
@@ -138,7 +138,7 @@ impl Worker for LocalWorker {
         let lay_all = move |bounds: &Bounds| -> io::Result<()> {
             let inputs_folder = folder.join("inputs");
             tree::remove(&inputs_folder)?;
-            std::fs::create_dir(&inputs_folder)
+            file_changes::create_dir(&inputs_folder)
                 .map_err(|error| file::named(&inputs_folder, "create", error))?;
             inputs
                 .iter()
@@ -189,7 +189,7 @@ impl Worker for LocalWorker {
             // What this process was started with is nobody else's to see: credentials, tokens,
             // settings of sky.
             .env_clear()
-            .envs(std::env::vars_os().filter(|(name, _)| is_base_variable(name)))
+            .envs(environment::all().filter(|(name, _)| is_base_variable(name)))
             .envs(&task.environment)
             .env("SKY_INPUTS", self.folder.join("inputs"))
             .env("SKY_OUTPUTS", self.folder.join("outputs"))
@@ -270,7 +270,7 @@ impl Worker for LocalWorker {
             }
             // A copy, so that what is read is of one time.
             tree::remove(&to)?;
-            std::fs::create_dir(&to).map_err(|error| file::named(&to, "create", error))?;
+            file_changes::create_dir(&to).map_err(|error| file::named(&to, "create", error))?;
             // The limit is one for all of them together.
             let mut left = most;
             for name in names {
@@ -406,7 +406,8 @@ fn lay(item: &Item, folder: &Path, bounds: &Bounds) -> io::Result<()> {
     let target = folder.join(&item.name);
     tree::remove(&target)?;
     if let Some(parent) = target.parent() {
-        std::fs::create_dir_all(parent).map_err(|error| file::named(parent, "create", error))?;
+        file_changes::create_dir_all(parent)
+            .map_err(|error| file::named(parent, "create", error))?;
     }
     let copy = |source, links| {
         tree::copy_within(source, &target, links, tree::Sharing::Own, bounds).map(drop)
@@ -419,7 +420,7 @@ fn lay(item: &Item, folder: &Path, bounds: &Bounds) -> io::Result<()> {
             target.display()
         ))),
         Content::Empty => {
-            std::fs::write(&target, "").map_err(|error| file::named(&target, "write", error))
+            file_changes::write(&target, "").map_err(|error| file::named(&target, "write", error))
         }
     }
 }

@@ -6,7 +6,7 @@ use super::session::Part;
 use crate::util::archive::{self, Time};
 use crate::util::interruptible::Bounds;
 use crate::util::tree::{self, Found, Links};
-use crate::util::{clock, file};
+use crate::util::{clock, file, file_changes};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -238,7 +238,7 @@ pub(super) fn unpack(
     let fail = |error| file::named(&target, "write", error);
     match what {
         "file" | "program" => {
-            let mut open = File::create(&target).map_err(fail)?;
+            let mut open = file_changes::create(&target).map_err(fail)?;
             let most = bounds.most().unwrap_or(u64::MAX - 1);
             let copied = io::copy(&mut (&mut content).take(most + 1), &mut open).map_err(fail)?;
             bounds.check(copied).map_err(fail)?;
@@ -246,11 +246,12 @@ pub(super) fn unpack(
                 time.set(&target);
             }
             let mode = if what == "program" { 0o755 } else { 0o644 };
-            std::fs::set_permissions(&target, PermissionsExt::from_mode(mode)).map_err(fail)?;
+            file_changes::set_permissions(&target, PermissionsExt::from_mode(mode))
+                .map_err(fail)?;
             Ok(true)
         }
         "archive" => {
-            std::fs::create_dir(&target).map_err(fail)?;
+            file_changes::create_dir(&target).map_err(fail)?;
             archive::unpack(&mut content, &target, bounds).map_err(fail)?;
             // What follows the end of an archive is padding.
             io::copy(&mut content, &mut io::sink())?;

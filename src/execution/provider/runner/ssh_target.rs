@@ -3,6 +3,7 @@
 
 use super::super::{ErrorKind, ProviderError};
 use crate::model::hosts::{HostTrust, SshTarget};
+use crate::util::environment;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::Stdio;
@@ -54,8 +55,7 @@ impl SshTarget {
         let mut command = Command::new("ssh");
         command.arg("-T");
         // Jump hosts and the like for this sky alone.
-        if let Some(config) = std::env::var_os("SKY_SSH_CONFIG").filter(|config| !config.is_empty())
-        {
+        if let Some(config) = environment::bytes("SKY_SSH_CONFIG") {
             command.arg("-F").arg(config);
         }
         let mut set = |setting: String| {
@@ -175,9 +175,9 @@ fn here(program: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", program]).env_clear();
     for name in OF_A_LOGIN {
-        command.envs(std::env::var_os(name).map(|value| (name, value)));
+        command.envs(environment::bytes(name).map(|value| (name, value)));
     }
-    if let Some(home) = std::env::var_os("HOME").filter(|home| Path::new(home).is_dir()) {
+    if let Some(home) = environment::bytes("HOME").filter(|home| Path::new(home).is_dir()) {
         command.current_dir(home);
     }
     piped(&mut command);

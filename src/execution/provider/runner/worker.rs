@@ -9,6 +9,7 @@ use super::link::Link;
 use super::session::{Answer, Streams};
 use super::staging;
 use crate::util::file;
+use crate::util::file_changes;
 use crate::util::interruptible::blocking;
 use crate::util::tree::{self, Kind};
 use async_trait::async_trait;
@@ -306,7 +307,8 @@ impl Worker for RemoteWorker {
         else {
             return Ok(false);
         };
-        let moved = std::fs::rename(&path, to).map_err(|error| file::named(to, "create", error));
+        let moved =
+            file_changes::rename(&path, to).map_err(|error| file::named(to, "create", error));
         moved.map(|()| true).map_err(ProviderError::from)
     }
 

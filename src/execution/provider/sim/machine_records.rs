@@ -2,7 +2,7 @@
 
 use super::super::{Machine, MachineSpec, Token};
 use crate::model::{Millis, Money, PlaceName, Rate};
-use crate::util::{clock, file, tree};
+use crate::util::{clock, file, file_changes, tree};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -69,7 +69,7 @@ pub struct Bill {
 static BUILDING: AtomicU64 = AtomicU64::new(0);
 
 pub(super) fn now() -> u64 {
-    let since = SystemTime::now()
+    let since = clock::system_time()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -154,7 +154,7 @@ pub(super) fn create(root: &Path, record: &MachineRecord) -> io::Result<MachineR
     let lease = Duration::from_millis(record.lease_end_ms.saturating_sub(now()));
     super::super::local::write_lease(&disk, lease)?;
     file::write_atomic(&building.join("card"), &serde_json::to_vec(record)?)?;
-    match std::fs::rename(&building, &place) {
+    match file_changes::rename(&building, &place) {
         Ok(()) => Ok(record.clone()),
         Err(error) => {
             tree::remove(&building)?;
@@ -173,7 +173,7 @@ pub(super) fn write(root: &Path, record: &MachineRecord) -> io::Result<()> {
 
 pub(super) fn rename(root: &Path, from: &str, to: &str) -> io::Result<()> {
     let to = folder(root, to);
-    std::fs::rename(folder(root, from), &to).map_err(|error| file::named(&to, "create", error))
+    file_changes::rename(folder(root, from), &to).map_err(|error| file::named(&to, "create", error))
 }
 
 /// The record of the machine of a token that is there.

@@ -11,6 +11,7 @@
 use super::bucket_contract::{BucketError, Purpose, Store, Trouble};
 use super::remote::{Answer, Remote, SWEEPS, named, request, retry, send};
 use crate::model::bucket_name::{PREFIX as OURS, owner};
+use crate::util::environment;
 use crate::util::secret::Secret;
 use async_trait::async_trait;
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
@@ -65,7 +66,7 @@ fn account(builder: GoogleCloudStorageBuilder, name: &str) -> Result<Account, Bu
 
 /// The project that new buckets are in.
 fn project() -> Result<String, BucketError> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let variable = |name: &str| environment::text(name);
     let of_key = || {
         let names = [
             "GOOGLE_APPLICATION_CREDENTIALS",
@@ -225,7 +226,7 @@ impl Store for Gcs {
 /// The names of all buckets of the project that may be ours; none without credentials in the
 /// environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let set = |name: &str| environment::is_set(name);
     if ![
         "GOOGLE_APPLICATION_CREDENTIALS",
         "GOOGLE_SERVICE_ACCOUNT",

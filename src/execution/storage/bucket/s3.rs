@@ -12,6 +12,7 @@
 use super::bucket_contract::{BucketError, Purpose, Store, Trouble};
 use super::remote::{Answer, Remote, SWEEPS, named, request, retry, send};
 use crate::model::bucket_name::{PREFIX as OURS, owner};
+use crate::util::environment;
 use crate::util::secret::Secret;
 use async_trait::async_trait;
 use base64::Engine;
@@ -69,7 +70,7 @@ fn account(name: &str, region: &str) -> Result<Account, BucketError> {
         .with_retry(retry());
     let builder = builder.with_virtual_hosted_style_request(false);
     #[cfg(feature = "aws")]
-    let builder = match std::env::var_os("AWS_ACCESS_KEY_ID") {
+    let builder = match environment::bytes("AWS_ACCESS_KEY_ID") {
         Some(_) => builder,
         None => builder.with_credentials(super::profile::Chain::new(region)),
     };
@@ -206,7 +207,7 @@ impl Store for S3 {
 /// The names of all buckets of the account that may be ours; none without credentials in the
 /// environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let set = |name: &str| environment::is_set(name);
     let names = [
         "AWS_ACCESS_KEY_ID",
         "AWS_WEB_IDENTITY_TOKEN_FILE",
