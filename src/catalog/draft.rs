@@ -60,7 +60,9 @@ pub struct Draft {
 pub struct RetirementRow {
     /// `YYYY-MM-DD`.
     pub day: String,
+    /// The id of the source.
     pub source: String,
+    /// Where the facts were seen.
     pub evidence: String,
 }
 
@@ -76,6 +78,7 @@ pub struct ChangeRow {
 /// A service at some places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceRow {
+    /// The unit that the service is billed by.
     pub unit: String,
     /// Price in nano-USD per unit.
     pub price: i64,
@@ -83,21 +86,28 @@ pub struct ServiceRow {
     pub vcpu_thousandths: u64,
     /// Memory in bytes; 0: unknown.
     pub memory: u64,
+    /// The id of the source.
     pub source: String,
+    /// Where the facts were seen.
     pub evidence: String,
 }
 
 /// A cloud that was registered by a file of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegisteredRow {
+    /// The cloud's own description.
     pub about: String,
     /// The day of the figures; `valid_from` and `valid_until` are the days between which they hold.
     pub date: String,
+    /// The first day that the figures hold on (`YYYY-MM-DD`).
     pub valid_from: String,
+    /// The last day that the figures hold on (`YYYY-MM-DD`).
     pub valid_until: String,
     /// The minisign key that the file was signed with; empty: it was not signed.
     pub key: String,
+    /// The SHA-256 digest of the file.
     pub file_sha256: String,
+    /// The address that the file was read from; empty: it was read from this machine.
     pub url: String,
     /// The number of the file among those of its day.
     pub revision: u32,
@@ -106,17 +116,23 @@ pub struct RegisteredRow {
 /// A place, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlaceRow {
+    /// The ISO 3166 code of the country; empty: unknown.
     pub country: String,
+    /// The town or area, for people.
     pub location: String,
+    /// The company that runs the data centre.
     pub operator: String,
+    /// Whether the United States CLOUD Act reaches the operator: `yes`, `no`, or empty if unknown.
     pub us_cloud_act: String,
     /// The operator's ultimate parent company.
     pub parent: String,
     /// The country that the parent is of.
     pub parent_country: String,
+    /// The class of the place, such as `commercial`.
     pub class: String,
     /// Where the facts were seen.
     pub evidence: String,
+    /// The id of the source.
     pub source: String,
 }
 
@@ -127,7 +143,9 @@ pub struct MachineRow {
     pub vcpu_thousandths: u64,
     /// Bytes; 0: unknown.
     pub memory: u64,
+    /// The name and the number of the accelerators; `None`: the machine has none.
     pub accelerator: Option<(String, u32)>,
+    /// The instruction set; empty: x86_64.
     pub arch: String,
     /// The source, where it is the vendor and not the price list; empty: the list.
     pub source: String,
@@ -139,23 +157,30 @@ pub type Price = (i64, String);
 /// The prices of one machine at one place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PriceRow {
+    /// The price on demand.
     pub on_demand: Option<Price>,
+    /// The price as spot.
     pub spot: Option<Price>,
 }
 
 /// An accelerator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AcceleratorRow {
+    /// Other names of the accelerator.
     pub aliases: Vec<String>,
     /// Canonical names of the wider kinds that the accelerator is of.
     pub kinds: Vec<String>,
     /// Dense gigaflop per second and card: fp32, fp16, bf16, fp8.
     pub gigaflops: [Option<u64>; 4],
+    /// The id of the source.
     pub source: String,
     /// Bytes; 0: unknown.
     pub memory: u64,
+    /// The link between accelerators of one machine, such as `NVLink`.
     pub interconnect: String,
+    /// The arrangement of a slice of accelerators, such as `2x2x1`.
     pub topology: String,
+    /// The frameworks that run on the accelerator; empty: all usual ones.
     pub frameworks: Vec<String>,
     /// Where the facts were seen.
     pub evidence: String,
@@ -164,24 +189,33 @@ pub struct AcceleratorRow {
 /// Where machines have an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfidentialRow {
+    /// The places, as a pattern.
     pub places: String,
+    /// The id of the source.
     pub source: String,
+    /// Where the facts were seen.
     pub evidence: String,
 }
 
 /// A certification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificationRow {
+    /// The status of the certification, as the catalog writes it.
     pub status: String,
+    /// The day since which the certification holds; empty: unknown.
     pub since: String,
+    /// The id of the source.
     pub source: String,
+    /// Where the facts were seen.
     pub evidence: String,
 }
 
 /// A price list: nano-USD per GB by where the tier starts (in bytes).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EgressRow {
+    /// The price in nano-USD per GB by the byte that the tier starts at.
     pub tiers: BTreeMap<u64, i64>,
+    /// The id of the source.
     pub source: String,
 }
 
@@ -196,7 +230,9 @@ pub struct CloudRow {
     pub storage: Option<i64>,
     /// Bytes of the GB that is billed.
     pub gigabyte: Option<i64>,
+    /// The id of the source.
     pub source: String,
+    /// Where the facts were seen.
     pub evidence: String,
 }
 

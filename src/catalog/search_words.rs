@@ -9,7 +9,9 @@ use crate::model::{AcceleratorNeed, Bytes, Pattern, Rate, ServiceNeed, Tee, geog
 /// What is wrong with a query: the message names the words, the hint says what would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misunderstood {
+    /// What is wrong, with the words of the query.
     pub message: String,
+    /// What would be understood.
     pub hint: String,
 }
 

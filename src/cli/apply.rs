@@ -84,6 +84,7 @@ pub struct ApplyArgs {
     #[arg(long, value_name = "MIB", default_value_t = CHUNK_MIB, hide = true, env = "SKY_STAGING_CHUNK",
           value_parser = clap::value_parser!(u64).range(1..=4096))]
     pub staging_chunk: u64,
+    /// The state and its place.
     #[command(flatten)]
     pub state: StateArgs,
     /// This command, for messages that suggest to repeat it.
@@ -145,6 +146,7 @@ pub fn run_plan(
 /// What came of a plan.
 #[derive(Clone, Debug)]
 pub struct Applied {
+    /// The exit code.
     pub exit: Exit,
     /// Where the state is that was left.
     pub place: PlaceArgs,

@@ -22,6 +22,7 @@ pub struct DestroyArgs {
     /// Progress and result as JSON lines on stdout; needs --auto-approve
     #[arg(long)]
     pub json: bool,
+    /// The state and its place.
     #[command(flatten)]
     pub state: StateArgs,
 }

@@ -34,6 +34,7 @@ pub enum Exit {
 /// Why a verb ends early: what to say on stderr, and the exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
+    /// The exit code.
     pub exit: Exit,
     /// Lower case, no full stop; a whole report when it starts with `error:`.
     pub message: String,

@@ -38,6 +38,7 @@ pub struct PlaceArgs {
 /// Arguments of verbs that change a state.
 #[derive(Clone, Debug, clap::Args)]
 pub struct StateArgs {
+    /// The place of the state.
     #[command(flatten)]
     pub place: PlaceArgs,
     /// Folder of the simulated cloud, for the provider `sim` [default: `cloud` in the state folder]
@@ -46,6 +47,7 @@ pub struct StateArgs {
     /// File of one's own hosts, for the provider `ssh` [default: hosts.toml here, if there]
     #[arg(long, value_name = "FILE", env = "SKY_HOSTS")]
     pub hosts: Option<PathBuf>,
+    /// How long to wait for the lock.
     #[command(flatten)]
     pub locking: LockArgs,
 }

@@ -32,7 +32,9 @@ pub enum Colour {
     /// On a terminal, unless NO_COLOR is set or TERM is dumb.
     #[default]
     Auto,
+    /// Colours in any case.
     Always,
+    /// No colours.
     Never,
 }
 

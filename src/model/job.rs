@@ -54,7 +54,9 @@ pub struct Spread {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Domain {
+    /// Stages are spread over places.
     Place,
+    /// Stages are spread over clouds.
     Cloud,
 }
 
@@ -143,8 +145,11 @@ impl Retries {
 /// What tells an offer from all others of a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OfferName {
+    /// The place of the offer.
     pub place: PlaceName,
+    /// The provider's name of the machine type.
     pub instance_type: String,
+    /// Whether the machine is bought on demand or as spot.
     pub purchase: Purchase,
 }
 
@@ -254,8 +259,11 @@ pub enum Work {
     /// Floating-point operations, in units of 10⁹, at the catalog's dense rate for `precision`
     /// times `efficiency_percent`, over all accelerators of all nodes.
     Flops {
+        /// The number format, such as `bf16`.
         precision: String,
+        /// The operations, in units of 10⁹.
         gigaflop: u64,
+        /// The share of the dense rate that is reached, in percent.
         efficiency_percent: u32,
     },
     /// Time on one virtual CPU, divided by the virtual CPUs of all nodes.
@@ -269,7 +277,12 @@ pub enum ArtifactRef {
     /// `reviews`
     Dataset(String),
     /// `process.tokens`
-    Output { stage: String, name: String },
+    Output {
+        /// The stage's name.
+        stage: String,
+        /// The output's name.
+        name: String,
+    },
 }
 
 /// Ends the name of an artifact that is read element by element: with `split.part[i]`, copy `i`

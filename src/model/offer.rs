@@ -132,8 +132,11 @@ impl Machine {
 /// A machine at a place for a price. `machine` and `place` are indexes into the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
+    /// The index of the place.
     pub place: u32,
+    /// The index of the machine type.
     pub machine: u32,
+    /// Whether the machine is bought on demand or as spot.
     pub purchase: Purchase,
     /// Per machine and hour; of a service, per [`Machine::unit`].
     pub rate: Rate,
@@ -150,7 +153,9 @@ pub struct Offer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purchase {
+    /// The machine stays until it is given back.
     OnDemand,
+    /// The machine is cheaper, and the provider may take it away.
     Spot,
 }
 

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 /// `KEY/00001` and so on: all of one size, but for the last, which may be smaller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pack {
+    /// The beginning of the names of all chunks.
     pub key: String,
     /// Sum over all chunks.
     pub bytes: u64,
+    /// The size of every chunk but the last, in bytes.
     pub chunk_bytes: u64,
     /// That of the digests of all chunks, a line each: two packs with the same are the same bytes.
     pub digest: Digest,

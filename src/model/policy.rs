@@ -160,6 +160,7 @@ pub struct Quota {
 pub struct Link {
     /// Places, as patterns.
     pub from: Pattern,
+    /// Places, as patterns.
     pub to: Pattern,
     /// Per GB; 0 for a peering or a flat-rate link that is paid for anyway.
     pub rate: DataRate,

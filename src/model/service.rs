@@ -14,6 +14,7 @@ pub struct Service {
     pub name: String,
     /// None: it has none that one could ask for, which satisfies no bound.
     pub version: Option<Version>,
+    /// The unit that the service is billed by.
     pub unit: Unit,
 }
 
@@ -27,6 +28,7 @@ pub enum Unit {
     TbScanned,
     /// 2⁴⁰ bytes that are looked at.
     TibScanned,
+    /// 10⁶ requests.
     MillionRequests,
 }
 
@@ -216,6 +218,7 @@ impl Bound {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ServiceNeed {
+    /// The name of the service.
     pub name: String,
     /// All of them must hold.
     bounds: Vec<Bound>,

@@ -16,7 +16,9 @@ use std::fmt;
 /// The name of one offer, without its price.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UniformName {
+    /// The place of the offer.
     pub place: PlaceName,
+    /// What the offer is.
     pub what: What,
 }
 
@@ -25,7 +27,9 @@ pub struct UniformName {
 pub enum What {
     /// A machine, by the provider's name of its type.
     Machine {
+        /// The provider's name of the machine type.
         instance_type: String,
+        /// Whether the machine is bought on demand or as spot.
         purchase: Purchase,
     },
     /// Something that runs already, or is started by whoever offers it.

@@ -16,18 +16,25 @@ pub const FORMAT_VERSION: &str = "1.3";
 /// A whole plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
+    /// The version of the format, [`FORMAT_VERSION`] in plans of this code.
     pub format_version: String,
+    /// The version of the `sky` that wrote the plan.
     pub sky_version: String,
     /// The job's name.
     pub job: String,
+    /// The digests of what was planned.
     pub inputs: Inputs,
+    /// What was minimised.
     pub objective: PlannedObjective,
+    /// The policy's limits on the whole job.
     pub limits: Limits,
     /// By start, then by name.
     pub stages: Vec<PlannedStage>,
     /// By start, then by artifact and destination.
     pub transfers: Vec<PlannedTransfer>,
+    /// The datasets of the job by name.
     pub datasets: BTreeMap<String, PlannedDataset>,
+    /// The costs and the makespan of the whole plan.
     pub totals: Totals,
     /// What rests on old prices; none: all are recent beside the newest.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -38,7 +45,9 @@ pub struct Plan {
     pub estimated_disks: BTreeSet<String>,
     /// The best plan inside one cloud; none when no single cloud can run the job.
     pub single_cloud: Option<SingleCloud>,
+    /// How the plan was found, and how good it is proven to be.
     pub solver: SolverReport,
+    /// The numbers of clouds, places, prices and offers that the plan was chosen from.
     pub considered: Considered,
     /// What a reader should know: assumptions made, data that lies outside a rule's countries.
     pub warnings: Vec<String>,
@@ -93,8 +102,11 @@ impl PlannedObjective {
 /// SHA-256 digests of the canonical forms of what was planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
+    /// The digest of the job.
     pub job: String,
+    /// The digest of the policy.
     pub policy: String,
+    /// The digest of the catalog.
     pub catalog: String,
     /// The day of the newest price in the catalog, `YYYY-MM-DD`.
     pub catalog_date: String,
@@ -125,6 +137,7 @@ pub struct ContentDigest {
     pub digest: Digest,
     /// Sum over its files.
     pub bytes: Bytes,
+    /// Whether the content is a file, an executable file or a directory.
     pub kind: Kind,
 }
 
@@ -149,7 +162,9 @@ impl From<Measured> for ContentDigest {
 /// The policy's limits on the whole job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
+    /// The most time for the whole job; `None`: there is no deadline.
     pub deadline_ms: Option<Millis>,
+    /// The most money for the whole job; `None`: there is no budget.
     pub budget_micro_usd: Option<Money>,
     /// What an hour of makespan is worth: cost plus this is minimised.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -159,10 +174,13 @@ pub struct Limits {
 /// One stage, placed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedStage {
+    /// The stage's name.
     pub name: String,
+    /// The place that the stage runs at.
     pub place: PlaceName,
     /// ISO 3166 code, if known.
     pub country: Option<String>,
+    /// The provider's name of the machine type.
     pub instance_type: String,
     /// `V100:4`; none for a machine without.
     pub accelerator: Option<String>,
@@ -170,7 +188,9 @@ pub struct PlannedStage {
     /// thousandths, which is what its time is reckoned with.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub baseline_vcpu_thousandths: Option<u64>,
+    /// The number of machines.
     pub nodes: u32,
+    /// Whether the machines are bought on demand or as spot.
     pub purchase: Purchase,
     /// The trusted execution environment that its machines must run with; none: needs and policy
     /// demand none.
@@ -186,7 +206,9 @@ pub struct PlannedStage {
     /// Of a stage with `count`: the stage, and which of its replicas this is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub copy: Option<ReplicaOf>,
+    /// The time from the start of the job to the request for the machines.
     pub start_ms: Millis,
+    /// The time from the start of the job to the end of the stage.
     pub end_ms: Millis,
     /// Of the time between: until its machines are up.
     #[serde(default)]
@@ -222,6 +244,7 @@ pub struct PlannedStage {
     pub address_micro_usd: Money,
     /// Labels of what it reads.
     pub labels: BTreeSet<String>,
+    /// The datasets and outputs that the stage reads.
     pub reads: BTreeSet<ArtifactRef>,
     /// Its outputs and their planned sizes.
     pub writes: BTreeMap<String, Bytes>,
@@ -240,6 +263,7 @@ pub struct PlannedStage {
     pub after: BTreeSet<String>,
     /// The command; none if the stage can only be planned.
     pub run: Option<String>,
+    /// The paths of files and folders beside the job that the stage gets.
     pub files: BTreeSet<String>,
     /// Plain environment variables of the command: a text, or `env:NAME`, which is looked up when
     /// the plan is applied.
@@ -262,7 +286,9 @@ pub struct PlannedStage {
 /// How machine time is billed: in steps of `increment_ms`, at least `minimum_ms`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Billing {
+    /// The step that time is rounded up to.
     pub increment_ms: Millis,
+    /// The least time that is billed.
     pub minimum_ms: Millis,
 }
 
@@ -289,16 +315,20 @@ impl Billing {
 pub struct PlannedCheckpoint {
     /// Work between two checkpoints; none: when the stage finds it best.
     pub every_ms: Option<Millis>,
+    /// The size of a checkpoint.
     pub bytes: Bytes,
 }
 
 /// Moving data from one place to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedWay {
+    /// The place that the data comes from.
     pub from: PlaceName,
+    /// The place that the data goes to.
     pub to: PlaceName,
     /// The dearest tier that the plan's data reaches: no gigabyte costs more.
     pub rate_nano_usd_per_gb: DataRate,
+    /// The speed of the link.
     pub bits_per_second: u64,
     /// That speed is assumed: nobody has measured or declared it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
@@ -308,7 +338,9 @@ pub struct PlannedWay {
 /// The state that a plan goes on from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FromState {
+    /// The lineage of the state.
     pub lineage: String,
+    /// The serial of the state.
     pub serial: u64,
     /// From the start of the job to the last thing that the state knows of.
     pub elapsed_ms: Millis,
@@ -324,9 +356,13 @@ pub struct FromState {
 /// An offer that was unavailable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Exhausted {
+    /// The stage that wanted the offer.
     pub stage: String,
+    /// The place of the offer.
     pub place: PlaceName,
+    /// The provider's name of the machine type.
     pub instance_type: String,
+    /// Whether the machines are bought on demand or as spot.
     pub purchase: Purchase,
     /// `stockout`, `quota`, `preempted`.
     pub why: String,
@@ -344,7 +380,9 @@ pub struct DoneStage {
 /// What a stage pays for that is not time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
+    /// The unit that the service is billed by.
     pub unit: Unit,
+    /// The price of a unit.
     pub rate_nano_usd_per_unit: Rate,
     /// Bytes scanned, or requests.
     pub quantity: u64,
@@ -353,6 +391,7 @@ pub struct Usage {
 /// Which replica of a stage a planned stage is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaOf {
+    /// The stage of the job.
     pub stage: String,
     /// The number of the replica, from 0.
     pub index: u32,
@@ -378,6 +417,7 @@ pub struct SpotTerms {
 /// Where a price is from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceSource {
+    /// The id of the source in the catalog.
     pub id: String,
     /// `YYYY-MM-DD`.
     pub date: String,
@@ -409,12 +449,17 @@ pub struct OldPrices {
 /// Another offer for a stage, with the whole job's figures if the stage takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alternative {
+    /// The place of the offer.
     pub place: PlaceName,
+    /// The provider's name of the machine type.
     pub instance_type: String,
+    /// Whether the machines are bought on demand or as spot.
     pub purchase: Purchase,
     /// 0 of a service that is not paid by the hour.
     pub rate_nano_usd_per_hour: Rate,
+    /// The cost of the whole job with the alternative.
     pub total_cost_micro_usd: Money,
+    /// The makespan of the whole job with the alternative.
     pub makespan_ms: Millis,
     /// ISO 3166 code, if known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -428,6 +473,7 @@ pub struct Alternative {
     /// As of the stage.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub usage: Option<Usage>,
+    /// How the alternative's machine time is billed.
     #[serde(skip_serializing_if = "Billing::by_the_millisecond", default)]
     pub billing: Billing,
     /// From asking for the machines to the end of the stage. 0: written by an older sky.
@@ -463,14 +509,19 @@ fn costs_nothing(cost: &Money) -> bool {
 /// One copy of an artifact to another place; to `local:here` if it is brought home.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedTransfer {
+    /// The dataset or output that is brought to another place.
     pub artifact: ArtifactRef,
     /// A place that has the artifact by then: where it was made, or one that gets a copy too.
     pub from: PlaceName,
+    /// The place that gets the artifact.
     pub to: PlaceName,
+    /// The size of the artifact.
     pub bytes: Bytes,
     /// The stages that read this copy; none if it is brought home.
     pub readers: BTreeSet<String>,
+    /// The time from the start of the job to the start of the transfer.
     pub start_ms: Millis,
+    /// The time that the transfer takes.
     pub duration_ms: Millis,
     /// Egress.
     pub cost_micro_usd: Money,
@@ -509,19 +560,26 @@ fn is_empty(bytes: &Bytes) -> bool {
 /// A dataset, as the job gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedDataset {
+    /// The place that the dataset is at.
     pub at: PlaceName,
     /// Relative to the job file.
     pub path: Option<String>,
+    /// The size of the dataset.
     pub bytes: Bytes,
+    /// The labels that rules of data can name.
     pub labels: BTreeSet<String>,
 }
 
 /// Sums over the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
+    /// The cost of the whole plan.
     pub cost_micro_usd: Money,
+    /// The part of the cost that is for machines and services.
     pub compute_micro_usd: Money,
+    /// The part of the cost that is for transfers.
     pub egress_micro_usd: Money,
+    /// The part of the cost that is for storage.
     #[serde(default)]
     pub storage_micro_usd: Money,
     /// Boot disks.
@@ -530,14 +588,18 @@ pub struct Totals {
     /// Public IPv4 addresses.
     #[serde(skip_serializing_if = "costs_nothing", default)]
     pub address_micro_usd: Money,
+    /// The time from the start of the job to the end of its last stage or transfer.
     pub makespan_ms: Millis,
 }
 
 /// The best plan inside one cloud, under the same rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SingleCloud {
+    /// The name of the cloud.
     pub cloud: String,
+    /// The cost of the whole job inside that cloud.
     pub cost_micro_usd: Money,
+    /// The makespan of the whole job inside that cloud.
     pub makespan_ms: Millis,
     /// False: no single cloud keeps the deadline and the budget; this one is the best without.
     pub within_limits: bool,
@@ -546,7 +608,9 @@ pub struct SingleCloud {
 /// How the answer was found, and how good it is proven to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SolverReport {
+    /// The name of the solver.
     pub name: String,
+    /// The version of the solver.
     pub version: String,
     /// `optimal`; `feasible` when a limit ended the search first.
     pub status: String,
@@ -557,7 +621,9 @@ pub struct SolverReport {
     pub bound_ms: Option<Millis>,
     /// Between the plan and the bound of the objective, in parts per million of the plan.
     pub gap: u64,
+    /// The random seed that the solver was given.
     pub seed: u32,
+    /// The number of threads that the solver was given.
     pub threads: u32,
     /// A wall-clock limit was set: another run may give another plan.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
@@ -567,7 +633,9 @@ pub struct SolverReport {
 /// What the answer was chosen from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Considered {
+    /// The number of clouds in the catalog.
     pub clouds: u64,
+    /// The number of places in the catalog.
     pub places: u64,
     /// Prices in the catalog.
     pub offers: u64,

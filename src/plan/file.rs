@@ -9,23 +9,44 @@ use std::path::Path;
 /// Why a plan file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanFileError {
+    /// The file could not be read.
     #[error(transparent)]
     Read(#[from] io::Error),
+    /// The file does not hold a plan.
     #[error("{path} is not a plan: {reason}")]
-    Malformed { path: String, reason: String },
+    Malformed {
+        /// The path of the file.
+        path: String,
+        /// What is wrong, for people.
+        reason: String,
+    },
+    /// The plan is not the one that its digest names.
     #[error(
         "{path} was changed after it was planned: its digest is that of another plan; `sky verify` says what differs"
     )]
-    Changed { path: String },
+    Changed {
+        /// The path of the file.
+        path: String,
+    },
     #[error(
         "{path} has no `digest`, so nobody can tell whether it was changed after it was planned: plan again, and \
          hand on the file as it is"
+    /// The plan has no digest.
     )]
-    NoDigest { path: String },
+    NoDigest {
+        /// The path of the file.
+        path: String,
+    },
+    /// The plan was written in another format.
     #[error(
         "{path} has plan format {found}; this sky reads {FORMAT_VERSION}: plan again, or use the sky that wrote it"
     )]
-    Version { path: String, found: String },
+    Version {
+        /// The path of the file.
+        path: String,
+        /// The format of the plan.
+        found: String,
+    },
 }
 
 /// The canonical bytes of a plan.

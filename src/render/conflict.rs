@@ -18,7 +18,9 @@ const LONGEST: usize = 36;
 /// The files that lines are in.
 #[derive(Clone, Copy)]
 pub struct Files<'a> {
+    /// The job file.
     pub job: &'a Parsed<Job>,
+    /// The policy file.
     pub policy: &'a Parsed<Policy>,
 }
 

@@ -13,8 +13,11 @@ use std::fmt::Write;
 /// The subject of an explanation: a plan and its inputs.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
+    /// The plan.
     pub plan: &'a Plan,
+    /// The catalog that was planned with.
     pub catalog: &'a Catalog,
+    /// The job and the policy.
     pub files: Files<'a>,
 }
 

@@ -10,6 +10,7 @@ use std::ops::Range;
 pub struct SourceFile {
     /// As given on the command line.
     pub name: String,
+    /// The whole text.
     pub text: String,
     /// Byte spans by dotted key: `stages.train.needs.memory`, `limits.deadline`. An entry of a
     /// list of texts is keyed by its text: `clouds.deny.oci`, `stages.train.reads.process.tokens`.
@@ -53,13 +54,16 @@ impl SourceFile {
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
+    /// The file cannot be used.
     Error,
+    /// The file can be used, and may not mean what was meant.
     Warning,
 }
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// Whether the file can be used all the same.
     pub severity: Severity,
     /// Lower case, no full stop.
     pub message: String,
@@ -108,7 +112,9 @@ impl Diagnostic {
 /// All messages about one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics {
+    /// The file that the messages are about.
     pub source: SourceFile,
+    /// The messages, in the order of the file.
     pub list: Vec<Diagnostic>,
 }
 

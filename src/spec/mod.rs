@@ -41,6 +41,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 /// The value that a file was read into, with the place of every entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed<T> {
+    /// The value.
     pub value: T,
     /// The file, with the span of every entry by its dotted key.
     pub source: SourceFile,

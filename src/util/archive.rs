@@ -15,7 +15,9 @@ const TIME: &str = "mtime";
 /// When something was last changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time {
+    /// The whole seconds since 1970.
     pub seconds: i64,
+    /// The part of a second.
     pub nanoseconds: i64,
 }
 

@@ -72,7 +72,9 @@ impl Machine {
 /// A simulated process of `sky`.
 #[derive(Debug)]
 pub struct Process {
+    /// The machine that the process runs on.
     pub machine: Arc<Machine>,
+    /// The id of the process.
     pub pid: u32,
     random: AtomicU64,
     killed: AtomicBool,

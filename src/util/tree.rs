@@ -29,9 +29,11 @@ const SYNCED_ONE_BY_ONE: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// A file without an executable bit.
     File,
     /// A file with an executable bit.
     Executable,
+    /// A directory with all that is in it.
     Directory,
 }
 
@@ -59,9 +61,11 @@ pub enum Sharing {
 /// The digest and the size of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measured {
+    /// The digest of the file, or of the listing of the directory.
     pub digest: Digest,
     /// Sum over its files.
     pub bytes: u64,
+    /// Whether the value is a file, an executable file or a directory.
     pub kind: Kind,
 }
 
@@ -433,10 +437,15 @@ pub fn take_times(from: &Path, to: &Path) -> io::Result<()> {
 /// An entry of a directory that is not on this machine, as somebody there has listed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listed {
+    /// A directory.
     Folder,
+    /// A file.
     File {
+        /// Whether the file has an executable bit.
         executable: bool,
+        /// The digest of the file's content.
         digest: Digest,
+        /// The size of the file.
         bytes: u64,
     },
     /// With its target.
@@ -505,7 +514,9 @@ fn leads_out(target: &Path) -> String {
 /// An entry of a directory, as [`visit`] finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
+    /// A file.
     File,
+    /// A directory.
     Folder,
     /// With its target.
     Link(&'a Path),

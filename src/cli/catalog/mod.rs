@@ -34,11 +34,16 @@ pub struct CatalogArgs {
     /// Catalog folder [default: the one that sky.lock pins, else the one that sky was built with]
     #[arg(long, global = true, value_name = "DIR", env = "SKY_CATALOG")]
     pub catalog: Option<PathBuf>,
+    /// The verb of the catalog.
     #[command(subcommand)]
     pub verb: CatalogVerb,
 }
 
 /// What to do with a catalog.
+#[allow(
+    missing_docs,
+    reason = "the help text of a verb is that of its arguments"
+)]
 #[derive(Debug, Subcommand)]
 pub enum CatalogVerb {
     /// List offers, the cheapest first

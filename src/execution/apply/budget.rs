@@ -36,10 +36,13 @@ pub(super) const ROUNDING: u64 = 1000;
 /// What a machine costs by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meter {
+    /// The price of a machine.
     pub rate: Rate,
     /// What comes with each machine.
     pub extras: Extras,
+    /// The number of machines.
     pub nodes: u32,
+    /// How machine time is billed.
     pub billing: Billing,
 }
 
@@ -57,6 +60,7 @@ impl Meter {
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
+    /// What the machines cost by their time.
     pub meter: Meter,
     /// The least that is of use: as long as planned; for a renewal, what it has.
     pub least: Millis,
@@ -71,6 +75,7 @@ pub struct Wanted {
 /// What is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reservation {
+    /// The money that is set aside.
     pub amount: Money,
     /// From the creation of the machine on.
     pub lease: Millis,
@@ -81,6 +86,7 @@ pub struct Reservation {
 pub struct Account {
     /// None: no limit.
     pub limit: Option<Money>,
+    /// The money that is spent.
     pub spent: Money,
     /// Set aside for other attempts.
     pub reserved: Money,
@@ -94,9 +100,13 @@ pub struct Account {
     "the budget of {limit} does not allow it: {spent} spent, {reserved} set aside, and this would take {needed}"
 )]
 pub struct Refused {
+    /// The budget.
     pub limit: Money,
+    /// The money that is spent.
     pub spent: Money,
+    /// The money that is set aside for other attempts.
     pub reserved: Money,
+    /// The money that the attempt would need.
     pub needed: Money,
 }
 
@@ -305,7 +315,9 @@ pub enum MachineEnd {
     /// It was gone when it was looked for, and its lease was over: it ended itself when that ended,
     /// at RFC 3339, or so much later.
     ByLease {
+        /// The end of the lease (RFC 3339).
         lease_end: String,
+        /// The most time after the end of the lease that the machine may have lived.
         overrun: Duration,
     },
 }
@@ -320,6 +332,7 @@ pub struct MachineTime<'a> {
     /// The longest that it was there before, when `started` is by the clock of another host: the
     /// two may differ.
     pub unseen: Option<Duration>,
+    /// When the machine ended.
     pub end: MachineEnd,
 }
 

@@ -31,6 +31,7 @@ pub struct Settings {
     pub stand_ins: bool,
     /// Stages at a time.
     pub parallelism: usize,
+    /// What happens to other stages after a failure.
     pub on_failure: OnFailure,
     /// Between asking a stage to end and killing it.
     pub grace: Duration,
@@ -53,6 +54,7 @@ pub struct Settings {
 /// What a failed stage means for those that do not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
+    /// Other stages go on, and are begun.
     GoOn,
     /// Nothing new is begun; what runs may end.
     StartNothing,

@@ -55,7 +55,9 @@ impl Sources {
 /// What is read of a machine: datasets with their paths, and files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
+    /// The datasets, each with its path if the job gives one.
     pub datasets: BTreeMap<String, Option<String>>,
+    /// The paths of files and folders.
     pub files: BTreeSet<String>,
 }
 

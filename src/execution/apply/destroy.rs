@@ -34,6 +34,7 @@ pub struct Inventory {
     pub machines: Vec<(String, Machine, bool)>,
     /// Stages that the state knows.
     pub stages: BTreeSet<String>,
+    /// The outputs that the state knows, by name.
     pub artifacts: BTreeMap<String, Artifact>,
     /// Addresses of buckets, by place.
     pub buckets: BTreeMap<PlaceName, String>,
@@ -61,6 +62,7 @@ pub struct Left {
     pub what: String,
     /// The stage that stays in the state for it, if it is one's.
     pub stage: Option<String>,
+    /// What the provider answered.
     pub why: ProviderError,
 }
 

@@ -21,16 +21,23 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Rung {
     /// 0: as planned; else the alternative of that number, from 1 on.
     pub number: u32,
+    /// The place of the machines.
     pub place: PlaceName,
+    /// The provider's name of the machine type.
     pub instance_type: String,
+    /// The accelerators of a machine, such as `V100:4`.
     pub accelerator: Option<String>,
+    /// Whether the machines are bought on demand or as spot.
     pub purchase: Purchase,
     /// What its machine must run with.
     pub tee: Option<Tee>,
+    /// The price of a machine.
     pub rate: Rate,
     /// What comes with each machine.
     pub extras: Extras,
+    /// How machine time is billed.
     pub billing: Billing,
+    /// What a service is paid for that is not time.
     pub usage: Option<Usage>,
     /// From asking for the machines to the end of the stage.
     pub duration: Millis,
@@ -43,14 +50,23 @@ pub struct Rung {
 /// Why a rung is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Passed {
+    /// The offer was tried, and was unavailable.
     #[error("it was unavailable")]
     Exhausted,
+    /// A deadline would be missed.
     #[error("it would end at {end}, after the deadline of {deadline}")]
-    Late { end: Millis, deadline: Millis },
+    Late {
+        /// When the job would end.
+        end: Millis,
+        /// The deadline of the job.
+        deadline: Millis,
+    },
+    /// A rule counts the offer together with a stage that is elsewhere than planned.
     #[error(
         "a quota or a spread counts it together with stage.{0}, which is elsewhere than planned"
     )]
     Together(String),
+    /// The plan does not say how long the stage takes with the offer.
     #[error("the plan does not say how long it takes there: plan again")]
     Unknown,
 }

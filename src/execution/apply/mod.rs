@@ -68,19 +68,29 @@ use std::io;
 /// Why an operation could not be done at all.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The state could not be read or written.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The lock of the state could not be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A provider could not do what was asked.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// All that stands in the way, a line each.
     #[error("the plan cannot be applied:\n{}", .0.iter().map(|line| format!("  - {line}")).collect::<Vec<_>>().join("\n"))]
     NotReady(Vec<String>),
+    /// The state belongs to another job.
     #[error("this folder holds the state of job `{held}`; the plan is of job `{planned}`")]
-    OtherJob { held: String, planned: String },
+    OtherJob {
+        /// The job of the state.
+        held: String,
+        /// The job of the plan.
+        planned: String,
+    },
     /// The state is of another kind than the apply: a rehearsal, or one with another provider, or
     /// none.
     #[error(
@@ -89,13 +99,17 @@ pub enum Error {
         if now.is_some() { "" } else { " in place of its cloud" }
     )]
     Rehearsal {
+        /// The stage that was begun otherwise.
         stage: String,
+        /// The provider that the stage was begun with.
         provider: String,
+        /// The provider of this rehearsal; `None`: this is not a rehearsal.
         now: Option<String>,
     },
     /// The plan goes on from a state that is not like that any more.
     #[error("{0}")]
     Stale(String),
+    /// Something happened that the code rules out.
     #[error("this is a bug in sky: {0}")]
     Bug(String),
 }

@@ -14,17 +14,20 @@ pub struct Outcome {
     pub stages: BTreeMap<String, StageOutcome>,
     /// What is done, by artifact.
     pub artifacts: BTreeMap<String, Artifact>,
+    /// The signal that ended the apply; `None`: it ran to its end.
     pub interrupted: Option<Interrupt>,
     /// Addresses of the buckets that are left, by place.
     pub buckets: BTreeMap<PlaceName, String>,
     /// Of the state that was left.
     pub serial: u64,
+    /// What was spent, and what was planned.
     pub account: Balance,
 }
 
 /// What an apply has cost, beside what was planned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
+    /// The budget; `None`: there is none.
     pub limit: Option<Money>,
     /// By the whole job so far.
     pub spent: Money,
@@ -41,7 +44,9 @@ pub enum StageOutcome {
     Done,
     /// It was done before, with the same content.
     Unchanged,
+    /// The stage failed.
     Failed {
+        /// Why the stage failed.
         message: String,
         /// The last lines that it printed.
         tail: Vec<String>,
@@ -52,13 +57,22 @@ pub enum StageOutcome {
         used_up: bool,
     },
     /// The budget does not allow it.
-    Denied { message: String },
+    Denied {
+        /// Why the budget does not allow the stage.
+        message: String,
+    },
     /// A stage that it waits for is not done.
-    Skipped { because: String },
+    Skipped {
+        /// Why the stage was not begun.
+        because: String,
+    },
     /// It was ended by a signal to `sky`.
     Interrupted,
     /// Not begun because of a signal, or because another stage failed and the user wants no more.
-    NotBegun { because: &'static str },
+    NotBegun {
+        /// Why the stage was not begun.
+        because: &'static str,
+    },
 }
 
 /// The sums at the end of an apply.

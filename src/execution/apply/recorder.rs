@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Recorder(Mutex<Opened>);
 
 impl Recorder {
+    /// Takes an opened state, and records what happens in it.
     pub fn new(opened: Opened) -> Self {
         Self(Mutex::new(opened))
     }

@@ -23,7 +23,9 @@ use std::time::Duration;
 /// Something that is not as the state has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
+    /// The stage's name.
     pub stage: String,
+    /// What is different.
     pub what: What,
 }
 
@@ -35,18 +37,37 @@ pub enum What {
     /// The machine is there, and its command was ended outside.
     Killed,
     /// It is of another type.
-    Resized { state: String, now: String },
+    Resized {
+        /// What the state says.
+        state: String,
+        /// What the provider says.
+        now: String,
+    },
     /// It is at another place.
-    Moved { state: String, now: String },
+    Moved {
+        /// What the state says.
+        state: String,
+        /// What the provider says.
+        now: String,
+    },
     /// It carries another owner's tags.
-    Retagged { now: String },
+    Retagged {
+        /// What the provider says.
+        now: String,
+    },
     /// Its lease ends earlier than it should.
-    Lease { state: String, now: String },
+    Lease {
+        /// What the state says.
+        state: String,
+        /// What the provider says.
+        now: String,
+    },
 }
 
 /// What a refresh has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refreshed {
+    /// All that is not as the state has it.
     pub drifts: Vec<Drift>,
     /// Stages whose machines nobody could look at, and why: nothing is known of them.
     pub failed: Vec<(String, ProviderError)>,

@@ -22,8 +22,11 @@ use std::time::Duration;
 /// A machine that nobody should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stray {
+    /// The name of the provider.
     pub provider: &'static str,
+    /// The machine, as the provider tells of it.
     pub machine: Machine,
+    /// Why nobody should have it.
     pub why: Why,
 }
 
@@ -55,7 +58,9 @@ pub enum Scope {
 /// A bucket that nobody should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StrayBucket {
+    /// The bucket.
     pub bucket: bucket::Found,
+    /// Why nobody should have it.
     pub why: Why,
 }
 
@@ -65,7 +70,9 @@ pub const STORES: [&str; 3] = ["aws", "gcp", "azure"];
 /// What a sweep has found.
 #[derive(Debug, Default)]
 pub struct Found {
+    /// The machines that nobody should have.
     pub strays: Vec<Stray>,
+    /// The buckets that nobody should have.
     pub buckets: Vec<StrayBucket>,
     /// What could not be looked at, by provider: there may be more behind it.
     pub failed: Vec<(String, ProviderError)>,
@@ -182,11 +189,13 @@ fn lease_is_over(machine: &Machine) -> bool {
 /// What became of a stray.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Swept {
+    /// The machine or bucket was deleted.
     Deleted,
     /// Somebody else has deleted it meanwhile.
     Gone,
     /// Whoever it belongs to has renewed it, or has it in the state again: it is left alone.
     InUse,
+    /// The provider did not delete it.
     Failed(ProviderError),
 }
 

@@ -20,10 +20,15 @@ use std::time::Duration;
 /// A place for a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
+    /// A folder of this machine.
     Folder(PathBuf),
+    /// A bucket of an object store.
     Bucket {
+        /// The cloud of the bucket.
         cloud: Cloud,
+        /// The name of the bucket.
         name: String,
+        /// The beginning of all names of objects, without slashes around it.
         prefix: String,
     },
 }
@@ -31,8 +36,11 @@ pub enum Address {
 /// Whose object store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cloud {
+    /// Amazon's S3, or another server with its interface.
     S3,
+    /// Google Cloud Storage.
     Gcs,
+    /// Azure Blob Storage.
     Azure,
 }
 

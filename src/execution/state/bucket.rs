@@ -36,13 +36,16 @@ pub struct Bucket {
 /// An object as it was when it was read.
 #[derive(Clone, Debug)]
 pub struct Found {
+    /// The content of the object.
     pub bytes: Vec<u8>,
+    /// The version of the object, for a conditional write.
     pub version: UpdateVersion,
 }
 
 /// When an object is written.
 #[derive(Clone, Debug)]
 pub enum When {
+    /// The object is written whatever is there.
     Always,
     /// There is none of that name.
     New,
@@ -53,6 +56,7 @@ pub enum When {
 /// How a conditional write went.
 #[derive(Clone, Debug)]
 pub enum Put {
+    /// The object was written, and has this version.
     Done(UpdateVersion),
     /// The condition does not hold.
     Refused,

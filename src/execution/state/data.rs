@@ -15,6 +15,7 @@ pub const VERSION: u32 = 1;
 /// A whole state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
+    /// The version of the format, [`VERSION`] in states of this code.
     pub version: u32,
     /// Grows by one with every snapshot.
     pub serial: u64,
@@ -65,14 +66,18 @@ pub(super) fn costs_nothing(money: &Money) -> bool {
 /// The machines that an attempt rents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rented {
+    /// The provider's name of the machine type.
     pub instance_type: String,
+    /// Whether the machines are bought on demand or as spot.
     pub purchase: Purchase,
+    /// The number of machines.
     pub nodes: u32,
     /// Per machine, as the provider bills it.
     pub rate_nano_usd_per_hour: Rate,
     /// The prices of what comes with each machine and is billed beside it.
     #[serde(skip_serializing_if = "Extras::is_none", default)]
     pub extras: Extras,
+    /// How machine time is billed.
     #[serde(skip_serializing_if = "Billing::by_the_millisecond", default)]
     pub billing: Billing,
     /// 0: as planned; else the alternative of that number, from 1 on.
@@ -87,6 +92,7 @@ pub(super) fn is_zero(number: &u32) -> bool {
 /// Everything that is known about one stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageRecord {
+    /// The status of the newest attempt.
     pub status: Status,
     /// The attempt that `status` is about, from 1 on.
     pub attempt: u32,
@@ -94,7 +100,9 @@ pub struct StageRecord {
     pub token: String,
     /// Whether something of this attempt may still exist that costs money or runs.
     pub live: bool,
+    /// The provider of the machines.
     pub provider: String,
+    /// The place that the stage runs at.
     pub place: PlaceName,
     /// Digest of what the plan says of the stage's work: command, names of inputs, outputs, files.
     pub definition: String,
@@ -150,12 +158,19 @@ pub struct StageRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
+    /// No attempt was begun.
     Planned,
+    /// The machines are being created.
     Provisioning,
+    /// Inputs are being brought to the machines.
     StagingIn,
+    /// The command runs.
     Running,
+    /// Outputs are being collected.
     StagingOut,
+    /// The outputs are in the store.
     Done,
+    /// The command or its outputs failed.
     Failed,
     /// The process or the machine went away without a result; the stage is run again as a new
     /// attempt.
@@ -224,6 +239,7 @@ pub struct Artifact {
     pub digest: Digest,
     /// Sum over its files.
     pub bytes: u64,
+    /// Whether the output is a file, an executable file or a directory.
     pub kind: Kind,
     /// The attempt that wrote it.
     pub attempt: u32,

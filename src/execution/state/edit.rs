@@ -7,19 +7,39 @@ use std::io;
 /// Why a state is not put in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    /// The two states belong to different jobs.
     #[error(
         "it is of another lineage ({theirs}) than the state there ({ours}): it never was its past or future"
     )]
-    Lineage { ours: String, theirs: String },
+    Lineage {
+        /// What the state that is there has.
+        ours: String,
+        /// What the new state has.
+        theirs: String,
+    },
+    /// The new state is older than the state that is there.
     #[error("it has serial {theirs}, and the state there is further on: serial {ours}")]
-    Older { ours: u64, theirs: u64 },
+    Older {
+        /// What the state that is there has.
+        ours: u64,
+        /// What the new state has.
+        theirs: u64,
+    },
+    /// Two different states have the same serial.
     #[error("it has serial {serial}, as the state there, and is another one")]
-    Same { serial: u64 },
+    Same {
+        /// The serial of the new state.
+        serial: u64,
+    },
     #[error(
         "since serial {serial} the state there has records that this one does not know of: an operation has failed or was \
          cut off; pull it again, and change that"
+    /// The state that is there has records that the new state does not know of.
     )]
-    Unfinished { serial: u64 },
+    Unfinished {
+        /// The serial of the new state.
+        serial: u64,
+    },
 }
 
 /// Whether `pushed` may take the place of the state that is open; `false` if it is just that.

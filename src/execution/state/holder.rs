@@ -9,13 +9,16 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Holder {
+    /// The id of the lock.
     #[serde(rename = "ID")]
     pub id: String,
     /// The verb: `apply`, `destroy`.
     pub operation: String,
     /// `user@host`.
     pub who: String,
+    /// The name of the machine.
     pub host: String,
+    /// The id of the process.
     pub pid: u32,
     /// RFC 3339.
     pub created: String,

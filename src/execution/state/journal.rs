@@ -24,11 +24,13 @@ const SEALED: &str = "age:";
 /// The records that were decoded from a journal's bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
+    /// The records, in order.
     pub records: Vec<Record>,
     /// The length of the whole records; what follows is a torn tail.
     pub whole: usize,
     /// Whether any record is sealed, and whether any is plain.
     pub sealed: bool,
+    /// Whether any record is in plain text.
     pub plain: bool,
 }
 

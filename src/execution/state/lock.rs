@@ -27,8 +27,10 @@ pub const LEASE: Duration = Duration::from_secs(60);
 /// Why a lock was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
+    /// Another operation holds the lock; `None`: nobody knows which.
     #[error("the state is locked by another operation")]
     Held(Option<Box<Holder>>),
+    /// The lock could not be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
 }

@@ -12,7 +12,9 @@ use std::io;
 /// A state, opened for change.
 #[derive(Debug)]
 pub struct Opened {
+    /// The state, with all records of the journal.
     pub state: State,
+    /// The place where records are written.
     pub journal: Log,
     /// Warnings about what was odd and was mended.
     pub warnings: Vec<String>,
@@ -32,7 +34,9 @@ pub(super) enum Home {
 /// The place where the records of a state are written.
 #[derive(Debug)]
 pub enum Log {
+    /// A file of the state folder.
     File(Journal),
+    /// Objects of a bucket.
     Segments(Segments),
 }
 

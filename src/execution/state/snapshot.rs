@@ -9,48 +9,87 @@ use std::io;
 /// Why a state could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
+    /// A file or an object could not be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The snapshot is there, and holds nothing.
     #[error(
         "{path} is empty: a state is never made up; restore it from {path}.backup, or delete what it held by hand"
     )]
-    Empty { path: String },
+    Empty {
+        /// The path of the file, or the address of the object.
+        path: String,
+    },
+    /// The snapshot cannot be read.
     #[error("{path} is not a state: {reason}; restore it from {path}.backup")]
-    Malformed { path: String, reason: String },
+    Malformed {
+        /// The path of the file, or the address of the object.
+        path: String,
+        /// What is wrong, for people.
+        reason: String,
+    },
     /// The state holds what no `sky` has written: names that lead elsewhere, buckets of others.
     #[error(
         "{path} is not a state that sky has written: {reason}; restore it from {path}.backup, and look at who else may \
          write to it"
     )]
-    Unbelievable { path: String, reason: String },
+    Unbelievable {
+        /// The path of the file, or the address of the object.
+        path: String,
+        /// What is wrong, for people.
+        reason: String,
+    },
+    /// The snapshot was written in a format that a newer `sky` has.
     #[error(
         "{path} has state version {found}; this sky reads up to {VERSION}: use the sky that wrote it"
     )]
-    Version { path: String, found: u64 },
+    Version {
+        /// The path of the file, or the address of the object.
+        path: String,
+        /// The version of the snapshot.
+        found: u64,
+    },
+    /// The snapshot is missing beside its journal.
     #[error(
         "{path} is missing, but {journal} is there: restore it from {path}.backup, or remove {folder} to start anew"
     )]
     Missing {
+        /// The path of the file, or the address of the object.
         path: String,
+        /// The path of the journal.
         journal: String,
+        /// The state folder.
         folder: String,
     },
+    /// A line of the journal cannot be read.
     #[error(
         "{path}, line {line}: {reason}; restore the file, or move it away to fall back on the snapshot alone"
     )]
     Journal {
+        /// The path of the file, or the address of the object.
         path: String,
+        /// The number of the line, from 1 on.
         line: usize,
+        /// What is wrong, for people.
         reason: String,
     },
     /// The keys do not fit what is there.
     #[error("cannot read {path}: {reason}")]
-    Sealed { path: String, reason: String },
+    Sealed {
+        /// The path of the file, or the address of the object.
+        path: String,
+        /// What is wrong, for people.
+        reason: String,
+    },
     #[error(
         "{path} is encrypted, and nobody is named to encrypt it for: set SKY_STATE_RECIPIENTS or --state-recipients to \
          public keys, or to `none` to have it written plain from now on"
+    /// An encrypted state would be written in plain text.
     )]
-    NoRecipients { path: String },
+    NoRecipients {
+        /// The path of the file, or the address of the object.
+        path: String,
+    },
     /// Another state belongs to the working folder.
     #[error("{0}")]
     Elsewhere(String),

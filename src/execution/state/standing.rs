@@ -14,9 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The work that a plan or a job gives to a stage, wherever it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Work<'a> {
+    /// The command; `None` if the stage can only be planned.
     pub run: Option<&'a str>,
+    /// The datasets and outputs that the stage reads.
     pub reads: &'a BTreeSet<ArtifactRef>,
+    /// The paths of files and folders that the stage gets.
     pub files: &'a BTreeSet<String>,
+    /// The number of machines.
     pub nodes: u32,
     env: &'a BTreeMap<String, String>,
     writes: Outputs<'a>,
@@ -190,6 +194,7 @@ impl Reason {
 /// The steps that an apply would take by the state as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Preview {
+    /// How every stage of the plan stands.
     pub stages: BTreeMap<String, Standing>,
     /// Stages that the plan does not have and of which something may still run: an apply ends them.
     pub removed: BTreeSet<String>,

@@ -26,6 +26,7 @@ use std::time::Duration;
 pub struct Store {
     /// The working folder.
     pub folder: Folder,
+    /// How the state is encrypted.
     pub cipher: Cipher,
     lease: Duration,
     bucket: Option<Bucket>,
@@ -34,11 +35,15 @@ pub struct Store {
 /// The ways to repair a state that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restorable {
+    /// The serial of the backup.
     pub serial: u64,
+    /// The number of stages in the backup.
     pub stages: usize,
+    /// The number of stages that are done in the backup.
     pub done: usize,
     /// The backup to restore, and the place to restore it to.
     pub from: String,
+    /// The place that the backup is restored to.
     pub to: String,
     /// A journal that means nothing with it, to be moved away.
     pub unfit: Option<String>,

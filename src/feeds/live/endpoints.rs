@@ -5,10 +5,15 @@ use reqwest::Url;
 /// The addresses of all sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
+    /// The index of Amazon's price lists.
     pub aws_prices: Url,
+    /// The file of Amazon's spot advisor.
     pub spot_advisor: Url,
+    /// Microsoft's retail prices.
     pub azure: Url,
+    /// Google's Cloud Billing Catalog.
     pub gcp: Url,
+    /// The folder of SkyPilot's catalogs.
     pub skypilot: Url,
     /// Tells the day of a list of SkyPilot; not asked where the lists are from a mirror without
     /// one.

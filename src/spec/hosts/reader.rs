@@ -36,6 +36,7 @@ pub struct HostsFile<'a> {
     pub folder: &'a Path,
     /// The home folder of whoever runs sky; none: `~` is a name like any other.
     pub home: Option<&'a Path>,
+    /// The whole text.
     pub text: &'a str,
 }
 

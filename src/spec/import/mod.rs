@@ -17,6 +17,7 @@ use std::fmt;
 /// A job that was read, and what was decided on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
+    /// The job.
     pub job: Job,
     /// Notes about what the source says otherwise than a job can, and what became of it.
     pub warnings: Vec<String>,

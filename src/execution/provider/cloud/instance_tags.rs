@@ -7,16 +7,25 @@ use crate::util::clock;
 use std::collections::BTreeMap;
 
 // Clouds that only take lower case and `-` take these names, too.
+/// The name of the tag with the idempotency token of the attempt.
 pub const TOKEN: &str = "sky-token";
+/// The name of the tag with the stage.
 pub const STAGE: &str = "sky-stage";
+/// The name of the tag with the number of the attempt.
 pub const ATTEMPT: &str = "sky-attempt";
+/// The name of the tag with the job.
 pub const JOB: &str = "sky-job";
+/// The name of the tag with the lineage of the state.
 pub const LINEAGE: &str = "sky-lineage";
+/// The name of the tag with the digest of the plan.
 pub const PLAN: &str = "sky-plan";
+/// The name of the tag with the end of the lease (RFC 3339).
 pub const LEASE_END: &str = "sky-lease-end";
+/// The name of the tag with the machine's public host key.
 pub const HOST_KEY: &str = "sky-host-key";
 /// Which machine of a gang it is, and of how many; the first is 0.
 pub const NODE: &str = "sky-node";
+/// The name of the tag with the number of machines of the gang.
 pub const NODES: &str = "sky-nodes";
 
 /// The largest gang that a job may ask for.

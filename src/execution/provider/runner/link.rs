@@ -17,6 +17,7 @@ const WAIT: Duration = Duration::from_millis(500);
 
 /// A machine that can be asked.
 pub struct Link {
+    /// How the machine is reached by SSH.
     pub reach: SshTarget,
     /// How the machine is reached in place of `ssh`.
     access: Option<Box<dyn ShellAccess>>,

@@ -74,14 +74,22 @@ pub enum Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
+    /// The call that fails; `None`: any call.
     pub call: Option<String>,
+    /// The stages that are meant; `None`: all.
     pub stage: Option<Pattern>,
+    /// The places that are meant; `None`: all.
     pub place: Option<Pattern>,
+    /// The number of the attempt; `None`: any.
     pub attempt: Option<u32>,
+    /// How many such calls go well before.
     #[serde(default)]
     pub skip: u64,
+    /// How many such calls fail; `None`: all.
     pub times: Option<u64>,
+    /// What goes wrong.
     pub fault: Fault,
+    /// The time before the answer, in milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
 }
@@ -90,8 +98,11 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chance {
+    /// The seed of the random numbers.
     pub seed: u64,
+    /// How many of a hundred calls fail.
     pub percent: u64,
+    /// The faults that are drawn from.
     pub faults: Vec<Fault>,
 }
 
@@ -99,17 +110,23 @@ pub struct Chance {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Faults {
+    /// Faults at calls that the file names.
     #[serde(default)]
     pub faults: Vec<Rule>,
+    /// Faults by chance.
     pub random: Option<Chance>,
 }
 
 /// A call that is about to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Made<'a> {
+    /// The name of the call.
     pub call: &'a str,
+    /// The stage's name.
     pub stage: &'a str,
+    /// The attempt's number, from 1 on.
     pub attempt: u32,
+    /// The place of the call.
     pub place: &'a str,
 }
 

@@ -70,6 +70,7 @@ impl Bucket {
         })
     }
 
+    /// Returns the address of the bucket, as the state keeps it.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -119,7 +120,9 @@ impl Bucket {
 /// A bucket of ours that was found by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
+    /// The address of the bucket.
     pub address: String,
+    /// The place of the bucket.
     pub place: PlaceName,
     /// Whether it is of the lineage that was asked for.
     pub own: bool,

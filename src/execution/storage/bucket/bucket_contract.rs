@@ -9,6 +9,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct BucketError {
+    /// The kind of trouble, which decides what is done.
     pub kind: Trouble,
     /// Names the bucket; holds no signed address and no credential.
     pub message: String,
@@ -25,6 +26,7 @@ pub enum Trouble {
     Missing,
     /// What is there is not what was written.
     Damaged,
+    /// Anything else.
     Other,
 }
 
@@ -40,7 +42,9 @@ impl BucketError {
 /// What an address is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// The object is read.
     Read,
+    /// The object is written.
     Write,
 }
 
