@@ -42,7 +42,7 @@ pub(super) struct CheckArgs {
 enum Status {
     Ready,
     NotReady,
-    /// It did not answer.
+    /// The provider did not answer.
     Silent,
     /// Nothing on this machine speaks of it, and nobody asked about it.
     NotSetUp,

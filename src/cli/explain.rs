@@ -61,7 +61,7 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// As the verbs that plan take them.
+    /// The files and settings, as the verbs that plan take them.
     pub(super) fn inputs(&self) -> InputArgs {
         let job = self
             .job

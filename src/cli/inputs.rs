@@ -106,7 +106,7 @@ pub(super) fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
     }
 }
 
-/// As [`read`]; a file that a stage needs and that is not there is an error too.
+/// Does what [`read`] does; a file that a stage needs and that is not there is an error too.
 pub(super) fn read_with_files(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
     let inputs = read(args)?;
     let beside = args.job.parent().unwrap_or(Path::new("")).to_owned();

@@ -182,7 +182,7 @@ impl PlaceArgs {
 }
 
 impl StateArgs {
-    /// The same with the place that a verb without a plan means.
+    /// Returns the settings with the place that a verb without a plan means.
     pub fn or_rehearsal(&self, here: &Path, terminal: &Terminal) -> Self {
         Self {
             place: self.place.or_rehearsal(here, terminal),

@@ -25,7 +25,7 @@ pub struct LeftOut {
     pub about: BTreeMap<String, usize>,
 }
 
-/// So many names are written out, then only their number.
+/// The number of names that are written out; of more, only their number is told.
 const MOST_NAMES: usize = 6;
 
 impl ImportReport {

@@ -30,7 +30,7 @@ impl Extras {
         self.address_nano_usd_per_hour.cost(nodes, billed)
     }
 
-    /// Both together.
+    /// Returns the price of the disk and the address together.
     pub fn cost(&self, nodes: u32, billed: Millis) -> Money {
         self.disks(nodes, billed) + self.addresses(nodes, billed)
     }

@@ -96,7 +96,7 @@ pub struct Stage {
     pub nodes: u32,
     /// Stages that must end first, without data between.
     pub after: BTreeSet<String>,
-    /// So many copies of the stage, each on its own `nodes`: a sweep, a map over shards.
+    /// The number of replicas of the stage, each on its own `nodes`: a sweep, a map over shards.
     #[serde(skip_serializing_if = "is_one", default = "one")]
     pub count: u32,
     /// Latest end, from the start of the job.
@@ -252,7 +252,7 @@ fn is_none(count: &u64) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// The same everywhere.
+    /// One duration for all machines.
     Duration(Millis),
     /// By accelerator; a machine with none of these is not a candidate.
     DurationBy(BTreeMap<AcceleratorNeed, Millis>),

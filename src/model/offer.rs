@@ -88,7 +88,7 @@ pub struct Machine {
     pub accelerator: Option<(String, u32)>,
     /// `x86_64` or `arm64`; empty: unknown.
     pub arch: String,
-    /// Of a burstable machine: the virtual CPUs that it gives for as long as it runs, in
+    /// The virtual CPUs that a burstable machine gives for as long as it runs, in
     /// thousandths; 0 if the vendor names no such figure. `None`: it is not burstable.
     pub baseline_vcpu_thousandths: Option<u64>,
     /// The service that runs already, where this is not a machine; its `instance_type` is the text

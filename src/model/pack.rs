@@ -13,7 +13,7 @@ pub struct Pack {
     pub bytes: u64,
     /// The size of every chunk but the last, in bytes.
     pub chunk_bytes: u64,
-    /// That of the digests of all chunks, a line each: two packs with the same are the same bytes.
+    /// The digest of the digests of all chunks, a line each: equal digests mean equal bytes.
     pub digest: Digest,
 }
 

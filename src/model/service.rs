@@ -22,7 +22,7 @@ pub struct Service {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
-    /// Of every node, as of machines.
+    /// The accelerators of every node, as with machines.
     Hour,
     /// 10¹² bytes that are looked at.
     TbScanned,
@@ -165,9 +165,10 @@ enum Operator {
     AtLeast,
     Less,
     AtMost,
-    /// The same up to the first number that is not 0, and no earlier.
+    /// A version that is equal up to the first number that is not 0, and no earlier.
     Compatible,
-    /// The same in the first two numbers (in the first, if there is only one), and no earlier.
+    /// A version that is equal in the first two numbers (in the first, if there is only one), and
+    /// no earlier.
     Close,
 }
 
@@ -286,7 +287,7 @@ impl ServiceNeed {
         self.bounds.is_empty()
     }
 
-    /// The same service in any version.
+    /// Returns the need of the same service in any version.
     pub fn any(&self) -> Self {
         Self {
             name: self.name.clone(),

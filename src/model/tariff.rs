@@ -57,7 +57,7 @@ impl Tariff {
         Self::per(Gigabyte::DECIMAL, tiers)
     }
 
-    /// The same price for any volume.
+    /// Returns a tariff with one price for any volume.
     pub fn flat(gigabyte: Gigabyte, rate: DataRate) -> Self {
         if rate.0 == 0 {
             Self::free()
@@ -66,7 +66,7 @@ impl Tariff {
         }
     }
 
-    /// As [`Tariff::new`], with prices per such a GB.
+    /// Does what [`Tariff::new`] does, with prices per a GB of so many bytes.
     pub fn per(gigabyte: Gigabyte, tiers: impl IntoIterator<Item = (Bytes, DataRate)>) -> Self {
         let mut tiers: Vec<(u64, i64)> = tiers
             .into_iter()
@@ -81,8 +81,8 @@ impl Tariff {
         self.gigabyte
     }
 
-    /// The same list, read with other bytes for a GB: its thresholds move too. This one must be of
-    /// decimal GB.
+    /// Returns the list as read with other bytes for a GB: its thresholds move too. This one must
+    /// be of decimal GB.
     pub fn read_with(&self, gigabyte: Gigabyte) -> Self {
         let tier = |(from, rate): &(u64, i64)| (gigabyte.scaled(Bytes(*from)), DataRate(*rate));
         Self::per(gigabyte, self.tiers.iter().map(tier))
@@ -144,7 +144,8 @@ impl Tariff {
         DataRate(inner.fold(self.rate_at(from), i64::max))
     }
 
-    /// The same with the first `free` bytes at no charge; the tiers above still count them.
+    /// Returns the tariff with the first `free` bytes at no charge; the tiers above still count
+    /// them.
     pub fn with_free(&self, free: Bytes) -> Self {
         if free.0 == 0 || self.tiers.is_empty() {
             return self.clone();

@@ -133,7 +133,7 @@ impl Contents {
 /// The digest of a file, or of a directory with all that is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentDigest {
-    /// Of the file, or of the listing of the directory.
+    /// The digest of the file, or of the listing of the directory.
     pub digest: Digest,
     /// Sum over its files.
     pub bytes: Bytes,
@@ -184,7 +184,7 @@ pub struct PlannedStage {
     pub instance_type: String,
     /// `V100:4`; none for a machine without.
     pub accelerator: Option<String>,
-    /// Of a burstable machine: the virtual CPUs that each gives for as long as it runs, in
+    /// The virtual CPUs that each burstable machine gives for as long as it runs, in
     /// thousandths, which is what its time is reckoned with.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub baseline_vcpu_thousandths: Option<u64>,
@@ -198,19 +198,19 @@ pub struct PlannedStage {
     pub tee: Option<Tee>,
     /// Per machine; 0 of a service that is not paid by the hour.
     pub rate_nano_usd_per_hour: Rate,
-    /// Of a service that is not paid by the hour: what is paid instead.
+    /// What is paid for a service that is not paid by the hour.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub usage: Option<Usage>,
     /// Where the rate is from, and of what day.
     pub price_source: PriceSource,
-    /// Of a stage with `count`: the stage, and which of its replicas this is.
+    /// The stage of the job and the number of the replica, where the stage has a `count`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub copy: Option<ReplicaOf>,
     /// The time from the start of the job to the request for the machines.
     pub start_ms: Millis,
     /// The time from the start of the job to the end of the stage.
     pub end_ms: Millis,
-    /// Of the time between: until its machines are up.
+    /// The part of that time until the machines are up.
     #[serde(default)]
     pub boot_ms: Millis,
     /// Machine time that is billed, for each machine.
@@ -230,7 +230,7 @@ pub struct PlannedStage {
     /// Keeping its outputs where it runs.
     #[serde(default)]
     pub storage_micro_usd: Money,
-    /// Of each machine: its boot disk, in GiB; 0: none that is known to be billed.
+    /// The boot disk of each machine in GiB; 0: none that is known to be billed.
     #[serde(skip_serializing_if = "is_zero_gib", default)]
     pub boot_disk_gib: u64,
     /// Prices of what comes with each machine.
@@ -256,7 +256,8 @@ pub struct PlannedStage {
     /// they may be brought there.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub kept_from_home_by: Option<String>,
-    /// The same for the checkpoints of its progress, which carry the labels of all that it reads.
+    /// The rule that keeps checkpoints of its progress from home, which carry the labels of all
+    /// that it reads.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub checkpoints_kept_from_home_by: Option<String>,
     /// Stages that must end first, by data or by order.
@@ -330,7 +331,7 @@ pub struct PlannedWay {
     pub rate_nano_usd_per_gb: DataRate,
     /// The speed of the link.
     pub bits_per_second: u64,
-    /// That speed is assumed: nobody has measured or declared it.
+    /// Whether the speed is assumed, because nobody has measured or declared it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub assumed_speed: bool,
 }
@@ -404,13 +405,13 @@ pub struct ReplicaOf {
 pub struct SpotTerms {
     /// Share of such machines that is interrupted in a month, in parts per million.
     pub monthly_ppm: u32,
-    /// That share is assumed, not from a source.
+    /// Whether the share is assumed, and not from a source.
     pub assumed: bool,
     /// Expected number of interruptions, in millionths.
     pub interruptions_millionths: u64,
     /// Work between two checkpoints; none: none is saved.
     pub checkpoint_every_ms: Option<Millis>,
-    /// Of the stage's cost: bringing checkpoints to other places.
+    /// The part of the stage's cost that is for bringing checkpoints to other places.
     pub moving_micro_usd: Money,
 }
 
@@ -433,12 +434,13 @@ pub struct OldPrices {
     pub older_than_days: u32,
     /// What is paid at such prices.
     pub cost_micro_usd: Money,
-    /// That share of the plan's whole cost, in parts per million.
+    /// The share of the plan's whole cost that rests on old prices, in parts per million.
     pub share_ppm: u64,
     /// The day of the oldest of these prices, `YYYY-MM-DD`.
     pub oldest: String,
-    /// That cost by what is paid for: `machines` (and services), `boot disks and addresses`,
-    /// `egress`, `storage`. Empty: the plan is of an earlier version, which counted machines only.
+    /// The cost that rests on old prices, by what is paid for: `machines` (and services),
+    /// `boot disks and addresses`, `egress`, `storage`. Empty: the plan is of an earlier version,
+    /// which counted machines only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub kinds: BTreeMap<String, Money>,
     /// Stages whose prices are scaled estimates.
@@ -467,10 +469,10 @@ pub struct Alternative {
     /// `V100:4`; none for a machine without.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accelerator: Option<String>,
-    /// As of the stage.
+    /// The trusted execution environment of the machines, as for a stage.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tee: Option<Tee>,
-    /// As of the stage.
+    /// What a service is paid for that is not time, as for a stage.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub usage: Option<Usage>,
     /// How the alternative's machine time is billed.
@@ -479,13 +481,13 @@ pub struct Alternative {
     /// From asking for the machines to the end of the stage. 0: written by an older sky.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub duration_ms: Millis,
-    /// Of the duration: until its machines are up.
+    /// The part of the duration until the machines are up.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub boot_ms: Millis,
     /// Compute only, all nodes.
     #[serde(skip_serializing_if = "costs_nothing", default)]
     pub cost_micro_usd: Money,
-    /// As of the stage.
+    /// The prices of what comes with each machine, as for a stage.
     #[serde(skip_serializing_if = "Extras::is_none", default)]
     pub extras: Extras,
     /// A quota or a spread counts the stage together with others: it was checked with all others
@@ -536,7 +538,7 @@ pub struct PlannedTransfer {
     /// The speed of the way; 0 in plans of formats before 1.3.
     #[serde(skip_serializing_if = "is_unsaid", default)]
     pub bits_per_second: u64,
-    /// That speed is assumed: nobody has measured or declared it.
+    /// Whether the speed is assumed, because nobody has measured or declared it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub assumed_speed: bool,
     /// What of other copies passes the link of this machine, which it shares with them, before this
@@ -641,6 +643,6 @@ pub struct Considered {
     pub offers: u64,
     /// Pairs of a stage and an offer that it may use under needs and policy.
     pub candidates: u64,
-    /// Of these, what was left after dominated offers in the same place were dropped.
+    /// The offers that were left after dominated offers in the same place were dropped.
     pub kept: u64,
 }

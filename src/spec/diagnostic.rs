@@ -8,7 +8,7 @@ use std::ops::Range;
 /// A file that people wrote: its name as they gave it, its text, and where its entries are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceFile {
-    /// As given on the command line.
+    /// The name of the file, as given on the command line.
     pub name: String,
     /// The whole text.
     pub text: String,

@@ -44,7 +44,7 @@ pub fn after(time: std::time::Duration) -> String {
     format!("{end:.0}")
 }
 
-/// The same, to the millisecond.
+/// The moment that is `time` from now, as an RFC 3339 timestamp in UTC, to the millisecond.
 pub fn after_exactly(time: std::time::Duration) -> String {
     let time = jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX);
     format!(

@@ -119,12 +119,12 @@ impl Redactor {
         self.longest
     }
 
-    /// The text without the values.
+    /// Returns the text without the secrets.
     pub fn redact(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.redact_bytes(text.as_bytes())).into_owned()
     }
 
-    /// The same of bytes.
+    /// Returns the bytes without the secrets.
     pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         match &self.finder {
             Some(finder) => {

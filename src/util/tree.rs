@@ -22,7 +22,8 @@ use std::path::{Component, Path, PathBuf};
 const DEPTH: usize = 100;
 /// What is read at once.
 const PIECE: usize = 256 * 1024;
-/// Of more files than this, the file system is synced as a whole: once, and not once for each.
+/// The number of files above which the file system is synced as a whole: once, and not once for
+/// each.
 const SYNCED_ONE_BY_ONE: usize = 8;
 
 /// What a value is on disk.
@@ -74,7 +75,7 @@ pub fn measure(path: &Path, links: Links) -> io::Result<Measured> {
     measure_within(path, links, &Bounds::default())
 }
 
-/// The same, held to bounds.
+/// Measures as [`measure`] does, held to bounds.
 pub fn measure_within(path: &Path, links: Links, bounds: &Bounds) -> io::Result<Measured> {
     read_value(path, None, links, (bounds, None))
 }
@@ -95,7 +96,7 @@ pub fn copy(from: &Path, to: &Path, links: Links, sharing: Sharing) -> io::Resul
     copy_within(from, to, links, sharing, &Bounds::default()).map(drop)
 }
 
-/// The same, held to bounds. Returns the number of bytes.
+/// Copies as [`copy`] does, held to bounds, and returns the number of bytes.
 pub fn copy_within(
     from: &Path,
     to: &Path,
@@ -665,7 +666,7 @@ struct Entry {
     /// Relative to the value's own directory.
     inside: PathBuf,
     what: What,
-    /// Of what a link stands for, unless it is kept.
+    /// The metadata of what a link stands for, unless the link is kept.
     metadata: Metadata,
 }
 

@@ -54,7 +54,7 @@ impl<T> Deref for Ref<T> {
 #[error("nobody is left who could change the value")]
 pub struct Closed;
 
-/// Both sides of a value.
+/// Makes both sides of a value.
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let held = Mutex::new(Held {
         value,

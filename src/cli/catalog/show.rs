@@ -399,7 +399,7 @@ fn machines_text(
     })
 }
 
-/// That a machine type is retired, where it would have prices.
+/// Says that a machine type is retired, where its prices would stand.
 fn retired_text(catalog: &Catalog, machine: &Machine) -> String {
     let of_type = |offer: &&Offer| std::ptr::eq(catalog.machine(offer), machine);
     let mut days: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();

@@ -61,7 +61,7 @@ pub(super) async fn abandon(
     Ok(Ok(()))
 }
 
-/// The same, where nothing else depends on it: an attempt that cannot be ended is told in a
+/// Ends an attempt on which nothing else depends: one that cannot be ended is told in a
 /// warning.
 pub(super) async fn abandon_or_warn(
     context: &Context,

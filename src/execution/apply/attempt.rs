@@ -46,7 +46,8 @@ pub(super) struct Attempt<'a> {
     pub resumed: Option<StageRecord>,
     /// The stage of which an input was found to be lost on the way to the machine.
     pub lost_input: Mutex<Option<String>>,
-    /// That its progress cannot be brought to safety was said: once is enough for an attempt.
+    /// Whether it was said that progress cannot be brought to safety: once is enough for an
+    /// attempt.
     pub(super) warned_of_progress: AtomicBool,
     pub keeper: LeaseKeeper,
     /// How often the command has failed before this attempt, of the times that it may be run again.

@@ -31,7 +31,7 @@ pub(super) enum Ended {
     /// What it reads of this stage is damaged and cannot be had from elsewhere; nothing of the
     /// attempt is left.
     InputLost(String),
-    /// It was lost, and all of it is given back: another attempt may be made.
+    /// The attempt was lost, and all of it is given back: another attempt may be made.
     Lost,
     /// Its command failed, all of it is given back, and the plan has it run again.
     Retried,

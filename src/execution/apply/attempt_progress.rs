@@ -45,7 +45,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// As [`Attempt::save`], of a stage that does save.
+    /// Does what [`Attempt::save`] does, for a stage that saves progress.
     pub(super) async fn save_progress(
         &self,
         worker: &dyn Worker,

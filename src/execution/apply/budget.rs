@@ -174,7 +174,7 @@ pub struct Purse {
     limit: Option<Money>,
     /// Planned, by stage.
     planned: BTreeMap<String, Money>,
-    /// The same, of stages that were not begun.
+    /// The planned costs of stages that were not begun, by stage.
     to_come: BTreeMap<String, Money>,
     sum: Money,
     /// Stages that may have something set aside.
@@ -310,10 +310,10 @@ fn reserved_for_others(stage: &str, state: &State) -> Money {
 pub enum MachineEnd {
     /// There was none that anybody has to pay for.
     Never,
-    /// It was there until now, whatever its lease says.
+    /// The machine was there until now, whatever its lease says.
     Now,
-    /// It was gone when it was looked for, and its lease was over: it ended itself when that ended,
-    /// at RFC 3339, or so much later.
+    /// The machine was gone when it was looked for, and its lease was over: it ended itself when
+    /// that ended, at RFC 3339, or so much later.
     ByLease {
         /// The end of the lease (RFC 3339).
         lease_end: String,
@@ -337,7 +337,7 @@ pub struct MachineTime<'a> {
 }
 
 impl<'a> MachineTime<'a> {
-    /// Of a machine that this process has not seen at work.
+    /// Returns the time of a machine that this process has not seen at work.
     pub fn of(record: &'a StageRecord, end: MachineEnd) -> Self {
         Self {
             started: &record.started,

@@ -12,7 +12,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// So often a call without an answer is made again by whoever has more to do.
+/// How often a call without an answer is made again by whoever has more to do.
 const BRIEFLY: u32 = 3;
 
 /// Whether a call is made again after trouble that passes.
@@ -22,7 +22,7 @@ pub(super) enum Patience {
     UntilSignal(watch::Receiver<Option<Interrupt>>),
     /// Through signals: what is left undone would go on costing money.
     Through,
-    /// The same, but what does not answer is soon given up: there is more to do, and it is told at
+    /// Calls are made again for a short time only: there is more to do, and it is told at
     /// the end.
     Briefly,
 }

@@ -43,7 +43,7 @@ pub struct Settings {
     pub access: Access,
     /// How data gets from one stage to the next.
     pub staging: Staging,
-    /// Of what is sent to buckets, in bytes; a multiple of a MiB.
+    /// The size of the chunks that are sent to buckets, in bytes; a multiple of a MiB.
     pub chunk_bytes: u64,
     /// Buckets stay when the job is done.
     pub keep_buckets: bool,

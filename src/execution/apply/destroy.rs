@@ -47,7 +47,7 @@ pub struct Inventory {
 /// How a destroy ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Destroyed {
-    /// Of the state that is left.
+    /// The serial of the state that is left.
     pub serial: u64,
     /// Stages of which nothing is left.
     pub stages: BTreeSet<String>,

@@ -13,9 +13,9 @@ pub(super) const LOOK: Duration = Duration::from_secs(8);
 /// What has become of the command of an attempt that an earlier `sky` has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// It has done its work, and is not run again.
+    /// The attempt has done its work, and is not run again.
     EndedWell,
-    /// It may be ended: it is at work or has failed, or there is none.
+    /// The attempt may be ended: it is at work or has failed, or there is none.
     OfNoUse,
     /// Its machine does not answer.
     Unknown,

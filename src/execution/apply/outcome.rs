@@ -18,7 +18,7 @@ pub struct Outcome {
     pub interrupted: Option<Interrupt>,
     /// Addresses of the buckets that are left, by place.
     pub buckets: BTreeMap<PlaceName, String>,
-    /// Of the state that was left.
+    /// The serial of the state that was left.
     pub serial: u64,
     /// What was spent, and what was planned.
     pub account: Balance,
@@ -40,9 +40,9 @@ pub struct Balance {
 /// How one stage came out of an apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StageOutcome {
-    /// It was run.
+    /// The stage was run.
     Done,
-    /// It was done before, with the same content.
+    /// The stage was done before, with the same content.
     Unchanged,
     /// The stage failed.
     Failed {
@@ -66,7 +66,7 @@ pub enum StageOutcome {
         /// Why the stage was not begun.
         because: String,
     },
-    /// It was ended by a signal to `sky`.
+    /// The stage was ended by a signal to `sky`.
     Interrupted,
     /// Not begun because of a signal, or because another stage failed and the user wants no more.
     NotBegun {

@@ -36,21 +36,21 @@ pub enum What {
     Gone,
     /// The machine is there, and its command was ended outside.
     Killed,
-    /// It is of another type.
+    /// The machine is of another type.
     Resized {
         /// What the state says.
         state: String,
         /// What the provider says.
         now: String,
     },
-    /// It is at another place.
+    /// The machine is at another place.
     Moved {
         /// What the state says.
         state: String,
         /// What the provider says.
         now: String,
     },
-    /// It carries another owner's tags.
+    /// The machine carries another owner's tags.
     Retagged {
         /// What the provider says.
         now: String,
@@ -74,7 +74,7 @@ pub struct Refreshed {
     /// Stages whose machines are there and cannot be logged into, and why: nothing is known of
     /// their commands.
     pub unseen: Vec<(String, ProviderError)>,
-    /// Of the state that was written.
+    /// The serial of the state that was written.
     pub serial: u64,
 }
 

@@ -33,11 +33,11 @@ pub struct Stray {
 /// Why it is a stray.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It has this state's tags, and the state does not have it.
+    /// The machine or bucket has this state's tags, and the state does not have it.
     NotInState,
     /// Its lease is over, and it is still there: nobody renews it, and it has not ended itself.
     LeaseOver,
-    /// It is of another state. Only looked for when asked.
+    /// The machine or bucket is of another state. Only looked for when asked.
     OfAnother,
 }
 

@@ -235,7 +235,7 @@ impl fmt::Display for Status {
 /// An output that was collected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// That of the file, or of the listing of the directory.
+    /// The digest of the file, or of the listing of the directory.
     pub digest: Digest,
     /// Sum over its files.
     pub bytes: u64,

@@ -54,7 +54,7 @@ fn by(holder: &Option<Box<Holder>>) -> String {
 }
 
 impl LockLost {
-    /// As an error of writing; [`LockLost::of`] finds it in there.
+    /// Returns the loss as an error of writing, in which [`LockLost::of`] finds it.
     pub fn into_io(self) -> io::Error {
         io::Error::other(self)
     }

@@ -84,8 +84,8 @@ pub struct Content {
     /// The digest of the work and of the content of all inputs and files; `None`: some content
     /// could not be read.
     pub fingerprint: Option<String>,
-    /// The same two in the form that states had before inputs counted by the names that the command
-    /// sees.
+    /// The two digests in the form that states had before inputs counted by the names that the
+    /// command sees.
     former: (String, Option<String>),
 }
 

@@ -135,7 +135,7 @@ impl Store {
         wait(self.read_async())
     }
 
-    /// The same for whoever must not block.
+    /// Reads the state as [`Store::read`] does, without blocking the thread.
     pub async fn read_async(&self) -> Result<Option<State>, StateError> {
         self.check_folder()?;
         match &self.bucket {
@@ -159,7 +159,7 @@ impl Store {
         wait(self.lock_async(operation, timeout))
     }
 
-    /// The same for whoever must not block.
+    /// Takes the lock as [`Store::lock`] does, without blocking the thread.
     pub async fn lock_async(&self, operation: &str, timeout: Duration) -> Result<Lock, LockError> {
         self.folder.create()?;
         let holder = Holder::here(operation, &self.name(), self.lease);
@@ -198,7 +198,7 @@ impl Store {
         wait(self.change_async(lock))
     }
 
-    /// The same for whoever must not block.
+    /// Opens the state as [`Store::change`] does, without blocking the thread.
     pub async fn change_async(&self, lock: Option<&Lock>) -> Result<Opened, StateError> {
         self.check_folder()?;
         match &self.bucket {

@@ -31,7 +31,7 @@ impl Ground {
         }
     }
 
-    /// As seen from a machine, with a working folder of its own.
+    /// A store as seen from a machine with a working folder of its own.
     fn from(&self, machine: &str) -> Store {
         Store::over(
             Folder::resolve(self.folder.path(), Some(Path::new(machine))),
@@ -404,7 +404,7 @@ fn a_plain_state_is_sealed_by_the_next_that_writes_and_opened_up_on_demand() {
     }
 }
 
-/// As an earlier version wrote it, before attempts counted failures.
+/// A state that an earlier version wrote, before attempts counted failures.
 #[test]
 fn an_attempt_of_an_earlier_version_is_read() {
     let line = r#"{"sequence":1,"at":"2026-10-01T00:00:00.000Z","event":{"type":"attempt","stage":"a","attempt":2,

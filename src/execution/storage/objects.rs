@@ -115,7 +115,7 @@ impl Objects {
         self.put_within(from, Links::Keep, &Bounds::default())
     }
 
-    /// The same, of a value with such links, held to bounds.
+    /// Measures a value with such links, held to bounds.
     pub fn put_within(&self, from: &Path, links: Links, bounds: &Bounds) -> io::Result<Measured> {
         self.create()?;
         let building = self.building();
@@ -167,7 +167,7 @@ impl Objects {
         self.publish_within(digest, kind, to, &Bounds::default())
     }
 
-    /// The same, held to bounds.
+    /// Publishes a value, held to bounds.
     pub fn publish_within(
         &self,
         digest: &Digest,

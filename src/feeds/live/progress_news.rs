@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What happens while sources are asked.
 #[derive(Debug)]
 pub enum ProgressNews<'a> {
-    /// So much of a body has come.
+    /// The number of bytes of a body that have come.
     Bytes {
         /// Bytes that are there.
         done: u64,

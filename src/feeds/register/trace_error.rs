@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 
-/// The same fault, but at the line of the cloud's file that the row was made of, if it is one of
+/// Returns the fault at the line of the cloud's file that the row was made of, if it is one of
 /// its rows.
 pub(super) fn at_cloud_file(
     error: CatalogError,

@@ -149,7 +149,7 @@ fn pods(
     })
 }
 
-/// As RFC 1123 has labels.
+/// Returns whether a name is a label by RFC 1123.
 fn is_label(text: &str) -> bool {
     let fits = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
     text.chars().all(fits) && !text.starts_with('-') && !text.ends_with('-') && text.len() <= 63

@@ -30,7 +30,7 @@ impl WrittenDecimal {
 /// The file of the hosts: what it says, and what its paths are relative to.
 #[derive(Clone, Copy, Debug)]
 pub struct HostsFile<'a> {
-    /// As people named it.
+    /// The path of the file, as people named it.
     pub path: &'a Path,
     /// The folder that it is in, by its full path.
     pub folder: &'a Path,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-/// Both halves of a key, as OpenSSH writes them.
+/// The two halves of a key, as OpenSSH writes them.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Pair {
     pub private: String,

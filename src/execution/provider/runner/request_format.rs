@@ -10,7 +10,7 @@ pub(super) const PIECE: usize = 1 << 20;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Text(String),
-    /// So many bytes of content follow.
+    /// The number of bytes of content that follow.
     Piece(usize),
     Done,
     Failed(ProviderError),

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Of the bucket's labels: whose it is.
+/// The label of a bucket that says whose it is.
 const LABEL: &str = "sky-lineage";
 
 pub(super) struct Gcs {

@@ -74,7 +74,7 @@ impl Staging {
 }
 
 impl fmt::Display for Staging {
-    /// As it is read.
+    /// Writes the setting as people write it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Home => f.write_str("home"),
