@@ -28,10 +28,10 @@ pub enum PlanFileError {
         /// The path of the file.
         path: String,
     },
+    /// The plan has no digest.
     #[error(
         "{path} has no `digest`, so nobody can tell whether it was changed after it was planned: plan again, and \
          hand on the file as it is"
-    /// The plan has no digest.
     )]
     NoDigest {
         /// The path of the file.

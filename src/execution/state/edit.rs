@@ -31,10 +31,10 @@ pub enum Refused {
         /// The serial of the new state.
         serial: u64,
     },
+    /// The state that is there has records that the new state does not know of.
     #[error(
         "since serial {serial} the state there has records that this one does not know of: an operation has failed or was \
          cut off; pull it again, and change that"
-    /// The state that is there has records that the new state does not know of.
     )]
     Unfinished {
         /// The serial of the new state.

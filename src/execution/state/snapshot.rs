@@ -81,10 +81,10 @@ pub enum StateError {
         /// What is wrong, for people.
         reason: String,
     },
+    /// An encrypted state would be written in plain text.
     #[error(
         "{path} is encrypted, and nobody is named to encrypt it for: set SKY_STATE_RECIPIENTS or --state-recipients to \
          public keys, or to `none` to have it written plain from now on"
-    /// An encrypted state would be written in plain text.
     )]
     NoRecipients {
         /// The path of the file, or the address of the object.
