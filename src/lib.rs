@@ -75,6 +75,20 @@
 //!   of them atomically. Only `cli` prints.
 //! - A plan holds no clock, host, user, absolute path or secret.
 //!
+//! # Where to look
+//!
+//! | question | file |
+//! | --- | --- |
+//! | What does a transfer between two places cost, and which bills count it? | `planning/compile/links.rs`; the verifier's second opinion is `planning/verify/recompute.rs` |
+//! | Which offers may a stage take? | `planning/compile/offers.rs` |
+//! | May data with this label lie in that country? | `planning/rule/residency.rs` |
+//! | Where are the bytes of a plan made? | `plan/file.rs`, by `model/canonical.rs` |
+//! | When is money set aside for a machine? | `execution/apply/reservation.rs`, by the arithmetic of `execution/apply/budget.rs` |
+//! | How is an error of AWS known as a stockout? | `execution/provider/aws/errors.rs`; each cloud has a file of that name |
+//! | What happens then? | `execution/apply/failover.rs` |
+//! | Which steps does an attempt of a stage take? | `execution/apply/attempt_life.rs` |
+//! | What does an exit code mean? | `cli/exit.rs` |
+//!
 //! # Adding things
 //!
 //! - A rule: a file in `planning/rule/`, a line in [`planning::rule::RULES`], its keys in
