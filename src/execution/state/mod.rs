@@ -42,6 +42,7 @@ pub mod snapshot;
 pub mod standing;
 pub mod store;
 pub mod summary;
+mod take_record;
 #[cfg(test)]
 mod tests;
 
