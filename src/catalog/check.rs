@@ -67,7 +67,7 @@ pub enum Kind {
     Retiring,
     /// Offers that held until a day before the newest price.
     Lapsed,
-    /// Machine types that their cloud has retired by the day of the newest price.
+    /// Machine types that their cloud has retired, by what the catalog knows.
     Retired,
     /// Rows of price lists that are not offered, by reason.
     Dropped,

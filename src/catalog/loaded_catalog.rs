@@ -21,7 +21,7 @@ pub struct Catalog {
     /// Offers that ended before the day of the newest price, in the same order: nobody may take
     /// them.
     pub lapsed: Vec<Offer>,
-    /// Offers of machine types that their cloud has retired by that day, in the same order.
+    /// Offers of machine types that their cloud has retired, in the same order.
     pub retired: Vec<Offer>,
     /// When clouds retire machine types, by index of the machine.
     pub retirements: BTreeMap<u32, Vec<Retirement>>,
@@ -118,6 +118,22 @@ pub struct Retirement {
     pub places: Vec<Pattern>,
     /// Where the retirement was announced.
     pub evidence: String,
+    /// The day of the source that tells of the retirement, `YYYY-MM-DD`.
+    pub told_on: String,
+}
+
+impl Retirement {
+    /// The day from which the retirement is looked at, in a catalog whose newest price is of
+    /// `newest_price`: the later one of that day and of the source's. A source of November that
+    /// names a day in September tells what has happened, however old the prices are.
+    pub fn as_of<'a>(&'a self, newest_price: &'a str) -> &'a str {
+        newest_price.max(&self.told_on)
+    }
+
+    /// Whether the machine type is retired, in a catalog whose newest price is of `newest_price`.
+    pub fn has_happened(&self, newest_price: &str) -> bool {
+        self.day.as_str() <= self.as_of(newest_price)
+    }
 }
 
 /// How the price of a machine type changed between two lists, where both have it.
@@ -225,21 +241,19 @@ impl Catalog {
             .map_or("", |source| &source.valid_until)
     }
 
-    /// The first retirement of an offer's machine type at its place, if one is known.
+    /// The first retirement of an offer's machine type at its place, if one is known. Where a row
+    /// names places, those that name none do not speak.
     pub fn retires(&self, offer: &Offer) -> Option<&Retirement> {
         let retirements = self.retirements.get(&offer.machine)?;
-        let here = |retirement: &&Retirement| {
-            let place = || self.place(offer).name.to_string();
-            retirement.places.is_empty()
-                || retirement
-                    .places
-                    .iter()
-                    .any(|pattern| pattern.matches(&place()))
+        let place = self.place(offer).name.to_string();
+        let names_it = |retirement: &&Retirement| {
+            let mut places = retirement.places.iter();
+            places.any(|pattern| pattern.matches(&place))
         };
-        retirements
-            .iter()
-            .filter(here)
-            .min_by_key(|retirement| &retirement.day)
+        let by_day = |retirement: &&Retirement| retirement.day.clone();
+        let here = retirements.iter().filter(names_it).min_by_key(by_day);
+        let anywhere = |retirement: &&Retirement| retirement.places.is_empty();
+        here.or_else(|| retirements.iter().filter(anywhere).min_by_key(by_day))
     }
 
     /// Whether an accelerator of this canonical name is what a need or a quota names: itself, by

@@ -34,10 +34,14 @@ pub use loaded_catalog::{
 };
 
 #[cfg(test)]
+mod accelerator_tests;
+#[cfg(test)]
 mod broken_tests;
+#[cfg(test)]
+pub(crate) mod card_families;
 #[cfg(test)]
 mod egress_tests;
 #[cfg(test)]
-pub(crate) mod shipped_tests;
+mod shipped_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Egress prices between pairs of regions.
 
+use super::egress_pairs::{ListedPairs, PlaceArea, PriceTo, place_areas};
 use super::foreign_csv::ForeignCsv;
 use super::import_source::add_source;
 use super::region_place::place_of_region;
@@ -7,7 +8,6 @@ use super::{ImportOptions, ImportReport};
 use crate::catalog::CatalogError;
 use crate::catalog::catalog_toml::SourceEntry;
 use crate::catalog::draft::{Draft, EgressRow};
-use crate::model::offer::CLASSES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -58,65 +58,6 @@ const UNIT: i64 = 100_000;
 
 const NEWER: &str = "egress-list-2026";
 
-/// Price areas, as the clouds draw them.
-const AREAS: &[(&str, &str)] = &[
-    ("africa", "ZA"),
-    ("asia", "CN HK ID IN JP KR MY SG TH TW"),
-    (
-        "europe",
-        "AT BE CH CZ DE DK ES FI FR GB GR IE IS IT NL NO PL PT RO SE",
-    ),
-    ("middle east", "AE BH IL QA SA"),
-    ("north america", "CA MX US"),
-    ("oceania", "AU NZ"),
-    ("south america", "BR CL"),
-];
-
-/// A place, its country and its price area. Partitions are countries of their own: they have their
-/// own prices.
-struct PlaceArea<'a> {
-    name: &'a str,
-    cloud: &'a str,
-    /// Empty: open to all.
-    partition: &'a str,
-    country: String,
-    area: String,
-}
-
-fn place_areas(draft: &Draft) -> Vec<PlaceArea<'_>> {
-    let area = |cloud: &str, country: &str| {
-        // Google's price lists have Indonesia apart from the rest of Asia.
-        if (cloud, country) == ("gcp", "ID") {
-            return "indonesia";
-        }
-        let known = AREAS
-            .iter()
-            .find(|(_, countries)| countries.split(' ').any(|known| known == country));
-        known.map_or("", |(area, _)| *area)
-    };
-    draft
-        .places
-        .iter()
-        .filter_map(|(name, row)| {
-            let (cloud, _) = name.split_once(':')?;
-            let closed = CLASSES.contains(&(row.class.as_str(), false));
-            let partition = if closed { row.class.as_str() } else { "" };
-            let apart = |text: &str| match (text, partition) {
-                ("", _) | (_, "") => text.to_owned(),
-                _ => format!("{text} {partition}"),
-            };
-            let (country, area) = (apart(&row.country), apart(area(cloud, &row.country)));
-            Some(PlaceArea {
-                name,
-                cloud,
-                partition,
-                country,
-                area,
-            })
-        })
-        .collect()
-}
-
 /// Reads pairs of regions and a price; `internet` may be a destination.
 ///
 /// Regions of the same cloud that were not listed take the price of listed ones: of the same
@@ -156,7 +97,8 @@ pub(super) fn import_egress(
         } else {
             &assumed
         };
-        egress.add_inside(from, own, &list.prices(from, &places, true));
+        let inside = list.prices(from, &places, true);
+        egress.add_inside(from, own, &inside);
         let internet = listed
             .get(&(from.name.to_owned(), "internet".to_owned()))
             .copied();
@@ -174,6 +116,9 @@ pub(super) fn import_egress(
                 format!("{}: no price is known out of a place", from.cloud),
                 from.name,
             );
+        }
+        if !inside.is_empty() {
+            egress.add_unlisted(from, &list, &places);
         }
     }
     let rules = egress.rules;
@@ -228,10 +173,6 @@ fn tiered(tiers: &[(u64, i64)], source: &str) -> EgressRow {
     }
 }
 
-/// A place, the price of data that goes there in nano-USD per GB, and whether the list has the pair
-/// itself.
-type PriceTo<'a> = (&'a PlaceArea<'a>, i64, bool);
-
 /// The egress rules of the list, by `from` and `to`.
 struct EgressRules<'a> {
     /// The source of prices that are listed.
@@ -278,6 +219,26 @@ impl EgressRules<'_> {
             let nano = if newer { 20_000_000 } else { *nano };
             let row = flat(nano, source);
             self.put(from, to.name, row);
+        }
+    }
+
+    /// Adds prices to places of the same cloud in whose area the list has no place at all: those of
+    /// the public way, which is the dearest. AWS has one price out of a region to all.
+    fn add_unlisted(&mut self, from: &PlaceArea, list: &ListedPairs<'_>, places: &[PlaceArea<'_>]) {
+        let public = (from.name.to_owned(), "internet".to_owned());
+        let Some(row) = self.rules.get(&public).cloned() else {
+            return;
+        };
+        let is_unlisted = |to: &&PlaceArea<'_>| {
+            (to.cloud, to.partition) == (from.cloud, from.partition)
+                && to.name != from.name
+                && !list.reaches(to)
+        };
+        if from.cloud == "aws" {
+            return;
+        }
+        for to in places.iter().filter(is_unlisted) {
+            self.put(from, to.name, row.clone());
         }
     }
 
@@ -393,73 +354,6 @@ fn listed(
         }
     }
     Ok(listed)
-}
-
-/// The listed pairs, grouped for those that are not.
-struct ListedPairs<'a> {
-    exact: BTreeMap<(&'a str, &'a str), i64>,
-    /// By (cloud, within the cloud, from what, to what): the dearest price.
-    groups: BTreeMap<(&'a str, bool, &'a str, &'a str), i64>,
-    sources: BTreeSet<&'a str>,
-}
-
-impl<'a> ListedPairs<'a> {
-    fn new(listed: &'a BTreeMap<(String, String), i64>, places: &'a [PlaceArea<'a>]) -> Self {
-        let by_name: BTreeMap<&str, &PlaceArea> =
-            places.iter().map(|place| (place.name, place)).collect();
-        let mut list = ListedPairs {
-            exact: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            sources: BTreeSet::new(),
-        };
-        for ((from, to), nano) in listed {
-            list.sources.insert(from);
-            let (Some(from), Some(to)) = (by_name.get(from.as_str()), by_name.get(to.as_str()))
-            else {
-                continue;
-            };
-            list.exact.insert((from.name, to.name), *nano);
-            let inside = from.cloud == to.cloud;
-            for near in [from.name, &from.country, &from.area] {
-                for far in [to.country.as_str(), &to.area] {
-                    let dearest = list
-                        .groups
-                        .entry((from.cloud, inside, near, far))
-                        .or_insert(*nano);
-                    *dearest = (*dearest).max(*nano);
-                }
-            }
-        }
-        list
-    }
-
-    /// The price from one place to each other one inside or outside its cloud, and whether it
-    /// was listed.
-    fn prices(
-        &self,
-        from: &'a PlaceArea<'a>,
-        places: &'a [PlaceArea<'a>],
-        inside: bool,
-    ) -> Vec<(&'a PlaceArea<'a>, i64, bool)> {
-        let others = places
-            .iter()
-            .filter(|to| to.name != from.name && (to.cloud == from.cloud) == inside);
-        others
-            .filter_map(|to| {
-                if let Some(nano) = self.exact.get(&(from.name, to.name)) {
-                    return Some((to, *nano, true));
-                }
-                let groups = [from.name, &from.country, &from.area]
-                    .into_iter()
-                    .flat_map(|near| [(near, to.country.as_str()), (near, &to.area)])
-                    .filter(|(near, far)| !near.is_empty() && !far.is_empty());
-                let found = groups
-                    .filter_map(|(near, far)| self.groups.get(&(from.cloud, inside, near, far)))
-                    .next();
-                found.map(|nano| (to, *nano, false))
-            })
-            .collect()
-    }
 }
 
 /// The dearest listed price to the internet among the places of the same partition.

@@ -4,6 +4,7 @@
 
 mod catalog_folder;
 mod confidential_families;
+mod egress_pairs;
 mod egress_prices;
 mod figure_day;
 mod foreign_csv;
@@ -15,6 +16,8 @@ mod import_report;
 mod import_source;
 mod importer;
 mod interruptions;
+mod left_rows;
+mod listed_names;
 pub mod live;
 mod network_measurements;
 mod places;

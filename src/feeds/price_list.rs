@@ -7,10 +7,21 @@
 use super::foreign_csv::ForeignCsv;
 use super::full_price_lists::{self, ListedRows};
 use super::import_source::add_source;
-use super::{ImportOptions, ImportReport, price_outliers, vendor_facts};
+use super::left_rows::{DEDICATED, HOST, LeftRows, NO_PRICE, OTHER_PURCHASE, SIZE_UNKNOWN};
+use super::{ImportOptions, ImportReport, listed_names, price_outliers, vendor_facts};
 use crate::catalog::CatalogError;
-use crate::catalog::draft::{Draft, PriceRow};
+use crate::catalog::draft::{Draft, Price, PriceRow};
 use std::path::Path;
+
+/// A row of the list, with the name that its machine type is ordered by.
+struct ListedPrice {
+    region: String,
+    instance_type: String,
+    /// Nano-USD per hour; none: there is no price.
+    nano: Option<i64>,
+    /// `on_demand` or `spot`; empty: on demand.
+    purchase: String,
+}
 
 /// Reads `region, instance type, price` and, if there, `purchase` (`on_demand` or `spot`).
 pub(super) fn import(
@@ -34,11 +45,6 @@ pub(super) fn import(
         Some(&cloud),
         &format!("List prices of {cloud}"),
     )?;
-    let mut rows = ForeignCsv::open(path)?;
-    let region = rows.required(&["region"])?;
-    let machine = rows.required(&["instance_type", "machine_type", "sku"])?;
-    let price = rows.required(&["usd_per_hour", "price"])?;
-    let purchase = rows.column(&["purchase"]).unwrap_or(usize::MAX);
     let before = draft.prices.clone();
     let mut listed = ListedRows {
         cloud: cloud.clone(),
@@ -46,8 +52,9 @@ pub(super) fn import(
         full: options.full,
         ..ListedRows::default()
     };
-    while rows.advance()? {
-        let place = (cloud.clone(), rows.cell(region).to_owned());
+    let mut left = LeftRows::default();
+    for row in listed_prices(path, &cloud)? {
+        let place = (cloud.clone(), row.region.clone());
         if !draft
             .places
             .contains_key(&format!("{}:{}", place.0, place.1))
@@ -55,56 +62,101 @@ pub(super) fn import(
             report.leave_of(format!("{cloud}: unknown region"), &place.1);
             continue;
         }
-        let is_spot = rows.cell(purchase) == "spot";
-        listed.add(&place.1, rows.cell(machine), is_spot);
-        let key = (cloud.clone(), rows.cell(machine).to_owned());
-        if !vendor_facts::machine(draft, &cloud, &key.1, report)?
-            && !draft.machines.contains_key(&key)
-        {
-            report.leave(format!(
-                "{cloud}: vCPUs and memory of the instance type are not known"
-            ));
-            continue;
-        }
-        let Some(nano) = rows.nano(price).filter(|nano| *nano > 0) else {
-            report.leave(format!("{cloud}: no price, or a price of 0"));
-            continue;
-        };
+        listed.add(&row.region, &row.instance_type, row.purchase == "spot");
+        left.meet(&row.instance_type);
         let older = before
             .get(&place)
-            .and_then(|rows| rows.get(&key.1))
-            .and_then(|row| row.on_demand.as_ref());
-        if !is_spot
-            && older.is_some_and(|(usual, from)| {
-                *from != id && full_price_lists::is_dedicated(&cloud, nano, *usual)
-            })
-        {
-            report.leave_of(
-                format!("{cloud}: the price of dedicated tenancy, 6 % or 10 % above"),
-                &key.1,
-            );
-            continue;
-        }
-        let price = Some((nano, id.clone()));
-        let row = match rows.cell(purchase) {
-            "" | "on_demand" => PriceRow {
-                on_demand: price,
-                spot: None,
-            },
-            "spot" => PriceRow {
-                on_demand: None,
-                spot: price,
-            },
-            other => {
-                report.leave(format!("{cloud}: purchase {other}"));
-                continue;
+            .and_then(|rows| rows.get(&row.instance_type))
+            .and_then(|row| row.on_demand.as_ref())
+            .filter(|(_, from)| *from != id);
+        match price_row(&row, (&cloud, &id), older, draft, report)? {
+            Ok(prices) => {
+                draft.put_price(&cloud, &row.region, &row.instance_type, prices);
+                report.take(format!("{cloud}: prices"));
             }
-        };
-        draft.put_price(&cloud, &place.1, &key.1, row);
-        report.take(format!("{cloud}: prices"));
+            Err(reason) => {
+                left.leave(&row.region, &row.instance_type, reason);
+                let why = format!("{cloud}: {reason}");
+                if reason == DEDICATED {
+                    report.leave_of(why, &row.instance_type);
+                } else {
+                    report.leave(why);
+                }
+            }
+        }
     }
+    left.note(draft, &before, &cloud, &id);
     full_price_lists::drop_rows_not_listed(draft, &before, &listed, report);
     price_outliers::leave_out(draft, &cloud, &before, report);
     full_price_lists::note_price_changes(draft, &before, &listed);
     Ok(())
+}
+
+/// The rows of the list. Those that have a machine type under another name come first, so that a
+/// row of the type itself speaks last.
+fn listed_prices(path: &Path, cloud: &str) -> Result<Vec<ListedPrice>, CatalogError> {
+    let mut rows = ForeignCsv::open(path)?;
+    let region = rows.required(&["region"])?;
+    let machine = rows.required(&["instance_type", "machine_type", "sku"])?;
+    let price = rows.required(&["usd_per_hour", "price"])?;
+    let purchase = rows.column(&["purchase"]).unwrap_or(usize::MAX);
+    let (mut otherwise_named, mut found) = (Vec::new(), Vec::new());
+    while rows.advance()? {
+        let (instance_type, is_other_name) = listed_names::ordered_name(cloud, rows.cell(machine))?;
+        let into = if is_other_name {
+            &mut otherwise_named
+        } else {
+            &mut found
+        };
+        into.push(ListedPrice {
+            region: rows.cell(region).to_owned(),
+            instance_type: instance_type.to_owned(),
+            nano: rows.nano(price).filter(|nano| *nano > 0),
+            purchase: rows.cell(purchase).to_owned(),
+        });
+    }
+    otherwise_named.append(&mut found);
+    Ok(otherwise_named)
+}
+
+/// The price of a row of the source of a cloud, or why the row is left out; `older` is the price on
+/// demand that another list has.
+fn price_row(
+    row: &ListedPrice,
+    (cloud, id): (&str, &str),
+    older: Option<&Price>,
+    draft: &mut Draft,
+    report: &mut ImportReport,
+) -> Result<Result<PriceRow, &'static str>, CatalogError> {
+    // AWS's lists have whole hosts by their family: `g5` beside `g5.xlarge`.
+    if cloud == "aws" && !row.instance_type.contains('.') {
+        return Ok(Err(HOST));
+    }
+    let key = (cloud.to_owned(), row.instance_type.clone());
+    if !vendor_facts::machine(draft, cloud, &row.instance_type, report)?
+        && !draft.machines.contains_key(&key)
+    {
+        return Ok(Err(SIZE_UNKNOWN));
+    }
+    let Some(nano) = row.nano else {
+        return Ok(Err(NO_PRICE));
+    };
+    let is_spot = row.purchase == "spot";
+    if !is_spot
+        && older.is_some_and(|(usual, _)| full_price_lists::is_dedicated(cloud, nano, *usual))
+    {
+        return Ok(Err(DEDICATED));
+    }
+    let price = Some((nano, id.to_owned()));
+    Ok(match row.purchase.as_str() {
+        "" | "on_demand" => Ok(PriceRow {
+            on_demand: price,
+            spot: None,
+        }),
+        "spot" => Ok(PriceRow {
+            on_demand: None,
+            spot: price,
+        }),
+        _ => Err(OTHER_PURCHASE),
+    })
 }

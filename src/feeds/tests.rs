@@ -192,8 +192,12 @@ fn newer_prices_win_and_older_ones_do_not() {
         ..on("2026-07-20")
     };
     let report = import("prices", &path, &options, out.path()).unwrap();
-    // One line for the price, and the new source; a spot price above the new one is gone.
-    assert_eq!(report.changed, ["aws/prices.csv", "catalog.toml"]);
+    // One line for the price, the new source, and what the list has that is not on offer; a spot
+    // price above the new one is gone.
+    assert_eq!(
+        report.changed,
+        ["aws/prices.csv", "catalog.toml", "dropped.csv"]
+    );
     insta::assert_snapshot!(left(&report), @r"
     1 aws: no price, or a price of 0
     1 aws: spot above on demand
@@ -270,7 +274,10 @@ fn what_a_newer_full_list_lacks_is_gone_and_does_not_come_back() {
         .iter()
         .map(|row| (row.instance_type.as_str(), row.rows))
         .collect();
-    assert_eq!(dropped, [("f1.2xlarge", 1), ("g4dn.xlarge", 1)]);
+    assert_eq!(
+        dropped,
+        [("f1.2xlarge", 1), ("g4dn.xlarge", 1), ("m9.huge", 1)]
+    );
     // Neither the same list again nor the older one changes that.
     assert_eq!(
         import("prices", &path, &full, out.path()).unwrap().changed,

@@ -17,7 +17,7 @@ pub(super) fn retirements(
     while let Some(row) = table.next_row()? {
         let (cloud, types) = (row.required(0)?, row.required(1)?);
         let day = cells::day(&row, 2)?;
-        cells::source(&row, 3, &catalog.sources)?;
+        let source = cells::source(&row, 3, &catalog.sources)?;
         let places = cells::patterns(row.cell(4))
             .into_iter()
             .filter(|pattern| pattern.0 != "*")
@@ -26,6 +26,7 @@ pub(super) fn retirements(
             day: day.to_owned(),
             places,
             evidence: row.cell(5).to_owned(),
+            told_on: catalog.sources[usize::from(source)].date.clone(),
         };
         for machine in machines_of(catalog, cloud, &cells::patterns(types)) {
             found.entry(machine).or_default().push(retirement.clone());
@@ -66,13 +67,14 @@ fn machines_of(catalog: &Catalog, cloud: &str, types: &[Pattern]) -> Vec<u32> {
         .collect()
 }
 
-/// Takes offers off the market whose last day is not after the catalog's.
+/// Takes offers off the market that are retired by the day of the newest price, or by the day of
+/// the source that tells of the retirement.
 pub(super) fn retire(catalog: &mut Catalog) {
     let offers = std::mem::take(&mut catalog.offers);
     let gone = |offer: &Offer| {
         catalog
             .retires(offer)
-            .is_some_and(|retirement| retirement.day <= catalog.date)
+            .is_some_and(|retirement| retirement.has_happened(&catalog.date))
     };
     (catalog.retired, catalog.offers) = offers.into_iter().partition(gone);
     for offer in catalog

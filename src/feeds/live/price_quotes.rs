@@ -1,7 +1,8 @@
 //! Prices as feeds have them, on their way into the draft.
 
 use super::super::full_price_lists::{self, ListedRows};
-use super::super::{ImportReport, price_outliers, vendor_facts};
+use super::super::left_rows::{CARDS_UNKNOWN, LeftRows, SIZE_UNKNOWN};
+use super::super::{ImportReport, listed_names, price_outliers, vendor_facts};
 use crate::catalog::CatalogError;
 use crate::catalog::catalog_toml::SourceEntry;
 use crate::catalog::draft::{Draft, MachineRow, PriceRow};
@@ -218,6 +219,7 @@ impl PriceQuotes {
             full: self.full,
             ..ListedRows::default()
         };
+        let mut left = LeftRows::default();
         // Feeds are not sure of the case of their names.
         let before = draft.prices.clone();
         let known: BTreeMap<String, String> = draft
@@ -226,7 +228,7 @@ impl PriceQuotes {
             .filter(|(of, _)| *of == cloud)
             .map(|(_, name)| (name.to_ascii_lowercase(), name.clone()))
             .collect();
-        for ((region, machine, spot), quote) in self.quotes {
+        for (region, machine, spot, quote) in by_ordered_name(&cloud, self.quotes)? {
             if !draft.places.contains_key(&format!("{cloud}:{region}")) {
                 report.leave_of(format!("{cloud}: unknown region"), &region);
                 continue;
@@ -236,7 +238,10 @@ impl PriceQuotes {
                 .cloned()
                 .unwrap_or(machine);
             listed.add(&region, &machine, spot);
-            if !know_machine(draft, &cloud, &machine, self.sizes.get(&machine), report)? {
+            left.meet(&machine);
+            let size = self.sizes.get(&machine);
+            if let Err(reason) = know_machine(draft, &cloud, &machine, size, report)? {
+                left.leave(&region, &machine, reason);
                 continue;
             }
             let price = Some((quote.nano, id.clone()));
@@ -254,6 +259,7 @@ impl PriceQuotes {
             draft.put_price(&cloud, &region, &machine, row);
             report.take(format!("{cloud}: prices"));
         }
+        left.note(draft, &before, &cloud, &id);
         full_price_lists::drop_rows_not_listed(draft, &before, &listed, report);
         price_outliers::leave_out(draft, &cloud, &before, report);
         full_price_lists::note_price_changes(draft, &before, &listed);
@@ -261,33 +267,57 @@ impl PriceQuotes {
     }
 }
 
-/// Sees to it that the draft has a row of a machine; false: its size is not known, and its price is
-/// left out.
+/// Prices by the names that their machine types are ordered by: those that the feed has under
+/// another name first, so that a price of the type itself speaks last.
+fn by_ordered_name(
+    cloud: &str,
+    quotes: BTreeMap<(String, String, bool), PriceQuote>,
+) -> Result<Vec<(String, String, bool, PriceQuote)>, CatalogError> {
+    let (mut otherwise_named, mut found) = (Vec::new(), Vec::new());
+    for ((region, machine, spot), quote) in quotes {
+        let (name, is_other_name) = listed_names::ordered_name(cloud, &machine)?;
+        let into = if is_other_name {
+            &mut otherwise_named
+        } else {
+            &mut found
+        };
+        into.push((region, name.to_owned(), spot, quote));
+    }
+    otherwise_named.append(&mut found);
+    Ok(otherwise_named)
+}
+
+/// Sees to it that the draft has a row of a machine; else the reason why its price is left out.
 fn know_machine(
     draft: &mut Draft,
     cloud: &str,
     machine: &str,
     size: Option<&MachineSize>,
     report: &mut ImportReport,
-) -> Result<bool, CatalogError> {
+) -> Result<Result<(), &'static str>, CatalogError> {
     let key = (cloud.to_owned(), machine.to_owned());
     let sized = |row: &MachineRow| row.vcpu_thousandths > 0 && row.memory > 0;
     if vendor_facts::machine(draft, cloud, machine, report)?
         || draft.machines.get(&key).is_some_and(sized)
     {
-        return Ok(true);
+        return Ok(Ok(()));
     }
-    match size.map(|size| new_machine(draft, cloud, machine, size)) {
-        Some(Ok(row)) => {
-            draft.machines.insert(key, row);
-            return Ok(true);
-        }
-        Some(Err(why)) => report.leave_of(format!("{cloud}: {why}"), machine),
-        None => report.leave(format!(
-            "{cloud}: vCPUs and memory of the instance type are not known"
-        )),
-    }
-    Ok(false)
+    Ok(
+        match size.map(|size| new_machine(draft, cloud, machine, size)) {
+            Some(Ok(row)) => {
+                draft.machines.insert(key, row);
+                Ok(())
+            }
+            Some(Err(why)) => {
+                report.leave_of(format!("{cloud}: {why}"), machine);
+                Err(why)
+            }
+            None => {
+                report.leave(format!("{cloud}: {SIZE_UNKNOWN}"));
+                Err(SIZE_UNKNOWN)
+            }
+        },
+    )
 }
 
 /// A machine that the catalog did not know. Which cards it has is what its siblings have.
@@ -298,7 +328,7 @@ fn new_machine(
     size: &MachineSize,
 ) -> Result<MachineRow, &'static str> {
     if size.vcpu_thousandths == 0 || size.memory == 0 {
-        return Err("vCPUs and memory of the instance type are not known");
+        return Err(SIZE_UNKNOWN);
     }
     let family = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let sibling = draft
@@ -317,7 +347,7 @@ fn new_machine(
         }
         (cards, Some((name, _))) if cards > 0 => Some((name.clone(), cards)),
         // Feeds do not count every kind of card, and name none.
-        _ => return Err("which accelerators the instance type has is not known"),
+        _ => return Err(CARDS_UNKNOWN),
     };
     let (vcpu_thousandths, memory) = (size.vcpu_thousandths, size.memory);
     Ok(MachineRow {

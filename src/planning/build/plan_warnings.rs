@@ -2,7 +2,7 @@
 
 use super::offer_fields::offer_of;
 use super::plan_parts::Parts;
-use crate::catalog::price_age;
+use crate::catalog::{Retirement, price_age};
 use crate::model::{Money, Policy};
 use crate::planning::compile::{self, Compiled, Stays};
 use crate::planning::problem::{Instance, StageChoices, evaluate_on, routes};
@@ -73,13 +73,11 @@ fn prices_and_retirements(parts: &Parts<'_>) -> Vec<String> {
                  of the type changed since, where both are known"
             ));
         }
-        let soon = |day: &str| {
-            price_age::days_between(&catalog.date, day).is_some_and(|days| days <= RETIRES_SOON)
+        let is_soon = |retirement: &&Retirement| {
+            price_age::days_between(retirement.as_of(&catalog.date), &retirement.day)
+                .is_some_and(|days| days <= RETIRES_SOON)
         };
-        if let Some(retirement) = catalog
-            .retires(offer)
-            .filter(|retirement| soon(&retirement.day))
-        {
+        if let Some(retirement) = catalog.retires(offer).filter(is_soon) {
             warnings.push(format!(
                 "stage {name}: {machine} will be retired on {}",
                 retirement.day
