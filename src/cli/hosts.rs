@@ -21,11 +21,6 @@ pub(super) fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Reads the file of the hosts, if there is one, and says what is wrong with it.
-pub(super) fn check(named: Option<&Path>) -> Result<(), Failure> {
-    file(named, Path::new("")).map_or(Ok(()), |path| read_or_fail(&path).map(drop))
-}
-
 /// What providers learn of the hosts: what their file says, if there is one, or why it cannot be
 /// used. Only a provider that needs it fails for that.
 pub(super) fn for_providers(

@@ -20,6 +20,7 @@ mod gigabytes;
 mod home;
 mod hostile;
 mod import;
+mod json_answers;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod lock;
@@ -27,6 +28,7 @@ mod machines;
 mod max_price;
 mod mps;
 mod names;
+mod nearest_names;
 mod offline;
 mod oracle;
 mod own_hosts;

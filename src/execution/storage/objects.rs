@@ -136,8 +136,7 @@ impl Objects {
             }
             tree::sync(&building)?;
             let folder = place.parent().unwrap_or(&self.root);
-            std::fs::create_dir_all(folder)
-                .map_err(|error| file::named(folder, "create", error))?;
+            file::create_private_folders(folder)?;
             std::fs::rename(&building, &place)
                 .map_err(|error| file::named(&place, "create", error))?;
             sync_folder(folder)?;
@@ -193,8 +192,7 @@ impl Objects {
             return Err(error);
         }
         if let Some(folder) = to.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| file::named(folder, "create", error))?;
+            file::create_private_folders(folder)?;
         }
         tree::remove(to)?;
         std::fs::rename(&building, to).map_err(|error| file::named(to, "create", error))
@@ -219,8 +217,7 @@ impl Objects {
     }
 
     fn create(&self) -> io::Result<()> {
-        std::fs::create_dir_all(&self.root)
-            .map_err(|error| file::named(&self.root, "create", error))
+        file::create_private_folders(&self.root)
     }
 
     fn building(&self) -> PathBuf {
