@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The file that is taken if none is named and it is there.
-const FILE: &str = "hosts.toml";
+pub(super) const FILE: &str = "hosts.toml";
 
 /// The file of the hosts, if there is one.
 pub(super) fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {

@@ -3,7 +3,7 @@
 use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
 use super::lookup::{one_object, read_state};
 use crate::cli::{Exit, Failure, Terminal};
-use crate::execution::state::{edit, snapshot, wait};
+use crate::execution::state::{StateError, edit, snapshot, wait};
 use crate::model::canonical;
 use crate::util::file;
 use serde_json::json;
@@ -51,7 +51,14 @@ pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure
     let store = args.place.store(&here)?.lasting(args.locking.lock_lease);
     let name = file::shown(&args.file);
     let bytes = file::read_bytes(&args.file).map_err(Failure::error)?;
-    let pushed = snapshot::decode(&bytes, &name, &store.cipher).map_err(Failure::error)?;
+    let pushed = snapshot::decode(&bytes, &name, &store.cipher).map_err(|error| match error {
+        // The way out of a damaged state is none of a file that is another one.
+        StateError::Malformed { path, reason } => {
+            Failure::error(format!("{path} is not a state: {reason}"))
+                .hint("a file to push is one that `sky state pull` has printed")
+        }
+        other => Failure::error(other),
+    })?;
     let (lock, mut opened) = open_locked(&store, "state push", &args.locking)?;
     for warning in &opened.warnings {
         terminal.warn(warning);

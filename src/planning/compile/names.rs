@@ -111,16 +111,9 @@ impl<'a> Known<'a> {
         self.places.iter().any(|place| pattern.matches(place))
     }
 
-    /// Cloud and region are compared apart: no region of another cloud is meant, unless the cloud
-    /// is left out.
+    /// Cloud and region are compared apart: no region of another cloud is meant.
     fn nearest_place(&self, name: &str) -> Option<String> {
-        let Some((cloud, region)) = name.split_once(':') else {
-            let regions = self.catalog.places.iter().map(|place| &place.name.region);
-            let meant = nearest_name(name, regions.map(String::as_str))?;
-            let ends = format!(":{meant}");
-            let place = self.places.iter().find(|place| place.ends_with(&ends))?;
-            return Some(format!("did you mean `{place}`?"));
-        };
+        let (cloud, region) = name.split_once(':')?;
         if !self.is_cloud(&Pattern(cloud.to_owned())) {
             let meant = nearest_name(cloud, self.clouds.iter().copied())?;
             return Some(format!("did you mean `{meant}:{region}`?"));
