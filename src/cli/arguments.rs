@@ -91,8 +91,42 @@ impl Arguments {
     }
 }
 
-/// Parses the words; else the text to print and how to end.
-pub(super) fn parse(words: Vec<OsString>) -> Result<Arguments, (String, Exit)> {
+/// Words that are no command: a request for help, or a mistake.
+#[derive(Debug)]
+pub(super) struct NoCommand {
+    /// What to print.
+    pub text: String,
+    pub exit: Exit,
+    /// Whether a program asks, with `--json`.
+    pub json: bool,
+    /// The operation of the verb that seems to be meant, if it answers with a stream of events.
+    pub stream: Option<&'static str>,
+}
+
+impl NoCommand {
+    fn new(error: &clap::Error, words: &[OsString]) -> Self {
+        let exit = if error.use_stderr() {
+            Exit::Error
+        } else {
+            Exit::Success
+        };
+        let mut words = words
+            .iter()
+            .skip(1)
+            .take_while(|word| *word != "--")
+            .filter_map(|word| word.to_str());
+        let json = words.clone().any(|word| word == "--json");
+        Self {
+            text: error.render().to_string(),
+            exit,
+            json,
+            stream: words.find_map(stream_of),
+        }
+    }
+}
+
+/// Parses the words.
+pub(super) fn parse(words: Vec<OsString>) -> Result<Arguments, NoCommand> {
     let words = double_dashes(words);
     let parsed = Arguments::command()
         .try_get_matches_from(&words)
@@ -103,14 +137,7 @@ pub(super) fn parse(words: Vec<OsString>) -> Result<Arguments, (String, Exit)> {
                 ..Arguments::from_arg_matches(&matches)?
             })
         });
-    let mut arguments = parsed.map_err(|error| {
-        let exit = if error.use_stderr() {
-            Exit::Error
-        } else {
-            Exit::Success
-        };
-        (error.render().to_string(), exit)
-    })?;
+    let mut arguments = parsed.map_err(|error| NoCommand::new(&error, &words))?;
     let line = CommandLine::new(&words, arguments.chdir.as_deref());
     match &mut arguments.verb {
         Verb::Plan(args) => args.command = line,
@@ -135,14 +162,21 @@ impl Verb {
     /// The operation of verbs that answer with a stream of events; none: the answer is one JSON
     /// object.
     pub(super) fn stream(&self) -> Option<&'static str> {
-        match self {
-            Verb::Plan(_) => Some("plan"),
-            Verb::Apply(_) => Some("apply"),
-            Verb::Destroy(_) => Some("destroy"),
-            Verb::Refresh(_) => Some("refresh"),
-            _ => None,
-        }
+        stream_of(match self {
+            Verb::Plan(_) => "plan",
+            Verb::Apply(_) => "apply",
+            Verb::Destroy(_) => "destroy",
+            Verb::Refresh(_) => "refresh",
+            _ => "",
+        })
     }
+}
+
+/// Verbs that answer with a stream of events.
+const STREAMS: [&str; 4] = ["plan", "apply", "destroy", "refresh"];
+
+fn stream_of(verb: &str) -> Option<&'static str> {
+    STREAMS.into_iter().find(|stream| *stream == verb)
 }
 
 /// Long options may be written with one dash, as Terraform's users do: `-auto-approve`,
@@ -228,12 +262,12 @@ mod tests {
 
     #[test]
     fn a_usage_error_is_exit_code_1() {
-        let (text, exit) = parse(words(&["sky", "plan", "--no-such"])).unwrap_err();
-        assert_eq!(exit, Exit::Error);
-        assert!(text.contains("--no-such"));
-        assert_eq!(
-            parse(words(&["sky", "--help"])).unwrap_err().1,
-            Exit::Success
-        );
+        let mistake = parse(words(&["sky", "plan", "--no-such"])).unwrap_err();
+        assert_eq!((mistake.exit, mistake.json), (Exit::Error, false));
+        assert!(mistake.text.contains("--no-such"));
+        let help = parse(words(&["sky", "--help"])).unwrap_err();
+        assert_eq!(help.exit, Exit::Success);
+        let mistake = parse(words(&["sky", "plan", "-json", "--no-such"])).unwrap_err();
+        assert_eq!((mistake.json, mistake.stream), (true, Some("plan")));
     }
 }

@@ -1,6 +1,6 @@
 //! From a command line to its verb, and from how the verb ended to the exit code.
 
-use super::arguments::{self, Verb};
+use super::arguments::{self, NoCommand, Verb};
 use super::{Exit, Failure, Terminal};
 use super::{
     catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep,
@@ -23,15 +23,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 fn run(words: Vec<OsString>) -> Exit {
     let arguments = match arguments::parse(words) {
         Ok(arguments) => arguments,
-        Err((text, Exit::Success)) => {
-            // `--help` and `--version`; a reader that closes the pipe has seen enough.
-            let _ = Terminal::detect(terminal::Colour::Auto, true).out(&text);
-            return Exit::Success;
-        }
-        Err((text, exit)) => {
-            Terminal::detect(terminal::Colour::Auto, true).note(text.trim_end());
-            return exit;
-        }
+        Err(said) => return no_command(&said),
     };
     let terminal = Terminal::detect(arguments.colour(), arguments.input);
     let result = arguments
@@ -44,6 +36,22 @@ fn run(words: Vec<OsString>) -> Exit {
         }
         say(&failure, &terminal)
     })
+}
+
+/// Help on stdout, a mistake on stderr, and for programs on stdout too.
+fn no_command(said: &NoCommand) -> Exit {
+    let terminal = Terminal::detect(terminal::Colour::Auto, true);
+    if said.exit == Exit::Success {
+        // A reader that closes the pipe has seen enough.
+        let _ = terminal.out(&said.text);
+        return said.exit;
+    }
+    if said.json {
+        let failure = Failure::new(said.exit, said.text.trim_end());
+        let _ = terminal.out(&failure_json(&failure, said.stream));
+    }
+    terminal.note(said.text.trim_end());
+    said.exit
 }
 
 /// A failure for programs: of a verb that streams events, a whole stream; of all others, one

@@ -17,6 +17,9 @@ pub(super) struct GraphArgs {
     /// Language of the drawing
     #[arg(long, value_enum, default_value_t = Format::Dot)]
     pub format: Format,
+    /// Nodes and edges as one JSON object
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
 }
 
 /// Languages.
@@ -39,6 +42,7 @@ pub(super) fn run(args: &GraphArgs, terminal: &Terminal) -> Result<Exit, Failure
         graph::of_plan(&plan_file::read(&args.file).map_err(Failure::error)?)
     };
     let text = match args.format {
+        _ if args.json => graph::json(&drawing).map_err(Failure::error)?,
         Format::Dot => graph::dot(&drawing),
         Format::Mermaid => graph::mermaid(&drawing),
     };

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The file that is taken if none is named and it is there.
-const FILE: &str = "hosts.toml";
+pub(super) const FILE: &str = "hosts.toml";
 
 /// The file of the hosts, if there is one.
 pub(super) fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
@@ -20,11 +20,6 @@ pub(super) fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
         Some(named) => Some(here.join(named)),
         None => Some(here.join(FILE)).filter(|path| path.exists()),
     }
-}
-
-/// Reads the file of the hosts, if there is one, and says what is wrong with it.
-pub(super) fn check(named: Option<&Path>) -> Result<(), Failure> {
-    file(named, Path::new("")).map_or(Ok(()), |path| read_or_fail(&path).map(drop))
 }
 
 /// What providers learn of the hosts: what their file says, if there is one, or why it cannot be

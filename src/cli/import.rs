@@ -3,11 +3,12 @@
 use super::refresh::{self, TakeOverArgs};
 use super::{Exit, Failure, Terminal};
 use crate::model::units::scaled;
-use crate::model::{ArtifactRef, Bytes, Job, PlaceName, Stage};
+use crate::model::{ArtifactRef, Bytes, Job, PlaceName, Stage, canonical};
 use crate::planning::compile;
 use crate::spec::import::{Factor, Fault, wfformat};
 use crate::spec::{self, write};
 use crate::util::file;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Make a job file of a workflow in another format; or take over a machine:
@@ -65,6 +66,9 @@ pub(super) struct WfformatArgs {
     /// Factor for all run times
     #[arg(long, value_name = "N", default_value = "1", value_parser = Factor::parse)]
     pub scale_time: Factor,
+    /// As one JSON object, with the text of the job file unless --out names one
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn place(text: &str) -> Result<PlaceName, String> {
@@ -114,10 +118,20 @@ pub(super) fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failur
     {
         terminal.warn(warning);
     }
+    if let Some(out) = &args.out {
+        file::write_result(out, written.as_bytes()).map_err(Failure::error)?;
+    }
     let (stages, datasets) = (imported.job.stages.len(), imported.job.datasets.len());
     match &args.out {
+        out if args.json => {
+            let answer = json!({
+                "format_version": "1.0", "stages": stages, "datasets": datasets,
+                "out": out, "job": out.is_none().then_some(&written),
+            });
+            let text = canonical::to_text(&answer).map_err(Failure::error)?;
+            terminal.out(&text).map(|()| Exit::Success)
+        }
         Some(out) => {
-            file::write_result(out, written.as_bytes()).map_err(Failure::error)?;
             let many = |count: usize| if count == 1 { "" } else { "s" };
             let (stages, datasets) = (
                 format!("{stages} stage{}", many(stages)),

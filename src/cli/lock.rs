@@ -190,10 +190,8 @@ pub fn keep(files: &[File], digest: &str) {
     if let Some(path) = kept_at(digest)
         && !path.exists()
         && let Some(folder) = path.parent()
-        && let Some(name) = path.file_name().and_then(|name| name.to_str())
     {
-        let _ = cache::create(folder)
-            .and_then(|()| file::write_below(folder, name, &files::pack(files)));
+        let _ = cache::create(folder).and_then(|()| file::write_atomic(&path, &files::pack(files)));
     }
 }
 

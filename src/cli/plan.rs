@@ -6,6 +6,7 @@ use super::solve_effort::solve_effort;
 use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal, apply};
 use crate::catalog::Catalog;
+use crate::catalog::lock::LOCK;
 use crate::cli::working_folder::working_folder;
 use crate::execution::apply::contents::{self as apply_contents, Sources, Wanted};
 use crate::execution::provider;
@@ -311,9 +312,12 @@ pub(super) fn refuse_overwriting(
     outputs: &[&Option<PathBuf>],
 ) -> Result<(), Failure> {
     let beside = args.job.with_file_name("policy.toml");
+    let (hosts, lock) = (PathBuf::from(super::hosts::FILE), PathBuf::from(LOCK));
     let inputs = [
-        Some(&args.job),
-        Some(args.policy.as_ref().unwrap_or(&beside)),
+        &args.job,
+        args.policy.as_ref().unwrap_or(&beside),
+        args.hosts.as_ref().unwrap_or(&hosts),
+        &lock,
     ];
     // A file that is not there yet is known by its folder.
     let real = |path: &PathBuf| {
@@ -327,11 +331,21 @@ pub(super) fn refuse_overwriting(
             .or_else(named)
             .unwrap_or_else(|| path.clone())
     };
-    let mut taken: Vec<PathBuf> = inputs.into_iter().flatten().map(real).collect();
+    let catalog = args.catalog.as_ref().map(real);
+    let of_catalog = |path: &Path| {
+        let inside = catalog
+            .as_ref()
+            .is_some_and(|folder| path.starts_with(folder));
+        let read = path
+            .extension()
+            .is_some_and(|extension| extension == "csv" || extension == "toml");
+        inside && read && path.exists()
+    };
+    let mut taken: Vec<PathBuf> = inputs.into_iter().map(real).collect();
     for output in outputs.iter().copied().flatten() {
         let path = real(output);
         let special = std::fs::metadata(&path).is_ok_and(|found| !found.is_file());
-        if taken.contains(&path) && !special {
+        if (taken.contains(&path) || of_catalog(&path)) && !special {
             return Err(Failure::error(format!(
                 "{} is an input or the other output: it would be lost",
                 output.display()
@@ -631,7 +645,13 @@ fn compute(request: &Request<'_>, terminal: &Terminal) -> Result<(Inputs, Plan),
     };
     let planned = match request.clouds {
         Clouds::All => plan_under(policy),
-        Clouds::WithProvider => plan_under(&without_missing_clouds(policy, &catalog)),
+        Clouds::WithProvider => {
+            let missing = missing_clouds(policy, &catalog);
+            plan_text::planned_without(&missing)
+                .iter()
+                .for_each(|said| terminal.note(&format!("Note: {said}.")));
+            plan_under(&without(policy, missing))
+        }
     };
     let planned = match planned {
         Err(_) if request.clouds == Clouds::WithProvider => match plan_under(policy) {
@@ -645,15 +665,19 @@ fn compute(request: &Request<'_>, terminal: &Terminal) -> Result<(Inputs, Plan),
     Ok((read, plan))
 }
 
-/// The policy, which also denies the clouds that this sky has no provider for.
-fn without_missing_clouds(policy: &Policy, catalog: &Catalog) -> Policy {
-    let clouds = catalog.places.iter().map(|place| place.name.cloud.clone());
-    let missing: BTreeSet<Pattern> = clouds
-        .filter(|cloud| !provider::is_built_in(cloud))
-        .map(Pattern)
-        .collect();
+/// The clouds of a catalog that the policy permits and this sky has no provider for.
+fn missing_clouds(policy: &Policy, catalog: &Catalog) -> BTreeSet<String> {
+    let clouds = catalog.places.iter().map(|place| &place.name.cloud);
+    clouds
+        .filter(|cloud| policy.clouds.permits(cloud) && !provider::is_built_in(cloud))
+        .cloned()
+        .collect()
+}
+
+/// The policy, which also denies these clouds.
+fn without(policy: &Policy, clouds: BTreeSet<String>) -> Policy {
     let mut policy = policy.clone();
-    policy.clouds.deny.extend(missing);
+    policy.clouds.deny.extend(clouds.into_iter().map(Pattern));
     policy
 }
 

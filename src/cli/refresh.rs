@@ -6,6 +6,7 @@ use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::cli::working_folder::working_folder;
 use crate::execution::apply::refresh::{Drift, Refreshed, What, import as take_over, refresh};
+use crate::model::canonical;
 use serde_json::json;
 
 /// Compare the state with what is there, and write what is seen into it.
@@ -170,6 +171,9 @@ pub(super) struct TakeOverArgs {
     /// Where the machine is
     #[arg(long, value_name = "NAME", requires = "address")]
     pub provider: Option<String>,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub state: StateArgs,
 }
@@ -209,9 +213,18 @@ pub(super) fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, F
     let taken = super::runtime::runtime()?.block_on(taken);
     drop(lock);
     let (machine, serial) = taken.map_err(|error| failure(error, &store))?;
-    terminal.out(&format!(
-        "stage.{stage}: {} at {provider} is its attempt {} now (serial {serial}).\n",
-        machine.id, machine.token.attempt
-    ))?;
+    let attempt = machine.token.attempt;
+    terminal.out(&if args.json {
+        canonical::to_text(&json!({
+            "format_version": "1.0", "address": format!("stage.{stage}"), "machine": machine.id,
+            "provider": provider, "attempt": attempt, "serial": serial,
+        }))
+        .map_err(Failure::error)?
+    } else {
+        format!(
+            "stage.{stage}: {} at {provider} is its attempt {attempt} now (serial {serial}).\n",
+            machine.id
+        )
+    })?;
     Ok(Exit::Success)
 }

@@ -1,13 +1,15 @@
-//! `sky validate`: are job and policy well written? Needs no network, and no catalog unless one
-//! is named.
+//! `sky validate`: are job and policy well written? Needs no network.
 
 use super::inputs::{self, InputArgs, Inputs};
-use super::{Exit, Failure, Terminal, hosts};
+use super::{Exit, Failure, Terminal, hosts, lock};
 use crate::planning::compile::{self, InputFile};
 use crate::render::{diagnostic, no_plan};
 use crate::spec::{Diagnostic, Diagnostics, Severity, SourceFile};
 
-/// Check a job file and a policy file; with --catalog, also the names in them that it must know.
+/// Check a job file and a policy file, and the names in them that a catalog must know.
+///
+/// Without --catalog and --locked the names are those of the catalog that `sky plan` takes here.
+/// One that this catalog does not know is a warning then: the job may be meant for another one.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ValidateArgs {
     #[command(flatten)]
@@ -51,8 +53,9 @@ pub(super) fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Fail
 /// Names in job and policy that match nothing in the catalog on the command line; with `--locked`,
 /// in the pinned one.
 ///
-/// Without either there is no catalog to ask, but certification schemes are words of their own: one
-/// that neither the catalog of this folder nor the built-in one knows is mistyped.
+/// Without either it is the catalog of this folder, else the built-in one, and a name that it does
+/// not know may be one of another catalog: a warning. But certification schemes are words of their
+/// own: one that is unknown is mistyped.
 fn unknown_names(
     inputs: &Inputs,
     args: &ValidateArgs,
@@ -60,14 +63,17 @@ fn unknown_names(
 ) -> Result<Vec<Diagnostics>, Failure> {
     let named = args.inputs.catalog.is_some() || args.inputs.locked;
     let (job, policy) = (&inputs.job, &inputs.policy);
-    if !named && policy.value.certifications.is_empty() {
+    let catalog = if named {
+        args.inputs.load_catalog(terminal)?
+    } else {
+        let catalog = lock::catalog_to_show(None, terminal)?;
         // A broken file of hosts is no way to a plan.
-        hosts::check(args.inputs.hosts.as_deref())?;
-        return Ok(Vec::new());
-    }
-    let catalog = args.inputs.load_catalog(terminal)?;
+        hosts::laid_over(catalog, None, args.inputs.hosts.as_deref())?
+    };
     let mut unknown = compile::unknown_names(&job.value, &policy.value, &catalog);
-    unknown.retain(|name| named || name.key.starts_with("certifications."));
+    for name in unknown.iter_mut().filter(|_| !named) {
+        name.is_error &= name.key.starts_with("certifications.");
+    }
     let mut said = Vec::new();
     for (file, source) in [
         (InputFile::Job, &job.source),

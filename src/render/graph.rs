@@ -1,8 +1,9 @@
 //! The DAG of a job or of a plan, in Graphviz's DOT or in Mermaid.
 
-use crate::model::{ArtifactRef, Bytes, Destination, Job};
+use crate::model::{ArtifactRef, Bytes, Destination, Job, canonical};
 use crate::plan::Plan;
 use crate::util::text::{Styles, clean};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -166,6 +167,18 @@ fn edge(
 
 fn one_line(text: &str) -> String {
     clean(text, Styles::Removed).replace('\n', " ")
+}
+
+/// One JSON object: nodes by identifier with the lines of their labels, and edges.
+pub fn json(graph: &Graph) -> Result<String, serde_json::Error> {
+    let edges: Vec<_> = graph
+        .edges
+        .iter()
+        .map(|(from, to, label)| json!({ "from": from, "to": to, "label": label }))
+        .collect();
+    canonical::to_text(&json!({
+        "format_version": "1.0", "nodes": graph.nodes, "edges": edges,
+    }))
 }
 
 /// DOT text.

@@ -52,6 +52,23 @@ pub fn without_provider(missing: &BTreeMap<String, BTreeSet<String>>) -> Option<
     })
 }
 
+/// Says which clouds a job is planned without, because this sky has no provider for them; none if
+/// there are none.
+pub fn planned_without(clouds: &BTreeSet<String>) -> Option<String> {
+    const SHOWN: usize = 5;
+    let names: Vec<&str> = clouds.iter().map(String::as_str).take(SHOWN).collect();
+    let more = match clouds.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!clouds.is_empty()).then(|| {
+        format!(
+            "planned without the clouds that this sky has no provider for: {}{more}; `sky plan` takes them into account",
+            names.join(", ")
+        )
+    })
+}
+
 /// `stage.a, stage.b and 3 more`.
 fn named(stages: &BTreeSet<String>) -> String {
     const SHOWN: usize = 5;

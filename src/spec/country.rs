@@ -5,7 +5,24 @@ use crate::spec::Diagnostic;
 use crate::spec::table::{Item, shown};
 
 /// Words that people write for a country, each with the code that is meant.
-const COUNTRY_ALIASES: [(&str, &str); 12] = [
+const COUNTRY_ALIASES: [(&str, &str); 29] = [
+    ("AUSTRALIA", "AU"),
+    ("AUSTRIA", "AT"),
+    ("BRAZIL", "BR"),
+    ("CANADA", "CA"),
+    ("CHINA", "CN"),
+    ("FINLAND", "FI"),
+    ("GREAT BRITAIN", "GB"),
+    ("INDIA", "IN"),
+    ("ITALY", "IT"),
+    ("JAPAN", "JP"),
+    ("NETHERLANDS", "NL"),
+    ("NORWAY", "NO"),
+    ("POLAND", "PL"),
+    ("SPAIN", "ES"),
+    ("SWEDEN", "SE"),
+    ("UNITED KINGDOM", "GB"),
+    ("UNITED STATES", "US"),
     ("UK", "GB"),
     ("EL", "GR"),
     ("USA", "US"),
@@ -23,9 +40,15 @@ const COUNTRY_ALIASES: [(&str, &str); 12] = [
 /// Returns the error about a text that is neither a country nor a bloc.
 pub(super) fn unknown_country(item: &Item<'_>) -> Diagnostic {
     let upper = item.text.trim().to_uppercase();
+    // One slip of the finger or two in a long name; short codes are too much like each other.
+    let alike = |alias: &str| {
+        let slips = strsim::damerau_levenshtein(alias, &upper);
+        slips == 0 || slips <= 2 && alias.chars().count() >= 5
+    };
     let alias = COUNTRY_ALIASES
         .iter()
-        .find(|(alias, _)| *alias == upper)
+        .filter(|(alias, _)| alike(alias))
+        .min_by_key(|(alias, _)| strsim::damerau_levenshtein(alias, &upper))
         .map(|(_, code)| *code);
     let meant = alias.or_else(|| countries(&upper).is_some().then_some(upper.as_str()));
     let known = format!(

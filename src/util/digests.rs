@@ -80,7 +80,9 @@ impl Large {
     }
 
     fn write(&self, digest: &str) -> io::Result<()> {
-        self.entry.parent().map_or(Ok(()), file::create_folders)?;
+        self.entry
+            .parent()
+            .map_or(Ok(()), file::create_private_folders)?;
         file::write_atomic(&self.entry, format!("{digest} {}\n", self.stamp).as_bytes())
     }
 }

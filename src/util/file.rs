@@ -175,16 +175,32 @@ pub fn text_of(mut bytes: Vec<u8>) -> Result<String, usize> {
     String::from_utf8(bytes).map_err(|error| error.utf8_error().valid_up_to())
 }
 
+/// Who may read a file that is written.
+#[derive(Clone, Copy)]
+enum Readers {
+    /// The user alone: what sky keeps for itself tells what a user asks for, and of whom.
+    User,
+    /// Whoever may read any new file of the user, as the umask says: what the user has asked for.
+    Umask,
+}
+
 /// Replaces `path` by `contents`, whole or not at all: a temporary file in the same folder is
-/// written, synced and renamed, then the folder is synced.
+/// written, synced and renamed, then the folder is synced. Nobody but the user can read the file.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
+    write_for(Readers::User, path, contents)
+}
+
+fn write_for(readers: Readers, path: &Path, contents: &[u8]) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let write = || -> io::Result<()> {
-        // The mode that any new file would get: the umask still applies to it.
-        let mode = std::fs::Permissions::from_mode(0o666);
+        // The umask still applies to it.
+        let mode = std::fs::Permissions::from_mode(match readers {
+            Readers::User => 0o600,
+            Readers::Umask => 0o666,
+        });
         let mut file = tempfile::Builder::new()
             .prefix(".sky-")
             .permissions(mode)
@@ -224,13 +240,14 @@ pub fn make_private(folder: &Path) {
     }
 }
 
-/// Writes `name` (with `/`) below a folder, whose folders are created.
+/// Writes `name` (with `/`) below a folder of the user's, such as a catalog, whose folders are
+/// created. Whoever may read any new file of the user can read it.
 pub fn write_below(folder: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
     let path = folder.join(name);
     if let Some(parent) = path.parent() {
         create_folders(parent)?;
     }
-    write_atomic(&path, contents)
+    write_for(Readers::Umask, &path, contents)
 }
 
 /// Removes a file. A file that is already gone is not an error: whoever works beside us may have
@@ -266,10 +283,10 @@ pub fn write_result(path: &Path, contents: &[u8]) -> io::Result<()> {
             if same {
                 Ok(())
             } else {
-                write_atomic(&target, contents)
+                write_for(Readers::Umask, &target, contents)
             }
         }
-        Err(_) => write_atomic(path, contents),
+        Err(_) => write_for(Readers::Umask, path, contents),
     }
 }
 

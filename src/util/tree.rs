@@ -574,18 +574,19 @@ pub fn sync(path: &Path) -> io::Result<()> {
 /// nothing.
 pub fn size(path: &Path, bounds: &Bounds) -> io::Result<u64> {
     bounds.check(0)?;
-    let fail = |error| file::named(path, "read", error);
-    let metadata = std::fs::symlink_metadata(path).map_err(fail)?;
-    if !metadata.is_dir() {
-        return Ok(if metadata.is_file() {
-            metadata.len()
-        } else {
-            0
-        });
-    }
-    let mut total = 0_u64;
-    for entry in std::fs::read_dir(path).map_err(fail)? {
-        total = total.saturating_add(size(&entry.map_err(fail)?.path(), bounds)?);
+    let (mut total, mut left) = (0_u64, vec![path.to_owned()]);
+    // Not a call for each folder in a folder: a command may have made any number of them.
+    while let Some(path) = left.pop() {
+        bounds.check(0)?;
+        let fail = |error| file::named(&path, "read", error);
+        let metadata = std::fs::symlink_metadata(&path).map_err(fail)?;
+        if metadata.is_dir() {
+            for entry in std::fs::read_dir(&path).map_err(fail)? {
+                left.push(entry.map_err(fail)?.path());
+            }
+        } else if metadata.is_file() {
+            total = total.saturating_add(metadata.len());
+        }
     }
     Ok(total)
 }
@@ -641,22 +642,49 @@ pub fn remove(path: &Path) -> io::Result<()> {
             .map_err(|error| file::named(path, "remove", error));
     }
     let first = gone(file_changes::remove_dir_all(path));
-    let result = match first {
-        // A command may have made directories read-only.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(path);
-            gone(file_changes::remove_dir_all(path))
-        }
-        other => other,
-    };
+    // A command may have made folders read-only, or more of them in each other than a path can name
+    // or a process can open.
+    let result = first.or_else(|_| gone(remove_folder(path)));
     result.map_err(|error| file::named(path, "remove", error))
 }
 
-fn open_up(path: &Path) {
-    let _ = file_changes::set_permissions(path, Permissions::from_mode(0o755));
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
+/// Removes a folder with all that is in it, and never looks deeper than two folders: what lies
+/// deeper is moved up first.
+fn remove_folder(root: &Path) -> io::Result<()> {
+    let open_up = |path: &Path| file_changes::set_permissions(path, Permissions::from_mode(0o700));
+    let is_folder = |entry: &std::fs::DirEntry| Ok::<_, io::Error>(entry.file_type()?.is_dir());
+    let _ = open_up(root);
+    let mut moved = 0_u64;
+    loop {
+        let mut folders = Vec::new();
+        for entry in std::fs::read_dir(root)? {
+            let entry = entry?;
+            if is_folder(&entry)? {
+                folders.push(entry.path());
+            } else {
+                file_changes::remove_file(entry.path())?;
+            }
+        }
+        if folders.is_empty() {
+            return file_changes::remove_dir(root);
+        }
+        for folder in folders {
+            let _ = open_up(&folder);
+            for entry in std::fs::read_dir(&folder)? {
+                let entry = entry?;
+                if !is_folder(&entry)? {
+                    file_changes::remove_file(entry.path())?;
+                    continue;
+                }
+                let _ = open_up(&entry.path());
+                let mut up = root.join(format!(".sky-{moved}"));
+                while up.exists() {
+                    moved += 1;
+                    up = root.join(format!(".sky-{moved}"));
+                }
+                file_changes::rename(entry.path(), up)?;
+            }
+            file_changes::remove_dir(folder)?;
         }
     }
 }
@@ -855,6 +883,32 @@ fn refuse_as(kind: io::ErrorKind, path: &Path, message: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// More folders in each other than a process may open, and a longer path than one can write.
+    #[test]
+    fn folders_in_folders_without_an_end_are_measured_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("deep");
+        let nest = |times: usize, locked: &str| {
+            let script = format!(
+                "mkdir deep; cd deep; echo x > f; for i in $(seq {times}); do mkdir d; cd d; echo x > f; done; {locked}"
+            );
+            let made = std::process::Command::new("/bin/sh")
+                .args(["-c", &script])
+                .current_dir(folder.path())
+                .status();
+            assert!(made.unwrap().success());
+        };
+        nest(1200, "chmod 500 .");
+        assert_eq!(size(&deep, &Bounds::default()).unwrap(), 2 * 1201);
+        remove(&deep).unwrap();
+        assert!(!deep.exists());
+        nest(3000, "chmod 000 .");
+        let said = size(&deep, &Bounds::default()).unwrap_err().to_string();
+        assert!(said.contains("file name too long"), "{said}");
+        remove(&deep).unwrap();
+        assert!(!deep.exists());
+    }
     use std::os::unix::fs::symlink;
 
     #[test]

@@ -1105,3 +1105,75 @@ fn a_file_that_never_ends_is_not_registered() {
         "what is given is not a key, and no file with one",
     );
 }
+
+/// A server that answers every request with these bytes again and again, for as long as anybody
+/// listens.
+fn serve_for_ever(head: &'static [u8], body: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let body = body.clone();
+            std::thread::spawn(move || {
+                let _ = stream.read(&mut [0; 4096]);
+                let mut sent = stream.write_all(head);
+                while sent.is_ok() {
+                    sent = stream.write_all(&body);
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+/// A file of a cloud, its signature: neither a body without an end nor a gzip without one fills the
+/// memory.
+#[test]
+fn a_body_without_an_end_is_not_registered() {
+    let sandbox = sandbox();
+    let before = everything(&sandbox);
+    // A gzip of stored blocks, none of which is the last.
+    let mut block = vec![0, 0xff, 0xff, 0, 0];
+    block.extend(vec![b'#'; 0xffff]);
+    let servers = [
+        serve_for_ever(
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+            vec![b'#'; 1 << 16],
+        ),
+        serve_for_ever(
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: gzip\r\n\r\n\
+              \x1f\x8b\x08\0\0\0\0\0\0\xff",
+            block,
+        ),
+    ];
+    for server in servers {
+        let url = format!("{server}/acme.toml");
+        for args in [
+            vec![
+                "catalog",
+                "register",
+                &url,
+                "--catalog",
+                "catalog",
+                "--allow-unsigned",
+                "--as-of",
+                DAY,
+            ],
+            register(&["--key", "minisign.pub", "--signature", &url]),
+        ] {
+            let begun = std::time::Instant::now();
+            let ended = crate::hostile::within_limits(sandbox.sky(&args));
+            assert_eq!(ended.faults(), Vec::<String>::new(), "{args:?}");
+            assert!(
+                ended.said.contains("answers more than 64 MiB"),
+                "{args:?}: {}",
+                ended.said
+            );
+            assert!(
+                begun.elapsed() < std::time::Duration::from_secs(60),
+                "{args:?}"
+            );
+        }
+    }
+    assert_eq!(everything(&sandbox), before);
+}

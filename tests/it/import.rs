@@ -88,7 +88,7 @@ fn what_cannot_be_read_is_exit_code_1() {
     }
 }
 
-const WORKFLOW: &str = r#"{ "name": "two", "schemaVersion": "1.5", "workflow": {
+pub(crate) const WORKFLOW: &str = r#"{ "name": "two", "schemaVersion": "1.5", "workflow": {
   "specification": {
     "tasks": [
       { "name": "a", "id": "a", "parents": [], "children": ["b"], "inputFiles": ["in"], "outputFiles": ["mid"] },

@@ -435,37 +435,6 @@ fn a_plan_names_stages_without_a_provider_beside_the_file_and_not_in_it() {
     assert!(!place.text("plan.json").contains("provider_missing"));
 }
 
-#[cfg(not(any(feature = "aws", feature = "azure", feature = "gcp")))]
-#[test]
-fn an_apply_of_a_job_is_planned_without_clouds_that_have_no_provider() {
-    let sandbox = words();
-    let events = sandbox.stdout(&[&PLAN[..], &["--json"]].concat(), 0);
-    let first: Value = events
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .nth(1)
-        .unwrap();
-    assert!(first["change"]["provider_missing"].is_string(), "{first}");
-    assert!(events.contains("this sky has no provider for"));
-    let apply = ["apply", "--catalog", "catalog", "--auto-approve"];
-    let said = ended(&with_path(&sandbox, &apply), 1);
-    assert!(
-        said.contains("no plan is possible at the clouds that this sky can use"),
-        "{said}"
-    );
-    assert!(said.contains("--provider local"), "{said}");
-    // A dear host is what is left.
-    let host = "[hosts.dear]\naddress = \"127.0.0.1\"\nport = 1\ncpus = 4\ntype = \"own\"\nprice = \"$900\"\n";
-    sandbox.write(
-        "hosts.toml",
-        &format!("{host}[network]\negress = \"$0.02\"\ngbps = 1\n"),
-    );
-    assert!(!sandbox.stdout(&PLAN, 0).contains("ssh:dear"));
-    let said = with_path(&sandbox, &apply);
-    let said = format!("{}{}", String::from_utf8_lossy(&said.stdout), stderr(&said));
-    assert!(said.contains("ssh:dear"), "{said}");
-}
-
 #[test]
 fn states_of_earlier_versions_are_compared_by_the_digests_that_they_have() {
     let place = Place::new(&ROWS);

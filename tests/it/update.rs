@@ -1,7 +1,9 @@
 //! `sky catalog update` as people run it.
 
+use crate::safety::private_files::{files, open_to_others};
 use crate::sandbox::Sandbox;
 use server::{Answer, Request, Server};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::Ordering;
@@ -25,6 +27,8 @@ fn azure(request: &Request) -> Answer {
         path if path.contains("$skip=2000") => Answer::ok(feed("azure-3.json")),
         path if path.starts_with("/azure") => Answer::ok(feed("azure-1.json")),
         "/advisor" => Answer::ok(feed("aws-spot-advisor.json")),
+        path if path.starts_with("/gcp/6F81") => Answer::ok(feed("gcp-2.json")),
+        path if path.starts_with("/gcp/E000") => Answer::ok(feed("gcp-tpu.json")),
         _ => Answer::status(404),
     }
 }
@@ -304,4 +308,48 @@ fn spot_prices_of_an_account() {
     let output = update(false);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("there are no AWS credentials"));
+}
+
+#[test]
+fn every_cache_is_the_users_alone_and_a_catalog_is_not() {
+    let (sandbox, server) = (Sandbox::bert(), Server::new(azure));
+    std::fs::create_dir(sandbox.path("home")).unwrap();
+    let home = sandbox.path("home");
+    for more in [&[][..], &["--cache", "kept/here"]] {
+        let words = [&["--catalog", "new"][..], more].concat();
+        let output = sky(&sandbox, &server, &words)
+            .env("HOME", &home)
+            .env("SKY_GCP_API_KEY", "key")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+    }
+    let locked = sandbox
+        .sky(&["catalog", "lock", "--catalog", "catalog"])
+        .env("HOME", &home)
+        .output()
+        .unwrap();
+    assert_eq!(locked.status.code(), Some(0), "{locked:?}");
+    for (folder, least) in [("home/.cache/sky", 4), ("kept/here", 3)] {
+        let folder = sandbox.path(folder);
+        let count = files(&folder);
+        assert!(count >= least, "{}: {count}", folder.display());
+        let open = open_to_others(&folder, &|_| true);
+        assert!(open.is_empty(), "{}", open.join("\n"));
+    }
+    // Nothing else was made below HOME.
+    let names: Vec<_> = std::fs::read_dir(&home)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, [".cache"]);
+    // What the user has asked for is readable like any other file.
+    for (name, wanted) in [
+        ("new", 0o755),
+        ("new/catalog.toml", 0o644),
+        ("sky.lock", 0o644),
+    ] {
+        let found = std::fs::metadata(sandbox.path(name)).unwrap();
+        assert_eq!(found.permissions().mode() & 0o777, wanted, "{name}");
+    }
 }

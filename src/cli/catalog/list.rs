@@ -4,6 +4,7 @@ use super::offer_table::{accelerator_flag, offer_json, offer_table, pretty};
 use crate::catalog::query::{self, Filter};
 use crate::catalog::{Catalog, CatalogError};
 use crate::model::{Bytes, Pattern, geography};
+use crate::planning::compile;
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -77,6 +78,27 @@ pub fn list(catalog: &Catalog, args: &ListArgs) -> Result<String, CatalogError> 
     Ok(text)
 }
 
+/// A pattern over names of the catalog, which must match one: where nothing is listed for a slip of
+/// the finger, nobody looks for it there.
+fn known_pattern<'n>(
+    option: &str,
+    text: &Option<String>,
+    mut names: impl Iterator<Item = &'n str>,
+    nearest: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Pattern>, CatalogError> {
+    let Some(text) = text else { return Ok(None) };
+    let pattern = Pattern(text.clone());
+    if names.any(|name| pattern.matches(name)) {
+        return Ok(Some(pattern));
+    }
+    let hint = nearest(text).unwrap_or_else(|| "`sky catalog show` says what there is".to_owned());
+    Err(CatalogError::file(
+        option,
+        format!("`{text}` matches nothing in the catalog"),
+        hint,
+    ))
+}
+
 fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
     let (mut accelerator, mut accelerator_count) = (None, None);
     if let Some(text) = &args.accelerator {
@@ -97,14 +119,30 @@ fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
         countries.extend(known.into_iter().map(str::to_owned));
     }
     let memory = args.min_memory.as_deref().map(Bytes::parse).transpose();
-    let pattern = |text: &Option<String>| text.clone().map(Pattern);
+    let nearest = |text: &str| {
+        let near = query::nearest(catalog, text)?;
+        Some(format!("did you mean `{near}`?"))
+    };
+    let places = &catalog.places;
+    let names: Vec<String> = places.iter().map(|place| place.name.to_string()).collect();
+    let clouds = places.iter().map(|place| place.name.cloud.as_str());
+    let types = catalog
+        .machines
+        .iter()
+        .map(|machine| machine.instance_type.as_str());
+    let place = known_pattern(
+        "--place",
+        &args.place,
+        names.iter().map(String::as_str),
+        |text| compile::nearest_place(text, catalog),
+    )?;
     Ok(Filter {
-        cloud: pattern(&args.cloud),
-        place: pattern(&args.place),
+        cloud: known_pattern("--cloud", &args.cloud, clouds, nearest)?,
+        place,
         countries,
         accelerator,
         accelerator_count,
-        instance_type: pattern(&args.instance_type),
+        instance_type: known_pattern("--instance-type", &args.instance_type, types, nearest)?,
         min_vcpus: u64::from(args.min_cpus) * 1000,
         min_memory: memory
             .map_err(|error| CatalogError::file("--min-memory", error.to_string(), ""))?

@@ -1,11 +1,13 @@
 //! `sky catalog lock`, and what `sky catalog update` does to the lock.
 
 use super::diff::summary;
+use super::offer_table::pretty;
 use crate::catalog::lock::{self, LOCK, Lock};
 use crate::catalog::{Catalog, diff};
 use crate::cli::{Exit, Failure, Terminal, lock as locks};
 use crate::util::shell;
 use clap::Args;
+use serde_json::json;
 use std::path::Path;
 
 /// Pin the catalog in sky.lock: plans are made from that one, until you pin another
@@ -20,6 +22,9 @@ pub struct LockArgs {
     /// Write nothing: exit code 2 if the lock would change
     #[arg(long)]
     pub check: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Pins.
@@ -38,12 +43,17 @@ pub(super) fn run(
     if args.check {
         let before = before?;
         let (now, _, _) = locks::locked(folder.as_deref())?;
+        if args.json {
+            terminal.out(&to_json(before.as_ref(), &now))?;
+        }
         let Some(before) = before else {
             terminal.note(&format!("there is no {LOCK} here"));
             return Ok(Exit::Changes);
         };
         if before == now {
-            terminal.out(&format!("{LOCK} is up to date.\n"))?;
+            if !args.json {
+                terminal.out(&format!("{LOCK} is up to date.\n"))?;
+            }
             return Ok(Exit::Success);
         }
         terminal.note(&format!("{LOCK} would change:{}", listed(&before, &now)));
@@ -52,8 +62,21 @@ pub(super) fn run(
     if let Err(broken) = &before {
         terminal.warn(&format!("{}; it is written anew", broken.message));
     }
-    terminal.out(&pin(folder.as_deref(), None)?)?;
+    if args.json {
+        let (old, new, _) = locks::write(folder.as_deref())?;
+        terminal.out(&to_json(old.as_ref(), &new))?;
+    } else {
+        terminal.out(&pin(folder.as_deref(), None)?)?;
+    }
     Ok(Exit::Success)
+}
+
+/// What is pinned now, and what that changes; `changes` is null where there was no lock.
+fn to_json(old: Option<&Lock>, new: &Lock) -> String {
+    pretty(&json!({
+        "format_version": "1.0", "lock": LOCK, "catalog": new.at.to_string(), "date": new.date,
+        "digest": new.digest, "changed": old != Some(new), "changes": old.map(|old| changes(old, new)),
+    }))
 }
 
 /// After a verb has changed a catalog folder: pins it if it is the pinned one, or if nobody named
@@ -108,12 +131,19 @@ fn pin(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failur
 /// Lines on what changed that are said.
 const SHOWN: usize = 12;
 
-fn listed(old: &Lock, new: &Lock) -> String {
+/// What differs between two locks, a line each.
+fn changes(old: &Lock, new: &Lock) -> Vec<String> {
     let moved = (old.at != new.at).then(|| format!("pinned is {}, was {}", new.at, old.at));
-    let lines: Vec<String> = moved
-        .into_iter()
-        .chain(lock::differences(old, new))
-        .collect();
+    let differences = if old == new {
+        Vec::new()
+    } else {
+        lock::differences(old, new)
+    };
+    moved.into_iter().chain(differences).collect()
+}
+
+fn listed(old: &Lock, new: &Lock) -> String {
+    let lines = changes(old, new);
     let mut text: String = lines
         .iter()
         .take(SHOWN)

@@ -123,8 +123,10 @@ pub fn update(
     for line in failures(&update.outcomes) {
         terminal.warn(&line);
     }
-    let exit = exit(&update.outcomes)?;
-    super::lock::follow(out, catalog.is_some(), terminal)?;
+    // Programs have read all of it by now, the reason of every source that failed included.
+    let told = |failure: Failure| super::told(failure, args.json);
+    let exit = exit(&update.outcomes).map_err(told)?;
+    super::lock::follow(out, catalog.is_some(), terminal).map_err(told)?;
     Ok(exit)
 }
 

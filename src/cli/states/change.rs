@@ -2,7 +2,7 @@
 //! one.
 
 use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
-use super::lookup::{known_stage, no_state, stage_name};
+use super::lookup::{known_stage, no_state, one_object, stage_name};
 use crate::cli::working_folder::working_folder;
 use crate::cli::{Exit, Failure, Terminal};
 use crate::execution::apply::Recorder;
@@ -11,6 +11,7 @@ use crate::execution::state::wait;
 use crate::execution::state::{Event, Lock, Opened, StageRecord, State, Store};
 use crate::model::names::is_stage_name;
 use crate::util::file_changes;
+use serde_json::json;
 
 /// Give a stage another name in the state: after it was renamed in the job
 #[derive(Clone, Debug, clap::Args)]
@@ -19,6 +20,9 @@ pub(crate) struct MvArgs {
     pub from: String,
     /// `stage.NAME`
     pub to: String,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
@@ -37,6 +41,9 @@ pub(crate) struct RmArgs {
     /// Also what may run or cost money
     #[arg(long)]
     pub force: bool,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
@@ -80,9 +87,13 @@ pub(super) fn mv(args: &MvArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         store.folder.artifacts().join(to),
     );
     drop(lock);
-    terminal.out(&format!(
-        "stage.{from} is stage.{to} now (serial {serial}; before: {kept}).\n"
-    ))?;
+    terminal.out(&if args.json {
+        one_object(&json!({
+            "from": format!("stage.{from}"), "to": format!("stage.{to}"), "serial": serial, "backup": kept,
+        }))?
+    } else {
+        format!("stage.{from} is stage.{to} now (serial {serial}; before: {kept}).\n")
+    })?;
     Ok(Exit::Success)
 }
 
@@ -125,10 +136,14 @@ pub(super) fn rm(args: &RmArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         ));
     }
     let gone: Vec<String> = names.iter().map(|name| format!("stage.{name}")).collect();
-    terminal.out(&format!(
-        "Forgotten: {} (serial {serial}; before: {kept}).\n",
-        gone.join(", ")
-    ))?;
+    terminal.out(&if args.json {
+        one_object(&json!({ "forgotten": gone, "serial": serial, "backup": kept }))?
+    } else {
+        format!(
+            "Forgotten: {} (serial {serial}; before: {kept}).\n",
+            gone.join(", ")
+        )
+    })?;
     Ok(Exit::Success)
 }
 

@@ -8,6 +8,9 @@ use crate::cli::{Exit, Failure, Terminal};
 /// before and after it, every attempt, payment and move of data
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct JournalArgs {
+    /// The same: a journal is JSON lines in any case
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
 }

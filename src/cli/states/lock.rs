@@ -1,5 +1,6 @@
 //! `sky lock show` and `sky force-unlock`.
 
+use super::lookup::one_object;
 use crate::cli::state::PlaceArgs;
 use crate::cli::working_folder::working_folder;
 use crate::cli::{Exit, Failure, Terminal};
@@ -43,6 +44,9 @@ pub(crate) struct ForceUnlockArgs {
     /// Do not ask
     #[arg(long, visible_alias = "force")]
     pub auto_approve: bool,
+    /// As one JSON object; needs --auto-approve
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
 }
@@ -82,6 +86,9 @@ pub(crate) fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Fai
 
 /// Shows who holds it, asks, and ends it.
 pub(crate) fn force_unlock(args: &ForceUnlockArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    if args.json && !args.auto_approve {
+        return Err(Failure::error("--json cannot ask: it needs --auto-approve"));
+    }
     let store = store(&args.place, terminal)?;
     let Some(holder) = store.holder().map_err(Failure::error)? else {
         return Err(Failure::error(format!(
@@ -118,7 +125,10 @@ pub(crate) fn force_unlock(args: &ForceUnlockArgs, terminal: &Terminal) -> Resul
         return Err(Failure::error("the lock has changed hands meanwhile")
             .hint("`sky lock show` says who has it"));
     }
-    terminal
-        .out(&format!("The lock {} is ended.\n", args.id))
-        .map(|()| Exit::Success)
+    let text = if args.json {
+        one_object(&json!({ "ended": args.id, "state": store.name() }))?
+    } else {
+        format!("The lock {} is ended.\n", args.id)
+    };
+    terminal.out(&text).map(|()| Exit::Success)
 }

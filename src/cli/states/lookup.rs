@@ -4,6 +4,7 @@ use crate::cli::Failure;
 use crate::cli::state::{self, PlaceArgs};
 use crate::cli::working_folder::working_folder;
 use crate::execution::state::{State, Store};
+use crate::model::canonical;
 
 /// The state's place and the state, which must be there.
 pub(super) fn read_state(place: &PlaceArgs) -> Result<(Store, State), Failure> {
@@ -24,6 +25,13 @@ pub(super) fn no_state(store: &Store) -> Failure {
         store.name()
     ))
     .hint("name its place with --state URL or --state-dir DIR")
+}
+
+/// The answer of a verb for programs: one JSON object, with the version of its form.
+pub(super) fn one_object(answer: &serde_json::Value) -> Result<String, Failure> {
+    let mut answer = answer.clone();
+    answer["format_version"] = "1.0".into();
+    canonical::to_text(&answer).map_err(Failure::error)
 }
 
 /// The stage's name in `stage.NAME`; the name alone will do.

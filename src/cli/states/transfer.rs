@@ -1,17 +1,21 @@
 //! `sky state pull` and `sky state push`: the whole state, out and in.
 
 use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
-use super::lookup::read_state;
+use super::lookup::{one_object, read_state};
 use crate::cli::working_folder::working_folder;
 use crate::cli::{Exit, Failure, Terminal};
-use crate::execution::state::{edit, snapshot, wait};
+use crate::execution::state::{StateError, edit, snapshot, wait};
 use crate::model::canonical;
 use crate::util::file;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Print the whole state, as one JSON object, plain also if it is kept encrypted
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PullArgs {
+    /// The same: a state is JSON in any case
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
 }
@@ -26,6 +30,9 @@ pub(crate) struct PushArgs {
     /// Whatever lineage and serial it has
     #[arg(long)]
     pub force: bool,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]
@@ -44,16 +51,26 @@ pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure
     let store = args.place.store(&here)?.lasting(args.locking.lock_lease);
     let name = file::shown(&args.file);
     let bytes = file::read_bytes(&args.file).map_err(Failure::error)?;
-    let pushed = snapshot::decode(&bytes, &name, &store.cipher).map_err(Failure::error)?;
+    let pushed = snapshot::decode(&bytes, &name, &store.cipher).map_err(|error| match error {
+        // The way out of a damaged state is none of a file that is another one.
+        StateError::Malformed { path, reason } => {
+            Failure::error(format!("{path} is not a state: {reason}"))
+                .hint("a file to push is one that `sky state pull` has printed")
+        }
+        other => Failure::error(other),
+    })?;
     let (lock, mut opened) = open_locked(&store, "state push", &args.locking)?;
     for warning in &opened.warnings {
         terminal.warn(warning);
     }
     match edit::may_push(&opened, &pushed) {
         Ok(false) => {
-            return terminal
-                .out("No changes: that is the state that is there.\n")
-                .map(|()| Exit::Success);
+            let text = if args.json {
+                one_object(&json!({ "pushed": false, "serial": opened.state.serial }))?
+            } else {
+                "No changes: that is the state that is there.\n".to_owned()
+            };
+            return terminal.out(&text).map(|()| Exit::Success);
         }
         Ok(true) => {}
         Err(refused) if args.force => {
@@ -72,9 +89,13 @@ pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure
     let kept = replace().map_err(|error| failure(error.into(), &store))?;
     drop(lock);
     let serial = opened.state.serial;
-    terminal.out(&format!(
-        "Pushed to {} (serial {serial}; before: {kept}).\n",
-        store.name()
-    ))?;
+    terminal.out(&if args.json {
+        one_object(&json!({ "pushed": true, "serial": serial, "backup": kept }))?
+    } else {
+        format!(
+            "Pushed to {} (serial {serial}; before: {kept}).\n",
+            store.name()
+        )
+    })?;
     Ok(Exit::Success)
 }

@@ -283,6 +283,7 @@ async fn bring_outputs(
     tree::remove(&to)?;
     file::create_private_folders(folder)?;
     let there = worker.bring_outputs(&to, most).await?;
+    file::make_private(&to);
     let names = written.into_iter().map(|one| one.name).collect();
     if there {
         warn(

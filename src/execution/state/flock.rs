@@ -9,9 +9,10 @@ use super::holder::Holder;
 use super::lock::{Fence, Former, Lock, LockError, LockLost, taken_over};
 use crate::util::file;
 use async_trait::async_trait;
+use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,8 @@ use tokio::time::Instant;
 
 /// How long a holder may take to say who it is.
 const INTRODUCTION: Duration = Duration::from_secs(5);
+/// Most bytes of what a holder says of itself.
+const MOST_BYTES: u64 = 64 << 10;
 
 /// Takes the lock at `path`, trying for as long as `timeout`; it lasts for `lease` when it is not
 /// renewed.
@@ -61,10 +64,10 @@ pub(super) async fn take(
 
 /// Who holds the lock; none if nobody does.
 pub(super) fn holder(path: &Path) -> io::Result<Option<Holder>> {
-    match std::fs::read(path) {
+    match file::read_within(path, MOST_BYTES) {
         Ok(bytes) => Ok(Holder::read(&bytes).filter(|said| !said.is_dead())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(file::named(path, "read", error)),
+        Err(error) => Err(error),
     }
 }
 
@@ -175,7 +178,17 @@ fn open(path: &Path) -> io::Result<File> {
         .truncate(false)
         .read(true)
         .write(true)
+        .mode(0o600)
+        // Of a pipe in the lock's place nobody waits for the other end.
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path);
+    let opened = opened.and_then(|file| match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a pipe, a socket or a device, and no lock",
+        )),
+    });
     opened.map_err(|error| file::named(path, "open", error))
 }
 
@@ -190,7 +203,7 @@ fn in_place(path: &Path, file: &File) -> bool {
 fn read(file: &mut File) -> Option<Holder> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0)).ok()?;
-    file.take(64 * 1024).read_to_end(&mut bytes).ok()?;
+    file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
     Holder::read(&bytes)
 }
 

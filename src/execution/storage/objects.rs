@@ -137,8 +137,7 @@ impl Objects {
             }
             tree::sync(&building)?;
             let folder = place.parent().unwrap_or(&self.root);
-            file_changes::create_dir_all(folder)
-                .map_err(|error| file::named(folder, "create", error))?;
+            file::create_private_folders(folder)?;
             file_changes::rename(&building, &place)
                 .map_err(|error| file::named(&place, "create", error))?;
             sync_folder(folder)?;
@@ -194,8 +193,7 @@ impl Objects {
             return Err(error);
         }
         if let Some(folder) = to.parent() {
-            file_changes::create_dir_all(folder)
-                .map_err(|error| file::named(folder, "create", error))?;
+            file::create_private_folders(folder)?;
         }
         tree::remove(to)?;
         file_changes::rename(&building, to).map_err(|error| file::named(to, "create", error))
@@ -220,8 +218,7 @@ impl Objects {
     }
 
     fn create(&self) -> io::Result<()> {
-        file_changes::create_dir_all(&self.root)
-            .map_err(|error| file::named(&self.root, "create", error))
+        file::create_private_folders(&self.root)
     }
 
     fn building(&self) -> PathBuf {

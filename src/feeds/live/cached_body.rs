@@ -14,6 +14,7 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What is known of a body; a JSON file beside it in the cache.
@@ -254,6 +255,7 @@ async fn attempt(
         .write(true)
         .append(goes_on)
         .truncate(!goes_on)
+        .mode(0o600)
         .open(&part)
         .map_err(local)?;
     if let Err(trouble) = download(http, unit, url, response, &mut file, start, most).await {

@@ -183,10 +183,15 @@ impl HttpClient {
         client.get(url.clone()).headers(headers.clone())
     }
 
+    /// So many bytes, or fewer where the settings allow fewer.
+    pub(super) fn most(&self, most: u64) -> u64 {
+        most.min(self.largest)
+    }
+
     /// Watches a body of at most so many bytes.
     pub(super) fn bound(&self, most: u64) -> BodyLimit {
         BodyLimit {
-            most: most.min(self.largest),
+            most: self.most(most),
             begun: Instant::now(),
             came: 0,
         }

@@ -140,12 +140,13 @@ pub(super) async fn fetch(
             )));
         }
         let bytes = state.bytes + page.bytes.len() as u64;
-        if bytes > MAX_LIST_BYTES {
+        let most = http.most(MAX_LIST_BYTES);
+        if bytes > most {
             let _ = file_changes::remove_dir_all(&folder);
             return Err(Fault(format!(
                 "{} answers more than {} MiB: no list is so long",
                 http_client::host_of(&url),
-                MAX_LIST_BYTES >> 20
+                most >> 20
             )));
         }
         http_client::write_to_cache(&folder.join(format!("{number:05}.json")), &page.bytes)?;

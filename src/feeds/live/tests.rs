@@ -1,6 +1,7 @@
 //! Sources against a server on this machine that replays answers of the true shape
 //! (`fixtures/feeds`), with the rows and the troubles that real ones have.
 
+mod bounds;
 mod feeds;
 mod server;
 mod trouble;

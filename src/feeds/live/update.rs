@@ -11,6 +11,7 @@ use super::{
 use crate::catalog::CatalogError;
 use crate::catalog::draft::Draft;
 use std::collections::BTreeSet;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -80,6 +81,7 @@ pub(super) fn lock_cache(cache: &Path) -> Result<std::fs::File, CatalogError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&path)
         .map_err(fault)?;
     match file.try_lock() {

@@ -196,6 +196,18 @@ fn nearest_name<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<
     known_names.iter().filter(one_slip).copied().min()
 }
 
+/// The names that there are, where none of them is like the one that was written; none: there are
+/// none.
+fn listed(what: &str, known: &BTreeSet<&str>) -> Option<String> {
+    const SHOWN: usize = 12;
+    let names: Vec<&str> = known.iter().copied().take(SHOWN).collect();
+    let more = match known.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!names.is_empty()).then(|| format!("the catalog {what} {}{more}", names.join(", ")))
+}
+
 fn warning(file: InputFile, key: String, message: String, hint: Option<String>) -> UnknownName {
     UnknownName {
         file,
@@ -277,7 +289,7 @@ fn policy_names(policy: &Policy, known: &Known<'_>, found: &mut Vec<UnknownName>
             file,
             "operators.parents".to_owned(),
             message.to_owned(),
-            None,
+            listed("has", &known.parent_countries),
         ));
     }
     for (label, countries) in &policy.residency {
@@ -286,7 +298,8 @@ fn policy_names(policy: &Policy, known: &Known<'_>, found: &mut Vec<UnknownName>
             .any(|country| known.countries.contains(country.as_str()))
         {
             let message = format!("residency.{label}: the catalog has no place in these countries");
-            found.push(warning(file, format!("residency.{label}"), message, None));
+            let hint = listed("has places in", &known.countries);
+            found.push(warning(file, format!("residency.{label}"), message, hint));
         }
     }
     for class in policy
@@ -294,7 +307,14 @@ fn policy_names(policy: &Policy, known: &Known<'_>, found: &mut Vec<UnknownName>
         .iter()
         .filter(|class| !known.classes.contains(class.as_str()))
     {
-        found.push(matches_nothing(file, "partitions.allow", class, None));
+        let classes: BTreeSet<&str> = known
+            .classes
+            .iter()
+            .copied()
+            .filter(|class| !class.is_empty())
+            .collect();
+        let hint = nearest(class, classes.iter().copied()).or_else(|| listed("has", &classes));
+        found.push(matches_nothing(file, "partitions.allow", class, hint));
     }
     certification_names(policy, known, found);
     account_names(policy, known, found);
@@ -308,17 +328,14 @@ fn certification_names(policy: &Policy, known: &Known<'_>, found: &mut Vec<Unkno
             .iter()
             .filter(|scheme| !known.schemes.contains(scheme.as_str()))
         {
-            let all = || {
-                let list: Vec<&str> = known.schemes.iter().copied().collect();
-                (!list.is_empty()).then(|| format!("the catalog knows {}", list.join(", ")))
-            };
             found.push(UnknownName {
                 is_error: true,
                 ..warning(
                     InputFile::Policy,
                     format!("certifications.{label}"),
                     format!("the catalog has no certification scheme `{scheme}`"),
-                    nearest(scheme, known.schemes.iter().copied()).or_else(all),
+                    nearest(scheme, known.schemes.iter().copied())
+                        .or_else(|| listed("knows", &known.schemes)),
                 )
             });
         }
@@ -558,7 +575,8 @@ fn place_names(
                 "stage {name}: the catalog has no place in `{}`, which latency is to",
                 latency.to
             );
-            say(format!("{key}.latency"), message, None);
+            let hint = listed("has places in", &known.countries);
+            say(format!("{key}.latency"), message, hint);
         }
         let unserved = needs
             .service

@@ -9,7 +9,7 @@ use super::slurm_cluster::{self, SlurmClusterForm};
 use crate::model::hosts::{OwnHost, OwnHosts, SshTarget};
 use crate::model::{Bandwidth, DataRate};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
 #[derive(Deserialize)]
@@ -35,8 +35,9 @@ struct NetworkForm {
     gbps: Option<Spanned<WrittenDecimal>>,
 }
 
-/// Most hosts of one file: each is compared with all the others.
-const MOST_HOSTS: usize = 5000;
+/// Most hosts, clusters and namespaces of one file together: each becomes an offer that every stage
+/// is compared with.
+pub(super) const MOST_HOSTS: usize = 5000;
 
 /// Reads the text of the file.
 pub fn parse(file: &HostsFile) -> Result<OwnHosts, HostsFault> {
@@ -55,9 +56,9 @@ pub fn parse(file: &HostsFile) -> Result<OwnHosts, HostsFault> {
             "add one: `[hosts.NAME]` with cpus and memory",
         ));
     }
-    let count = form.hosts.len();
+    let count = form.hosts.len() + form.clusters.len() + form.kubernetes.len();
     if count > MOST_HOSTS {
-        let message = format!("it has {count} hosts, which is more than {MOST_HOSTS}");
+        let message = format!("it has {count} hosts and clusters, which is more than {MOST_HOSTS}");
         return Err(file.fault(
             0..0,
             message,
@@ -107,56 +108,51 @@ fn compare_hosts(
     hosts: &[OwnHost],
     tables: &BTreeMap<Spanned<String>, HostForm>,
 ) -> Result<(), HostsFault> {
-    for (index, (host, name)) in hosts.iter().zip(tables.keys()).enumerate() {
-        let there = |host: &OwnHost| {
-            let SshTarget {
-                address,
-                port,
-                user,
-                root,
-                ..
-            } = &host.reach;
-            (address.clone(), *port, user.clone(), root.clone())
-        };
-        if let Some(other) = hosts[..index]
-            .iter()
-            .find(|other| there(other) == there(host))
-        {
+    // Earlier hosts that a later one may stand for: one of each kind is enough, for all of a kind
+    // are the same.
+    let mut by_folder = BTreeMap::new();
+    let mut by_offer: BTreeMap<_, &OwnHost> = BTreeMap::new();
+    let mut by_type: BTreeMap<&str, &OwnHost> = BTreeMap::new();
+    for (host, name) in hosts.iter().zip(tables.keys()) {
+        let fault = |message: String, hint: &str| Err(file.fault(name.span(), message, hint));
+        let SshTarget {
+            address,
+            port,
+            user,
+            root,
+            ..
+        } = &host.reach;
+        if let Some(other) = by_folder.insert((address, port, user, root), host) {
             let message = format!(
                 "it is the same folder of the same machine as {}",
                 other.reach.name
             );
-            return Err(file.fault(
-                name.span(),
+            return fault(
                 message,
                 "keep one of them; `slots` says how many stages it takes",
-            ));
+            );
         }
-        let same = |other: &&OwnHost| {
-            other.place == host.place && other.instance_type == host.instance_type
-        };
-        let differs = |other: &&OwnHost| other.offer != host.offer;
-        if let Some(other) = hosts[..index].iter().filter(same).find(differs) {
+        let other = *by_offer
+            .entry((&host.place, &host.instance_type))
+            .or_insert(host);
+        if other.offer != host.offer {
             let message = format!(
                 "it is another machine than {}, of the same type and place",
                 other.reach.name
             );
-            return Err(file.fault(
-                name.span(),
+            return fault(
                 message,
                 "give it a `type` of its own, or the same figures and price",
-            ));
+            );
         }
         // A type is one machine, wherever it is.
-        let elsewhere = |other: &&OwnHost| {
-            other.instance_type == host.instance_type && other.offer.size() != host.offer.size()
-        };
-        if let Some(other) = hosts[..index].iter().find(elsewhere) {
+        let other = *by_type.entry(&host.instance_type).or_insert(host);
+        if other.offer.size() != host.offer.size() {
             let message = format!(
                 "its type `{}` is another machine at {}",
                 host.instance_type, other.place
             );
-            return Err(file.fault(name.span(), message, "give it a `type` of its own"));
+            return fault(message, "give it a `type` of its own");
         }
     }
     Ok(())
@@ -164,8 +160,9 @@ fn compare_hosts(
 
 /// Takes in what the file says of places: of each that a host is at, and of no other.
 fn add_places(file: &HostsFile, form: &Form, own: &mut OwnHosts) -> Result<(), HostsFault> {
+    let regions: BTreeSet<String> = own.all().map(|host| host.place.region.clone()).collect();
     for (name, form) in &form.places {
-        if !own.all().any(|host| host.place.region == *name.get_ref()) {
+        if !regions.contains(name.get_ref()) {
             let hint = "name it in a host's `place`, or leave it out";
             return Err(file.fault(
                 name.span(),
@@ -176,7 +173,6 @@ fn add_places(file: &HostsFile, form: &Form, own: &mut OwnHosts) -> Result<(), H
         own.places
             .insert(name.get_ref().clone(), place(file, form)?);
     }
-    let regions: Vec<String> = own.all().map(|host| host.place.region.clone()).collect();
     for region in regions {
         own.places.entry(region).or_default();
     }

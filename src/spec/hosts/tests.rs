@@ -322,3 +322,52 @@ fn mistakes_in_clusters_are_named_with_their_line() {
         );
     }
 }
+
+/// A file with so many tables, all of the same kind.
+fn file_of(count: usize, table: &str, body: &str) -> String {
+    (0..count)
+        .map(|number| {
+            format!(
+                "[{table}.n{number}]\n{}\n",
+                body.replace("{}", &number.to_string())
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_file_of_too_many_hosts_is_refused_with_the_limit() {
+    let kinds = [
+        ("hosts", "cpus = 4\ntype = \"box\"\nplace = \"lab\""),
+        ("clusters", "address = \"login{}\""),
+        (
+            "kubernetes",
+            "context = \"c{}\"\ncpus = 4\nmemory = \"8 GiB\"",
+        ),
+    ];
+    for (table, body) in kinds {
+        let said = read(&file_of(hosts_file::MOST_HOSTS + 1, table, body)).unwrap_err();
+        assert_eq!(
+            said.message,
+            "it has 5001 hosts and clusters, which is more than 5000"
+        );
+        assert!(said.hint.contains("list fewer of them"), "{said}");
+    }
+    // Together they count as well.
+    let half = hosts_file::MOST_HOSTS / 2 + 1;
+    let text = file_of(half, kinds[0].0, kinds[0].1) + &file_of(half, kinds[2].0, kinds[2].1);
+    assert!(read(&text).unwrap_err().message.contains("5002 hosts"));
+}
+
+#[test]
+fn as_many_hosts_as_the_limit_are_read_without_comparing_each_with_all() {
+    let text = file_of(
+        hosts_file::MOST_HOSTS,
+        "hosts",
+        "cpus = 4\ntype = \"box\"\nplace = \"lab\"",
+    );
+    let begun = std::time::Instant::now();
+    assert_eq!(read(&text).unwrap().hosts.len(), hosts_file::MOST_HOSTS);
+    let took = begun.elapsed();
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+}

@@ -13,6 +13,7 @@ mod values;
 mod worker;
 
 use documents::{broken_texts, with_json_values, with_toml_values};
+pub(crate) use trial::within_limits;
 use trial::{Trial, hold};
 
 /// The trials of a document that lies at `file` of the BERT sandbox, tried with each of the

@@ -137,14 +137,14 @@ fn strange(name: &str, path: &Path) {
 }
 
 /// How a command ended, and what it said.
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// None: it had to be ended.
     status: Option<ExitStatus>,
     pub said: String,
 }
 
 impl Ended {
-    pub(super) fn faults(&self) -> Vec<String> {
+    pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         match self.status.map(|status| status.code()) {
             None => faults.push(format!("it did not end within {} s", TIME.as_secs())),
@@ -189,7 +189,7 @@ fn tail(said: &str) -> String {
 }
 
 /// Runs a command to its end, or ends it.
-pub(super) fn within_limits(command: Command) -> Ended {
+pub(crate) fn within_limits(command: Command) -> Ended {
     let mut limited = Command::new("/bin/sh");
     limited
         .args(["-c", &format!("ulimit -v {MEMORY_KIB}; exec \"$@\""), "sh"])

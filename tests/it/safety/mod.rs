@@ -3,3 +3,4 @@
 
 mod names;
 mod output;
+pub(crate) mod private_files;

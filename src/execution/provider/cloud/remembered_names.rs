@@ -36,7 +36,7 @@ impl RememberedNames {
         if path.exists() {
             return Ok(());
         }
-        file::create_folders(&self.folder)?;
+        file::create_private_folders(&self.folder)?;
         Ok(file::write_atomic(&path, b"")?)
     }
 

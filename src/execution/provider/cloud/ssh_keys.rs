@@ -130,7 +130,7 @@ fn read_public(path: &Path) -> Result<String, ProviderError> {
 /// Makes a pair aside, and puts the private half in place last: a file that is there is whole.
 fn make(path: &Path) -> Result<(), ProviderError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    file_changes::create_dir_all(folder).map_err(|error| file::named(folder, "create", error))?;
+    file::create_private_folders(folder)?;
     let aside = tempfile::Builder::new().prefix(".new").tempdir_in(folder);
     let aside = aside.map_err(|error| file::named(folder, "write to", error))?;
     let made = aside.path().join("key");

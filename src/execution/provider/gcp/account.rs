@@ -98,7 +98,7 @@ impl Gcp {
 
     /// Notes that there may be TPUs of this state folder.
     pub(super) fn remember_tpus(&self) -> Result<(), ProviderError> {
-        file::create_folders(self.with_tpus.parent().unwrap_or(&self.with_tpus))?;
+        file::create_private_folders(self.with_tpus.parent().unwrap_or(&self.with_tpus))?;
         Ok(file::write_atomic(&self.with_tpus, b"")?)
     }
 

@@ -186,9 +186,7 @@ impl Provider for Local {
             let building = folder.with_extension(format!("new{}-{number}", std::process::id()));
             tree::remove(&building)?;
             for part in ["inputs", "outputs", "checkpoint", ".run"] {
-                let part = building.join(part);
-                file_changes::create_dir_all(&part)
-                    .map_err(|error| file::named(&part, "create", error))?;
+                file::create_private_folders(&building.join(part))?;
             }
             write_lease(&building, lease)?;
             file::write_atomic(&building.join(".run/machine"), &text)?;

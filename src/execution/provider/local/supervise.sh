@@ -2,6 +2,9 @@
 # number. The log is this shell's output. `keep_log.sh` comes before this.
 # A signal to the group is for the command; this shell stays to see the end of it.
 trap : HUP INT TERM
+# What is written down here is for the user alone; what the command writes is as the user wants it.
+mask=$(umask)
+umask 077
 IFS= read -r stat < "/proc/$$/stat"
 # Whoever creates the file first runs the command; there is never a second run.
 (set -C; printf '%s\n' "$stat" > "$1/pid") 2> /dev/null || exit 0
@@ -43,7 +46,7 @@ watchdog=
 }
 
 begin_log "$1" "${2:-0}"
-/bin/sh "$1/command" < /dev/null >&3 2>&3 3>&-
+(umask "$mask" && exec /bin/sh "$1/command") < /dev/null >&3 2>&3 3>&-
 code=$?
 ours=
 ! claim "$1" || ours=1

@@ -138,8 +138,7 @@ impl Worker for LocalWorker {
         let lay_all = move |bounds: &Bounds| -> io::Result<()> {
             let inputs_folder = folder.join("inputs");
             tree::remove(&inputs_folder)?;
-            file_changes::create_dir(&inputs_folder)
-                .map_err(|error| file::named(&inputs_folder, "create", error))?;
+            file::create_private_folders(&inputs_folder)?;
             inputs
                 .iter()
                 .try_for_each(|item| lay(item, &inputs_folder, bounds))?;
@@ -154,7 +153,7 @@ impl Worker for LocalWorker {
                 )?;
             }
             tree::remove(&working_folder)?;
-            file::create_folders(&working_folder)?;
+            file::create_private_folders(&working_folder)?;
             files
                 .iter()
                 .try_for_each(|item| lay(item, &working_folder, bounds))
@@ -168,7 +167,7 @@ impl Worker for LocalWorker {
         }
         file::write_atomic(&self.control("numbering"), process::numbering().as_bytes())?;
         file::write_atomic(&self.control("command"), task.command.as_bytes())?;
-        file::create_folders(&self.working_folder)?;
+        file::create_private_folders(&self.working_folder)?;
         let path = self.log_path();
         // Nobody but the user may read what commands print.
         let log = std::fs::OpenOptions::new()
@@ -270,7 +269,7 @@ impl Worker for LocalWorker {
             }
             // A copy, so that what is read is of one time.
             tree::remove(&to)?;
-            file_changes::create_dir(&to).map_err(|error| file::named(&to, "create", error))?;
+            file::create_private_folders(&to)?;
             // The limit is one for all of them together.
             let mut left = most;
             for name in names {

@@ -7,6 +7,7 @@ use super::machine_records::{self, EndReason, MachineRecord, now};
 use crate::util::file;
 use std::future::Future;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -133,12 +134,13 @@ impl Sim {
     }
 
     fn write_down(&self, made: Made<'_>) -> Result<(), ProviderError> {
-        file::create_folders(&self.root)?;
+        file::create_private_folders(&self.root)?;
         let path = self.root.join("calls");
         let fail = |error| ProviderError::from(file::named(&path, "append to", error));
         let mut calls = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
+            .mode(0o600)
             .open(&path)
             .map_err(fail)?;
         let line = format!(

@@ -149,7 +149,7 @@ pub(super) fn create(root: &Path, record: &MachineRecord) -> io::Result<MachineR
     tree::remove(&building)?;
     let disk = building.join("box");
     for part in ["inputs", "outputs", "checkpoint", ".run"] {
-        file::create_folders(&disk.join(part))?;
+        file::create_private_folders(&disk.join(part))?;
     }
     let lease = Duration::from_millis(record.lease_end_ms.saturating_sub(now()));
     super::super::local::write_lease(&disk, lease)?;
@@ -264,11 +264,9 @@ pub(super) fn finish(root: &Path, record: &MachineRecord, why: EndReason) -> io:
         why: Some(why),
         ..record.clone()
     };
-    file::write_below(
-        &root.join("gone"),
-        &record.id,
-        &serde_json::to_vec(&record)?,
-    )?;
+    let gone = root.join("gone");
+    file::create_private_folders(&gone)?;
+    file::write_atomic(&gone.join(&record.id), &serde_json::to_vec(&record)?)?;
     tree::remove(&folder(root, &record.token))
 }
 

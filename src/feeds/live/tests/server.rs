@@ -30,6 +30,8 @@ pub(super) struct Answer {
     wait: Duration,
     /// What is said to be the length where only that is asked.
     size: Option<usize>,
+    /// The body is sent again and again, for as long as anybody listens.
+    endless: bool,
 }
 
 impl Answer {
@@ -45,6 +47,7 @@ impl Answer {
             cut: None,
             wait: Duration::ZERO,
             size: None,
+            endless: false,
         }
     }
 
@@ -71,6 +74,14 @@ impl Answer {
     pub(super) fn sized(self, size: usize) -> Self {
         Self {
             size: Some(size),
+            ..self
+        }
+    }
+
+    /// A body that goes on for ever after its first bytes, of which the length is not said.
+    pub(super) fn endless(self) -> Self {
+        Self {
+            endless: true,
             ..self
         }
     }
@@ -222,8 +233,13 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     } else {
         answer.body.len()
     };
+    let said_length = if answer.endless {
+        String::new()
+    } else {
+        format!("Content-Length: {length}\r\n")
+    };
     let mut head = format!(
-        "HTTP/1.1 {} .\r\nConnection: close\r\nContent-Length: {length}\r\n",
+        "HTTP/1.1 {} .\r\nConnection: close\r\n{said_length}",
         answer.status
     );
     answer
@@ -233,6 +249,9 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.write_all(format!("{head}\r\n").as_bytes())?;
     if head_only {
         return stream.shutdown(std::net::Shutdown::Write);
+    }
+    while answer.endless {
+        stream.write_all(&answer.body)?;
     }
     let end = answer
         .cut

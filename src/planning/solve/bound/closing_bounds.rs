@@ -103,12 +103,15 @@ pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> 
     })
 }
 
-/// A bound on the cost of every placement, from a few sweeps.
-pub(crate) fn cost_bound(instance: &Instance, shape: &Shape) -> Option<i64> {
+/// A bound on the cost of every placement, from a few sweeps; from one if planning is to end.
+pub(crate) fn cost_bound(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<i64> {
     let mut dual = start(instance, shape, true)?;
     for _ in 0..BOUNDS {
         dual.backward(&mut |_, _| {});
         dual.forward(&mut |_, _| {});
+        if effort.should_stop() {
+            break;
+        }
     }
     Some(dual.net.whole(dual.bound()))
 }
@@ -123,7 +126,20 @@ pub(crate) fn choices_within(
     shape: &Shape,
     limit: i64,
     least: bool,
+    effort: &Effort,
 ) -> ChoicesWithin {
+    // Where planning is to end, no time goes into choices that nobody will look at.
+    let all = |instance: &Instance| {
+        let stages = instance.stages.iter();
+        ChoicesWithin::Some(
+            stages
+                .map(|stage| vec![true; stage.choices.len()])
+                .collect(),
+        )
+    };
+    if effort.should_stop() {
+        return all(instance);
+    }
     let Some(mut dual) = start(instance, shape, true) else {
         return ChoicesWithin::Unknown;
     };
@@ -145,6 +161,9 @@ pub(crate) fn choices_within(
     for _ in 0..TRIMS.min(TRIMMED / size.max(1)).max(2) {
         let before: usize = dual.level.iter().map(Vec::len).sum();
         let kept = trim(&mut dual, limit);
+        if effort.should_stop() {
+            return all(instance);
+        }
         if kept.iter().any(|keep| !keep.contains(&true)) {
             return ChoicesWithin::Nothing;
         }

@@ -72,7 +72,9 @@ fn no_placement_costs_less_than_the_bound_and_most_bounds_are_met() {
             prop_assert!(close_gap(&instance, &shape, &Effort::default()).is_none());
             return Ok(());
         };
-        prop_assert!(cost_bound(&instance, &shape).is_none_or(|bound| bound <= least));
+        prop_assert!(
+            cost_bound(&instance, &shape, &Effort::default()).is_none_or(|bound| bound <= least)
+        );
         let closed = close_gap(&instance, &shape, &Effort::default()).unwrap();
         prop_assert!(
             closed.bound <= least && least <= closed.value,
@@ -103,7 +105,7 @@ fn what_is_dropped_costs_more_than_the_limit() {
         let shape = instance.shape();
         let Some((picks, best)) = exhaustive::best(&instance) else { return Ok(()) };
         for (limit, tight) in [(best.cost() + over, false), (best.cost(), false), (best.cost(), true)] {
-            let ChoicesWithin::Some(keep) = choices_within(&instance, &shape, limit, tight) else {
+            let ChoicesWithin::Some(keep) = choices_within(&instance, &shape, limit, tight, &Effort::default()) else {
                 return Err(TestCaseError::fail("nothing is left"));
             };
             for (stage, keep) in keep.iter().enumerate() {
@@ -115,8 +117,8 @@ fn what_is_dropped_costs_more_than_the_limit() {
                 }
             }
         }
-        prop_assert!(!matches!(choices_within(&instance, &shape, best.cost() - 1, false), ChoicesWithin::Some(_) if
-            cost_bound(&instance, &shape) == Some(best.cost())));
+        prop_assert!(!matches!(choices_within(&instance, &shape, best.cost() - 1, false, &Effort::default()), ChoicesWithin::Some(_) if
+            cost_bound(&instance, &shape, &Effort::default()) == Some(best.cost())));
         Ok(())
     });
     result.unwrap();
@@ -136,7 +138,7 @@ fn bounds_hold_under_a_deadline() {
                 time: Some(deadline),
                 ..Limits::default()
             };
-            let Some(reduced) = reduce(&instance, &shape, limits) else {
+            let Some(reduced) = reduce(&instance, &shape, limits, &Effort::default()) else {
                 prop_assert!(expected.is_none());
                 return Ok(());
             };

@@ -21,7 +21,7 @@ pub fn feasible(
         time: instance.deadline,
         ..Limits::default()
     };
-    if reduce(instance, &shape, limits).is_none() {
+    if reduce(instance, &shape, limits, effort).is_none() {
         return Ok(false);
     }
     if local_search(instance, &shape, effort)

@@ -149,7 +149,7 @@ impl PlacementSearch<'_> {
             time: instance.deadline,
             ..Limits::default()
         };
-        let Some(instance) = reduce(&instance, self.shape, limits) else {
+        let Some(instance) = reduce(&instance, self.shape, limits, self.effort) else {
             return Ok(None);
         };
         let Some(least) = self.least_ranks(&instance, limits)? else {

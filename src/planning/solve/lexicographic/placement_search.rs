@@ -105,7 +105,7 @@ impl PlacementSearch<'_> {
     /// Without choices that no placement within the limits can take.
     pub(super) fn reduced(&self, instance: &Instance, limits: Limits) -> Option<Instance> {
         let Some(score) = limits.score else {
-            return reduce(instance, self.shape, limits);
+            return reduce(instance, self.shape, limits, self.effort);
         };
         // What the time is worth at least is not there for costs, and the other way round.
         let cost = score.saturating_sub(worth(instance, least_time(instance, self.shape)));
@@ -130,6 +130,7 @@ impl PlacementSearch<'_> {
                 time,
                 ..limits
             },
+            self.effort,
         )
     }
 

@@ -279,7 +279,7 @@ impl PlacementSearch<'_> {
 
     /// A bound without a solver.
     pub(super) fn floor(&self, instance: &Instance, goal: Figure) -> i64 {
-        let cost = || least_cost(instance, self.shape);
+        let cost = || least_cost(instance, self.shape, self.effort);
         match goal {
             Figure::Cost => cost(),
             Figure::Score => {

@@ -9,6 +9,7 @@ use crate::planning::problem::routes;
 use crate::planning::problem::{Choice, Instance, Origin, Shape, StageChoices};
 use crate::planning::solve::bound::closing_bounds::{ChoicesWithin, choices_within, cost_bound};
 use crate::planning::solve::bound::forest::forest;
+use crate::planning::solve::effort::Effort;
 use crate::planning::solve::limits::Limits;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,14 +20,19 @@ const LARGE: usize = 20_000;
 
 /// The instance without choices that cannot be in a placement within the limits on cost and on
 /// time, whose stages keep their own deadlines. `None`: some stage has no choice left.
-pub(crate) fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Instance> {
+pub(crate) fn reduce(
+    instance: &Instance,
+    shape: &Shape,
+    limits: Limits,
+    effort: &Effort,
+) -> Option<Instance> {
+    let by_cost =
+        |instance: &Instance, limit| by_cost(instance, shape, limit, limits.least, effort);
     let timed =
         limits.time.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
     // The first time, only what is kept is copied: there may be millions of choices.
     let mut reduced = match limits.cost {
-        Some(limit) => {
-            with_kept_choices(instance, &by_cost(instance, shape, limit, limits.least)?)?
-        }
+        Some(limit) => with_kept_choices(instance, &by_cost(instance, limit)?)?,
         None => instance.clone(),
     };
     let mut before = instance.size();
@@ -39,7 +45,7 @@ pub(crate) fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Opti
         }
         before = reduced.size();
         if let Some(limit) = limits.cost {
-            reduced = with_kept_choices(&reduced, &by_cost(&reduced, shape, limit, limits.least)?)?;
+            reduced = with_kept_choices(&reduced, &by_cost(&reduced, limit)?)?;
         }
     }
 }
@@ -72,8 +78,8 @@ pub(crate) fn with_kept_choices(instance: &Instance, keep: &[Vec<bool>]) -> Opti
 }
 
 /// A lower bound on the cost of every placement.
-pub(crate) fn least_cost(instance: &Instance, shape: &Shape) -> i64 {
-    cost_bound(instance, shape)
+pub(crate) fn least_cost(instance: &Instance, shape: &Shape, effort: &Effort) -> i64 {
+    cost_bound(instance, shape, effort)
         .unwrap_or_else(|| forest(instance, shape).map_or(0, |forest| forest.least))
 }
 
@@ -88,8 +94,14 @@ pub(crate) fn least_time(instance: &Instance, shape: &Shape) -> i64 {
 }
 
 /// By stage and choice: it may be in a placement that costs at most `limit`. `None`: there is none.
-fn by_cost(instance: &Instance, shape: &Shape, limit: i64, least: bool) -> Option<Vec<Vec<bool>>> {
-    match choices_within(instance, shape, limit, least) {
+fn by_cost(
+    instance: &Instance,
+    shape: &Shape,
+    limit: i64,
+    least: bool,
+    effort: &Effort,
+) -> Option<Vec<Vec<bool>>> {
+    match choices_within(instance, shape, limit, least, effort) {
         ChoicesWithin::Nothing => None,
         ChoicesWithin::Some(kept) => Some(kept),
         ChoicesWithin::Unknown => {

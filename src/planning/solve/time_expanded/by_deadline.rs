@@ -230,7 +230,8 @@ impl<'a> DeadlineSearch<'a> {
                     own: &own,
                     closely,
                 };
-                if self.sweep(&mut dual, &round, &mut expected_durations) {
+                let ended = self.sweep(&mut dual, &round, &mut expected_durations);
+                if ended || (self.effort.should_stop() && self.best.found.is_some()) {
                     break;
                 }
             }
