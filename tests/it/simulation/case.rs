@@ -104,6 +104,8 @@ pub(super) enum Verb {
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub verb: Verb,
+    /// In place of the case's.
+    pub parallelism: Option<usize>,
     /// On which of the two machines of the user.
     pub machine: usize,
     pub kill_after_ms: Option<u64>,
@@ -219,7 +221,15 @@ impl Case {
             if chance.percent(15) {
                 run.verb = Verb::Refresh;
             }
+            if chance.percent(25) {
+                run.parallelism = Some(usize::try_from(chance.between(1, 2)).unwrap());
+            }
+            // A user who thinks better of it soon.
+            if chance.percent(20) {
+                run.signal_after_ms = Some(chance.below(40_000));
+            }
         }
+        let overruns = self.budget.is_some() && chance.percent(30);
         let (failing, oversized, undeclared) =
             (chance.percent(40), chance.percent(15), chance.percent(20));
         for stage in &mut self.stages {
@@ -236,6 +246,9 @@ impl Case {
             }
             stage.oversized = oversized && stage.outputs > 0 && chance.percent(40);
             stage.undeclared = undeclared && chance.percent(40);
+            if overruns && chance.percent(40) {
+                stage.takes_ms = stage.planned_ms * chance.between(5, 20);
+            }
         }
     }
 
@@ -340,6 +353,7 @@ fn run(chance: &mut Chance) -> Run {
     let machine = usize::try_from(chance.below(2)).unwrap();
     Run {
         verb: Verb::Apply,
+        parallelism: None,
         machine,
         kill_after_ms,
         signal_after_ms,

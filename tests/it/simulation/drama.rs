@@ -228,6 +228,7 @@ async fn finish(user: &Arc<User>, machine: usize) {
     let world = &user.world;
     let calm = Run {
         verb: Verb::Apply,
+        parallelism: None,
         machine,
         kill_after_ms: None,
         signal_after_ms: None,

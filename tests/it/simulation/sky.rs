@@ -101,7 +101,7 @@ impl User {
         }
     }
 
-    fn settings(&self, machine: usize) -> Settings {
+    fn settings(&self, machine: usize, parallelism: Option<usize>) -> Settings {
         let case = &self.world.case;
         Settings {
             here: self.folders[machine].clone(),
@@ -110,7 +110,7 @@ impl User {
             source: None,
             data: Default::default(),
             stand_ins: false,
-            parallelism: case.parallelism,
+            parallelism: parallelism.unwrap_or(case.parallelism),
             on_failure: OnFailure::GoOn,
             grace: case.grace,
             log_limit: 0,
@@ -139,10 +139,14 @@ impl User {
     /// `sky apply PLAN`.
     async fn apply(
         &self,
-        machine: usize,
+        (machine, parallelism): (usize, Option<usize>),
         interrupted: watch::Receiver<Option<Interrupt>>,
     ) -> Result<Outcome, Failure> {
-        let (store, settings, plan) = (self.store(machine), self.settings(machine), &self.plan);
+        let (store, settings, plan) = (
+            self.store(machine),
+            self.settings(machine, parallelism),
+            &self.plan,
+        );
         let fail = |error: apply::Error| failure(error, &store);
         let prepared = async {
             let before = store
@@ -253,7 +257,8 @@ impl User {
         world.applies.fetch_add(1, Ordering::Relaxed);
         let (interrupt, interrupted) = watch::channel(None);
         let begun = Instant::now();
-        let mut work = Box::pin(process.scope(self.apply(run.machine, interrupted)));
+        let mut work =
+            Box::pin(process.scope(self.apply((run.machine, run.parallelism), interrupted)));
         let mut events: Vec<(u64, &str)> = Vec::new();
         events.extend(run.kill_after_ms.map(|at| (at, "kill")));
         events.extend(run.signal_after_ms.map(|at| (at, "signal")));
