@@ -4,14 +4,14 @@ use super::command_line::CommandLine;
 use super::outcome;
 use super::progress::{Stream, Text};
 use super::signals::Signals;
-use super::state::{PlaceArgs, StateArgs, failure, open_locked};
+use super::state::{PlaceArgs, StateArgs, failure, open_locked_async};
 use super::{Exit, Failure, Terminal};
 use crate::cli::working_folder::working_folder;
 use crate::execution::apply::staging::CHUNK_MIB;
 use crate::execution::apply::{
     self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure,
 };
-use crate::execution::state::Store;
+use crate::execution::state::{Lock, Opened, Store};
 use crate::execution::storage::Staging;
 use crate::model::{Bytes, Money};
 use crate::plan::Plan;
@@ -112,6 +112,10 @@ pub fn run_plan(
                 let failure = Failure::new(exit_of(*interrupt), left_words(*interrupt));
                 stream.failed(&failure, "apply");
             }
+            Ok(Ended::NotBegun(interrupt)) => {
+                let failure = Failure::new(exit_of(*interrupt), not_begun_words(*interrupt));
+                stream.failed(&failure, "apply");
+            }
             Err(failure) => stream.failed(failure, "apply"),
         }
         return result
@@ -133,6 +137,7 @@ pub fn run_plan(
                 terminal.note(&resume_line(args));
             }
         }
+        Ended::NotBegun(interrupt) => terminal.note(&not_begun_words(*interrupt)),
         Ended::Left(interrupt) => {
             terminal.note(&left_words(*interrupt));
             if !all_done(plan, args) {
@@ -159,6 +164,8 @@ enum Ended {
     Walked(Outcome),
     /// By a second signal, without waiting for anything.
     Left(Interrupt),
+    /// By a signal that came before anything was begun.
+    NotBegun(Interrupt),
 }
 
 impl Ended {
@@ -177,7 +184,7 @@ impl Ended {
 
     fn exit(&self) -> Exit {
         match self {
-            Ended::Left(interrupt) => exit_of(*interrupt),
+            Ended::Left(interrupt) | Ended::NotBegun(interrupt) => exit_of(*interrupt),
             Ended::Walked(outcome) => exit(outcome),
         }
     }
@@ -226,16 +233,17 @@ async fn execute_until_signalled(
     let store = args.state.store(&here)?;
     let folder = &store.folder;
     let settings = settings(args, &here, plan_folder);
-    // First without a lock and without a folder: a plan that cannot be applied leaves no trace.
-    let checked = check(plan, &settings, &store)?;
-    let unready = apply::preflight::ready(plan, checked, &settings)
-        .await
-        .map_err(|error| failure(error, &store))?
-        .unready;
-    let (lock, opened) = open_locked(&store, "apply", &args.state.locking)?;
-    let checked = apply::check(plan, &settings, Some(&opened.state))
-        .map_err(|error| failure(error, &store))?;
-    let checked = Checked { unready, ..checked };
+    // Stores, clouds and the lock may keep it waiting.
+    let prepared = tokio::select! {
+        biased;
+        prepared = prepare(plan, &settings, &store, args) => prepared?,
+        signal = signals.next() => return Ok(Ended::NotBegun(signal)),
+    };
+    let Prepared {
+        checked,
+        lock,
+        opened,
+    } = prepared;
     let (interrupt, interrupted) = watch::channel(None);
     let mut walk = std::pin::pin!(apply::run(
         plan,
@@ -259,8 +267,46 @@ async fn execute_until_signalled(
             }
         }
     };
-    drop(lock);
+    if matches!(&ended, Ended::Walked(outcome) if outcome.snapshot_is_late) {
+        // It ends with the process.
+        std::mem::forget(lock);
+    }
     Ok(ended)
+}
+
+/// What an apply begins with.
+struct Prepared {
+    checked: Checked,
+    lock: Option<Lock>,
+    opened: Opened,
+}
+
+/// Checks a plan, first without a lock and without a folder, so that one that cannot be applied
+/// leaves no trace; then takes the lock and opens the state.
+async fn prepare(
+    plan: &Plan,
+    settings: &Settings,
+    store: &Store,
+    args: &ApplyArgs,
+) -> Result<Prepared, Failure> {
+    let fail = |error: apply::Error| failure(error, store);
+    let before = store
+        .read_async()
+        .await
+        .map_err(|error| fail(error.into()))?;
+    let checked = apply::check(plan, settings, before.as_ref()).map_err(fail)?;
+    let unready = apply::preflight::ready(plan, checked, settings)
+        .await
+        .map_err(fail)?
+        .unready;
+    let (lock, opened) = open_locked_async(store, "apply", &args.state.locking).await?;
+    let checked = apply::check(plan, settings, Some(&opened.state)).map_err(fail)?;
+    let checked = Checked { unready, ..checked };
+    Ok(Prepared {
+        checked,
+        lock,
+        opened,
+    })
 }
 
 /// Whether the plan can be applied at all; to be known before anybody is asked to approve it.
@@ -358,6 +404,10 @@ fn left_words(interrupt: Interrupt) -> String {
         "second {}: left at once; stages may still run, and the state knows them",
         interrupt.name()
     )
+}
+
+fn not_begun_words(interrupt: Interrupt) -> String {
+    format!("{}: ended before anything was begun", interrupt.name())
 }
 
 fn used_up(one: &StageOutcome) -> bool {

@@ -4,6 +4,7 @@
 use super::{Exit, Failure, Terminal};
 use crate::execution::apply::Error;
 use crate::execution::provider::Access;
+use crate::execution::state::bucket::wait;
 use crate::execution::state::data::REHEARSING;
 use crate::execution::state::{
     Address, Cipher, Folder, Lock, LockError, LockLost, Opened, StateError, Store,
@@ -214,15 +215,24 @@ pub fn open_locked(
     operation: &str,
     args: &LockArgs,
 ) -> Result<(Option<Lock>, Opened), Failure> {
-    let take = || store.lock(operation, args.lock_timeout);
-    let lock = args
-        .lock
-        .then(take)
-        .transpose()
-        .map_err(|error| failure(error.into(), store))?;
-    let opened = store
-        .change(lock.as_ref())
-        .map_err(|error| failure(error.into(), store))?;
+    wait(open_locked_async(store, operation, args))
+}
+
+/// The same for whoever must not block.
+pub async fn open_locked_async(
+    store: &Store,
+    operation: &str,
+    args: &LockArgs,
+) -> Result<(Option<Lock>, Opened), Failure> {
+    let fail = |error: Error| failure(error, store);
+    let lock = if args.lock {
+        let taken = store.lock_async(operation, args.lock_timeout).await;
+        Some(taken.map_err(|error| fail(error.into()))?)
+    } else {
+        None
+    };
+    let opened = store.change_async(lock.as_ref()).await;
+    let opened = opened.map_err(|error| fail(error.into()))?;
     Ok((lock, opened))
 }
 

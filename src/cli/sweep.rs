@@ -3,9 +3,9 @@
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::cli::working_folder::working_folder;
-use crate::execution::apply::sweep::{
-    Found, Scope, Stray, StrayBucket, Swept, Why, delete_bucket, look, look_for_buckets, sweep,
-};
+use crate::execution::apply::stray::{Found, Scope, Stray, StrayBucket, Swept, Why};
+use crate::execution::apply::stray_buckets::look_for_buckets;
+use crate::execution::apply::sweep::{look, sweep};
 use crate::execution::provider;
 use crate::render::table;
 use serde_json::json;
@@ -14,8 +14,8 @@ use serde_json::json;
 ///
 /// What a crash or a lost state has left: machines with this state's tags that the state does not
 /// have, and machines of any state whose lease is over by more than 15 minutes. Asks before it
-/// deletes, and looks again at each machine right before its deletion. Goes on after a failure;
-/// exit code 1 if anything could not be looked at or not be deleted.
+/// deletes, and looks again at each machine and each bucket right before its deletion. Goes on after
+/// a failure; exit code 1 if anything could not be looked at or not be deleted.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SweepArgs {
     /// Look only at this provider; may be given many times
@@ -91,16 +91,18 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
                 return Err(Failure::error("sweep cancelled: nothing was deleted"));
             }
         }
-        let swept = runtime.block_on(sweep(opened, &found.strays, scope, &access));
+        // As it is now: the answer may have come after hours.
+        let opened = store
+            .change(lock.as_ref())
+            .map_err(|error| failure(error.into(), &store))?;
+        let swept = runtime.block_on(sweep(opened, &found, scope, &access));
         let swept = swept.map_err(|error| failure(error, &store))?;
-        for (stray, swept) in found.strays.iter().zip(swept) {
-            results.push((stray.machine.id.clone(), swept));
-        }
-        for stray in &found.buckets {
-            let deleted = runtime.block_on(delete_bucket(stray));
-            let swept = deleted.map_or_else(Swept::Failed, |()| Swept::Deleted);
-            results.push((stray.bucket.address.clone(), swept));
-        }
+        let machines = found.strays.iter().map(|stray| stray.machine.id.clone());
+        let buckets = found
+            .buckets
+            .iter()
+            .map(|stray| stray.bucket.address.clone());
+        results.extend(machines.chain(buckets).zip(swept));
     }
     drop(lock);
     for (id, swept) in &results {
@@ -108,7 +110,7 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
             Swept::Deleted => {}
             Swept::Gone => terminal.note(&format!("{id}: somebody else has deleted it meanwhile")),
             Swept::InUse => terminal.note(&format!(
-                "{id}: its lease was renewed meanwhile, so it is left alone"
+                "{id}: it was renewed or used meanwhile, so it is left alone"
             )),
             Swept::Failed(error) => terminal.warn(&format!("{id} could not be deleted: {error}")),
         }

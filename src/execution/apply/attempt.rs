@@ -191,21 +191,6 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Waits for a signal that ends the apply.
-    pub(super) async fn signalled(&self) {
-        let mut interrupt = self.context.interrupt.clone();
-        if interrupt.wait_for(Option::is_some).await.is_err() {
-            // Nobody is there who could send one.
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Waits for the end of the time that stages have after such a signal.
-    pub(super) async fn grace_is_over(&self) {
-        self.signalled().await;
-        tokio::time::sleep(self.context.settings.grace).await;
-    }
-
     /// Whether the provider stands in for the plan's places on this machine.
     pub(super) fn rehearses(&self) -> bool {
         [LOCAL, SIM].contains(&self.provider.name())

@@ -292,9 +292,9 @@ impl Attempt<'_> {
             };
             let staged = tokio::select! {
                 biased;
-                staged = self.stage_in(planned, worker, &mut task) => staged?,
                 // What is on its way may take hours, and is of no use without the rest.
-                () = self.signalled() => return Ok(End::Interrupted),
+                _ = self.context.deadlines.signalled() => return Ok(End::Interrupted),
+                staged = self.stage_in(planned, worker, &mut task) => staged?,
             };
             if let Err(error) = staged {
                 return Ok(self.broken(error));

@@ -41,7 +41,7 @@ impl Attempt<'_> {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
-                () = self.grace_is_over() => return Ok(Ok(false)),
+                () = self.context.deadlines.grace_is_over() => return Ok(Ok(false)),
             }
         }
     }
@@ -57,8 +57,8 @@ impl Attempt<'_> {
         self.moved(Status::StagingOut).await?;
         let gathered = tokio::select! {
             biased;
+            () = self.context.deadlines.grace_is_over() => return Ok(Ok(false)),
             gathered = self.gather(planned, worker) => gathered?,
-            () = self.grace_is_over() => return Ok(Ok(false)),
         };
         let outputs = match gathered {
             Ok(outputs) => outputs,
@@ -95,9 +95,9 @@ impl Attempt<'_> {
         };
         tokio::select! {
             biased;
-            published = publishing => published?,
             // The next apply does it.
-            () = self.grace_is_over() => {}
+            () = self.context.deadlines.grace_is_over() => {}
+            published = publishing => published?,
         }
         context.observer.notice(&Notice::Done {
             stage: planned.name.clone(),

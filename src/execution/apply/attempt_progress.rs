@@ -51,6 +51,19 @@ impl Attempt<'_> {
         worker: &dyn Worker,
         planned: PlannedCheckpoint,
     ) -> Result<(), Error> {
+        tokio::select! {
+            biased;
+            // The machine is given back in time. Without its progress, more is done again.
+            () = self.context.deadlines.saving_is_over() => Ok(()),
+            saved = self.bring_progress(worker, planned) => saved,
+        }
+    }
+
+    async fn bring_progress(
+        &self,
+        worker: &dyn Worker,
+        planned: PlannedCheckpoint,
+    ) -> Result<(), Error> {
         let warn = |why: &dyn fmt::Display| {
             if self.warned_of_progress.swap(true, Ordering::Relaxed) {
                 return;

@@ -6,6 +6,7 @@ use super::check::{Checked, Settings};
 use super::notice::{Interrupt, Notice, Observer};
 use super::open_buckets::OpenBuckets;
 use super::recorder::Recorder;
+use super::signal_deadlines::SignalDeadlines;
 use crate::execution::provider::{self, Owner, Provider, Token};
 use crate::execution::state::event::Event;
 use crate::execution::state::{Folder, Opened, State};
@@ -41,6 +42,8 @@ pub(super) struct Context {
     pub kept: PathBuf,
     pub observer: Arc<dyn Observer>,
     pub interrupt: watch::Receiver<Option<Interrupt>>,
+    /// What has to be over when after a signal.
+    pub(super) deadlines: SignalDeadlines,
     /// Digests of datasets, each read once.
     pub datasets: BTreeMap<String, OnceCell<Measured>>,
     pub buckets: OpenBuckets,
@@ -79,6 +82,7 @@ pub(super) fn context(
         .map(|limit| Money(limit.0.saturating_add(before)));
     let limit = settings.budget.or(planned);
     let redactor = Redactor::new(checked.secrets.values().flat_map(BTreeMap::values));
+    let deadlines = SignalDeadlines::new(interrupt.clone(), settings.grace);
     let context = Context {
         plan: plan.clone(),
         ways,
@@ -102,6 +106,7 @@ pub(super) fn context(
         kept: folder.stages(),
         observer,
         interrupt,
+        deadlines,
         buckets: OpenBuckets::default(),
         redactor,
         settled: BTreeSet::new(),

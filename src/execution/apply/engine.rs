@@ -9,6 +9,7 @@ use super::earlier_attempt::{Look, look};
 use super::notice::{Interrupt, Notice, Observer};
 use super::outcome::{Outcome, StageOutcome, account};
 use super::schedule::{Remakes, Waiting};
+use super::signal_deadlines::WIND_DOWN;
 use super::stage::Ran;
 use super::{Error, buckets, collected, stage};
 use crate::execution::state::event::Event;
@@ -22,10 +23,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::task::{self, JoinSet};
 use tokio::time::{self, Instant};
-
-/// After a signal and its grace, how long stages have to give back what they hold. Then they are
-/// left as if this process had been killed, which loses nothing: the next apply goes on.
-const WIND_DOWN: Duration = Duration::from_secs(10);
 
 /// Applies a plan that [`check`](super::check::check) found ready, to a state that is locked. The
 /// state that is left is on disk whatever happens; dropping the future leaves what runs running,
@@ -45,37 +42,47 @@ pub async fn run(
         });
     }
     let mut context = context(plan, checked, settings, folder, opened, observer, interrupt)?;
-    context.settled = collected::settled(&context).await;
+    // It reads what stages work on, which may be large.
+    context.settled = tokio::select! {
+        biased;
+        settled = collected::settled(&context) => settled,
+        // Nothing is begun any more.
+        _ = context.deadlines.signalled() => BTreeSet::new(),
+    };
     let context = Arc::new(context);
-    let known = context.recorder.read(|state| {
-        state.plan.as_ref() == Some(&context.plan_digest) && state.job.as_ref() == Some(&plan.job)
-    });
-    if !known {
-        let (job, plan) = (Some(plan.job.clone()), Some(context.plan_digest.clone()));
-        let continues = context.plan.from_state.is_some();
-        context
-            .recorder
-            .record(
-                Event::Begun {
-                    operation: "apply".to_owned(),
-                    job,
-                    plan,
-                    continues,
-                },
-                Durability::Later,
-            )
-            .await?;
+    tokio::select! {
+        biased;
+        begun = begin(plan, &context) => begun?,
+        () = context.deadlines.wind_down_is_over() => {}
     }
-    abandon_strays(plan, &context).await?;
     let stages = walk(plan, &context).await?;
-    wind_down(plan, &context, &stages).await?;
-    buckets::close(&context, &stages).await?;
+    let ended = async {
+        wind_down(plan, &context, &stages).await?;
+        buckets::close(&context, &stages).await
+    };
+    tokio::select! {
+        biased;
+        ended = ended => ended?,
+        () = context.deadlines.wind_down_is_over() => warn_of_left(&context),
+    }
     let interrupted = *context.interrupt.borrow();
     let context = Arc::into_inner(context)
         .ok_or_else(|| Error::Bug("a stage is still at work".to_owned()))?;
     let mut opened = context.recorder.into_inner();
-    if opened.journal.length() > 0 {
-        opened.compact().await?;
+    let snapshot_is_late = tokio::select! {
+        biased;
+        written = opened.settle() => {
+            written?;
+            false
+        }
+        // The journal has all of it.
+        () = context.deadlines.snapshot_is_late() => true,
+    };
+    if snapshot_is_late {
+        let message = "the store of the state did not take its last snapshot in time: the next \
+                       operation writes it from the journal"
+            .to_owned();
+        context.observer.notice(&Notice::Warning { message });
     }
     let state = opened.state;
     let progress = state
@@ -101,10 +108,46 @@ pub async fn run(
         stages,
         artifacts,
         interrupted,
+        snapshot_is_late,
         buckets,
         serial,
         account,
     })
+}
+
+/// Writes down what is applied, and ends what the plan no longer has.
+async fn begin(plan: &Plan, context: &Context) -> Result<(), Error> {
+    let known = context.recorder.read(|state| {
+        state.plan.as_ref() == Some(&context.plan_digest) && state.job.as_ref() == Some(&plan.job)
+    });
+    if !known {
+        let (job, digest) = (Some(plan.job.clone()), Some(context.plan_digest.clone()));
+        let begun = Event::Begun {
+            operation: "apply".to_owned(),
+            job,
+            plan: digest,
+            continues: plan.from_state.is_some(),
+        };
+        context.recorder.record(begun, Durability::Later).await?;
+    }
+    abandon_strays(plan, context).await
+}
+
+/// Says which attempts could not be ended in time after a signal.
+fn warn_of_left(context: &Context) {
+    let left = context.recorder.read(|state| {
+        let live = state.stages.iter().filter(|(_, record)| record.live);
+        live.map(|(name, _)| format!("stage.{name}"))
+            .collect::<Vec<_>>()
+    });
+    if !left.is_empty() {
+        let message = format!(
+            "{} could not be ended in time: machines may still be there until their leases end, and the next apply or \
+             destroy goes on from there",
+            left.join(", ")
+        );
+        context.observer.notice(&Notice::Warning { message });
+    }
 }
 
 /// How long stages that are not at work yet wait until those that are go on: what these wait for is
@@ -160,7 +203,8 @@ async fn walk(
                 if let Some(signal) = *interrupt.borrow() {
                     let running = names.iter().map(|name| (*name).to_owned()).collect();
                     context.observer.notice(&Notice::Stopping { interrupt: signal, running });
-                    leave_at = Some(Instant::now() + context.settings.grace.saturating_add(WIND_DOWN));
+                    let until = context.settings.grace.saturating_add(WIND_DOWN);
+                    leave_at = Some(context.deadlines.signalled().await + until);
                 }
                 continue;
             }
@@ -277,6 +321,7 @@ async fn wind_down(
         .await
         .into_iter()
         .collect();
+    let mut abandoned = Vec::new();
     for planned in &plan.stages {
         let message = match outcomes.get(&planned.name) {
             Some(StageOutcome::Skipped { because }) => because.clone(),
@@ -293,7 +338,7 @@ async fn wind_down(
                     .map(|look| look.left_as_it_is(&planned.name))
                 {
                     Some(Some(message)) => context.observer.notice(&Notice::Warning { message }),
-                    _ => abandon_or_warn(context, &planned.name, &former, &message).await?,
+                    _ => abandoned.push((&planned.name, former, message)),
                 }
             }
             Some(_) => {}
@@ -317,7 +362,11 @@ async fn wind_down(
             None => {}
         }
     }
-    Ok(())
+    let abandoning = abandoned
+        .iter()
+        .map(|(name, former, why)| abandon_or_warn(context, name, former, why));
+    let abandoned = futures_util::future::join_all(abandoning).await;
+    abandoned.into_iter().collect()
 }
 
 /// Ends attempts of stages that the plan no longer has. Their outputs stay until a destroy.

@@ -175,11 +175,11 @@ pub(super) async fn bring(
     };
     tokio::select! {
         biased;
-        brought = bring => brought,
-        () = attempt.grace_is_over() => {
+        () = attempt.context.deadlines.saving_is_over() => {
             warn(attempt, "a signal came before its log and what it wrote were all at home");
             stays
         }
+        brought = bring => brought,
     }
 }
 

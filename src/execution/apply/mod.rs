@@ -49,9 +49,12 @@ mod recorder;
 pub mod refresh;
 mod reservation;
 mod schedule;
+pub mod signal_deadlines;
 mod stage;
 mod stage_inputs;
 pub mod staging;
+pub mod stray;
+pub mod stray_buckets;
 pub mod sweep;
 mod watch;
 

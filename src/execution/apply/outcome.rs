@@ -16,6 +16,10 @@ pub struct Outcome {
     pub artifacts: BTreeMap<String, Artifact>,
     /// The signal that ended the apply; `None`: it ran to its end.
     pub interrupted: Option<Interrupt>,
+    /// After a signal the last snapshot of the state could not be written in time, and may still
+    /// arrive: the lock has to end as that of a process that was killed, so that whoever comes next
+    /// writes one of its own first.
+    pub snapshot_is_late: bool,
     /// Addresses of the buckets that are left, by place.
     pub buckets: BTreeMap<PlaceName, String>,
     /// The serial of the state that was left.

@@ -110,6 +110,16 @@ impl Recorder {
         Ok(Ok(decided))
     }
 
+    /// Fails if the lock of the state is no longer held by this process, so that what is known of
+    /// the state may not be true any more.
+    pub async fn check_lock(&self) -> io::Result<()> {
+        let fence = self.lock().journal.fence();
+        match fence {
+            Some(fence) => fence.check().await,
+            None => Ok(()),
+        }
+    }
+
     /// Looks at the state.
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.lock().state)

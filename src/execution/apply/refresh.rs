@@ -257,12 +257,15 @@ async fn write_down(
     };
     match what {
         What::Gone => {
-            recorder
-                .record(
-                    ended("its machine was deleted outside of sky"),
-                    Durability::Later,
-                )
-                .await?;
+            // A stage that is done is so whatever becomes of a machine that could not be deleted.
+            if record.status.in_flight() {
+                recorder
+                    .record(
+                        ended("its machine was deleted outside of sky"),
+                        Durability::Later,
+                    )
+                    .await?;
+            }
             // Somebody may have deleted it just now, or it may have ended itself.
             let lease_end = record.lease_end.clone();
             let end = lease_end.map_or(MachineEnd::Now, |lease_end| MachineEnd::ByLease {

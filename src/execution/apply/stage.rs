@@ -75,7 +75,20 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
     let mut resume = None;
     if let Some(former) = former() {
         let same = work.content.is_of(&former);
-        if former.status == Status::Done && same && complete(context, planned).await? {
+        // What stayed in its place so far is brought home, which may take long.
+        let complete = async {
+            Ok::<bool, Error>(
+                former.status == Status::Done && same && complete(context, planned).await?,
+            )
+        };
+        let complete = tokio::select! {
+            biased;
+            complete = complete => complete?,
+            () = context.deadlines.grace_is_over() => {
+                return Ok(Ran::Ended(StageOutcome::NotBegun { because: SIGNAL }));
+            }
+        };
+        if complete {
             if former.live {
                 abandon_or_warn(context, name, &former, "done").await?;
             }

@@ -1,82 +1,24 @@
-//! Machines that carry our tags and are in no state, or have outlived their lease, and buckets with
-//! our names: what a crash, a lost state or somebody behind our back has left.
+//! Machines that carry our tags and are in no state, or have outlived their lease: what a crash, a
+//! lost state or somebody behind our back has left. Buckets with our names are in
+//! [`stray_buckets`](super::stray_buckets).
 //!
 //! Machines are looked at, and deleted, by their provider's API alone: those that let nobody in are
 //! the ones that are left.
 
 use super::Error;
 use super::abandon::meter;
-use super::buckets::as_call;
 use super::budget::{self, MachineEnd, MachineTime};
 use super::calls::{Patience, call, patiently, survey};
 use super::recorder::Recorder;
-use crate::execution::provider::{self, Access, Machine, Provider, ProviderError, Survey, Token};
+use super::stray::{Found, MARGIN, Scope, Stray, Swept, Why};
+use super::stray_buckets::sweep_bucket;
+use crate::execution::provider::{self, Access, Machine, Provider, Survey, Token};
 use crate::execution::state::event::{Call, Event};
 use crate::execution::state::journal::Durability;
 use crate::execution::state::{Opened, State, Status};
-use crate::execution::storage::bucket::{self, Bucket};
 use crate::util::clock;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A machine that nobody should have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stray {
-    /// The name of the provider.
-    pub provider: &'static str,
-    /// The machine, as the provider tells of it.
-    pub machine: Machine,
-    /// Why nobody should have it.
-    pub why: Why,
-}
-
-/// Why it is a stray.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The machine or bucket has this state's tags, and the state does not have it.
-    NotInState,
-    /// Its lease is over, and it is still there: nobody renews it, and it has not ended itself.
-    LeaseOver,
-    /// The machine or bucket is of another state. Only looked for when asked.
-    OfAnother,
-}
-
-/// A lease counts as over so long after its end, where only its tag says when that is: it was
-/// written by the clock of another machine, and is read by the clock of this one. A machine whose
-/// provider knows the end by a clock of its own is judged by that, without a margin.
-pub const MARGIN: Duration = Duration::from_secs(15 * 60);
-
-/// Whose machines are looked for, besides this state's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Others' whose lease is over.
-    Own,
-    /// All that carry tags of any `sky`.
-    All,
-}
-
-/// A bucket that nobody should have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StrayBucket {
-    /// The bucket.
-    pub bucket: bucket::Found,
-    /// Why nobody should have it.
-    pub why: Why,
-}
-
-/// The clouds whose object stores may have buckets of ours.
-pub const STORES: [&str; 3] = ["aws", "gcp", "azure"];
-
-/// What a sweep has found.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// The machines that nobody should have.
-    pub strays: Vec<Stray>,
-    /// The buckets that nobody should have.
-    pub buckets: Vec<StrayBucket>,
-    /// What could not be looked at, by provider: there may be more behind it.
-    pub failed: Vec<(String, ProviderError)>,
-}
 
 /// Looks at all providers of these names; changes nothing.
 pub async fn look(
@@ -112,48 +54,6 @@ pub async fn look(
     Ok(found)
 }
 
-/// Looks for buckets in all object stores that the environment has credentials for, and adds them.
-pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
-    for cloud in STORES {
-        let list = || async { bucket::list(cloud, &state.lineage).await.map_err(as_call) };
-        match patiently(Patience::Through, list).await {
-            Ok(buckets) => {
-                let held = |bucket: &bucket::Found| {
-                    state.buckets.values().any(|held| *held == bucket.address)
-                };
-                let strays = buckets
-                    .into_iter()
-                    .filter(|bucket| !held(bucket))
-                    .filter_map(|bucket| {
-                        let why = match (bucket.own, scope) {
-                            (true, _) => Why::NotInState,
-                            (false, Scope::All) => Why::OfAnother,
-                            (false, Scope::Own) => return None,
-                        };
-                        Some(StrayBucket { bucket, why })
-                    });
-                found.buckets.extend(strays);
-            }
-            Err(error) => found
-                .failed
-                .push((format!("the object store of {cloud}"), error)),
-        }
-    }
-}
-
-/// Deletes a bucket with all that is in it.
-pub async fn delete_bucket(stray: &StrayBucket) -> Result<(), ProviderError> {
-    let found = &stray.bucket;
-    let delete = || async {
-        Bucket::open(&found.address, &found.place)
-            .map_err(as_call)?
-            .delete()
-            .await
-            .map_err(as_call)
-    };
-    patiently(Patience::Through, delete).await
-}
-
 /// Whether it is a stray. What is only traces, and costs nothing, is none.
 fn judge(machine: &Machine, state: &State, scope: Scope) -> Option<Why> {
     if machine.ended {
@@ -186,45 +86,40 @@ fn lease_is_over(machine: &Machine) -> bool {
     Duration::from_millis(late) > MARGIN
 }
 
-/// What became of a stray.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Swept {
-    /// The machine or bucket was deleted.
-    Deleted,
-    /// Somebody else has deleted it meanwhile.
-    Gone,
-    /// Whoever it belongs to has renewed it, or has it in the state again: it is left alone.
-    InUse,
-    /// The provider did not delete it.
-    Failed(ProviderError),
-}
-
 /// Deletes strays, each of which is looked at again first: the question whether to do so may have
-/// waited for hours. Those that this state has are written down as lost. Returns what became of
-/// each, in their order.
+/// waited for hours. So the state is to be opened after the answer. Machines that the state has are
+/// written down as lost. Returns what became of each machine, then of each bucket, in their order.
 pub async fn sweep(
     opened: Opened,
-    strays: &[Stray],
+    found: &Found,
     scope: Scope,
     access: &Access,
 ) -> Result<Vec<Swept>, Error> {
     let recorder = Recorder::new(opened);
-    let mut swept = Vec::new();
-    let mut broken = None;
-    for stray in strays {
-        match sweep_one(&recorder, stray, scope, access).await {
-            Ok(one) => swept.push(one),
-            Err(error) => {
-                broken = Some(error);
-                break;
-            }
-        }
-    }
+    let swept = sweep_all(&recorder, found, scope, access).await;
     let settled = recorder.into_inner().settle().await;
-    match broken {
-        Some(error) => Err(error),
-        None => settled.map(|()| swept).map_err(Error::from),
+    let swept = swept?;
+    settled?;
+    Ok(swept)
+}
+
+async fn sweep_all(
+    recorder: &Recorder,
+    found: &Found,
+    scope: Scope,
+    access: &Access,
+) -> Result<Vec<Swept>, Error> {
+    let mut swept = Vec::new();
+    for stray in &found.strays {
+        // Who has the lock now may be about to use what this would delete.
+        recorder.check_lock().await?;
+        swept.push(sweep_one(recorder, stray, scope, access).await?);
     }
+    for stray in &found.buckets {
+        recorder.check_lock().await?;
+        swept.push(sweep_bucket(recorder, stray, scope).await);
+    }
+    Ok(swept)
 }
 
 async fn sweep_one(

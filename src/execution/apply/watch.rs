@@ -68,7 +68,8 @@ pub(super) async fn watch(
             if let Some(ended) = ended_by_itself(attempt, worker, Duration::MAX, log).await {
                 return Ok(ended);
             }
-            let stopped = stop(attempt, worker, grace, log).await?;
+            let left = attempt.context.deadlines.grace_left();
+            let stopped = stop(attempt, worker, left, log).await?;
             return Ok(stopped.map_or_else(End::Broken, |()| End::Interrupted));
         };
         match status {

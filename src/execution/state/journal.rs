@@ -172,6 +172,10 @@ impl Journal {
         self
     }
 
+    pub(super) fn fence(&self) -> Option<Arc<dyn Fence>> {
+        self.fence.clone()
+    }
+
     /// An error if the lock is no longer ours.
     pub fn check(&self) -> io::Result<()> {
         self.fence

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a lock lasts that is not renewed, if nothing else is said.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -97,6 +97,10 @@ pub struct Lock {
     heart: Option<Heart>,
 }
 
+/// How long the store may take when a lock is given up. One that is not given up in time ends as that
+/// of a process that was killed.
+pub const RELEASE: Duration = Duration::from_secs(10);
+
 /// The task that renews a lock.
 #[derive(Debug)]
 enum Heart {
@@ -135,7 +139,12 @@ impl Heart {
         match self {
             Self::Thread { stop, thread } => {
                 drop(stop);
-                let _ = thread.join();
+                // A renewal that is under way may wait for a store that does not answer. What comes
+                // of it does not matter: only a lock that is still ours is written.
+                let begun = Instant::now();
+                while !thread.is_finished() && begun.elapsed() < RELEASE {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
             }
             Self::Task(task) => task.abort(),
         }
@@ -168,7 +177,7 @@ impl Lock {
     pub async fn release(mut self) {
         if let Some(heart) = self.heart.take() {
             heart.end();
-            self.fence.release().await;
+            let _ = tokio::time::timeout(RELEASE, self.fence.release()).await;
         }
     }
 }
@@ -182,7 +191,7 @@ impl Drop for Lock {
         let killed = matches!(heart, Heart::Task(_));
         heart.end();
         if !killed {
-            wait(self.fence.release());
+            wait(async { drop(tokio::time::timeout(RELEASE, self.fence.release()).await) });
         }
     }
 }

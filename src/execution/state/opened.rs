@@ -5,9 +5,11 @@ use super::data::State;
 use super::event::{Event, Record};
 use super::folder::Folder;
 use super::journal::{Durability, Journal};
+use super::lock::Fence;
 use super::objects::Objects;
 use super::segments::{Segments, Ticket};
 use std::io;
+use std::sync::Arc;
 
 /// A state, opened for change.
 #[derive(Debug)]
@@ -56,6 +58,14 @@ impl Log {
         match self {
             Log::File(_) => Ok(()),
             Log::Segments(segments) => segments.check().await,
+        }
+    }
+
+    /// The lock under which the records are written; none if it was not wanted.
+    pub fn fence(&self) -> Option<Arc<dyn Fence>> {
+        match self {
+            Log::File(journal) => journal.fence(),
+            Log::Segments(segments) => segments.fence(),
         }
     }
 

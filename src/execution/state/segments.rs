@@ -148,6 +148,10 @@ impl Segments {
         self.shared.check().await
     }
 
+    pub(super) fn fence(&self) -> Option<Arc<dyn Fence>> {
+        self.shared.fence.clone()
+    }
+
     /// Deletes all segments, once a snapshot holds their records and those that are in none yet.
     pub async fn clear(&mut self) -> io::Result<()> {
         let segments = {

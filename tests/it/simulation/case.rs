@@ -2,7 +2,7 @@
 //! when.
 
 use super::chance::Chance;
-use sky::model::{ArtifactRef, Bytes, Millis, Money, PlaceName, Purchase, Rate};
+use sky::model::{ArtifactRef, Bytes, Millis, Money, PlaceName, Purchase, Rate, Retries};
 use sky::plan::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -41,6 +41,9 @@ pub(super) enum Trouble {
     DeletionsFail,
     /// Clocks of machines are wrong.
     WrongClocks,
+    /// The store of the state refuses calls for being too many, loses them or their answers, and
+    /// now and then does not answer at all. Drawn with a chance of its own.
+    StoreFails,
 }
 
 pub(super) const TROUBLES: [Trouble; 16] = [
@@ -80,11 +83,29 @@ pub(super) struct Stage {
     pub billing: Billing,
     pub checkpoint: bool,
     pub chatty: bool,
+    /// How often its command fails before it ends with its `code`, and with which code then.
+    pub fails_first: u32,
+    pub fails_with: i32,
+    pub retries: Option<Retries>,
+    /// Its outputs are over the limit.
+    pub oversized: bool,
+    /// It writes something that it does not declare.
+    pub undeclared: bool,
 }
 
-/// One `sky apply`.
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Apply,
+    Refresh,
+}
+
+/// One `sky apply` or `sky refresh`.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
+    pub verb: Verb,
+    /// In place of the case's.
+    pub parallelism: Option<usize>,
     /// On which of the two machines of the user.
     pub machine: usize,
     pub kill_after_ms: Option<u64>,
@@ -163,7 +184,7 @@ impl Case {
             // Nobody else can reach what is on this machine.
             runs.iter_mut().for_each(|run| run.machine = 0);
         }
-        Self {
+        let mut case = Self {
             seed,
             budget,
             parallelism: usize::try_from(chance.pick(&[1, 2, 3, 10, 10])).unwrap(),
@@ -181,6 +202,53 @@ impl Case {
                 .unwrap(),
             stages,
             troubles,
+        };
+        case.add_what_came_later();
+        case
+    }
+
+    /// What was added to the simulation after seeds had failed that are still played: it is drawn
+    /// apart, and leaves most cases as they were.
+    fn add_what_came_later(&mut self) {
+        let mut chance = Chance::new(self.seed.wrapping_mul(0x9FB2_1C65_1E98_DF25) ^ 0xADDED);
+        if chance.percent(60) {
+            return;
+        }
+        if self.in_bucket && chance.percent(50) {
+            self.troubles.insert(Trouble::StoreFails);
+        }
+        for run in &mut self.runs {
+            if chance.percent(15) {
+                run.verb = Verb::Refresh;
+            }
+            if chance.percent(25) {
+                run.parallelism = Some(usize::try_from(chance.between(1, 2)).unwrap());
+            }
+            // A user who thinks better of it soon.
+            if chance.percent(20) {
+                run.signal_after_ms = Some(chance.below(40_000));
+            }
+        }
+        let overruns = self.budget.is_some() && chance.percent(30);
+        let (failing, oversized, undeclared) =
+            (chance.percent(40), chance.percent(15), chance.percent(20));
+        for stage in &mut self.stages {
+            if failing && chance.percent(40) {
+                stage.fails_first = u32::try_from(chance.between(1, 3)).unwrap();
+                stage.fails_with = chance.pick(&[3, 75]);
+            }
+            if failing && chance.percent(60) {
+                let on = chance.pick(&[&[][..], &[75], &[3, 75]]);
+                stage.retries = Some(Retries {
+                    times: u32::try_from(chance.between(0, 3)).unwrap(),
+                    on: on.iter().copied().collect(),
+                });
+            }
+            stage.oversized = oversized && stage.outputs > 0 && chance.percent(40);
+            stage.undeclared = undeclared && chance.percent(40);
+            if overruns && chance.percent(40) {
+                stage.takes_ms = stage.planned_ms * chance.between(5, 20);
+            }
         }
     }
 
@@ -251,6 +319,11 @@ fn stages(chance: &mut Chance, troubles: &BTreeSet<Trouble>) -> Vec<Stage> {
             },
             checkpoint: chance.percent(20),
             chatty: troubles.contains(&Trouble::ChattyCommands) && chance.percent(40),
+            fails_first: 0,
+            fails_with: 0,
+            retries: None,
+            oversized: false,
+            undeclared: false,
         });
     }
     stages
@@ -279,6 +352,8 @@ fn run(chance: &mut Chance) -> Run {
         .unwrap();
     let machine = usize::try_from(chance.below(2)).unwrap();
     Run {
+        verb: Verb::Apply,
+        parallelism: None,
         machine,
         kill_after_ms,
         signal_after_ms,
@@ -326,6 +401,7 @@ impl Stage {
         planned.writes = (0..self.outputs)
             .map(|number| (format!("o{number}"), Bytes(1)))
             .collect();
+        planned.retries.clone_from(&self.retries);
         planned.checkpoint = self.checkpoint.then_some(PlannedCheckpoint {
             every_ms: None,
             bytes: Bytes(1),

@@ -46,7 +46,7 @@ pub(super) fn budget(world: &World) {
 /// for want of a renewal: not while it comes up, nor while inputs, the command or outputs take
 /// their time.
 pub(super) fn leases(world: &World) {
-    const IN_THE_WAY: [Trouble; 8] = [
+    const IN_THE_WAY: [Trouble; 9] = [
         Trouble::SlowStore,
         Trouble::LostCalls,
         Trouble::Throttling,
@@ -55,6 +55,7 @@ pub(super) fn leases(world: &World) {
         Trouble::DeletionsFail,
         Trouble::WrongClocks,
         Trouble::Preemptions,
+        Trouble::StoreFails,
     ];
     let case = &world.case;
     let users: BTreeSet<usize> = case.runs.iter().map(|run| run.machine).collect();
@@ -103,7 +104,8 @@ pub(super) fn effects(world: &World) {
             .or_default()
             .push(machine.clone());
     }
-    for (stage, machines) in by_stage {
+    let oversized = |name: &String| world.case.stage(name).is_some_and(|stage| stage.oversized);
+    for (stage, machines) in by_stage.into_iter().filter(|(name, _)| !oversized(name)) {
         for (number, first) in machines.iter().enumerate() {
             let Some(done) = first.effect(now) else {
                 continue;
@@ -128,6 +130,65 @@ pub(super) fn effects(world: &World) {
                 ));
             }
         }
+    }
+}
+
+impl World {
+    /// How often the command of a stage has failed by itself so far.
+    pub(super) fn failures(&self, stage: &str) -> u32 {
+        let now = self.now();
+        let machines = self.machines();
+        let failed = machines.iter().filter(|machine| {
+            let command = machine.command.as_ref();
+            machine.token.stage == stage
+                && machine.exited(now).is_some_and(|(_, code)| code != 0)
+                && command.is_some_and(|command| !command.stopped)
+        });
+        u32::try_from(failed.count()).unwrap()
+    }
+}
+
+/// No command is run again after a failure more often than its stage allows, in each apply.
+pub(super) fn retries(world: &World) {
+    let applies = world.applies.load(Ordering::Relaxed);
+    for stage in &world.case.stages {
+        let codes = [stage.code, stage.fails_with];
+        let allowed = |retries: &sky::model::Retries| {
+            let any = codes
+                .iter()
+                .any(|code| *code != 0 && retries.allow(*code, 1));
+            if any { retries.times } else { 0 }
+        };
+        let most = (1 + stage.retries.as_ref().map_or(0, allowed)) * applies;
+        let failures = world.failures(&stage.name);
+        if failures > most {
+            world.wrong(format!(
+                "stage.{} failed {failures} times in {applies} applies, and {most} are allowed",
+                stage.name
+            ));
+        }
+    }
+}
+
+/// What a sweep has found is gone, unless it came into use before it was deleted.
+pub(super) fn swept(world: &World, bucket: &str) {
+    let now = world.now();
+    let overdue = |machine: &&mut Machine| machine.kept_from.is_some_and(|from| from > now);
+    let left = world
+        .machines()
+        .iter_mut()
+        .filter(overdue)
+        .any(|machine| machine.lives());
+    if left {
+        world.wrong("a sweep has left a machine whose lease is long over".to_owned());
+    }
+    let written = world.buckets().get(bucket).map(BTreeMap::len);
+    match (written, world.stray_written.load(Ordering::Relaxed)) {
+        (Some(1), _) => world.wrong("a sweep has left a bucket that nobody uses".to_owned()),
+        (None, true) => {
+            world.wrong("a bucket was deleted to which somebody had written".to_owned())
+        }
+        _ => {}
     }
 }
 
@@ -219,7 +280,7 @@ pub(super) fn outputs(user: &User, machine: usize) {
             let name = format!("o{number}");
             right.insert(
                 format!("{}.{name}", stage.name),
-                output(&stage.name, &name, &inputs),
+                output(stage, &name, &inputs),
             );
         }
     }

@@ -153,6 +153,7 @@ impl World {
             ended: None,
             taken,
             kept_until: None,
+            kept_from: None,
             fetched: Default::default(),
             inputs: None,
             ahead_ms: 0,
@@ -186,7 +187,7 @@ impl World {
         }
         let robbed = self.with(token, |machine, now| {
             machine.end(now);
-            machine.kept_until.is_some()
+            machine.kept_until.is_some() && machine.lease_end > now
         });
         if robbed == Some(true) {
             self.wrong("somebody else's machine was deleted while its lease went on".to_owned());

@@ -1,19 +1,22 @@
 //! What happens in one world, from the first `sky apply` to the last look around.
 
-use super::case::{Case, Run, Trouble};
+use super::case::{Case, Run, Stage, Trouble, Verb};
 use super::checks;
 use super::machine::Machine;
 use super::sky::{Ended, User};
 use super::stores::Buckets;
 use super::world::{CALL, World};
+use jiff::SignedDuration;
 use sky::cli::Exit;
 use sky::execution::apply::StageOutcome;
 use sky::execution::provider::Token;
 use sky::execution::storage::bucket;
-use sky::model::{PlaceName, Rate};
+use sky::model::{PlaceName, Rate, bucket_name};
 use sky::plan::Billing;
+use sky::util::simulation;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What was wrong, and what happened.
@@ -89,6 +92,7 @@ async fn drama(world: &Arc<World>) {
     }
     checks::budget(world);
     checks::effects(world);
+    checks::retries(world);
     checks::leases(world);
     if !world.wrongs().is_empty() {
         return;
@@ -101,41 +105,86 @@ async fn drama(world: &Arc<World>) {
 fn others(world: &Arc<World>) {
     for number in 0..2 {
         let until = world.chance().below(20 * 3_600_000);
-        let token = Token {
-            id: format!("{number:032}"),
-            stage: "s0".into(),
-            attempt: 1,
-        };
-        world.machines().push(Machine {
-            token,
-            id: format!("other-{number}"),
-            provider: "aws",
-            job: "other".into(),
-            lineage: "other".into(),
-            place: PlaceName::parse("aws:us-east-1").unwrap(),
-            instance_type: "box".into(),
-            rate: Rate(1),
-            nodes: 1,
-            billing: Billing::default(),
-            made_by: "elsewhere".into(),
-            orphan: false,
-            given_up: false,
-            created: 0,
-            ready: 0,
-            lease_end: 0,
-            lease_tag: String::new(),
-            ended: None,
-            taken: None,
+        let other = Machine {
             kept_until: Some(until),
-            fetched: Default::default(),
-            inputs: None,
-            ahead_ms: 0,
-            command: None,
-            collected_by: Vec::new(),
-            locked_from: None,
-        });
+            ..somebody_elses(&number.to_string())
+        };
+        world.machines().push(other);
     }
 }
+
+fn somebody_elses(name: &str) -> Machine {
+    let token = Token {
+        id: format!("{name:0>32}"),
+        stage: "s0".into(),
+        attempt: 1,
+    };
+    Machine {
+        token,
+        id: format!("other-{name}"),
+        provider: "aws",
+        job: "other".into(),
+        lineage: "other".into(),
+        place: PlaceName::parse("aws:us-east-1").unwrap(),
+        instance_type: "box".into(),
+        rate: Rate(1),
+        nodes: 1,
+        billing: Billing::default(),
+        made_by: "elsewhere".into(),
+        orphan: false,
+        given_up: false,
+        created: 0,
+        ready: 0,
+        lease_end: 0,
+        lease_tag: String::new(),
+        ended: None,
+        taken: None,
+        kept_until: None,
+        kept_from: None,
+        fetched: Default::default(),
+        inputs: None,
+        ahead_ms: 0,
+        command: None,
+        collected_by: Vec::new(),
+        locked_from: None,
+    }
+}
+
+/// What a sweep of the user's finds, and what becomes of it while the question waits: a machine of
+/// somebody else whose lease is long over, and whose owner may come back; and a bucket of the user's
+/// that is in no state, and to which somebody may write.
+async fn strays(user: &User, machine: usize) -> String {
+    let world = &user.world;
+    let (now, asked) = (world.now(), world.case.question_ms);
+    let overdue = Machine {
+        lease_tag: (simulation::time(now) - OVERDUE).to_string(),
+        kept_from: Some(now + world.chance().below(2 * asked + 1000)),
+        kept_until: Some(u64::MAX),
+        ..somebody_elses("overdue")
+    };
+    world.machines().push(overdue);
+    let lineage = user.lineage(machine).await;
+    let place = PlaceName::parse("aws:us-east-1").unwrap();
+    let address = format!(
+        "s3://{}",
+        bucket_name::new(&place, &lineage, world.case.seed)
+    );
+    let content = std::iter::once(("key/0".to_owned(), vec![0]));
+    world.buckets().insert(address.clone(), content.collect());
+    let at = Duration::from_millis(world.chance().below(2 * asked + 1000));
+    let (writer, bucket) = (world.clone(), address.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(at).await;
+        if let Some(objects) = writer.buckets().get_mut(&bucket) {
+            objects.insert("key/1".to_owned(), vec![1]);
+            writer.stray_written.store(true, Ordering::Relaxed);
+        }
+    });
+    address
+}
+
+/// So long ago the lease of a machine ended whose owner may come back.
+const OVERDUE: SignedDuration = SignedDuration::from_mins(40);
 
 /// The user gives up while things go wrong: what can be deleted is, whatever cannot.
 async fn give_up(user: &Arc<User>, machine: usize) {
@@ -153,7 +202,7 @@ async fn give_up(user: &Arc<User>, machine: usize) {
     }
     // Each call is made a few times; where all of them were lost, the message says to destroy
     // again.
-    let passes = [Trouble::LostCalls, Trouble::Throttling]
+    let passes = [Trouble::LostCalls, Trouble::Throttling, Trouble::StoreFails]
         .iter()
         .any(|trouble| world.case.has(*trouble));
     for _ in 0..3 {
@@ -178,6 +227,8 @@ async fn give_up(user: &Arc<User>, machine: usize) {
 async fn finish(user: &Arc<User>, machine: usize) {
     let world = &user.world;
     let calm = Run {
+        verb: Verb::Apply,
+        parallelism: None,
         machine,
         kill_after_ms: None,
         signal_after_ms: None,
@@ -199,7 +250,8 @@ async fn finish(user: &Arc<User>, machine: usize) {
                     StageOutcome::NotBegun { .. } => world.case.budget.is_some(),
                     StageOutcome::Denied { .. } => world.case.budget.is_some(),
                     StageOutcome::Failed { .. } => {
-                        world.case.stage(name).is_some_and(|stage| stage.code != 0)
+                        let fails = |stage: &Stage| stage.code != 0 || stage.oversized;
+                        world.case.stage(name).is_some_and(fails)
                     }
                     StageOutcome::Interrupted => false,
                 };
@@ -221,12 +273,19 @@ async fn finish(user: &Arc<User>, machine: usize) {
 /// Everything is deleted.
 async fn clean_up(user: &Arc<User>, machine: usize) {
     let world = &user.world;
+    let question = Duration::from_millis(world.case.question_ms);
     if let Err(why) = user.destroy(machine).await {
         world.wrong(format!("a destroy failed for no reason: {why}"));
     }
     // Calls that are still on their way arrive.
     tokio::time::sleep(Duration::from_secs(120)).await;
-    if let Err(why) = user.sweep(machine).await {
+    let stray = strays(user, machine).await;
+    if let Err(why) = user.sweep(machine, question).await {
+        world.wrong(format!("a sweep failed for no reason: {why}"));
+    }
+    checks::swept(world, &stray);
+    // What was in use while the question waited is not any more.
+    if let Err(why) = user.sweep(machine, Duration::ZERO).await {
         world.wrong(format!("a sweep failed for no reason: {why}"));
     }
     for stage in checks::living(world) {

@@ -5,13 +5,14 @@ use super::case::{Stage, Trouble};
 use super::cloud::{gone, here};
 use super::machine::{Command, Machine, Why};
 use super::stores::{chunk_of, put_chunk};
-use super::world::World;
+use super::world::{Carried, Load, World};
 use async_trait::async_trait;
 use sky::execution::provider::{
     Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Staging,
-    Task, Token, Worker,
+    Task, Token, Worker, Written,
 };
 use sky::util::hash;
+use sky::util::simulation;
 use sky::util::tree::{Kind, Measured};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,13 +35,36 @@ pub(super) struct Inside {
     pub world: Arc<World>,
 }
 
+/// The bytes that an output may have.
+pub(super) const OUTPUT_LIMIT: u64 = 4096;
+
 /// What a stage writes from its inputs.
-pub(super) fn output(stage: &str, name: &str, inputs: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
-    let mut text = format!("{stage}.{name}\n");
+pub(super) fn output(stage: &Stage, name: &str, inputs: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    let mut text = format!("{}.{name}\n", stage.name);
     for (name, content) in inputs {
         text += &format!("{name} {}\n", hash::digest(content));
     }
-    text.into_bytes()
+    let mut bytes = text.into_bytes();
+    if stage.oversized {
+        bytes.resize(usize::try_from(OUTPUT_LIMIT).unwrap() + 1, b'x');
+    }
+    bytes
+}
+
+/// Notes when a copying ends, however it does.
+struct Carrying<'a> {
+    world: &'a World,
+    what: Load,
+}
+
+impl Drop for Carrying<'_> {
+    fn drop(&mut self) {
+        if let Some(process) = simulation::current() {
+            let (pid, what, until) = (process.pid, self.what, self.world.now());
+            let carried = Carried { pid, what, until };
+            self.world.carried.lock().unwrap().push(carried);
+        }
+    }
 }
 
 impl Inside {
@@ -76,7 +100,11 @@ impl Inside {
     }
 
     /// Data on its way, while the machine has to be there.
-    async fn carry(&self) -> Result<(), ProviderError> {
+    async fn carry(&self, what: Load) -> Result<(), ProviderError> {
+        let _carrying = Carrying {
+            world: &self.world,
+            what,
+        };
         tokio::time::sleep(self.world.delay(Trouble::SlowData, DATA)).await;
         self.world
             .with(&self.token, |_, _| ())
@@ -88,7 +116,7 @@ impl Inside {
         let inputs = machine.inputs.as_ref().unwrap_or(&empty);
         names
             .iter()
-            .map(|name| output(&self.token.stage, name, inputs))
+            .map(|name| output(&self.stage(), name, inputs))
             .collect()
     }
 
@@ -101,7 +129,7 @@ impl Inside {
             )),
         })
         .await?;
-        self.carry().await?;
+        self.carry(Load::Outputs).await?;
         let written = self
             .world
             .with(&self.token, |machine, _| self.written(machine, names));
@@ -146,7 +174,7 @@ impl Worker for Inside {
             _ => Vec::new(),
         };
         let ahead = String::from_utf8(progress).unwrap().parse().unwrap_or(0);
-        self.carry().await?;
+        self.carry(Load::Inputs).await?;
         let laid = self.world.with(&self.token, |machine, _| {
             machine.inputs = Some(inputs);
             machine.ahead_ms = ahead;
@@ -156,6 +184,7 @@ impl Worker for Inside {
 
     async fn start(&self, _: &Task) -> Result<(), ProviderError> {
         let stage = self.stage();
+        let failed = self.world.failures(&stage.name);
         self.call("start", move |machine, now| {
             if machine.inputs.is_none() {
                 return Err(ProviderError::new(
@@ -167,7 +196,11 @@ impl Worker for Inside {
             let command = Command {
                 started: now,
                 ends: now + left,
-                code: stage.code,
+                code: if failed < stage.fails_first {
+                    stage.fails_with
+                } else {
+                    stage.code
+                },
                 stopped: false,
                 given_up: false,
             };
@@ -249,7 +282,7 @@ impl Worker for Inside {
             Ok(machine.ahead_ms + ran)
         });
         let progress = progress.await?;
-        self.carry().await?;
+        self.carry(Load::Progress).await?;
         let folder = self.folder("checkpoint");
         std::fs::write(folder.join("progress"), progress.to_string()).unwrap();
         Ok(Some(Content::Local(folder)))
@@ -295,6 +328,27 @@ impl Worker for Inside {
         Ok(contents)
     }
 
+    async fn written(&self) -> Result<Vec<Written>, ProviderError> {
+        let stage = self.stage();
+        let written = self
+            .call("written", move |machine, _| {
+                let empty = BTreeMap::new();
+                let inputs = machine.inputs.as_ref().unwrap_or(&empty);
+                let declared = (0..stage.outputs).map(|number| {
+                    let name = format!("o{number}");
+                    let bytes = output(&stage, &name, inputs).len() as u64;
+                    Written { name, bytes }
+                });
+                let other = stage.undeclared.then(|| Written {
+                    name: "other".to_owned(),
+                    bytes: 2 * OUTPUT_LIMIT,
+                });
+                Ok(declared.chain(other).collect())
+            })
+            .await;
+        written
+    }
+
     fn staging(&self) -> Option<&dyn Staging> {
         self.world
             .case
@@ -333,7 +387,7 @@ impl Staging for Inside {
                     Ok(machine.fetched.get(&number).cloned())
                 });
                 let fetched = fetched.await?;
-                self.carry().await?;
+                self.carry(Load::Inputs).await?;
                 fetched
                     .ok_or_else(|| ProviderError::new(ErrorKind::Other, "nothing was fetched"))?
             }
@@ -351,7 +405,7 @@ impl Staging for Inside {
 
     async fn fetch(&self, fetch: &Fetch) -> Result<Moved, ProviderError> {
         self.call("fetch", |_, _| Ok(())).await?;
-        self.carry().await?;
+        self.carry(Load::Inputs).await?;
         let bytes = chunk_of(&self.world, &fetch.chunks[0])?;
         let moved = Moved {
             digests: vec![hash::digest(&bytes)],

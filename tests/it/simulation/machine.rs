@@ -57,6 +57,8 @@ pub(super) struct Machine {
     pub taken: Option<(u64, u64)>,
     /// Of somebody else, who renews its lease until then.
     pub kept_until: Option<u64>,
+    /// When that somebody comes back, whose machine outlives its lease meanwhile.
+    pub kept_from: Option<u64>,
     /// By number of input: what was fetched from a bucket.
     pub fetched: BTreeMap<usize, Vec<u8>>,
     /// By name: what lies there as input.
@@ -79,6 +81,10 @@ impl Machine {
     /// Brings what is known up to the moment.
     pub(super) fn settle(&mut self, now: u64) {
         if self.ended.is_some() {
+            return;
+        }
+        if self.kept_from.is_some_and(|from| now < from) {
+            // As TPUs do, it goes on costing something after its lease.
             return;
         }
         if let Some(until) = self.kept_until {

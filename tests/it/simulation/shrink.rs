@@ -76,11 +76,21 @@ fn candidates(case: &Case) -> Vec<Case> {
         if run.pause_ms.is_some() {
             add(&|case| case.runs[number].pause_ms = None);
         }
+        if run.parallelism.is_some() {
+            add(&|case| case.runs[number].parallelism = None);
+        }
         if run.overlap_ms.is_some() {
             add(&|case| case.runs[number].overlap_ms = None);
         }
     }
     for number in 0..case.stages.len() {
+        let stage = &case.stages[number];
+        if stage.fails_first > 0 {
+            add(&|case| case.stages[number].fails_first = 0);
+        }
+        if stage.oversized {
+            add(&|case| case.stages[number].oversized = false);
+        }
         if !case.stages[number].others.is_empty() {
             add(&|case| case.stages[number].others.clear());
         }

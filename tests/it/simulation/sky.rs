@@ -1,19 +1,24 @@
 //! A user's `sky`: the verbs as the command line has them, run by simulated processes on two
 //! machines.
 
-use super::case::{Run, Trouble};
+use super::case::{Run, Trouble, Verb};
 use super::cloud::Clouds;
+use super::inside::OUTPUT_LIMIT;
 use super::stores::SlowStore;
-use super::world::{Watched, World};
-use sky::cli::Exit;
+use super::world::{Carried, Load, Watched, World};
 use sky::cli::apply::exit;
 use sky::cli::state::failure;
+use sky::cli::{Exit, Failure};
 use sky::execution::apply::check::OnFailure;
+use sky::execution::apply::signal_deadlines::{SNAPSHOT, WIND_DOWN};
+use sky::execution::apply::stray::{Scope, Swept};
+use sky::execution::apply::stray_buckets::look_for_buckets;
 use sky::execution::apply::{
-    self, Checked, Interrupt, Notice, Observer, Outcome, Settings, destroy, sweep,
+    self, Checked, Interrupt, Notice, Observer, Outcome, Settings, destroy, refresh, sweep,
 };
 use sky::execution::provider::Access;
 use sky::execution::state::address::Cloud;
+use sky::execution::state::lock::RELEASE;
 use sky::execution::state::{Cipher, Folder, Store, bucket};
 use sky::execution::storage::Staging;
 use sky::plan::Plan;
@@ -25,13 +30,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a signal may stay unanswered besides the grace: calls that are on their way and
-/// machines given back.
-const ANSWERED: Duration = Duration::from_secs(300);
-/// The same in a world in which all calls and copies are quick.
-const ANSWERED_QUICKLY: Duration = Duration::from_secs(30);
-/// The same while every answer of the state's store may take half a minute.
-const ANSWERED_SLOWLY: Duration = Duration::from_secs(1200);
+/// By how much a deadline may be missed.
+const TOLERANCE: Duration = Duration::from_millis(10);
+/// How long after the grace what a stopped command leaves may be copied.
+const SAVING: Duration = Duration::from_secs(5);
 
 /// A user with a plan, two machines, and a state.
 pub(super) struct User {
@@ -99,7 +101,7 @@ impl User {
         }
     }
 
-    fn settings(&self, machine: usize) -> Settings {
+    fn settings(&self, machine: usize, parallelism: Option<usize>) -> Settings {
         let case = &self.world.case;
         Settings {
             here: self.folders[machine].clone(),
@@ -108,7 +110,7 @@ impl User {
             source: None,
             data: Default::default(),
             stand_ins: false,
-            parallelism: case.parallelism,
+            parallelism: parallelism.unwrap_or(case.parallelism),
             on_failure: OnFailure::GoOn,
             grace: case.grace,
             log_limit: 0,
@@ -121,7 +123,7 @@ impl User {
             },
             chunk_bytes: 1 << 20,
             keep_buckets: false,
-            output_limit: None,
+            output_limit: Some(OUTPUT_LIMIT),
         }
     }
 
@@ -137,29 +139,44 @@ impl User {
     /// `sky apply PLAN`.
     async fn apply(
         &self,
-        machine: usize,
+        (machine, parallelism): (usize, Option<usize>),
         interrupted: watch::Receiver<Option<Interrupt>>,
-    ) -> Result<Outcome, sky::cli::Failure> {
-        let (store, settings, plan) = (self.store(machine), self.settings(machine), &self.plan);
+    ) -> Result<Outcome, Failure> {
+        let (store, settings, plan) = (
+            self.store(machine),
+            self.settings(machine, parallelism),
+            &self.plan,
+        );
         let fail = |error: apply::Error| failure(error, &store);
-        let before = store
-            .read_async()
-            .await
-            .map_err(|error| fail(error.into()))?;
-        let checked = apply::check(plan, &settings, before.as_ref()).map_err(fail)?;
-        let unready = apply::preflight::ready(plan, checked, &settings)
-            .await
-            .map_err(fail)?
-            .unready;
-        let lock = store
-            .lock_async("apply", Duration::ZERO)
-            .await
-            .map_err(|error| fail(error.into()))?;
-        let opened = match store.change_async(Some(&lock)).await {
-            Ok(opened) => opened,
-            Err(error) => {
-                lock.release().await;
-                return Err(fail(error.into()));
+        let prepared = async {
+            let before = store
+                .read_async()
+                .await
+                .map_err(|error| fail(error.into()))?;
+            let checked = apply::check(plan, &settings, before.as_ref()).map_err(fail)?;
+            let unready = apply::preflight::ready(plan, checked, &settings)
+                .await
+                .map_err(fail)?
+                .unready;
+            let lock = store
+                .lock_async("apply", Duration::ZERO)
+                .await
+                .map_err(|error| fail(error.into()))?;
+            match store.change_async(Some(&lock)).await {
+                Ok(opened) => Ok((unready, lock, opened)),
+                Err(error) => {
+                    lock.release().await;
+                    Err(fail(error.into()))
+                }
+            }
+        };
+        let mut signal = interrupted.clone();
+        let (unready, lock, opened) = tokio::select! {
+            biased;
+            prepared = prepared => prepared?,
+            _ = signal.wait_for(Option::is_some) => {
+                let message = "ended before anything was begun";
+                return Err(Failure::new(Exit::Terminated, message));
             }
         };
         let checked = apply::check(plan, &settings, Some(&opened.state)).map_err(fail);
@@ -183,16 +200,65 @@ impl User {
             }
             Err(error) => Err(error),
         };
-        lock.release().await;
+        match &ran {
+            // Its lock ends as that of a process that was killed.
+            Ok(outcome) if outcome.snapshot_is_late => drop(lock),
+            _ => lock.release().await,
+        }
         ran
+    }
+
+    /// A whole `sky refresh`, which a signal ends as a kill does.
+    async fn run_refresh(self: &Arc<Self>, run: &Run) -> Ended {
+        let (world, process) = (&self.world, self.process(run.machine));
+        world.tell(&format!("sky refresh begins as {}", process.pid));
+        let work = process.scope(async {
+            let (store, access) = (self.store(run.machine), self.access(run.machine));
+            let fail = |error: apply::Error| failure(error, &store);
+            let lock = store
+                .lock_async("refresh", Duration::ZERO)
+                .await
+                .map_err(|error| fail(error.into()))?;
+            let refreshed = match store.change_async(Some(&lock)).await {
+                Ok(opened) => refresh::refresh(opened, &access).await.map_err(fail),
+                Err(error) => Err(fail(error.into())),
+            };
+            lock.release().await;
+            refreshed
+        });
+        let at = [run.kill_after_ms, run.signal_after_ms];
+        let at = at.into_iter().flatten().min();
+        let at = Duration::from_millis(at.unwrap_or(60 * 86_400_000));
+        let ended = tokio::time::timeout(at, work).await;
+        let ended = match ended {
+            Err(_) => {
+                process.kill();
+                self.cut_power(&process);
+                Ended::Killed
+            }
+            Ok(Ok(_)) => Ended::Exited(Exit::Success, String::new(), None),
+            Ok(Err(failure)) => Ended::Exited(failure.exit, failure.message, None),
+        };
+        process.end();
+        world.tell(&format!("sky refresh ends: {ended:?}"));
+        ended
     }
 
     /// A whole `sky apply` with what comes in its way.
     pub(super) async fn run(self: &Arc<Self>, run: &Run) -> Ended {
+        match run.verb {
+            Verb::Apply => self.run_apply(run).await,
+            Verb::Refresh => self.run_refresh(run).await,
+        }
+    }
+
+    async fn run_apply(self: &Arc<Self>, run: &Run) -> Ended {
         let (world, process) = (&self.world, self.process(run.machine));
+        world.applies.fetch_add(1, Ordering::Relaxed);
         let (interrupt, interrupted) = watch::channel(None);
         let begun = Instant::now();
-        let mut work = Box::pin(process.scope(self.apply(run.machine, interrupted)));
+        let mut work =
+            Box::pin(process.scope(self.apply((run.machine, run.parallelism), interrupted)));
         let mut events: Vec<(u64, &str)> = Vec::new();
         events.extend(run.kill_after_ms.map(|at| (at, "kill")));
         events.extend(run.signal_after_ms.map(|at| (at, "signal")));
@@ -268,24 +334,8 @@ impl User {
             to: world.now(),
         });
         process.end();
-        let slow = [
-            Trouble::SlowCloud,
-            Trouble::SlowData,
-            Trouble::LostCalls,
-            Trouble::Throttling,
-            Trouble::SlowBoots,
-        ];
-        let more = match () {
-            () if world.case.has(Trouble::SlowStore) => ANSWERED_SLOWLY,
-            () if slow.iter().any(|trouble| world.case.has(*trouble)) => ANSWERED,
-            () => ANSWERED_QUICKLY,
-        };
-        let bound = world.case.grace + more;
-        if let Some(at) = signalled.filter(|at| at.elapsed().saturating_sub(stood) > bound) {
-            world.wrong(format!(
-                "a signal was answered after {} s",
-                at.elapsed().as_secs()
-            ));
+        if let Some(at) = signalled {
+            self.check_answer(process.pid, (at.elapsed(), stood));
         }
         let ended = match result {
             Ok(outcome) => Ended::Exited(exit(&outcome), String::new(), Some(outcome)),
@@ -309,9 +359,47 @@ impl User {
         ended
     }
 
+    /// A signal is answered in time, whatever takes its time: nothing is copied after the grace but
+    /// what a stopped command leaves, and nothing is waited for without end.
+    fn check_answer(&self, pid: u32, (took, stood): (Duration, Duration)) {
+        let world = &self.world;
+        let took = took.saturating_sub(stood);
+        let slow = [Trouble::SlowStore, Trouble::StoreFails];
+        let store = if slow.iter().any(|trouble| world.case.has(*trouble)) {
+            SNAPSHOT + RELEASE
+        } else {
+            Duration::ZERO
+        };
+        let grace = world.case.grace + TOLERANCE;
+        if took > grace + WIND_DOWN + store {
+            world.wrong(format!("a signal was answered after {} s", took.as_secs()));
+        }
+        if !stood.is_zero() {
+            return;
+        }
+        let signal = world.now() - u64::try_from(took.as_millis()).unwrap();
+        let late = |one: &&Carried| {
+            let more = match one.what {
+                Load::Inputs => Duration::ZERO,
+                Load::Outputs => world.case.grace,
+                Load::Progress => world.case.grace + SAVING,
+            };
+            let until = signal + u64::try_from((more + TOLERANCE).as_millis()).unwrap();
+            one.pid == pid && one.until > until
+        };
+        let late = world.carried.lock().unwrap().iter().find(late).copied();
+        if let Some(Carried { what, until, .. }) = late {
+            world.wrong(format!(
+                "after a signal copying went on: {what:?} for {} ms",
+                until - signal
+            ));
+        }
+    }
+
     /// After a signal nothing is left at work, where no call and no copy takes its time.
     fn check_left_at_work(&self) {
-        const TAKES_TIME: [Trouble; 8] = [
+        const TAKES_TIME: [Trouble; 9] = [
+            Trouble::StoreFails,
             Trouble::SlowStore,
             Trouble::LostCalls,
             Trouble::Throttling,
@@ -370,6 +458,13 @@ impl User {
             let ran = machines
                 .iter()
                 .any(|machine| machine.token.stage == *name && machine.effect(now).is_some());
+            let oversized = self.world.case.stage(name).is_some_and(|one| one.oversized);
+            if oversized {
+                drop(machines);
+                return self.world.wrong(format!(
+                    "stage.{name} is told to be done, and its outputs are over the limit"
+                ));
+            }
             if !ran {
                 drop(machines);
                 return self.world.wrong(format!(
@@ -452,9 +547,22 @@ impl User {
         destroyed
     }
 
+    /// The lineage of the state; empty if there is no state.
+    pub(super) async fn lineage(&self, machine: usize) -> String {
+        let process = self.process(machine);
+        let read = process.scope(async { self.store(machine).read_async().await });
+        let state = read.await.ok().flatten();
+        process.end();
+        state.map_or_else(String::new, |state| state.lineage)
+    }
+
     /// `sky sweep --auto-approve --buckets`, with a while between what is shown and what is
     /// deleted.
-    pub(super) async fn sweep(self: &Arc<Self>, machine: usize) -> Result<(), String> {
+    pub(super) async fn sweep(
+        self: &Arc<Self>,
+        machine: usize,
+        question: Duration,
+    ) -> Result<(), String> {
         let process = self.process(machine);
         let world = self.world.clone();
         world.tell("sky sweep begins");
@@ -471,27 +579,23 @@ impl User {
                     .await
                     .map_err(|error| say(&error))?;
                 let names: Vec<String> = access.names().into_iter().map(str::to_owned).collect();
-                let found = sweep::look(&opened.state, &names, sweep::Scope::Own, &access).await;
+                let found = sweep::look(&opened.state, &names, Scope::Own, &access).await;
                 let mut found = found.map_err(|error| say(&error))?;
-                sweep::look_for_buckets(&opened.state, sweep::Scope::Own, &mut found).await;
-                tokio::time::sleep(Duration::from_millis(self.world.case.question_ms)).await;
-                let swept = sweep::sweep(opened, &found.strays, sweep::Scope::Own, &access).await;
+                look_for_buckets(&opened.state, Scope::Own, &mut found).await;
+                tokio::time::sleep(question).await;
+                let opened = store
+                    .change_async(Some(&lock))
+                    .await
+                    .map_err(|error| say(&error))?;
+                let swept = sweep::sweep(opened, &found, Scope::Own, &access).await;
                 let failed = swept
                     .map_err(|error| say(&error))?
                     .into_iter()
                     .find_map(|swept| match swept {
-                        sweep::Swept::Failed(error) => Some(say(&error)),
+                        Swept::Failed(error) => Some(say(&error)),
                         _ => None,
                     });
-                if let Some(error) = failed {
-                    return Err(error);
-                }
-                for stray in &found.buckets {
-                    sweep::delete_bucket(stray)
-                        .await
-                        .map_err(|error| say(&error))?;
-                }
-                Ok(())
+                failed.map_or(Ok(()), Err)
             };
             let swept = swept.await;
             lock.release().await;

@@ -13,7 +13,9 @@ use object_store::{
     ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use sky::execution::provider::{ErrorKind, ProviderError};
-use sky::execution::storage::bucket::{BucketError, Purpose, Store, Stores, Trouble as Kind};
+use sky::execution::storage::bucket::{
+    BucketError, Contents, Purpose, Store, Stores, Trouble as Kind,
+};
 use sky::util::secret::Secret;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +24,15 @@ use std::time::Duration;
 
 /// The longest that the store of the state takes to answer: later, its client would have given up.
 pub(super) const ANSWER: Duration = Duration::from_secs(25);
+
+/// How often its client makes a call.
+const TRIES: usize = 8;
+/// Between two of these.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// How long its client waits for an answer that does not come.
+const NO_ANSWER: Duration = Duration::from_secs(5);
+/// How long its client tries to reach it, at most.
+const OUTAGE: Duration = Duration::from_secs(60);
 
 /// The store that has the state.
 #[derive(Clone)]
@@ -38,8 +49,53 @@ impl SlowStore {
         }
     }
 
-    /// Makes a call, which once it is on its way is made whatever becomes of its maker.
-    async fn call<T: Send + 'static>(
+    /// Makes a call, which once it is on its way is made whatever becomes of its maker. As the
+    /// clients of object stores do, it is made again when it is refused for the moment, or when
+    /// there is no answer; a store that is out of reach for long is an error.
+    async fn call<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        &self,
+        effect: impl Fn() -> F,
+    ) -> Result<T> {
+        for _ in 0..TRIES {
+            match self.way() {
+                Way::Through => return self.call_once(effect()).await,
+                Way::Refused => {}
+                Way::Lost => tokio::time::sleep(NO_ANSWER).await,
+                Way::AnswerLost => {
+                    // What came of it is not known.
+                    let _ = self.call_once(effect()).await;
+                    tokio::time::sleep(NO_ANSWER).await;
+                }
+                Way::OutOfReach => {
+                    tokio::time::sleep(OUTAGE).await;
+                    break;
+                }
+            }
+            tokio::time::sleep(BACKOFF).await;
+        }
+        self.world.tell("the store of the state cannot be reached");
+        Err(Error::Generic {
+            store: "simulation",
+            source: "it cannot be reached".into(),
+        })
+    }
+
+    /// What becomes of a call.
+    fn way(&self) -> Way {
+        let drawn = self.world.store_chance().below(1000);
+        if !self.world.case.has(Trouble::StoreFails) || self.world.is_calm() {
+            return Way::Through;
+        }
+        match drawn {
+            0..=49 => Way::Refused,
+            50..=69 => Way::Lost,
+            70..=99 => Way::AnswerLost,
+            100..=102 => Way::OutOfReach,
+            _ => Way::Through,
+        }
+    }
+
+    async fn call_once<T: Send + 'static>(
         &self,
         effect: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
@@ -64,6 +120,16 @@ impl SlowStore {
     }
 }
 
+/// How a call to the store of the state goes.
+enum Way {
+    Through,
+    /// For being one of too many.
+    Refused,
+    Lost,
+    AnswerLost,
+    OutOfReach,
+}
+
 impl fmt::Debug for SlowStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a simulated store")
@@ -84,9 +150,12 @@ impl ObjectStore for SlowStore {
         payload: PutPayload,
         opts: PutOptions,
     ) -> Result<PutResult> {
-        let (inner, location) = (self.inner.clone(), location.clone());
-        self.call(async move { inner.put_opts(&location, payload, opts).await })
-            .await
+        self.call(|| {
+            let (inner, location) = (self.inner.clone(), location.clone());
+            let (payload, opts) = (payload.clone(), opts.clone());
+            async move { inner.put_opts(&location, payload, opts).await }
+        })
+        .await
     }
 
     async fn put_multipart_opts(
@@ -101,9 +170,12 @@ impl ObjectStore for SlowStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let (inner, location) = (self.inner.clone(), location.clone());
-        self.call(async move { inner.get_opts(&location, options).await })
-            .await
+        self.call(|| {
+            let (inner, location) = (self.inner.clone(), location.clone());
+            let options = options.clone();
+            async move { inner.get_opts(&location, options).await }
+        })
+        .await
     }
 
     fn delete_stream(
@@ -114,9 +186,13 @@ impl ObjectStore for SlowStore {
         let delete = move |location: Result<Path>| {
             let store = store.clone();
             async move {
-                let (location, inner) = (location?, store.inner.clone());
-                let gone = location.clone();
-                store.call(async move { inner.delete(&gone).await }).await?;
+                let location = location?;
+                store
+                    .call(|| {
+                        let (inner, gone) = (store.inner.clone(), location.clone());
+                        async move { inner.delete(&gone).await }
+                    })
+                    .await?;
                 Ok(location)
             }
         };
@@ -128,9 +204,11 @@ impl ObjectStore for SlowStore {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        let (inner, prefix) = (self.inner.clone(), prefix.cloned());
-        self.call(async move { inner.list_with_delimiter(prefix.as_ref()).await })
-            .await
+        self.call(|| {
+            let (inner, prefix) = (self.inner.clone(), prefix.cloned());
+            async move { inner.list_with_delimiter(prefix.as_ref()).await }
+        })
+        .await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -248,6 +326,20 @@ impl Store for Bucket {
             .iter()
             .map(|key| Secret::new(format!("{}\n{key}", self.address)))
             .collect())
+    }
+
+    async fn contents(&self) -> std::result::Result<Contents, BucketError> {
+        let address = self.address.clone();
+        self.call("contents", move |world| {
+            let buckets = world.buckets();
+            let objects = buckets.get(&address)?;
+            Some(Contents {
+                objects: objects.len() as u64,
+                bytes: objects.values().map(|bytes| bytes.len() as u64).sum(),
+                newest: 0,
+            })
+        })
+        .await
     }
 
     async fn delete(&self) -> std::result::Result<(), BucketError> {

@@ -7,7 +7,7 @@ use sky::execution::provider::{ErrorKind, ProviderError};
 use sky::util::simulation;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,6 +21,8 @@ pub(super) struct World {
     /// For what is read and written as files.
     pub scratch: PathBuf,
     chance: Mutex<Chance>,
+    /// For the store of the state alone.
+    store_chance: Mutex<Chance>,
     /// Nothing goes wrong any more.
     calm: AtomicBool,
     machines: Mutex<Vec<Machine>>,
@@ -34,6 +36,12 @@ pub(super) struct World {
     pub watched: Mutex<Vec<Watched>>,
     /// When signals came to processes that apply.
     pub signals: Mutex<Vec<u64>>,
+    /// What was copied by which process, and when that ended.
+    pub carried: Mutex<Vec<Carried>>,
+    /// Somebody has written to a bucket that a sweep has found.
+    pub stray_written: AtomicBool,
+    /// How many processes have applied.
+    pub applies: AtomicU32,
     /// An apply that stood still has lost its lock to another: what it had collected is forgotten.
     pub lost_lock: AtomicBool,
 }
@@ -47,6 +55,22 @@ pub(super) struct Watched {
     pub to: u64,
 }
 
+/// Data that a process had copied between a machine and somewhere else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Carried {
+    pub pid: u32,
+    pub what: Load,
+    pub until: u64,
+}
+
+/// What is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Load {
+    Inputs,
+    Outputs,
+    Progress,
+}
+
 /// What becomes of a call.
 enum Way {
     Through,
@@ -58,11 +82,13 @@ enum Way {
 impl World {
     pub(super) fn new(case: Case, scratch: PathBuf, tells: bool) -> Arc<Self> {
         let chance = Mutex::new(Chance::new(case.seed ^ 0x0DD5));
+        let store_chance = Mutex::new(Chance::new(case.seed ^ 0x5702E));
         Arc::new(Self {
             case,
             began: Instant::now(),
             scratch,
             chance,
+            store_chance,
             calm: AtomicBool::new(false),
             machines: Mutex::default(),
             buckets: Mutex::default(),
@@ -71,6 +97,9 @@ impl World {
             tells,
             watched: Mutex::default(),
             signals: Mutex::default(),
+            carried: Mutex::default(),
+            applies: AtomicU32::new(0),
+            stray_written: AtomicBool::new(false),
             lost_lock: AtomicBool::new(false),
         })
     }
@@ -90,6 +119,10 @@ impl World {
 
     pub(super) fn buckets(&self) -> MutexGuard<'_, BTreeMap<String, BTreeMap<String, Vec<u8>>>> {
         self.buckets.lock().unwrap()
+    }
+
+    pub(super) fn store_chance(&self) -> MutexGuard<'_, Chance> {
+        self.store_chance.lock().unwrap()
     }
 
     /// Whether that kind of trouble comes now.

@@ -1,6 +1,6 @@
 //! A bucket of whichever store its address names, and the list of one's own buckets.
 
-use super::bucket_contract::{BucketError, Purpose, Store, Trouble};
+use super::bucket_contract::{BucketError, Contents, Purpose, Store, Trouble};
 use super::{azure, folder, gcs, s3};
 use crate::model::PlaceName;
 use crate::model::bucket_name::{MARK_LENGTH, OWNER_LENGTH, PREFIX as OURS, owner};
@@ -109,6 +109,11 @@ impl Bucket {
     /// A header that whoever writes an object must send; empty if there is none.
     pub fn header(&self) -> &'static str {
         self.store.header()
+    }
+
+    /// What is in it.
+    pub async fn contents(&self) -> Result<Contents, BucketError> {
+        self.store.contents().await
     }
 
     /// Deletes it with all that is in it; fine if it is gone.

@@ -4,7 +4,7 @@
 //!
 //! Calls: <https://learn.microsoft.com/en-us/rest/api/storageservices/operations-on-containers>
 
-use super::bucket_contract::{BucketError, Purpose, Store, Trouble};
+use super::bucket_contract::{BucketError, Contents, Purpose, Store, Trouble};
 use super::remote::{Answer, Remote, named, request, retry, send};
 use crate::model::bucket_name::{PREFIX as OURS, owner};
 use crate::util::environment;
@@ -108,6 +108,10 @@ impl Store for Azure {
 
     async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError> {
         self.remote.sizes(folder).await
+    }
+
+    async fn contents(&self) -> Result<Contents, BucketError> {
+        self.remote.contents().await
     }
 
     async fn remove(&self, folder: &str) -> Result<(), BucketError> {

@@ -48,6 +48,24 @@ pub enum Purpose {
     Write,
 }
 
+/// What is in a bucket, as far as it tells whether anything was written or deleted since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    pub objects: u64,
+    pub bytes: u64,
+    /// When the newest object was written, by the store's clock, in milliseconds since 1970.
+    pub newest: i64,
+}
+
+impl Contents {
+    /// Counts an object of so many bytes, written at a time.
+    pub(super) fn add(&mut self, bytes: u64, written: i64) {
+        self.objects += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.newest = self.newest.max(written);
+    }
+}
+
 /// What a store can do with one of its buckets.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -66,6 +84,8 @@ pub trait Store: Send + Sync {
         keys: &[String],
         validity: Duration,
     ) -> Result<Vec<Secret>, BucketError>;
+    /// What is in the bucket.
+    async fn contents(&self) -> Result<Contents, BucketError>;
     /// Deletes the bucket with all that is in it; fine if it is gone.
     async fn delete(&self) -> Result<(), BucketError>;
     /// A header that whoever writes an object must send; empty if there is none.

@@ -2,7 +2,7 @@
 //! files. Whoever may read the folder may read all of it, so it is as safe as the file system that
 //! they share.
 
-use super::bucket_contract::{BucketError, Purpose, Store, Trouble};
+use super::bucket_contract::{BucketError, Contents, Purpose, Store, Trouble};
 use crate::model::pack;
 use crate::util::secret::Secret;
 use crate::util::{file, tree};
@@ -79,6 +79,23 @@ impl Store for Folder {
             .iter()
             .map(|key| Secret::new(format!("file://{}", self.0.join(key).display())))
             .collect())
+    }
+
+    async fn contents(&self) -> Result<Contents, BucketError> {
+        let mut contents = Contents::default();
+        for (_, folder, _) in entries(&self.0)?
+            .into_iter()
+            .filter(|(.., kind)| kind.is_dir())
+        {
+            for (_, path, _) in entries(&folder)? {
+                let fail = |error| failed(&file::named(&path, "read", error));
+                let object = std::fs::symlink_metadata(&path).map_err(fail)?;
+                let written = jiff::Timestamp::try_from(object.modified().map_err(fail)?);
+                let written = written.map_err(|error| fail(io::Error::other(error)))?;
+                contents.add(object.len(), written.as_millisecond());
+            }
+        }
+        Ok(contents)
     }
 
     async fn delete(&self) -> Result<(), BucketError> {

@@ -8,7 +8,7 @@
 //!
 //! Calls: <https://cloud.google.com/storage/docs/json_api/v1/buckets>
 
-use super::bucket_contract::{BucketError, Purpose, Store, Trouble};
+use super::bucket_contract::{BucketError, Contents, Purpose, Store, Trouble};
 use super::remote::{Answer, Remote, SWEEPS, named, request, retry, send};
 use crate::model::bucket_name::{PREFIX as OURS, owner};
 use crate::util::environment;
@@ -180,6 +180,10 @@ impl Store for Gcs {
 
     async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError> {
         self.remote.sizes(folder).await
+    }
+
+    async fn contents(&self) -> Result<Contents, BucketError> {
+        self.remote.contents().await
     }
 
     async fn remove(&self, folder: &str) -> Result<(), BucketError> {

@@ -28,5 +28,5 @@ mod s3;
 mod staging;
 
 pub use any_bucket::{Bucket, Found, Stores, list, simulate};
-pub use bucket_contract::{BucketError, Purpose, Store, Trouble};
+pub use bucket_contract::{BucketError, Contents, Purpose, Store, Trouble};
 pub use staging::Staging;

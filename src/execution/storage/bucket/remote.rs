@@ -1,7 +1,7 @@
 //! What the stores of all clouds share: objects through the crate `object_store`, and the few calls
 //! about whole buckets, which it does not make.
 
-use super::bucket_contract::{BucketError, Purpose, Trouble};
+use super::bucket_contract::{BucketError, Contents, Purpose, Trouble};
 use crate::util::secret::Secret;
 use object_store::client::{HttpRequest, HttpRequestBody};
 use object_store::path::Path;
@@ -116,26 +116,31 @@ impl Remote {
         )
     }
 
-    async fn delete_all(&self) -> Result<(), BucketError> {
+    pub(super) async fn contents(&self) -> Result<Contents, BucketError> {
+        let mut contents = Contents::default();
+        for object in self.objects().await? {
+            contents.add(object.size, object.last_modified.timestamp_millis());
+        }
+        Ok(contents)
+    }
+
+    /// All objects of the bucket and of the folders in it, which hold no others.
+    async fn objects(&self) -> Result<Vec<object_store::ObjectMeta>, BucketError> {
         let list = async |folder: Option<&Path>| {
             let listed = self.store.list_with_delimiter(folder).await;
             listed.map_err(|error| self.failed("list", "", &error))
         };
         let top = list(None).await?;
-        let mut paths: Vec<Path> = top
-            .objects
-            .into_iter()
-            .map(|object| object.location)
-            .collect();
+        let mut objects = top.objects;
         for folder in &top.common_prefixes {
-            paths.extend(
-                list(Some(folder))
-                    .await?
-                    .objects
-                    .into_iter()
-                    .map(|object| object.location),
-            );
+            objects.extend(list(Some(folder)).await?.objects);
         }
+        Ok(objects)
+    }
+
+    async fn delete_all(&self) -> Result<(), BucketError> {
+        let objects = self.objects().await?.into_iter();
+        let paths = objects.map(|object| object.location);
         let mut deleting = JoinSet::new();
         for path in paths {
             if deleting.len() >= AT_ONCE {

@@ -9,7 +9,7 @@
 //! Calls:
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 
-use super::bucket_contract::{BucketError, Purpose, Store, Trouble};
+use super::bucket_contract::{BucketError, Contents, Purpose, Store, Trouble};
 use super::remote::{Answer, Remote, SWEEPS, named, request, retry, send};
 use crate::model::bucket_name::{PREFIX as OURS, owner};
 use crate::util::environment;
@@ -162,6 +162,10 @@ impl Store for S3 {
 
     async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError> {
         self.remote.sizes(folder).await
+    }
+
+    async fn contents(&self) -> Result<Contents, BucketError> {
+        self.remote.contents().await
     }
 
     async fn remove(&self, folder: &str) -> Result<(), BucketError> {
