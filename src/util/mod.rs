@@ -1,5 +1,5 @@
 //! Small things that every room may use: atomic files, hashes, the clock, the cache folder, words
-//! for a shell; and the seam of the simulation.
+//! for a shell, lists with typed indices; and the seam of the simulation.
 
 pub mod archive;
 pub mod cache;
@@ -10,6 +10,7 @@ pub mod environment;
 pub mod file;
 pub mod file_changes;
 pub mod hash;
+pub mod id_vec;
 pub mod interruptible;
 pub mod secret;
 pub mod shell;

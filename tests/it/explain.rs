@@ -7,7 +7,7 @@ use insta_cmd::assert_cmd_snapshot;
 use sky::catalog::Catalog;
 use sky::model::{ArtifactRef, Destination, Job, Objective, Pattern, Policy, Rate};
 use sky::plan::{Plan, PlannedStage};
-use sky::planning::compile::{Candidate, Compiled, compile};
+use sky::planning::compile::{Compiled, compile};
 use sky::planning::problem::Instance;
 use sky::planning::solve::{Effort, exhaustive};
 use sky::planning::{self, BreakEven, Elsewhere, Settings, Why};
@@ -144,13 +144,9 @@ fn sent_as_planned(job: &Job, plan: &Plan) -> Job {
 
 /// The best of all placements with a stage in another place than the plan has it in.
 fn other_place(compiled: &Compiled, catalog: &Catalog, stage: &PlannedStage) -> Option<(i64, i64)> {
-    let index = compiled
-        .stages
-        .iter()
-        .position(|name| *name == stage.name)
-        .unwrap();
+    let index = compiled.stages.binary_search(&stage.name).unwrap();
     let mut instance: Instance = compiled.instance.clone();
-    let candidates: &[Candidate] = &compiled.candidates[index];
+    let candidates = &compiled.candidates[index];
     instance.stages[index].choices.retain(|choice| {
         catalog
             .place(&catalog.offers[candidates[choice.tag].offer])
@@ -224,11 +220,7 @@ fn funnel(why: &Why, compiled: &Compiled, said: &str) {
         assert!(*left < before, "{said}");
         before = *left;
     }
-    let index = compiled
-        .stages
-        .iter()
-        .position(|name| *name == why.stage)
-        .unwrap();
+    let index = compiled.stages.binary_search(&why.stage).unwrap();
     assert!(before >= compiled.candidates[index].len() as u64, "{said}");
 }
 

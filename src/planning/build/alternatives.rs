@@ -9,9 +9,10 @@ use crate::plan::{Alternative, PlannedStage, PlannedWay, millis, money};
 use crate::planning::compile;
 use crate::planning::problem::concurrency::Usage;
 use crate::planning::problem::{
-    Followers, Instance, Origin, Shape, artifacts_by_stage, cap_usage, caused, concurrency,
-    evaluate, routes, spread,
+    ArtifactId, CapId, ChoiceId, Followers, Instance, Origin, Placement, ReadersAtSite, Shape,
+    SiteId, StageId, artifacts_by_stage, cap_usage, caused, concurrency, evaluate, routes, spread,
 };
+use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The cheapest alternatives kept per stage. One in another place and one in another cloud come on
@@ -26,16 +27,16 @@ const LOOKED_AT_ELSEWHERE: usize = 4;
 pub(super) struct Dag<'a> {
     shape: Shape,
     followers: Followers,
-    stage_artifacts: Vec<Vec<usize>>,
+    stage_artifacts: IdVec<StageId, Vec<ArtifactId>>,
     /// By artifact: the sites of its readers under the plan's own picks, and how many are there.
-    spread: Vec<Vec<(usize, usize)>>,
+    spread: IdVec<ArtifactId, Vec<ReadersAtSite>>,
     usage: Usage<'a>,
     /// By cap: what the plan's own picks use.
-    used: Vec<i64>,
+    used: IdVec<CapId, i64>,
 }
 
 impl<'a> Dag<'a> {
-    pub(super) fn of(instance: &'a Instance, picks: &[usize]) -> Self {
+    pub(super) fn of(instance: &'a Instance, picks: &Placement) -> Self {
         let usage = Usage::of(instance);
         let used = usage.totals(picks);
         let shape = instance.shape();
@@ -54,7 +55,7 @@ impl<'a> Dag<'a> {
 /// The choices that cost least, with their costs.
 struct Cheapest {
     most: usize,
-    found: BTreeSet<(i64, usize)>,
+    found: BTreeSet<(i64, ChoiceId)>,
 }
 
 impl Cheapest {
@@ -70,7 +71,7 @@ impl Cheapest {
         self.found.len() < self.most || self.found.last().is_some_and(|(last, _)| *last > cost)
     }
 
-    fn add(&mut self, cost: i64, position: usize) {
+    fn add(&mut self, cost: i64, position: ChoiceId) {
         self.found.insert((cost, position));
         if self.found.len() > self.most {
             self.found.pop_last();
@@ -79,26 +80,27 @@ impl Cheapest {
 }
 
 /// Other offers for one stage, the rest of the plan as it is, within the limits, cheapest first.
-pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: usize) -> Vec<Alternative> {
+pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: StageId) -> Vec<Alternative> {
     let instance = &parts.compiled.instance;
     let choices = &instance.stages[stage].choices;
     let kept = parts.solved.picks[stage];
     let own_site = choices[kept].site;
-    let cloud = |site: usize| {
+    let cloud = |site: SiteId| {
         parts.catalog.places[parts.compiled.sites[site] as usize]
             .name
             .cloud
             .as_str()
     };
-    let elsewhere = |site: usize| [site != own_site, cloud(site) != cloud(own_site)];
+    let elsewhere = |site: SiteId| [site != own_site, cloud(site) != cloud(own_site)];
     // A choice costs at least what it costs itself: those after the last that can be among the
     // cheapest need not be looked at with their copies.
-    let mut by_own: Vec<(i64, usize)> = (0..choices.len())
+    let mut by_own: Vec<(i64, ChoiceId)> = choices
+        .ids()
         .filter(|position| *position != kept)
         .map(|position| (choices[position].cost, position))
         .collect();
     by_own.sort_unstable();
-    let caused = |site: usize| {
+    let caused = |site: SiteId| {
         caused(
             instance,
             &dag.stage_artifacts[stage],
@@ -108,7 +110,7 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: usize) -> Ve
             site,
         )
     };
-    let mut copies: BTreeMap<usize, Option<i64>> = BTreeMap::new();
+    let mut copies: BTreeMap<SiteId, Option<i64>> = BTreeMap::new();
     let mut cheapest = Cheapest::new(LOOKED_AT);
     let mut others = [
         Cheapest::new(LOOKED_AT_ELSEWHERE),
@@ -141,11 +143,11 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: usize) -> Ve
     let now = choices[kept]
         .cost
         .saturating_add(caused(own_site).unwrap_or(0));
-    let check = |(cost, position): &(i64, usize)| {
+    let check = |(cost, position): &(i64, ChoiceId)| {
         within_limits(parts, dag, stage, *position, cost.saturating_sub(now))
     };
     // Copies that are counted on their own: the first that are found are the cheapest.
-    let mut found: Vec<(i64, i64, usize)> = match on_their_own(instance) {
+    let mut found: Vec<CheckedChoice> = match on_their_own(instance) {
         true => cheapest
             .found
             .iter()
@@ -159,7 +161,7 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: usize) -> Ve
     for (which, others) in others.iter().enumerate() {
         if !found
             .iter()
-            .any(|(.., position)| elsewhere(choices[*position].site)[which])
+            .any(|found| elsewhere(choices[found.choice].site)[which])
         {
             found.extend(others.found.iter().find_map(check));
         }
@@ -176,15 +178,23 @@ fn on_their_own(instance: &Instance) -> bool {
     instance.links.pools.is_empty() && !routes::possible(instance)
 }
 
+/// A choice of a stage that keeps all limits, with what the whole job costs and takes with it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct CheckedChoice {
+    cost: i64,
+    time: i64,
+    choice: ChoiceId,
+}
+
 /// Cost and makespan of the whole job if one stage takes another choice, which makes it dearer by
 /// so much; none if a limit is not kept then.
 fn within_limits(
     parts: &Parts<'_>,
     dag: &Dag<'_>,
-    stage: usize,
-    position: usize,
+    stage: StageId,
+    position: ChoiceId,
     dearer: i64,
-) -> Option<(i64, i64, usize)> {
+) -> Option<CheckedChoice> {
     let instance = &parts.compiled.instance;
     // Looked at first, as it is the quickest.
     let holds = dag
@@ -226,18 +236,18 @@ fn within_limits(
     let keeps_caps = !late
         && (holds == Some(true)
             || concurrency::exceeded_cap(instance, &dag.shape, &picks).is_none());
-    (keeps_limits && keeps_caps).then_some((cost, time, position))
+    (keeps_limits && keeps_caps).then_some(CheckedChoice {
+        cost,
+        time,
+        choice: position,
+    })
 }
 
-fn alternative(
-    parts: &Parts<'_>,
-    stage: usize,
-    (cost, time, position): (i64, i64, usize),
-) -> Alternative {
+fn alternative(parts: &Parts<'_>, stage: StageId, checked: CheckedChoice) -> Alternative {
     let (catalog, compiled) = (parts.catalog, parts.compiled);
-    let offer = offer_of(parts, stage, position);
+    let offer = offer_of(parts, stage, checked.choice);
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));
-    let choice = compiled.instance.stages[stage].choices[position];
+    let choice = compiled.instance.stages[stage].choices[checked.choice];
     let candidate = &compiled.candidates[stage][choice.tag];
     let counted = compiled
         .instance
@@ -249,8 +259,8 @@ fn alternative(
         instance_type: machine.instance_type.clone(),
         purchase: offer.purchase,
         rate_nano_usd_per_hour: hourly(catalog, offer),
-        total_cost_micro_usd: money(cost),
-        makespan_ms: millis(time),
+        total_cost_micro_usd: money(checked.cost),
+        makespan_ms: millis(checked.time),
         country: place.country.clone(),
         accelerator: accelerator(machine),
         tee: candidate.tee,
@@ -272,26 +282,26 @@ fn alternative(
 /// `stages` are those of the plan, in the order of the instance.
 pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay> {
     let (instance, sites) = (&parts.compiled.instance, &parts.compiled.sites);
-    let name = |site: usize| &parts.catalog.places[sites[site] as usize].name;
+    let name = |site: SiteId| &parts.catalog.places[sites[site] as usize].name;
     let site = |place: &PlaceName| sites.binary_search(&parts.catalog.place_id(place)?).ok();
-    let of_stage = |stage: &PlannedStage| -> BTreeSet<usize> {
+    let of_stage = |stage: &PlannedStage| -> BTreeSet<SiteId> {
         let places = std::iter::once(&stage.place)
             .chain(stage.alternatives.iter().map(|other| &other.place));
         places.filter_map(site).collect()
     };
-    let mut of_stages: Vec<BTreeSet<usize>> = stages.iter().map(of_stage).collect();
+    let mut of_stages: IdVec<StageId, BTreeSet<SiteId>> = stages.iter().map(of_stage).collect();
     // What is brought home has one place to go to.
     let arrivals = instance.stages.iter().skip(stages.len());
     of_stages
         .extend(arrivals.map(|arrival| arrival.choices.iter().map(|choice| choice.site).collect()));
-    let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut pairs: BTreeSet<(SiteId, SiteId)> = BTreeSet::new();
     for artifact in &instance.artifacts {
         let from = match artifact.origin {
             Origin::Site(site) => BTreeSet::from([site]),
             Origin::Stage(stage) => of_stages[stage].clone(),
         };
         // Readers that may be at the same places are many, the sets of places few.
-        let to: BTreeSet<usize> = artifact
+        let to: BTreeSet<SiteId> = artifact
             .readers
             .iter()
             .flat_map(|reader| &of_stages[*reader])
@@ -310,10 +320,10 @@ pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay
         .into_iter()
         .filter(|(from, to)| from != to)
         .filter_map(|(from, to)| {
-            let price = &instance.links.tariffs[usize::from(instance.links.class(from, to)?)];
-            let used = price.pool.map_or(Bytes(0), |pool| {
-                instance.links.pools[usize::from(pool)].used
-            });
+            let price = &instance.links.tariffs[instance.links.class(from, to)?];
+            let used = price
+                .pool
+                .map_or(Bytes(0), |pool| instance.links.pools[pool].used);
             let dearest = price
                 .tariff
                 .greatest_rate(used, Bytes(used.0.saturating_add(volume)));
@@ -327,7 +337,7 @@ pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay
                 from: name(from).clone(),
                 to: name(to).clone(),
                 rate_nano_usd_per_gb: DataRate(dearest.0.saturating_add(keep.0)),
-                bits_per_second: instance.links.bandwidth[from * instance.links.sites + to].0,
+                bits_per_second: instance.links.bandwidth[instance.links.pair(from, to)].0,
                 assumed_speed: compile::speed(parts.catalog, parts.policy, sites[from], sites[to])
                     .is_none(),
             })

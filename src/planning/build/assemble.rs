@@ -8,7 +8,8 @@ use super::plan_warnings::plan_warnings;
 use crate::model::{Bytes, Destination, Gigabyte, Job, Money, Purchase, dag, fanout};
 use crate::plan::*;
 use crate::planning::compile::{self, Compiled};
-use crate::planning::problem::{Evaluation, Transfer, worth};
+use crate::planning::problem::{Evaluation, SiteId, StageId, Transfer, worth};
+use crate::util::id_vec::Id;
 use std::collections::BTreeMap;
 
 /// Writes the plan down.
@@ -35,7 +36,9 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
     } = parts;
     let evaluation = &solved.evaluation;
     let dag = Dag::of(&compiled.instance, &solved.picks);
-    let mut stages: Vec<PlannedStage> = (0..compiled.stages.len())
+    let mut stages: Vec<PlannedStage> = compiled
+        .stages
+        .ids()
         .map(|stage| planned_stage(parts, &dag, stage))
         .collect();
     let ways = alternatives::ways(parts, &stages);
@@ -125,7 +128,7 @@ fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
     }
 }
 
-fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: usize) -> PlannedStage {
+fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) -> PlannedStage {
     let Parts {
         job: written,
         policy,
@@ -228,7 +231,7 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: usize) -> PlannedStage
 }
 
 /// Where the outputs of a stage go, by the output's name.
-fn destinations(compiled: &Compiled, stage: usize) -> BTreeMap<String, Destination> {
+fn destinations(compiled: &Compiled, stage: StageId) -> BTreeMap<String, Destination> {
     // Stages and artifacts are both in the order of their names.
     let outputs = &compiled.results.outputs;
     let first = outputs.partition_point(|output| output.stage < stage);
@@ -247,8 +250,8 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
         ..
     } = parts;
     let instance = &compiled.instance;
-    let site_of = |stage: usize| instance.stages[stage].choices[solved.picks[stage]].site;
-    let place = |site: usize| catalog.places[compiled.sites[site] as usize].name.clone();
+    let site_of = |stage: StageId| instance.stages[stage].choices[solved.picks[stage]].site;
+    let place = |site: SiteId| catalog.places[compiled.sites[site] as usize].name.clone();
     let Evaluation { transfers, .. } = &solved.evaluation;
     let planned_transfer = |transfer: &Transfer| {
         let artifact = &instance.artifacts[transfer.artifact];
@@ -256,7 +259,7 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
         let stages = artifact
             .readers
             .iter()
-            .filter(|reader| **reader < compiled.stages.len());
+            .filter(|reader| reader.index() < compiled.stages.len());
         let readers = stages.filter(|reader| site_of(**reader) == transfer.to);
         let (from, to) = (compiled.sites[transfer.from], compiled.sites[transfer.to]);
         let class = instance.links.class(transfer.from, transfer.to);
@@ -274,12 +277,12 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
             storage_micro_usd: money(transfer.kept),
             rate_nano_usd_per_gb: transfer.last_rate,
             bits_per_second: instance.links.bandwidth
-                [transfer.from * instance.links.sites + transfer.to]
-                .0,
+                [instance.links.pair(transfer.from, transfer.to)]
+            .0,
             assumed_speed: compile::speed(catalog, parts.policy, from, to).is_none(),
             shared_link_bytes: Bytes(artifact.link_bytes.0.saturating_sub(artifact.bytes.0)),
             billed_gb_bytes: class.map_or(Gigabyte::DECIMAL, |class| {
-                instance.links.tariffs[usize::from(class)].tariff.gigabyte()
+                instance.links.tariffs[class].tariff.gigabyte()
             }),
         }
     };

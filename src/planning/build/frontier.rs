@@ -10,7 +10,7 @@ use crate::model::{Job, Objective, PlaceName, Policy, Purchase};
 use crate::plan::{millis, money};
 use crate::planning::NoPlan;
 use crate::planning::compile::{self, Compiled};
-use crate::planning::problem::Instance;
+use crate::planning::problem::{Instance, StageId};
 use crate::planning::solve::{self, Effort, Highs, Outcome, Shortfall, Solved};
 
 /// The frontier, or as much of it as was asked for.
@@ -222,9 +222,9 @@ impl Walk<'_> {
 }
 
 fn placed(compiled: &Compiled, solved: &Solved, catalog: &Catalog) -> Vec<Placed> {
-    let mut order: Vec<usize> = (0..compiled.stages.len()).collect();
+    let mut order: Vec<StageId> = compiled.stages.ids().collect();
     order.sort_by_key(|stage| (solved.evaluation.start[*stage], *stage));
-    let one = |stage: usize| {
+    let one = |stage: StageId| {
         let tag = compiled.instance.stages[stage].choices[solved.picks[stage]].tag;
         let offer = &catalog.offers[compiled.candidates[stage][tag].offer];
         Placed {

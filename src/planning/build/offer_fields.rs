@@ -4,6 +4,7 @@ use super::plan_parts::Parts;
 use crate::catalog::Catalog;
 use crate::model::{AcceleratorNeed, Machine, Offer, PlaceName, Rate, Stage, Unit};
 use crate::plan::{Billing, Usage};
+use crate::planning::problem::{ChoiceId, StageId};
 
 /// The source of what comes with machines at a place, and whether its prices are those of other
 /// places.
@@ -14,9 +15,9 @@ pub(super) fn extras_at(catalog: &Catalog, place: &PlaceName) -> (Option<u16>, b
         .map_or((None, false), |extras| (extras.source, extras.estimated))
 }
 
-/// The offer that a stage takes at some position of its choices.
-pub(super) fn offer_of<'a>(parts: &Parts<'a>, stage: usize, position: usize) -> &'a Offer {
-    let tag = parts.compiled.instance.stages[stage].choices[position].tag;
+/// The offer that a choice of a stage stands for.
+pub(super) fn offer_of<'a>(parts: &Parts<'a>, stage: StageId, choice: ChoiceId) -> &'a Offer {
+    let tag = parts.compiled.instance.stages[stage].choices[choice].tag;
     &parts.catalog.offers[parts.compiled.candidates[stage][tag].offer]
 }
 

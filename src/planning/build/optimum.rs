@@ -49,7 +49,7 @@ pub(crate) fn optimum(
         offers: BTreeMap::new(),
         ends: BTreeMap::new(),
     };
-    for (index, name) in compiled.stages.iter().enumerate() {
+    for (index, name) in compiled.stages.iter_enumerated() {
         let name = base_name(name).to_owned();
         let tag = compiled.instance.stages[index].choices[solved.picks[index]].tag;
         let offer = catalog.offers[compiled.candidates[index][tag].offer];

@@ -6,9 +6,10 @@ use crate::catalog::Catalog;
 use crate::model::{Allowance, Job, Objective, Pattern, Policy};
 use crate::plan::{self, FromState, Inputs, Plan, SingleCloud};
 use crate::planning::compile::{self, Compiled};
-use crate::planning::problem::{Target, lower, mps};
+use crate::planning::problem::{CandidateId, Target, lower, mps};
 use crate::planning::solve::{self, Effort, Highs, Outcome, Solver, SolverError};
 use crate::planning::{NoPlan, Settings, remaining_job};
+use crate::util::id_vec::IdVec;
 use std::collections::BTreeSet;
 
 /// The one best plan of a job under a policy.
@@ -160,7 +161,7 @@ fn single_cloud(
 
 /// Clouds that have a candidate for every stage, by name.
 fn complete_clouds(compiled: &Compiled, catalog: &Catalog) -> BTreeSet<String> {
-    let clouds_of = |candidates: &Vec<compile::Candidate>| -> BTreeSet<String> {
+    let clouds_of = |candidates: &IdVec<CandidateId, compile::Candidate>| -> BTreeSet<String> {
         candidates
             .iter()
             .map(|candidate| {

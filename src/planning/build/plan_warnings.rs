@@ -5,8 +5,9 @@ use super::plan_parts::Parts;
 use crate::catalog::{Retirement, price_age};
 use crate::model::{Money, Policy};
 use crate::planning::compile::{self, Compiled, Stays};
-use crate::planning::problem::{Instance, StageChoices, evaluate_on, routes};
+use crate::planning::problem::{ChoiceId, Instance, StageChoices, evaluate_on, routes};
 use crate::planning::solve::Solved;
+use crate::util::id_vec::IdVec;
 use std::collections::BTreeMap;
 
 /// Returns what a reader of a plan should know. Data that exists already may lie where the policy
@@ -60,7 +61,7 @@ fn prices_and_retirements(parts: &Parts<'_>) -> Vec<String> {
         ..
     } = parts;
     let mut warnings = Vec::new();
-    for (index, name) in compiled.stages.iter().enumerate() {
+    for (index, name) in compiled.stages.iter_enumerated() {
         let offer = offer_of(parts, index, solved.picks[index]);
         let (place, machine) = (
             &catalog.place(offer).name,
@@ -154,8 +155,8 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
     }
     // Of every stage its one choice: the rest need not be copied for this.
     let instance = &compiled.instance;
-    let taken = |(stage, pick): (&StageChoices, &usize)| StageChoices {
-        choices: vec![stage.choices[*pick]],
+    let taken = |(stage, pick): (&StageChoices, &ChoiceId)| StageChoices {
+        choices: IdVec::from(vec![stage.choices[*pick]]),
         ..StageChoices::default()
     };
     let relayed = Instance {
@@ -170,7 +171,7 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
         relays: true,
         ..Instance::default()
     };
-    let picks = vec![0; relayed.stages.len()];
+    let picks = relayed.stages.map(|_| ChoiceId::default());
     let found = evaluate_on(
         &relayed,
         &relayed.shape(),

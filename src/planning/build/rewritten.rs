@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::model::{Destination, Job, Objective, PlaceName, Policy};
 use crate::plan::{Plan, PlannedTransfer, file as plan_file};
 use crate::planning::compile::{self, Compiled};
-use crate::planning::problem::{Routes, evaluate_on};
+use crate::planning::problem::{ChoiceId, Placement, Routes, StageId, evaluate_on};
 use crate::planning::remaining_job;
 use crate::planning::solve::{Proof, Solved};
 use crate::planning::verify::{self, Difference};
@@ -181,8 +181,8 @@ fn rewritten(
 }
 
 /// The positions of the choices that the stages take.
-fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Vec<usize>, Difference> {
-    let of = |(index, name): (usize, &String)| {
+fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Placement, Difference> {
+    let of = |(index, name): (StageId, &String)| {
         let at = || format!("stages.{name}");
         let mut planned = plan.stages.iter().filter(|stage| stage.name == *name);
         let (Some(stage), None) = (planned.next(), planned.next()) else {
@@ -194,10 +194,8 @@ fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Vec<usiz
                 && catalog.machine(offer).instance_type == stage.instance_type
                 && offer.purchase == stage.purchase
         };
-        let position = compiled.instance.stages[index]
-            .choices
-            .iter()
-            .position(takes);
+        let mut choices = compiled.instance.stages[index].choices.iter_enumerated();
+        let position = choices.find(|(_, choice)| takes(choice)).map(|(id, _)| id);
         let says = || format!("{} {} {}", stage.place, stage.instance_type, stage.purchase);
         position.ok_or_else(|| {
             Difference::new(
@@ -207,14 +205,13 @@ fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Vec<usiz
             )
         })
     };
-    let mut picks: Vec<usize> = compiled
+    let mut picks: Placement = compiled
         .stages
-        .iter()
-        .enumerate()
+        .iter_enumerated()
         .map(of)
         .collect::<Result<_, _>>()?;
     // What stands for bringing an output home has one choice.
-    picks.resize(compiled.instance.stages.len(), 0);
+    picks.resize(compiled.instance.stages.len(), ChoiceId::default());
     Ok(picks)
 }
 
@@ -224,8 +221,9 @@ fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
     let way = |copy: &PlannedTransfer| {
         let artifact = compiled
             .artifacts
-            .iter()
-            .position(|artifact| *artifact == copy.artifact)?;
+            .iter_enumerated()
+            .find(|(_, artifact)| **artifact == copy.artifact)?
+            .0;
         let brought_home = copy.readers.is_empty();
         let again = plan
             .transfers

@@ -8,7 +8,12 @@ use super::spot::{self, Expected};
 use crate::catalog::Catalog;
 use crate::model::units::{div_half_even, saturate};
 use crate::model::{Bytes, Extras, Millis, Money, Stage, Tee};
+use crate::planning::problem::{CandidateId, StageId};
+use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The candidates of every stage.
+pub type StageCandidates = IdVec<StageId, IdVec<CandidateId, Candidate>>;
 
 /// An offer that a stage may take. Candidates of a stage are in the order of place, instance
 /// type and purchase, which is the order that breaks ties.

@@ -1,11 +1,12 @@
 //! Limits on what stages use together: quotas of the policy, and stages kept apart by the job.
 
-use super::candidates::Candidate;
+use super::candidates::{Candidate, StageCandidates};
 use super::places::Places;
 use super::quota_limits::{QuotaLimit, signed};
 use crate::catalog::Catalog;
 use crate::model::{Domain, Job};
-use crate::planning::problem::Cap;
+use crate::planning::problem::{CandidateUse, Cap, CapId, StageId};
+use crate::util::id_vec::IdVec;
 use std::collections::BTreeMap;
 
 /// The part of a stage's name that a person wrote: `sweep` for its copy `sweep[3]`.
@@ -19,12 +20,12 @@ pub(super) fn caps(
     places: &Places<'_>,
     limits: &[QuotaLimit],
     job: &Job,
-    candidates: &[Vec<Candidate>],
-) -> Vec<Cap> {
+    candidates: &StageCandidates,
+) -> IdVec<CapId, Cap> {
     let catalog = places.catalog;
-    let nodes: Vec<u32> = job.stages.values().map(|stage| stage.nodes).collect();
+    let nodes: IdVec<StageId, u32> = job.stages.values().map(|stage| stage.nodes).collect();
     let quotas = limits.iter().filter_map(|limit| {
-        let uses = |stage: usize, candidate: &Candidate| {
+        let uses = |stage: StageId, candidate: &Candidate| {
             let offer = &catalog.offers[candidate.offer];
             if limit.holds_at(offer.place) {
                 limit.used(catalog.machine(offer), nodes[stage])
@@ -51,7 +52,7 @@ pub(super) fn caps(
 fn spreads<'a>(
     catalog: &'a Catalog,
     job: &'a Job,
-    candidates: &'a [Vec<Candidate>],
+    candidates: &'a StageCandidates,
 ) -> impl Iterator<Item = Cap> + 'a {
     job.spread
         .iter()
@@ -64,26 +65,28 @@ fn spreads<'a>(
                     Domain::Cloud => name.cloud.clone(),
                 }
             };
-            let member: Vec<bool> = job
+            let member: IdVec<StageId, bool> = job
                 .stages
                 .keys()
                 .map(|name| spread.stages.contains(name) || spread.stages.contains(base_name(name)))
                 .collect();
-            let mut uses: BTreeMap<String, Vec<Vec<(usize, i64)>>> = BTreeMap::new();
+            let mut uses: BTreeMap<String, IdVec<StageId, Vec<CandidateUse>>> = BTreeMap::new();
             for (stage, choices) in candidates
-                .iter()
-                .enumerate()
+                .iter_enumerated()
                 .filter(|(stage, _)| member[*stage])
             {
-                for (tag, candidate) in choices.iter().enumerate() {
+                for (tag, candidate) in choices.iter_enumerated() {
                     let uses = uses
                         .entry(domain(candidate))
-                        .or_insert_with(|| vec![Vec::new(); candidates.len()]);
-                    uses[stage].push((tag, 1));
+                        .or_insert_with(|| candidates.map(|_| Vec::new()));
+                    uses[stage].push(CandidateUse {
+                        candidate: tag,
+                        used: 1,
+                    });
                 }
             }
             let limit = i64::from(spread.at_most);
-            let binding = move |(domain, uses): (String, Vec<Vec<(usize, i64)>>)| {
+            let binding = move |(domain, uses): (String, IdVec<StageId, Vec<CandidateUse>>)| {
                 let most = uses.iter().filter(|uses| !uses.is_empty()).count();
                 let label = format!("spread.{index} at {domain}");
                 (signed(most as u64) > limit).then_some(Cap {
@@ -102,18 +105,21 @@ fn cap(
     label: String,
     limit: i64,
     concurrent: bool,
-    candidates: &[Vec<Candidate>],
-    used: impl Fn(usize, &Candidate) -> i64,
+    candidates: &StageCandidates,
+    used: impl Fn(StageId, &Candidate) -> i64,
 ) -> Option<Cap> {
     let mut most: i64 = 0;
-    let mut uses = Vec::with_capacity(candidates.len());
-    for (stage, choices) in candidates.iter().enumerate() {
+    let mut uses = IdVec::with_capacity(candidates.len());
+    for (stage, choices) in candidates.iter_enumerated() {
         let of_stage = choices
-            .iter()
-            .enumerate()
-            .map(|(tag, candidate)| (tag, used(stage, candidate)));
-        let of_stage: Vec<(usize, i64)> = of_stage.filter(|(_, used)| *used > 0).collect();
-        most = most.saturating_add(of_stage.iter().map(|(_, used)| *used).max().unwrap_or(0));
+            .iter_enumerated()
+            .map(|(tag, candidate)| CandidateUse {
+                candidate: tag,
+                used: used(stage, candidate),
+            });
+        let of_stage: Vec<CandidateUse> = of_stage.filter(|entry| entry.used > 0).collect();
+        let dearest = of_stage.iter().map(|entry| entry.used).max();
+        most = most.saturating_add(dearest.unwrap_or(0));
         uses.push(of_stage);
     }
     (most > limit).then_some(Cap {

@@ -1,6 +1,6 @@
 //! From job, policy and catalog to a placement problem.
 
-use super::candidates::{self, Candidate, WaysOut};
+use super::candidates::{self, Candidate, StageCandidates, WaysOut};
 use super::names::{self, UnknownName};
 use super::offers::{self, Allowed, Contender, Funnel, Request};
 use super::places::Places;
@@ -10,7 +10,11 @@ use super::{caps, links, needs};
 use crate::catalog::Catalog;
 use crate::model::units::div_half_even;
 use crate::model::{ArtifactRef, Bytes, Dataset, Job, Needs, PlaceName, Policy, Stage, Work, dag};
-use crate::planning::problem::{Artifact, Choice, Instance, Origin, Price, StageChoices};
+use crate::planning::problem::{
+    Artifact, ArtifactId, CandidateId, Choice, Instance, Origin, Precedence, Price, SiteId,
+    StageChoices, StageId,
+};
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A placement problem, and what its numbers stand for.
@@ -21,13 +25,12 @@ pub struct Compiled {
     pub instance: Instance,
     /// Stage names, by stage. The instance has more stages after these: one for each output that is
     /// brought home.
-    pub stages: Vec<String>,
-    /// By stage: the candidates; a choice's tag is an index here.
-    pub candidates: Vec<Vec<Candidate>>,
+    pub stages: IdVec<StageId, String>,
+    pub candidates: StageCandidates,
     /// By artifact of the instance.
-    pub artifacts: Vec<ArtifactRef>,
+    pub artifacts: IdVec<ArtifactId, ArtifactRef>,
     /// By site: index of the place in the catalog.
-    pub sites: Vec<u32>,
+    pub sites: IdVec<SiteId, u32>,
     pub labels: dag::Labels,
     /// Where the outputs of stages go.
     pub results: Results,
@@ -69,7 +72,7 @@ fn relay_pairs(instance: &Instance) -> usize {
         .iter()
         .filter(|artifact| artifact.readers.len() > 1);
     let pairs = shared.map(|artifact| {
-        let mut read = vec![false; instance.links.sites];
+        let mut read: IdVec<SiteId, bool> = IdVec::filled(false, instance.links.sites);
         let choices = artifact
             .readers
             .iter()
@@ -97,7 +100,7 @@ pub fn compile_with(
     check_names(job, policy, catalog)?;
     let job = &job.expanded();
     let labels = dag::labels(job);
-    let stages: Vec<String> = job.stages.keys().cloned().collect();
+    let stages: IdVec<StageId, String> = job.stages.keys().cloned().collect();
     let places = Places::new(catalog, policy);
     let limits = quota_limits(&places);
     let (candidates, mut counts) = all_candidates(job, &places, &limits, &labels)?;
@@ -109,21 +112,21 @@ pub fn compile_with(
         &candidates,
         results.homeward().next().is_some(),
     );
-    let site_of: BTreeMap<u32, usize> = sites
-        .iter()
-        .enumerate()
+    let site_of: BTreeMap<u32, SiteId> = sites
+        .iter_enumerated()
         .map(|(site, place)| (*place, site))
         .collect();
     let home = catalog
         .place_id(&PlaceName::here())
         .and_then(|here| site_of.get(&here).copied());
+    let arrivals = StageId::from_index(stages.len());
     let read = artifacts(job, catalog, &stages, &site_of);
-    let (names, mut artifacts) = results::with_homeward(read, &results, stages.len());
+    let (names, mut artifacts) = results::with_homeward(read, &results, arrivals);
     if let Some(home) = home {
-        results::share_link(&mut artifacts, home, stages.len());
+        results::share_link(&mut artifacts, home, arrivals);
     }
     let storage = storage(job, &places, &sites);
-    let choice = |tag: usize, candidate: &Candidate, storage: &[i64]| {
+    let choice = |tag: CandidateId, candidate: &Candidate, storage: &IdVec<SiteId, i64>| {
         let site = site_of[&catalog.offers[candidate.offer].place];
         Choice {
             site,
@@ -137,8 +140,8 @@ pub fn compile_with(
     let of_stage = job.stages.iter().zip(&candidates).zip(&storage);
     let choices = of_stage.map(|(((name, stage), candidates), storage)| StageChoices {
         label: name.clone(),
-        choices: (0..)
-            .zip(candidates)
+        choices: candidates
+            .iter_enumerated()
             .map(|(tag, candidate)| choice(tag, candidate, storage))
             .collect(),
         deadline: stage.deadline.map(|deadline| signed(deadline.0)),
@@ -211,11 +214,11 @@ fn all_candidates(
     places: &Places<'_>,
     limits: &[QuotaLimit],
     labels: &dag::Labels,
-) -> Result<(Vec<Vec<Candidate>>, Counts), Refusal> {
+) -> Result<(StageCandidates, Counts), Refusal> {
     let empty = BTreeSet::new();
     let sizes = needs::Sizes::of(places.catalog);
     let mut known: Vec<Known<'_>> = Vec::new();
-    let mut all = Vec::new();
+    let mut all = StageCandidates::new();
     let mut starved = Vec::new();
     let mut counts = Counts::default();
     let asked =
@@ -292,7 +295,7 @@ fn all_candidates(
         }
         counts.candidates += *seen as u64;
         counts.kept += kept.len() as u64;
-        all.push(kept);
+        all.push(kept.into());
     }
     if starved.is_empty() {
         Ok((all, counts))
@@ -319,7 +322,12 @@ struct KnownWork<'a> {
 
 /// Places with a candidate or a dataset, and this machine if results are brought to it; ascending
 /// by name.
-fn sites(job: &Job, catalog: &Catalog, candidates: &[Vec<Candidate>], home: bool) -> Vec<u32> {
+fn sites(
+    job: &Job,
+    catalog: &Catalog,
+    candidates: &StageCandidates,
+    home: bool,
+) -> IdVec<SiteId, u32> {
     let here = home.then(|| catalog.place_id(&PlaceName::here())).flatten();
     let stored = job
         .datasets
@@ -336,7 +344,7 @@ fn sites(job: &Job, catalog: &Catalog, candidates: &[Vec<Candidate>], home: bool
 }
 
 /// Places with candidates, ascending. There may be millions of candidates.
-fn offering(catalog: &Catalog, candidates: &[Vec<Candidate>]) -> Vec<u32> {
+fn offering(catalog: &Catalog, candidates: &StageCandidates) -> Vec<u32> {
     let mut offers = vec![false; catalog.places.len()];
     for candidate in candidates.iter().flatten() {
         offers[catalog.offers[candidate.offer].place as usize] = true;
@@ -352,11 +360,11 @@ fn offering(catalog: &Catalog, candidates: &[Vec<Candidate>]) -> Vec<u32> {
 fn artifacts(
     job: &Job,
     catalog: &Catalog,
-    stages: &[String],
-    site_of: &BTreeMap<u32, usize>,
+    stages: &IdVec<StageId, String>,
+    site_of: &BTreeMap<u32, SiteId>,
 ) -> Vec<(ArtifactRef, Artifact)> {
-    let mut readers: BTreeMap<&ArtifactRef, Vec<usize>> = BTreeMap::new();
-    for (index, stage) in job.stages.values().enumerate() {
+    let mut readers: BTreeMap<&ArtifactRef, Vec<StageId>> = BTreeMap::new();
+    for (index, stage) in stages.ids().zip(job.stages.values()) {
         for read in &stage.reads {
             readers.entry(read).or_default().push(index);
         }
@@ -385,22 +393,31 @@ fn artifacts(
 }
 
 /// Pairs of stages ordered by `after` alone.
-fn precedence(job: &Job, stages: &[String]) -> Vec<(usize, usize)> {
+fn precedence(job: &Job, stages: &IdVec<StageId, String>) -> Vec<Precedence> {
     let number = |name: &String| stages.binary_search(name).ok();
     let pairs = job
         .stages
         .iter()
         .flat_map(|(name, stage)| stage.after.iter().map(move |before| (before, name)));
     pairs
-        .filter_map(|(before, after)| Some((number(before)?, number(after)?)))
+        .filter_map(|(before, after)| {
+            Some(Precedence {
+                before: number(before)?,
+                after: number(after)?,
+            })
+        })
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect()
 }
 
 /// By stage and site: what keeping the artifacts that the stage writes costs where it runs.
-fn storage(job: &Job, places: &Places<'_>, sites: &[u32]) -> Vec<Vec<i64>> {
-    let prices: Vec<Price> = sites
+fn storage(
+    job: &Job,
+    places: &Places<'_>,
+    sites: &IdVec<SiteId, u32>,
+) -> IdVec<StageId, IdVec<SiteId, i64>> {
+    let prices: IdVec<SiteId, Price> = sites
         .iter()
         .map(|place| Price {
             keep: places.keep(*place),
@@ -411,6 +428,6 @@ fn storage(job: &Job, places: &Places<'_>, sites: &[u32]) -> Vec<Vec<i64>> {
         |stage: &Stage, price: &Price| stage.writes.values().map(|bytes| price.kept(*bytes)).sum();
     job.stages
         .values()
-        .map(|stage| prices.iter().map(|price| kept(stage, price)).collect())
+        .map(|stage| prices.map(|price| kept(stage, price)))
         .collect()
 }

@@ -15,14 +15,19 @@
 
 use super::places::Places;
 use crate::model::{Bytes, Tariff};
-use crate::planning::problem::{Artifact, Links, Pool, Price};
+use crate::planning::problem::{Artifact, ArtifactId, Links, Pool, Price, PriceId, SiteId};
+use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A price list of a cloud: its cloud, whether it is for ways that leave it, its prices.
 type List<'a> = (&'a str, bool, &'a Tariff);
 
 /// Makes the links between `sites`, which are places of the catalog.
-pub(super) fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) -> Links {
+pub(super) fn links(
+    places: &Places<'_>,
+    sites: &IdVec<SiteId, u32>,
+    artifacts: &IdVec<ArtifactId, Artifact>,
+) -> Links {
     let network = &places.catalog.network;
     let mut links = Links {
         sites: sites.len(),
@@ -43,21 +48,20 @@ pub(super) fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) 
                 ..Price::default()
             },
             None => {
-                let pool = u16::try_from(links.pools.len()).ok();
-                links.pools.push(Pool {
+                let pool = links.pools.push(Pool {
                     tariff: tariff.clone(),
                     used,
                 });
                 Price {
                     tariff,
-                    pool,
+                    pool: Some(pool),
                     ..Price::default()
                 }
             }
         };
         bills.insert(*list, price);
     }
-    let mut classes: BTreeMap<Price, u16> = BTreeMap::new();
+    let mut classes: BTreeMap<Price, PriceId> = BTreeMap::new();
     for from in sites {
         for to in sites {
             let price = match (
@@ -78,11 +82,9 @@ pub(super) fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) 
                     keep: places.keep(*to),
                     ..price
                 };
-                let next = u16::try_from(classes.len()).unwrap_or(u16::MAX);
-                *classes.entry(price).or_insert_with_key(|price| {
-                    links.tariffs.push(price.clone());
-                    next
-                })
+                *classes
+                    .entry(price)
+                    .or_insert_with_key(|price| links.tariffs.push(price.clone()))
             });
             links.tariff.push(class);
             links.bandwidth.push(places.bandwidth(*from, *to));
@@ -92,7 +94,7 @@ pub(super) fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) 
 }
 
 /// The price lists of the catalog's ways between the sites.
-fn lists<'a>(places: &Places<'a>, sites: &[u32]) -> BTreeSet<List<'a>> {
+fn lists<'a>(places: &Places<'a>, sites: &IdVec<SiteId, u32>) -> BTreeSet<List<'a>> {
     let network = &places.catalog.network;
     let pairs = sites
         .iter()
@@ -141,7 +143,7 @@ fn counted(places: &Places<'_>, list: &List<'_>, lists: &BTreeSet<List<'_>>) -> 
 
 /// More than the job can send on any bill: an artifact is copied at most once per reader, and
 /// once per site.
-fn largest_volume(artifacts: &[Artifact], sites: usize) -> Bytes {
+fn largest_volume(artifacts: &IdVec<ArtifactId, Artifact>, sites: usize) -> Bytes {
     let copied = |artifact: &Artifact| {
         let copies = artifact.readers.len().min(sites.saturating_sub(1));
         artifact.bytes.0.saturating_mul(copies as u64)

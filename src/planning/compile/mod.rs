@@ -18,7 +18,7 @@ pub mod spot;
 #[cfg(test)]
 mod tests;
 
-pub use candidates::{Candidate, assumptions};
+pub use candidates::{Candidate, StageCandidates, assumptions};
 pub use caps::base_name;
 pub use compiler::{Compiled, Counts, Refusal, check_names, compile, compile_with};
 pub use names::{InputFile, UnknownName, nearest_place, unknown_names};

@@ -8,20 +8,23 @@
 //! for the problem home is a stage of its own: it takes no time, costs nothing, and has one choice,
 //! at the site of this machine.
 
-use super::candidates::Candidate;
+use super::candidates::{Candidate, StageCandidates};
 use super::caps::base_name;
 use super::places::Places;
 use crate::model::{ArtifactRef, Bytes, Destination, Job, PlaceName, dag};
-use crate::planning::problem::{Artifact, Choice, Origin, StageChoices};
+use crate::planning::problem::{
+    Artifact, ArtifactId, CandidateId, Choice, Origin, SiteId, StageChoices, StageId,
+};
 use crate::planning::rule;
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An output whose destination matters: the job names it, or nobody reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     pub artifact: ArtifactRef,
-    /// Index of the stage that writes it.
-    pub stage: usize,
+    /// The stage that writes it.
+    pub stage: StageId,
     pub bytes: Bytes,
     pub destination: Destination,
     /// Why it stays although nobody said so.
@@ -66,7 +69,7 @@ pub struct Results {
     /// By stage, then by name.
     pub outputs: Vec<Output>,
     /// By stage; none: they may be brought home.
-    pub forbidden: Vec<Option<String>>,
+    pub forbidden: IdVec<StageId, Option<String>>,
     /// Outputs are brought home that [`PartlyPriced::There`] would leave where they are made.
     pub partly_priced: bool,
 }
@@ -85,7 +88,7 @@ pub(super) fn results(
     job: &Job,
     labels: &dag::Labels,
     places: &Places<'_>,
-    candidates: &[Vec<Candidate>],
+    candidates: &StageCandidates,
     partly_priced: PartlyPriced,
 ) -> Result<Results, Vec<ForbiddenHome>> {
     let read: BTreeSet<&ArtifactRef> = job.stages.values().flat_map(|stage| &stage.reads).collect();
@@ -94,7 +97,7 @@ pub(super) fn results(
     let mut by_labels: BTreeMap<&BTreeSet<String>, Option<String>> = BTreeMap::new();
     let mut results = Results::default();
     let mut clashes: Vec<ForbiddenHome> = Vec::new();
-    for (index, (name, stage)) in job.stages.iter().enumerate() {
+    for (index, (name, stage)) in StageId::below(job.stages.len()).zip(&job.stages) {
         // All outputs of a stage carry the same labels.
         let mut forbidden = None;
         for (output, bytes) in &stage.writes {
@@ -169,7 +172,11 @@ enum PricedWays {
     All,
 }
 
-fn priced_ways(places: &Places<'_>, here: u32, candidates: &[Candidate]) -> PricedWays {
+fn priced_ways(
+    places: &Places<'_>,
+    here: u32,
+    candidates: &IdVec<CandidateId, Candidate>,
+) -> PricedWays {
     // Candidates are in the order of places, so repeated places follow each other.
     let mut stops: Vec<u32> = candidates
         .iter()
@@ -188,24 +195,24 @@ fn priced_ways(places: &Places<'_>, here: u32, candidates: &[Candidate]) -> Pric
 }
 
 /// The stage that stands for bringing one output home.
-pub(super) fn arrival(output: &Output, home: usize) -> StageChoices {
+pub(super) fn arrival(output: &Output, home: SiteId) -> StageChoices {
     StageChoices {
         label: format!("home({})", output.artifact),
-        choices: vec![Choice {
+        choices: IdVec::from(vec![Choice {
             site: home,
             ..Choice::default()
-        }],
+        }]),
         deadline: None,
     }
 }
 
 /// The artifacts of the problem, by name: those that stages read, and those that are brought home.
-/// `arrivals` is the number of the first stage that stands for bringing one home.
+/// `arrivals` is the first stage that stands for bringing one home.
 pub(super) fn with_homeward(
     read: Vec<(ArtifactRef, Artifact)>,
     results: &Results,
-    arrivals: usize,
-) -> (Vec<ArtifactRef>, Vec<Artifact>) {
+    arrivals: StageId,
+) -> (IdVec<ArtifactId, ArtifactRef>, IdVec<ArtifactId, Artifact>) {
     let names: BTreeSet<ArtifactRef> = read.iter().map(|(name, _)| name.clone()).collect();
     let homeward = results.homeward().enumerate().map(|(number, output)| {
         let label = match names.contains(&output.artifact) {
@@ -217,7 +224,7 @@ pub(super) fn with_homeward(
             origin: Origin::Stage(output.stage),
             bytes: output.bytes,
             link_bytes: output.bytes,
-            readers: vec![arrivals + number],
+            readers: vec![StageId::from_index(arrivals.index() + number)],
         };
         (output.artifact.clone(), artifact)
     });
@@ -232,7 +239,11 @@ pub(super) fn with_homeward(
 /// Nothing is known of when they are under way, so all count as one: of copies that share a link
 /// fairly, none is held up by another for longer than the smaller of both takes. `home` is the
 /// site of this machine, `arrivals` as in [`with_homeward`].
-pub(super) fn share_link(artifacts: &mut [Artifact], home: usize, arrivals: usize) {
+pub(super) fn share_link(
+    artifacts: &mut IdVec<ArtifactId, Artifact>,
+    home: SiteId,
+    arrivals: StageId,
+) {
     let leaves = |artifact: &Artifact| match artifact.origin {
         Origin::Site(site) => site == home,
         Origin::Stage(_) => false,
@@ -243,7 +254,7 @@ pub(super) fn share_link(artifacts: &mut [Artifact], home: usize, arrivals: usiz
 }
 
 /// Every reader fetches a copy of its own from this machine.
-fn share(artifacts: &mut [Artifact], shares: impl Fn(&Artifact) -> bool) {
+fn share(artifacts: &mut IdVec<ArtifactId, Artifact>, shares: impl Fn(&Artifact) -> bool) {
     let mut copies: BTreeMap<u64, u64> = BTreeMap::new();
     for artifact in artifacts.iter().filter(|artifact| shares(artifact)) {
         *copies.entry(artifact.bytes.0).or_default() += artifact.readers.len() as u64;
@@ -273,10 +284,10 @@ mod tests {
 
     fn artifact(gigabytes: u64, readers: usize) -> Artifact {
         let bytes = Bytes(gigabytes);
-        let readers = (0..readers).collect();
+        let readers = StageId::below(readers).collect();
         Artifact {
             label: String::new(),
-            origin: Origin::Site(0),
+            origin: Origin::Site(SiteId::new(0)),
             bytes,
             link_bytes: bytes,
             readers,
@@ -285,8 +296,9 @@ mod tests {
 
     #[test]
     fn copies_from_one_machine_share_its_link() {
-        let passed = |mut artifacts: Vec<Artifact>| -> Vec<u64> {
-            share_link(&mut artifacts, 0, 100);
+        let passed = |artifacts: Vec<Artifact>| -> Vec<u64> {
+            let mut artifacts = IdVec::from(artifacts);
+            share_link(&mut artifacts, SiteId::new(0), StageId::new(100));
             artifacts
                 .iter()
                 .map(|artifact| artifact.link_bytes.0)
@@ -301,7 +313,7 @@ mod tests {
         assert_eq!(passed(vec![artifact(2, 2), artifact(3, 1)]), [6, 7]);
         // Another place has a link of its own.
         let elsewhere = Artifact {
-            origin: Origin::Site(1),
+            origin: Origin::Site(SiteId::new(1)),
             ..artifact(5, 1)
         };
         assert_eq!(passed(vec![artifact(5, 1), elsewhere]), [5, 5]);

@@ -10,7 +10,8 @@ use super::places::Places;
 use super::quota_limits::{QuotaLimit, quota_limits};
 use crate::catalog::Catalog;
 use crate::model::{Allocation, Job, Millis, Needs, Policy, Work};
-use crate::planning::problem::Choice;
+use crate::planning::problem::{CandidateId, Choice, Placement};
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeSet;
 
 /// The cheapest spares of a stage that are looked at.
@@ -36,7 +37,7 @@ pub fn with_spares(
     compiled: &Compiled,
     policy: &Policy,
     catalog: &Catalog,
-    picks: &[usize],
+    picks: &Placement,
 ) -> Compiled {
     let job = compiled.job.clone();
     let places = Places::new(catalog, policy);
@@ -45,7 +46,7 @@ pub fn with_spares(
     let none = BTreeSet::new();
     let mut known: Vec<(Kind<'_>, Vec<Contender>)> = Vec::new();
     let mut extended = compiled.clone();
-    for (index, (name, stage)) in job.stages.iter().enumerate() {
+    for (index, (name, stage)) in compiled.stages.ids().zip(&job.stages) {
         let picked = compiled.instance.stages[index].choices[picks[index]];
         let kind = Kind {
             needs: needs::rounded(&stage.needs, &sizes),
@@ -94,7 +95,7 @@ pub fn with_spares(
                 storage: picked.storage,
                 duration: i64::try_from(candidate.duration.0).unwrap_or(i64::MAX),
                 rank: candidate.rank,
-                tag: candidates.len(),
+                tag: CandidateId::from_index(candidates.len()),
             });
             candidates.push(candidate);
         }
@@ -105,7 +106,7 @@ pub fn with_spares(
 
 /// The cheapest candidates among contenders of one place that a stage does not have yet.
 fn spares(
-    had: &[Candidate],
+    had: &IdVec<CandidateId, Candidate>,
     contenders: &[Contender],
     (stage, places, limits): (&crate::model::Stage, &Places<'_>, &[QuotaLimit]),
 ) -> Vec<Candidate> {

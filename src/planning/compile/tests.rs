@@ -12,6 +12,10 @@ use crate::model::{
     Latency, Link, Millis, Money, Needs, Pattern, PlaceName, Policy, Purchase, Quota, Rate, Spread,
     Stage, Tariff, Work,
 };
+use crate::planning::problem::{
+    CandidateId, CapId, ChoiceId, Links, PoolId, Price, SiteId, StageId,
+};
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MINUTE: u64 = 60_000;
@@ -137,14 +141,22 @@ fn named(compiled: &Compiled, catalog: &Catalog, stage: usize) -> Vec<String> {
         };
         format!("{} {machine}{bought}", catalog.place(offer).name)
     };
-    compiled.candidates[stage].iter().map(name).collect()
+    compiled.candidates[StageId::new(stage)]
+        .iter()
+        .map(name)
+        .collect()
 }
 
 /// The only candidate of the only stage.
 fn single(stage: Stage, policy: &Policy, catalog: &Catalog) -> Candidate {
     let compiled = compile(&job([("a", stage)]), policy, catalog).unwrap();
-    assert_eq!(compiled.candidates[0].len(), 1, "{:?}", compiled.candidates);
-    compiled.candidates[0][0]
+    assert_eq!(
+        compiled.candidates[StageId::new(0)].len(),
+        1,
+        "{:?}",
+        compiled.candidates
+    );
+    compiled.candidates[StageId::new(0)][CandidateId::new(0)]
 }
 
 /// How the offers of a stage ran out: unmet needs, keys of the policy.

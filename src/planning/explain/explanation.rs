@@ -10,8 +10,9 @@ use crate::model::{ArtifactRef, Dataset, Job, Millis, Objective, Offer, Policy, 
 use crate::plan::{Plan, PlannedStage, millis, money};
 use crate::planning::build::{Figures, labels, optimum};
 use crate::planning::compile::{self, Compiled, base_name};
-use crate::planning::problem::Instance;
+use crate::planning::problem::{CandidateId, Instance, SiteId, StageId};
 use crate::planning::solve::{self, Effort, Highs, Outcome, Solved, SolverError};
+use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Stages of a plan that are explained when none is named.
@@ -196,7 +197,7 @@ impl Case<'_> {
             .stages
             .binary_search(&stage.name)
             .map_err(|_| foreign())?;
-        let takes = |tag: usize| {
+        let takes = |tag: CandidateId| {
             let offer = &self.catalog.offers[self.compiled.candidates[index][tag].offer];
             let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
             place.name == stage.place
@@ -283,7 +284,7 @@ impl Case<'_> {
     }
 
     /// The best plan with a stage anywhere but at a site.
-    fn elsewhere(&self, stage: usize, site: usize) -> Result<Option<Elsewhere>, ExplainError> {
+    fn elsewhere(&self, stage: StageId, site: SiteId) -> Result<Option<Elsewhere>, ExplainError> {
         let mut instance: Instance = self.compiled.instance.clone();
         instance.stages[stage]
             .choices
@@ -301,7 +302,10 @@ impl Case<'_> {
         let Outcome::Solved(solved) = found else {
             return Ok(None);
         };
-        let offers: Vec<Offer> = (0..self.compiled.stages.len())
+        let offers: IdVec<StageId, Offer> = self
+            .compiled
+            .stages
+            .ids()
             .map(|stage| {
                 let tag = instance.stages[stage].choices[solved.picks[stage]].tag;
                 self.catalog.offers[self.compiled.candidates[stage][tag].offer]

@@ -1,20 +1,22 @@
 //! What stages use together: quotas, also on stages that run at once, and stages kept apart.
 
-use super::instance::{Cap, Instance, Origin, Shape};
+use super::ids::{CandidateId, CapId, ChoiceId, Placement, StageId};
+use super::instance::{CandidateUse, Cap, Instance, Origin, Shape, StageInput};
+use crate::util::id_vec::{Id, IdVec};
 use petgraph::Direction::Incoming;
 use petgraph::algo::maximum_flow::dinics;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 /// Returns what one choice of a stage uses of a cap.
-pub fn cap_usage(cap: &Cap, stage: usize, tag: usize) -> i64 {
+pub fn cap_usage(cap: &Cap, stage: StageId, candidate: CandidateId) -> i64 {
     let uses = &cap.uses[stage];
-    uses.binary_search_by_key(&tag, |(tag, _)| *tag)
-        .map_or(0, |index| uses[index].1)
+    uses.binary_search_by_key(&candidate, |entry| entry.candidate)
+        .map_or(0, |index| uses[index].used)
 }
 
 /// Returns how far a placement is over its caps on all stages together; 0: within them.
-pub fn excess(instance: &Instance, picks: &[usize]) -> i64 {
+pub fn excess(instance: &Instance, picks: &Placement) -> i64 {
     let excess =
         |cap: &Cap| (usage_by_stage(instance, cap, picks).iter().sum::<i64>() - cap.limit).max(0);
     instance
@@ -28,25 +30,24 @@ pub fn excess(instance: &Instance, picks: &[usize]) -> i64 {
 /// A table of what the choices of an instance use of its caps, for those who look at many
 /// placements.
 pub struct Usage<'a> {
-    caps: &'a [Cap],
-    /// By stage and position of a choice: caps, rising, and what it uses of them.
-    of: Vec<Vec<Vec<(usize, i64)>>>,
+    caps: &'a IdVec<CapId, Cap>,
+    /// By stage and choice: caps, rising, and what it uses of them.
+    of: IdVec<StageId, IdVec<ChoiceId, Vec<(CapId, i64)>>>,
 }
 
 impl<'a> Usage<'a> {
     /// Looks up what every choice uses.
     pub fn of(instance: &'a Instance) -> Self {
-        let mut of: Vec<Vec<Vec<(usize, i64)>>> = instance
+        let mut of: IdVec<StageId, IdVec<ChoiceId, Vec<(CapId, i64)>>> = instance
             .stages
-            .iter()
-            .map(|stage| vec![Vec::new(); stage.choices.len()])
-            .collect();
-        for (index, cap) in instance.caps.iter().enumerate() {
+            .map(|stage| stage.choices.map(|_| Vec::new()));
+        for (index, cap) in instance.caps.iter_enumerated() {
             for ((stage, uses), of) in instance.stages.iter().zip(&cap.uses).zip(&mut of) {
-                for (tag, used) in uses {
+                for CandidateUse { candidate, used } in uses {
                     // Choices rise by tag; one that was dropped uses nothing.
-                    if let Ok(position) =
-                        stage.choices.binary_search_by_key(tag, |choice| choice.tag)
+                    if let Ok(position) = stage
+                        .choices
+                        .binary_search_by_key(candidate, |choice| choice.tag)
                     {
                         of[position].push((index, *used));
                     }
@@ -61,7 +62,7 @@ impl<'a> Usage<'a> {
 
     /// How far a placement is over the caps on all stages together; 0: within them. The same as
     /// [`excess`].
-    pub fn excess(&self, picks: &[usize]) -> i64 {
+    pub fn excess(&self, picks: &Placement) -> i64 {
         if self.caps.is_empty() {
             return 0;
         }
@@ -74,8 +75,8 @@ impl<'a> Usage<'a> {
     }
 
     /// By cap: what all stages together use.
-    pub fn totals(&self, picks: &[usize]) -> Vec<i64> {
-        let mut used = vec![0_i64; self.caps.len()];
+    pub fn totals(&self, picks: &Placement) -> IdVec<CapId, i64> {
+        let mut used = self.caps.map(|_| 0_i64);
         for (of, position) in self.of.iter().zip(picks) {
             of[*position]
                 .iter()
@@ -89,17 +90,17 @@ impl<'a> Usage<'a> {
     /// once holds only if some of them wait for each other.
     pub fn holds_after(
         &self,
-        totals: &[i64],
-        stage: usize,
-        from: usize,
-        to: usize,
+        totals: &IdVec<CapId, i64>,
+        stage: StageId,
+        from: ChoiceId,
+        to: ChoiceId,
     ) -> Option<bool> {
-        let before = |cap: usize| {
+        let before = |cap: CapId| {
             let of = &self.of[stage][from];
             of.binary_search_by_key(&cap, |(cap, _)| *cap)
                 .map_or(0, |index| of[index].1)
         };
-        let exceeded = |(cap, used): &&(usize, i64)| {
+        let exceeded = |(cap, used): &&(CapId, i64)| {
             totals[*cap] - before(*cap) + used > self.caps[*cap].limit
         };
         let mut exceeded = self.of[stage][to].iter().filter(exceeded).peekable();
@@ -112,55 +113,66 @@ impl<'a> Usage<'a> {
 }
 
 /// By stage: what its choice uses.
-fn usage_by_stage(instance: &Instance, cap: &Cap, picks: &[usize]) -> Vec<i64> {
-    let stages = instance.stages.iter().zip(picks).enumerate();
+fn usage_by_stage(instance: &Instance, cap: &Cap, picks: &Placement) -> IdVec<StageId, i64> {
+    let stages = instance.stages.iter_enumerated().zip(picks);
     stages
-        .map(|(stage, (choices, position))| cap_usage(cap, stage, choices.choices[*position].tag))
+        .map(|((stage, choices), pick)| cap_usage(cap, stage, choices.choices[*pick].tag))
         .collect()
 }
 
-/// Stages that may run at once and together exceed a concurrent cap, with the cap's index.
-/// `None`: whatever the durations, no cap is ever exceeded.
-pub fn exceeded_cap(
-    instance: &Instance,
-    shape: &Shape,
-    picks: &[usize],
-) -> Option<(usize, Vec<usize>)> {
-    let exceeded = |(index, cap): (usize, &Cap)| {
+/// A concurrent cap that some stages which may run at once exceed together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExceededCap {
+    pub cap: CapId,
+    pub stages: Vec<StageId>,
+}
+
+/// Returns a concurrent cap that a placement may exceed; `None`: whatever the durations, no such
+/// cap is ever exceeded.
+pub fn exceeded_cap(instance: &Instance, shape: &Shape, picks: &Placement) -> Option<ExceededCap> {
+    let exceeded = |(index, cap): (CapId, &Cap)| {
         let uses = usage_by_stage(instance, cap, picks);
         // Most placements use too little even if all ran at once.
         if uses.iter().sum::<i64>() <= cap.limit {
             return None;
         }
-        let (most, stages) = heaviest_antichain(shape, &uses);
-        (most > cap.limit).then_some((index, stages))
+        let heaviest = heaviest_antichain(shape, &uses);
+        (heaviest.weight > cap.limit).then_some(ExceededCap {
+            cap: index,
+            stages: heaviest.stages,
+        })
     };
     instance
         .caps
-        .iter()
-        .enumerate()
+        .iter_enumerated()
         .filter(|(_, cap)| cap.concurrent)
         .find_map(exceeded)
 }
 
-/// The stages of most weight of which none waits for another, and their weight.
+/// Stages of which none waits for another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Antichain {
+    /// The sum of the stages' weights.
+    pub weight: i64,
+    pub stages: Vec<StageId>,
+}
+
+/// Returns the stages of most weight of which none waits for another.
 ///
 /// Dilworth's theorem with weights: the heaviest antichain weighs as much as the least number of
 /// chains that cover every stage as often as its weight, which is the sum of the weights less a
 /// maximum flow between "before" and "after" (Fulkerson 1956).
-pub fn heaviest_antichain(shape: &Shape, weights: &[i64]) -> (i64, Vec<usize>) {
-    let heavy: Vec<usize> = (0..weights.len())
-        .filter(|stage| weights[*stage] > 0)
-        .collect();
+pub fn heaviest_antichain(shape: &Shape, weights: &IdVec<StageId, i64>) -> Antichain {
+    let heavy: Vec<StageId> = weights.ids().filter(|stage| weights[*stage] > 0).collect();
     let below = descendants(shape);
-    let comparable = |a: usize, b: usize| below[a][b / 64] >> (b % 64) & 1 == 1;
+    let comparable = |a: StageId, b: StageId| has_bit(&below[a], b);
     // Nodes: source, sink, then "before" and "after" of every stage.
     let mut network: DiGraph<(), u64> = DiGraph::new();
     let source = network.add_node(());
     let sink = network.add_node(());
     let before: Vec<NodeIndex> = heavy.iter().map(|_| network.add_node(())).collect();
     let after: Vec<NodeIndex> = heavy.iter().map(|_| network.add_node(())).collect();
-    let weight = |stage: usize| u64::try_from(weights[stage]).unwrap_or(0);
+    let weight = |stage: StageId| u64::try_from(weights[stage]).unwrap_or(0);
     for (index, stage) in heavy.iter().enumerate() {
         network.add_edge(source, before[index], weight(*stage));
         network.add_edge(after[index], sink, weight(*stage));
@@ -181,7 +193,10 @@ pub fn heaviest_antichain(shape: &Shape, weights: &[i64]) -> (i64, Vec<usize>) {
         .filter(free)
         .map(|index| heavy[index])
         .collect();
-    (total - i64::try_from(most).unwrap_or(total), stages)
+    Antichain {
+        weight: total - i64::try_from(most).unwrap_or(total),
+        stages,
+    }
 }
 
 /// By node: whether more could flow there from `source`.
@@ -208,22 +223,27 @@ fn with_room(network: &DiGraph<(), u64>, source: NodeIndex, flows: &[u64]) -> Ve
 }
 
 /// By stage, as bits: the stages that wait for it.
-fn descendants(shape: &Shape) -> Vec<Vec<u64>> {
+fn descendants(shape: &Shape) -> IdVec<StageId, Vec<u64>> {
     let count = shape.inputs.len();
-    let mut below = vec![vec![0_u64; count.div_ceil(64)]; count];
+    let mut below = shape.inputs.map(|_| vec![0_u64; count.div_ceil(64)]);
     for &stage in shape.order.iter().rev() {
         let own = below[stage].clone();
-        for (origin, _) in &shape.inputs[stage] {
+        for StageInput { origin, .. } in &shape.inputs[stage] {
             if let Origin::Stage(before) = origin {
                 below[*before]
                     .iter_mut()
                     .zip(&own)
                     .for_each(|(bits, own)| *bits |= own);
-                below[*before][stage / 64] |= 1 << (stage % 64);
+                below[*before][stage.index() / 64] |= 1 << (stage.index() % 64);
             }
         }
     }
     below
+}
+
+/// Whether a stage is in a set of stages that is kept as bits.
+fn has_bit(set: &[u64], stage: StageId) -> bool {
+    set[stage.index() / 64] >> (stage.index() % 64) & 1 == 1
 }
 
 #[cfg(test)]
@@ -242,22 +262,22 @@ mod tests {
             arcs in prop::collection::vec((0..9_usize, 0..9_usize), 0..12),
         ) {
             let count = weights.len();
-            let mut inputs = vec![Vec::new(); count];
+            let mut inputs: IdVec<StageId, Vec<StageInput>> = IdVec::filled(Vec::new(), count);
             for (before, after) in arcs.into_iter().filter(|(a, b)| a < b && *b < count) {
-                inputs[after].push((Origin::Stage(before), None));
+                inputs[StageId::new(after)].push(StageInput { origin: Origin::Stage(StageId::new(before)), artifact: None });
             }
-            let shape = Shape { inputs, order: (0..count).collect() };
+            let shape = Shape { inputs, order: StageId::below(count).collect() };
             let below = descendants(&shape);
-            let waits = |a: usize, b: usize| below[a][0] >> b & 1 == 1;
+            let waits = |a: usize, b: usize| has_bit(&below[StageId::new(a)], StageId::new(b));
             let apart = |set: u32| {
                 let inside = |stage: &usize| set >> stage & 1 == 1;
                 (0..count).filter(inside).all(|a| (0..count).filter(inside).all(|b| !waits(a, b)))
             };
             let weight = |set: u32| (0..count).filter(|stage| set >> stage & 1 == 1).map(|stage| weights[stage]).sum::<i64>();
             let expected = (0..1_u32 << count).filter(|set| apart(*set)).map(weight).max().unwrap();
-            let (most, stages) = heaviest_antichain(&shape, &weights);
-            prop_assert_eq!(most, expected);
-            let set = stages.iter().fold(0, |set, stage| set | 1 << stage);
+            let heaviest = heaviest_antichain(&shape, &weights.clone().into());
+            prop_assert_eq!(heaviest.weight, expected);
+            let set = heaviest.stages.iter().fold(0, |set, stage| set | 1 << stage.index());
             prop_assert!(apart(set));
             prop_assert_eq!(weight(set), expected);
         }
@@ -266,13 +286,13 @@ mod tests {
         fn what_is_looked_up_before_is_what_is_summed_up(instance in rich_instances()) {
             let usage = Usage::of(&instance);
             for number in 0..3 {
-                let picks: Vec<usize> = instance.stages.iter().map(|stage| number % stage.choices.len()).collect();
+                let picks: Placement = instance.stages.map(|stage| ChoiceId::new(number % stage.choices.len()));
                 prop_assert_eq!(usage.excess(&picks), excess(&instance, &picks));
                 let shape = instance.shape();
-                let holds = |picks: &[usize]| excess(&instance, picks) == 0 && exceeded_cap(&instance, &shape, picks).is_none();
-                for stage in (0..picks.len()).filter(|_| holds(&picks)) {
+                let holds = |picks: &Placement| excess(&instance, picks) == 0 && exceeded_cap(&instance, &shape, picks).is_none();
+                for stage in picks.ids().filter(|_| holds(&picks)) {
                     let mut moved = picks.clone();
-                    moved[stage] = (picks[stage] + 1) % instance.stages[stage].choices.len();
+                    moved[stage] = ChoiceId::new((picks[stage].index() + 1) % instance.stages[stage].choices.len());
                     let found = usage.holds_after(&usage.totals(&picks), stage, picks[stage], moved[stage]);
                     let over_all = excess(&instance, &moved) > 0;
                     prop_assert!(found.is_none_or(|found| found == holds(&moved)), "{found:?} {over_all}");

@@ -1,10 +1,12 @@
 //! The exact figures of a finished placement: the only place where they are computed while
 //! planning. Solvers' own floating-point figures are never used.
 
-use super::instance::{Artifact, Instance, Origin, Shape, StageChoices};
+use super::ids::{ArtifactId, Placement, SiteId, StageId};
+use super::instance::{Artifact, Instance, Origin, Shape, StageChoices, StageInput};
 use super::routes::{self, Routes};
 use crate::model::units::{MS_PER_HOUR, div_half_even};
 use crate::model::{Bytes, DataRate, Objective};
+use crate::util::id_vec::IdVec;
 use std::collections::BTreeSet;
 
 /// Cost and schedule of one placement.
@@ -16,8 +18,8 @@ pub struct Evaluation {
     pub egress: i64,
     pub makespan: i64,
     /// By stage.
-    pub start: Vec<i64>,
-    pub end: Vec<i64>,
+    pub start: IdVec<StageId, i64>,
+    pub end: IdVec<StageId, i64>,
     /// Every paid or free transfer to another site, by artifact, then by destination.
     pub transfers: Vec<Transfer>,
 }
@@ -25,10 +27,10 @@ pub struct Evaluation {
 /// One artifact brought to one other site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    pub artifact: usize,
+    pub artifact: ArtifactId,
     /// A site that has the artifact by `start`: its origin, or one that gets a copy too.
-    pub from: usize,
-    pub to: usize,
+    pub from: SiteId,
+    pub to: SiteId,
     pub start: i64,
     pub duration: i64,
     /// The egress cost; in a pool with tiers, the share of this transfer when transfers are counted
@@ -80,7 +82,7 @@ impl Instance {
 /// Cost and schedule when stage `s` takes `instance.stages[s].choices[picks[s]]`, every copy on
 /// its cheapest way ([`routes::cheapest`]), or all straight from their origins if that alone keeps
 /// the deadlines, or is better. `None` if a copy would use a forbidden way.
-pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<Evaluation> {
+pub fn evaluate(instance: &Instance, shape: &Shape, picks: &Placement) -> Option<Evaluation> {
     let routes = routes::cheapest(instance, picks);
     let cheap = evaluate_on(instance, shape, picks, &routes)?;
     let timed =
@@ -121,20 +123,14 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<E
 pub fn evaluate_on(
     instance: &Instance,
     shape: &Shape,
-    picks: &[usize],
+    picks: &Placement,
     routes: &Routes,
 ) -> Option<Evaluation> {
-    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
-    let count = instance.stages.len();
+    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
     let (start, end) = schedule(instance, shape, picks, routes);
-    let mut volumes: Vec<u64> = instance
-        .links
-        .pools
-        .iter()
-        .map(|pool| pool.used.0)
-        .collect();
+    let mut volumes = instance.links.pools.map(|pool| pool.used.0);
     let mut transfers = Vec::new();
-    for (index, artifact) in instance.artifacts.iter().enumerate() {
+    for (index, artifact) in instance.artifacts.iter_enumerated() {
         let (origin, ready) = match artifact.origin {
             Origin::Site(from) => (from, 0),
             Origin::Stage(stage) => (site(stage), end[stage]),
@@ -147,14 +143,14 @@ pub fn evaluate_on(
                 Some(holder) => *holder,
                 None => origin,
             };
-            let price = &instance.links.tariffs[usize::from(instance.links.class(from, to)?)];
+            let price = &instance.links.tariffs[instance.links.class(from, to)?];
             let kept = price.kept(artifact.bytes);
             let (cost, last_rate) = match price.pool {
                 Some(pool) => {
-                    let before = volumes[usize::from(pool)];
+                    let before = volumes[pool];
                     let after = before.saturating_add(artifact.bytes.0);
-                    volumes[usize::from(pool)] = after;
-                    let tariff = &instance.links.pools[usize::from(pool)].tariff;
+                    volumes[pool] = after;
+                    let tariff = &instance.links.pools[pool].tariff;
                     let cost = tariff.cost(Bytes(after)).0 - tariff.cost(Bytes(before)).0;
                     (cost, tariff.last_rate(Bytes(after)))
                 }
@@ -177,7 +173,10 @@ pub fn evaluate_on(
             });
         }
     }
-    let chosen = || (0..count).map(|stage| instance.stages[stage].choices[picks[stage]]);
+    let chosen = || {
+        let stages = instance.stages.iter().zip(picks);
+        stages.map(|(stage, pick)| stage.choices[*pick])
+    };
     let compute = chosen().map(|choice| choice.cost - choice.storage).sum();
     let storage = chosen().map(|choice| choice.storage).sum::<i64>()
         + transfers.iter().map(|transfer| transfer.kept).sum::<i64>();
@@ -198,10 +197,10 @@ pub fn evaluate_on(
 fn schedule(
     instance: &Instance,
     shape: &Shape,
-    picks: &[usize],
+    picks: &Placement,
     routes: &Routes,
-) -> (Vec<i64>, Vec<i64>) {
-    let (mut start, mut end) = (vec![0_i64; picks.len()], vec![0_i64; picks.len()]);
+) -> (IdVec<StageId, i64>, IdVec<StageId, i64>) {
+    let (mut start, mut end) = (picks.map(|_| 0_i64), picks.map(|_| 0_i64));
     for &stage in &shape.order {
         let choice = instance.stages[stage].choices[picks[stage]];
         start[stage] = ready(instance, shape, routes, picks, &end, stage, choice.site);
@@ -213,22 +212,22 @@ fn schedule(
 /// Who waits for each stage, and the order of all.
 #[derive(Clone, Debug)]
 pub struct Followers {
-    after: Vec<Vec<usize>>,
+    after: IdVec<StageId, Vec<StageId>>,
     /// By stage: its place in the order.
-    rank: Vec<usize>,
+    rank: IdVec<StageId, usize>,
 }
 
 impl Followers {
     pub fn new(shape: &Shape) -> Self {
-        let mut after = vec![Vec::new(); shape.inputs.len()];
-        for (stage, inputs) in shape.inputs.iter().enumerate() {
-            for (origin, _) in inputs {
+        let mut after = shape.inputs.map(|_| Vec::new());
+        for (stage, inputs) in shape.inputs.iter_enumerated() {
+            for StageInput { origin, .. } in inputs {
                 if let Origin::Stage(before) = origin {
                     after[*before].push(stage);
                 }
             }
         }
-        let mut rank = vec![0; shape.order.len()];
+        let mut rank = shape.inputs.map(|_| 0);
         shape
             .order
             .iter()
@@ -243,11 +242,11 @@ impl Followers {
         &self,
         instance: &Instance,
         shape: &Shape,
-        picks: &[usize],
-        end: &[i64],
-        stage: usize,
-    ) -> Vec<i64> {
-        let mut end = end.to_vec();
+        picks: &Placement,
+        end: &IdVec<StageId, i64>,
+        stage: StageId,
+    ) -> IdVec<StageId, i64> {
+        let mut end = end.clone();
         let mut open = BTreeSet::from([(self.rank[stage], stage)]);
         while let Some((_, next)) = open.pop_first() {
             let choice = instance.stages[next].choices[picks[next]];
@@ -279,26 +278,34 @@ pub fn ready(
     instance: &Instance,
     shape: &Shape,
     routes: &Routes,
-    picks: &[usize],
-    end: &[i64],
-    stage: usize,
-    to: usize,
+    picks: &Placement,
+    end: &IdVec<StageId, i64>,
+    stage: StageId,
+    to: SiteId,
 ) -> i64 {
-    let arrivals = shape.inputs[stage].iter().map(|(origin, artifact)| {
-        let (from, ready) = match origin {
-            Origin::Site(from) => (*from, 0),
-            Origin::Stage(before) => (
-                instance.stages[*before].choices[picks[*before]].site,
-                end[*before],
-            ),
-        };
-        ready + artifact.map_or(0, |artifact| travel(instance, routes, artifact, from, to))
-    });
+    let arrivals = shape.inputs[stage]
+        .iter()
+        .map(|StageInput { origin, artifact }| {
+            let (from, ready) = match origin {
+                Origin::Site(from) => (*from, 0),
+                Origin::Stage(before) => (
+                    instance.stages[*before].choices[picks[*before]].site,
+                    end[*before],
+                ),
+            };
+            ready + artifact.map_or(0, |artifact| travel(instance, routes, artifact, from, to))
+        });
     arrivals.max().unwrap_or(0)
 }
 
 /// From when an artifact is ready until it has arrived.
-fn travel(instance: &Instance, routes: &Routes, artifact: usize, origin: usize, to: usize) -> i64 {
+fn travel(
+    instance: &Instance,
+    routes: &Routes,
+    artifact: ArtifactId,
+    origin: SiteId,
+    to: SiteId,
+) -> i64 {
     let bytes = instance.artifacts[artifact].link_bytes;
     if routes.is_empty() {
         return instance.links.time(origin, to, bytes);
@@ -319,9 +326,9 @@ fn travel(instance: &Instance, routes: &Routes, artifact: usize, origin: usize, 
 }
 
 /// By stage: the artifacts that it makes or reads.
-pub fn artifacts_by_stage(instance: &Instance) -> Vec<Vec<usize>> {
-    let mut by_stage = vec![Vec::new(); instance.stages.len()];
-    for (index, artifact) in instance.artifacts.iter().enumerate() {
+pub fn artifacts_by_stage(instance: &Instance) -> IdVec<StageId, Vec<ArtifactId>> {
+    let mut by_stage = instance.stages.map(|_| Vec::new());
+    for (index, artifact) in instance.artifacts.iter_enumerated() {
         if let Origin::Stage(stage) = artifact.origin {
             by_stage[stage].push(index);
         }
@@ -333,18 +340,28 @@ pub fn artifacts_by_stage(instance: &Instance) -> Vec<Vec<usize>> {
     by_stage
 }
 
-/// By artifact: the sites of its readers, and how many are there.
-pub fn spread(instance: &Instance, picks: &[usize]) -> Vec<Vec<(usize, usize)>> {
-    let site = |stage: &usize| instance.stages[*stage].choices[picks[*stage]].site;
+/// Readers of one artifact that are at one site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadersAtSite {
+    pub site: SiteId,
+    pub count: usize,
+}
+
+/// Returns, by artifact, the sites of its readers, ascending, and how many are there.
+pub fn spread(instance: &Instance, picks: &Placement) -> IdVec<ArtifactId, Vec<ReadersAtSite>> {
+    let site = |stage: &StageId| instance.stages[*stage].choices[picks[*stage]].site;
     let count = |artifact: &Artifact| {
-        let mut sites: Vec<usize> = artifact.readers.iter().map(site).collect();
+        let mut sites: Vec<SiteId> = artifact.readers.iter().map(site).collect();
         sites.sort_unstable();
         sites
             .chunk_by(|a, b| a == b)
-            .map(|chunk| (chunk[0], chunk.len()))
+            .map(|chunk| ReadersAtSite {
+                site: chunk[0],
+                count: chunk.len(),
+            })
             .collect()
     };
-    instance.artifacts.iter().map(count).collect()
+    instance.artifacts.map(count)
 }
 
 /// Returns what the transfers cost that a stage at the site `to` would cause, all other stages as
@@ -352,20 +369,21 @@ pub fn spread(instance: &Instance, picks: &[usize]) -> Vec<Vec<(usize, usize)>> 
 /// there, and all of what it makes. `None`: one of them is forbidden.
 pub fn caused(
     instance: &Instance,
-    stage_artifacts: &[usize],
-    spread: &[Vec<(usize, usize)>],
-    picks: &[usize],
-    stage: usize,
-    to: usize,
+    stage_artifacts: &[ArtifactId],
+    spread: &IdVec<ArtifactId, Vec<ReadersAtSite>>,
+    picks: &Placement,
+    stage: StageId,
+    to: SiteId,
 ) -> Option<i64> {
-    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
     let mut cost = 0_i64;
     for index in stage_artifacts {
         let artifact = &instance.artifacts[*index];
         let from = match artifact.origin {
             Origin::Stage(maker) if maker == stage => {
-                for (reader, _) in spread[*index].iter().filter(|(reader, _)| *reader != to) {
-                    cost = cost.saturating_add(instance.links.cost(to, *reader, artifact.bytes)?);
+                for readers in spread[*index].iter().filter(|readers| readers.site != to) {
+                    let copy = instance.links.cost(to, readers.site, artifact.bytes)?;
+                    cost = cost.saturating_add(copy);
                 }
                 continue;
             }
@@ -374,8 +392,8 @@ pub fn caused(
         };
         let there = spread[*index]
             .iter()
-            .find(|(reader, _)| *reader == to)
-            .map_or(0, |(_, count)| *count);
+            .find(|readers| readers.site == to)
+            .map_or(0, |readers| readers.count);
         if to != from && there <= usize::from(site(stage) == to) {
             cost = cost.saturating_add(instance.links.cost(from, to, artifact.bytes)?);
         }
@@ -387,13 +405,13 @@ pub fn caused(
 /// its choice decides. More than anything for a forbidden way.
 pub fn local_cost(
     instance: &Instance,
-    stage_artifacts: &[usize],
-    picks: &[usize],
-    stage: usize,
+    stage_artifacts: &[ArtifactId],
+    picks: &Placement,
+    stage: StageId,
 ) -> i64 {
-    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
     let mut cost = instance.stages[stage].choices[picks[stage]].cost;
-    let mut paid: Vec<usize> = Vec::new();
+    let mut paid: Vec<SiteId> = Vec::new();
     for index in stage_artifacts {
         let artifact = &instance.artifacts[*index];
         let from = match artifact.origin {

@@ -1,17 +1,19 @@
 //! The placement problem: every stage takes one of its choices; artifacts follow.
 
+use super::ids::{ArtifactId, CandidateId, CapId, ChoiceId, PoolId, PriceId, SiteId, StageId};
 use crate::model::units::MS_PER_HOUR;
 use crate::model::{Bandwidth, Bytes, Money, Objective, Tariff};
+use crate::util::id_vec::{Id, IdVec};
 
 /// A placement problem. Money is in micro-USD, time in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
-    /// In canonical order; a stage's index is its number everywhere.
-    pub stages: Vec<StageChoices>,
+    /// In canonical order.
+    pub stages: IdVec<StageId, StageChoices>,
     /// Data that moves, in canonical order.
-    pub artifacts: Vec<Artifact>,
-    /// `(before, after)` pairs of stages without data between them.
-    pub precedence: Vec<(usize, usize)>,
+    pub artifacts: IdVec<ArtifactId, Artifact>,
+    /// Stages that wait for others without data between them.
+    pub precedence: Vec<Precedence>,
     /// Prices and speeds between sites.
     pub links: Links,
     pub minimize: Objective,
@@ -25,7 +27,7 @@ pub struct Instance {
     /// Copies may come from sites other than their origin that get one too.
     pub relays: bool,
     /// Limits on what choices use together.
-    pub caps: Vec<Cap>,
+    pub caps: IdVec<CapId, Cap>,
 }
 
 /// A limit on the sum of what choices use: a quota, or stages kept apart.
@@ -37,9 +39,22 @@ pub struct Cap {
     /// It binds only stages that may run at once, whatever their durations: every set of stages
     /// of which none waits for another keeps it. Otherwise it binds all stages together.
     pub concurrent: bool,
-    /// By stage: `(tag of a choice, what it uses)`, rising by tag; a choice that is not there
-    /// uses nothing.
-    pub uses: Vec<Vec<(usize, i64)>>,
+    /// By stage: what its candidates use, rising by candidate; one that is not there uses nothing.
+    pub uses: IdVec<StageId, Vec<CandidateUse>>,
+}
+
+/// The use that one candidate of a stage makes of a [`Cap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CandidateUse {
+    pub candidate: CandidateId,
+    pub used: i64,
+}
+
+/// One stage that waits for another, without data between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Precedence {
+    pub before: StageId,
+    pub after: StageId,
 }
 
 /// The choices of one stage: never empty, in canonical order, which breaks ties.
@@ -47,7 +62,7 @@ pub struct Cap {
 pub struct StageChoices {
     /// For people who read the program; opaque otherwise.
     pub label: String,
-    pub choices: Vec<Choice>,
+    pub choices: IdVec<ChoiceId, Choice>,
     /// Latest end of this stage.
     pub deadline: Option<i64>,
 }
@@ -55,8 +70,8 @@ pub struct StageChoices {
 /// One choice of a stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// Index of a site in [`Links`].
-    pub site: usize,
+    /// Where the stage runs then.
+    pub site: SiteId,
     /// All that it costs wherever the other stages are: compute, and `storage` with it.
     pub cost: i64,
     /// The part of `cost` for keeping what the stage writes where it runs.
@@ -66,7 +81,7 @@ pub struct Choice {
     /// anything else.
     pub rank: i64,
     /// Which choice this is for whoever made the instance; unique within the stage and rising.
-    pub tag: usize,
+    pub tag: CandidateId,
 }
 
 /// Data that is made in one place and read in others. It is paid for once per site that it is
@@ -81,29 +96,29 @@ pub struct Artifact {
     /// machine with it. Copies take the time of so much.
     pub link_bytes: Bytes,
     /// Stages that read it, ascending.
-    pub readers: Vec<usize>,
+    pub readers: Vec<StageId>,
 }
 
 /// Where an artifact comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// The artifact lies at this site from the start.
-    Site(usize),
+    Site(SiteId),
     /// This stage makes it, where the stage runs.
-    Stage(usize),
+    Stage(StageId),
 }
 
 /// Prices and speeds between sites, dense, by `from * sites + to`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
     pub sites: usize,
-    /// By site, for people who read the program; opaque otherwise.
-    pub labels: Vec<String>,
-    /// Index into `tariffs`; `None`: this way may not be used.
-    pub tariff: Vec<Option<u16>>,
-    pub tariffs: Vec<Price>,
+    /// For people who read the program; opaque otherwise.
+    pub labels: IdVec<SiteId, String>,
+    /// `None`: this way may not be used.
+    pub tariff: Vec<Option<PriceId>>,
+    pub tariffs: IdVec<PriceId, Price>,
     /// Volumes that are counted together.
-    pub pools: Vec<Pool>,
+    pub pools: IdVec<PoolId, Pool>,
     pub bandwidth: Vec<Bandwidth>,
 }
 
@@ -113,8 +128,8 @@ pub struct Price {
     pub tariff: Tariff,
     /// For keeping the copy at its destination.
     pub keep: Tariff,
-    /// Index into [`Links::pools`]; `None`: every copy is priced on its own.
-    pub pool: Option<u16>,
+    /// The bill that its volume is counted on; `None`: every copy is priced on its own.
+    pub pool: Option<PoolId>,
 }
 
 /// One bill's volume: the tiers of its tariff run over all copies of all its classes together.
@@ -148,13 +163,25 @@ impl Price {
 }
 
 impl Links {
+    /// Returns all sites, in order.
+    pub fn site_ids(&self) -> impl DoubleEndedIterator<Item = SiteId> + Clone + use<> {
+        SiteId::below(self.sites)
+    }
+
+    /// Returns where the way from one site to another is in [`Links::tariff`] and
+    /// [`Links::bandwidth`].
+    #[inline]
+    pub fn pair(&self, from: SiteId, to: SiteId) -> usize {
+        from.index() * self.sites + to.index()
+    }
+
     /// The price class of a way.
-    pub fn class(&self, from: usize, to: usize) -> Option<u16> {
-        self.tariff[from * self.sites + to]
+    pub fn class(&self, from: SiteId, to: SiteId) -> Option<PriceId> {
+        self.tariff[self.pair(from, to)]
     }
 
     /// Returns what a transfer costs; free inside a site. `None`: forbidden.
-    pub fn cost(&self, from: usize, to: usize, bytes: Bytes) -> Option<i64> {
+    pub fn cost(&self, from: SiteId, to: SiteId, bytes: Bytes) -> Option<i64> {
         if from == to {
             return Some(0);
         }
@@ -164,20 +191,20 @@ impl Links {
 
     /// What a copy costs in a price class if nothing else is sent with it. Tiers and a free
     /// allowance are those of a month and an account: what was used already counts before it.
-    pub fn class_cost(&self, class: u16, bytes: Bytes) -> i64 {
-        let price = &self.tariffs[usize::from(class)];
+    pub fn class_cost(&self, class: PriceId, bytes: Bytes) -> i64 {
+        let price = &self.tariffs[class];
         match price.pool {
-            Some(pool) => self.pools[usize::from(pool)].cost_of_next(bytes) + price.kept(bytes),
+            Some(pool) => self.pools[pool].cost_of_next(bytes) + price.kept(bytes),
             None => price.cost(bytes),
         }
     }
 
     /// How long a copy takes; no time inside a site.
-    pub fn time(&self, from: usize, to: usize, bytes: Bytes) -> i64 {
+    pub fn time(&self, from: SiteId, to: SiteId, bytes: Bytes) -> i64 {
         if from == to || bytes.0 == 0 {
             return 0;
         }
-        let time = self.bandwidth[from * self.sites + to].time(bytes);
+        let time = self.bandwidth[self.pair(from, to)].time(bytes);
         // Ten thousand years: beyond every deadline, and far from overflow in sums.
         const LONGEST: i64 = 10_000 * 366 * 24 * MS_PER_HOUR as i64;
         i64::try_from(time.0).unwrap_or(LONGEST).min(LONGEST)
@@ -187,14 +214,20 @@ impl Links {
 impl Instance {
     /// Works out what depends on the DAG alone. The instance must be acyclic.
     pub fn shape(&self) -> Shape {
-        let mut inputs = vec![Vec::new(); self.stages.len()];
-        for (index, artifact) in self.artifacts.iter().enumerate() {
+        let mut inputs = self.stages.map(|_| Vec::new());
+        for (index, artifact) in self.artifacts.iter_enumerated() {
             for reader in &artifact.readers {
-                inputs[*reader].push((artifact.origin, Some(index)));
+                inputs[*reader].push(StageInput {
+                    origin: artifact.origin,
+                    artifact: Some(index),
+                });
             }
         }
-        for (before, after) in &self.precedence {
-            inputs[*after].push((Origin::Stage(*before), None));
+        for Precedence { before, after } in &self.precedence {
+            inputs[*after].push(StageInput {
+                origin: Origin::Stage(*before),
+                artifact: None,
+            });
         }
         let order = order(&inputs);
         Shape { inputs, order }
@@ -206,29 +239,36 @@ impl Instance {
     }
 }
 
+/// One thing that a stage waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageInput {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The data that is brought; `None`: the stage only comes after another one.
+    pub artifact: Option<ArtifactId>,
+}
+
 /// The shape of the DAG, which no choice changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// By stage: where each input comes from, and the artifact, if it is more than order.
-    pub inputs: Vec<Vec<(Origin, Option<usize>)>>,
+    /// By stage: all that it waits for.
+    pub inputs: IdVec<StageId, Vec<StageInput>>,
     /// Stages so that each comes after all it waits for.
-    pub order: Vec<usize>,
+    pub order: Vec<StageId>,
 }
 
-fn order(inputs: &[Vec<(Origin, Option<usize>)>]) -> Vec<usize> {
-    let mut waiting = vec![0_usize; inputs.len()];
-    let mut next: Vec<Vec<usize>> = vec![Vec::new(); inputs.len()];
-    for (stage, inputs) in inputs.iter().enumerate() {
-        for (origin, _) in inputs {
-            if let Origin::Stage(before) = origin {
+fn order(inputs: &IdVec<StageId, Vec<StageInput>>) -> Vec<StageId> {
+    let mut waiting = inputs.map(|_| 0_usize);
+    let mut next: IdVec<StageId, Vec<StageId>> = inputs.map(|_| Vec::new());
+    for (stage, inputs) in inputs.iter_enumerated() {
+        for input in inputs {
+            if let Origin::Stage(before) = input.origin {
                 waiting[stage] += 1;
-                next[*before].push(stage);
+                next[before].push(stage);
             }
         }
     }
-    let mut order: Vec<usize> = (0..inputs.len())
-        .filter(|stage| waiting[*stage] == 0)
-        .collect();
+    let mut order: Vec<StageId> = inputs.ids().filter(|stage| waiting[*stage] == 0).collect();
     let mut at = 0;
     while at < order.len() {
         for after in &next[order[at]] {

@@ -7,6 +7,7 @@
 
 pub mod concurrency;
 pub mod evaluate;
+pub mod ids;
 pub mod instance;
 pub mod lower;
 pub mod mps;
@@ -16,13 +17,18 @@ pub mod routes;
 
 pub use concurrency::cap_usage;
 pub use evaluate::{
-    Evaluation, Followers, Transfer, artifacts_by_stage, caused, evaluate, evaluate_on, local_cost,
-    ready, spread, worth,
+    Evaluation, Followers, ReadersAtSite, Transfer, artifacts_by_stage, caused, evaluate,
+    evaluate_on, local_cost, ready, spread, worth,
+};
+pub use ids::{
+    ArtifactId, CandidateId, CapId, ChoiceId, PlacedCandidates, Placement, PoolId, PriceId, SiteId,
+    StageId,
 };
 pub use instance::{
-    Artifact, Cap, Choice, Instance, Links, Origin, Pool, Price, Shape, StageChoices,
+    Artifact, CandidateUse, Cap, Choice, Instance, Links, Origin, Pool, Precedence, Price, Shape,
+    StageChoices, StageInput,
 };
-pub use lower::{Goal, Lowered, Relay, Target, lower};
+pub use lower::{Goal, Lowered, Relay, StageWeight, Target, lower};
 pub use program::{Column, Program, Row};
 pub use routes::Routes;
 

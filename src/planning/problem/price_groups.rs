@@ -5,6 +5,7 @@
 //! data that stays where it is. The grouping is exact: two sources are in one group only if they
 //! have the same price class to every destination other than themselves.
 
+use super::ids::{PriceId, SiteId};
 use super::instance::Links;
 
 /// Sites as sources and as destinations of one edge, grouped by price.
@@ -15,19 +16,19 @@ pub(super) struct PriceGroups {
     pub destinations: Vec<Vec<usize>>,
     /// Price class by group of sources and group of destinations; `None`: forbidden, or no such
     /// way but from a site to itself.
-    pub class: Vec<Vec<Option<u16>>>,
+    pub class: Vec<Vec<Option<PriceId>>>,
 }
 
 /// A price class, forbidden, or a way from a site to itself, which is priced apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cell {
     Same,
-    Way(Option<u16>),
+    Way(Option<PriceId>),
 }
 
 /// Groups the sites of transfers from `from` to `to` (each named once) by price.
-pub(super) fn price_groups(links: &Links, from: &[usize], to: &[usize]) -> PriceGroups {
-    let cell = |source: usize, destination: usize| {
+pub(super) fn price_groups(links: &Links, from: &[SiteId], to: &[SiteId]) -> PriceGroups {
+    let cell = |source: SiteId, destination: SiteId| {
         if source == destination {
             Cell::Same
         } else {

@@ -4,17 +4,23 @@
 //! is cheaper than from the origin: a multicast tree instead of a star. Only sites where the
 //! artifact is read hold it, so every rule that binds its readers binds its way.
 
+use super::ids::{ArtifactId, Placement, PoolId, PriceId, SiteId, StageId};
 use super::instance::{Artifact, Instance, Origin, Price};
 use crate::model::{Bytes, DataRate};
+use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// By artifact and destination: the holder that the copy is taken from, where it is not the
 /// artifact's origin.
-pub type Routes = BTreeMap<(usize, usize), usize>;
+pub type Routes = BTreeMap<(ArtifactId, SiteId), SiteId>;
 
 /// Sites other than `from` that read an artifact, ascending.
-pub fn destinations(artifact: &Artifact, from: usize, site: impl Fn(usize) -> usize) -> Vec<usize> {
-    let mut sites: Vec<usize> = artifact
+pub fn destinations(
+    artifact: &Artifact,
+    from: SiteId,
+    site: impl Fn(StageId) -> SiteId,
+) -> Vec<SiteId> {
+    let mut sites: Vec<SiteId> = artifact
         .readers
         .iter()
         .map(|reader| site(*reader))
@@ -38,9 +44,9 @@ pub fn possible(instance: &Instance) -> bool {
 pub fn relayed(
     instance: &Instance,
     artifact: &Artifact,
-    origin: usize,
-    holder: usize,
-    to: usize,
+    origin: SiteId,
+    holder: SiteId,
+    to: SiteId,
 ) -> Option<i64> {
     if !instance.relays || holder == to || holder == origin {
         return None;
@@ -56,21 +62,25 @@ pub fn relayed(
 pub struct Least<'a> {
     instance: &'a Instance,
     /// By price class: one copy.
-    by_class: Vec<i64>,
+    by_class: IdVec<PriceId, i64>,
     /// By site: the least from any reader's site. Empty: copies come straight from the origin.
-    relayed: Vec<Option<i64>>,
+    relayed: IdVec<SiteId, Option<i64>>,
 }
 
 impl<'a> Least<'a> {
     /// For an artifact of the instance; `rates` are the instance's [`least_rates`].
-    pub fn of(instance: &'a Instance, artifact: &Artifact, rates: &[DataRate]) -> Self {
+    pub fn of(
+        instance: &'a Instance,
+        artifact: &Artifact,
+        rates: &IdVec<PoolId, DataRate>,
+    ) -> Self {
         let links = &instance.links;
         let least = |price: &Price| match price.pool {
             Some(pool) => {
                 // Rounded down, as the pool's sum is rounded but once.
-                let gigabyte = i128::from(links.pools[usize::from(pool)].tariff.gigabyte().0);
-                let share = i128::from(artifact.bytes.0) * i128::from(rates[usize::from(pool)].0)
-                    / (gigabyte * 1000);
+                let gigabyte = i128::from(links.pools[pool].tariff.gigabyte().0);
+                let share =
+                    i128::from(artifact.bytes.0) * i128::from(rates[pool].0) / (gigabyte * 1000);
                 price.kept(artifact.bytes)
                     + i64::try_from(share)
                         .unwrap_or(i64::MAX / 32)
@@ -79,11 +89,11 @@ impl<'a> Least<'a> {
             }
             None => price.cost(artifact.bytes),
         };
-        let by_class: Vec<i64> = links.tariffs.iter().map(least).collect();
+        let by_class = links.tariffs.map(least);
         let relayed = if instance.relays && artifact.readers.len() > 1 {
             least_relays(instance, artifact, &by_class)
         } else {
-            Vec::new()
+            IdVec::new()
         };
         Self {
             instance,
@@ -92,23 +102,20 @@ impl<'a> Least<'a> {
         }
     }
 
-    /// By price class, straight from the origin; and by site, from another reader's site (empty:
-    /// there is none).
-    pub fn prices(self) -> (Vec<i64>, Vec<i64>) {
-        let relayed = self
-            .relayed
-            .into_iter()
-            .map(|relayed| relayed.unwrap_or(i64::MAX))
-            .collect();
-        (self.by_class, relayed)
+    /// Returns these bounds as a table.
+    pub fn prices(self) -> LeastPrices {
+        LeastPrices {
+            direct: self.by_class,
+            relayed: self.relayed.map(|relayed| relayed.unwrap_or(i64::MAX)),
+        }
     }
 
     /// From the origin to a site; `None`: forbidden.
-    pub fn copy(&self, origin: usize, to: usize) -> Option<i64> {
+    pub fn copy(&self, origin: SiteId, to: SiteId) -> Option<i64> {
         if origin == to {
             return Some(0);
         }
-        let direct = self.by_class[usize::from(self.instance.links.class(origin, to)?)];
+        let direct = self.by_class[self.instance.links.class(origin, to)?];
         Some(
             self.relayed
                 .get(to)
@@ -119,8 +126,20 @@ impl<'a> Least<'a> {
     }
 }
 
-fn least_relays(instance: &Instance, artifact: &Artifact, by_class: &[i64]) -> Vec<Option<i64>> {
-    let sites: BTreeSet<usize> = (artifact.readers.iter())
+/// The least that a copy of one artifact costs, in micro-USD.
+pub struct LeastPrices {
+    /// By price class: straight from the origin.
+    pub direct: IdVec<PriceId, i64>,
+    /// By site: from another reader's site; empty: there is none.
+    pub relayed: IdVec<SiteId, i64>,
+}
+
+fn least_relays(
+    instance: &Instance,
+    artifact: &Artifact,
+    by_class: &IdVec<PriceId, i64>,
+) -> IdVec<SiteId, Option<i64>> {
+    let sites: BTreeSet<SiteId> = (artifact.readers.iter())
         .flat_map(|reader| {
             instance.stages[*reader]
                 .choices
@@ -129,21 +148,21 @@ fn least_relays(instance: &Instance, artifact: &Artifact, by_class: &[i64]) -> V
         })
         .collect();
     if sites.len() < 2 {
-        return Vec::new();
+        return IdVec::new();
     }
-    let mut least = vec![None; instance.links.sites];
+    let mut least = IdVec::filled(None, instance.links.sites);
     for to in &sites {
         let ways = sites
             .iter()
             .filter(|holder| *holder != to)
             .filter_map(|holder| instance.links.class(*holder, *to));
-        least[*to] = ways.map(|class| by_class[usize::from(class)]).min();
+        least[*to] = ways.map(|class| by_class[class]).min();
     }
     least
 }
 
 /// Sites that a copy of an artifact may be handed on from.
-pub fn holders(instance: &Instance, artifact: &Artifact) -> BTreeSet<usize> {
+pub fn holders(instance: &Instance, artifact: &Artifact) -> BTreeSet<SiteId> {
     if !instance.relays || artifact.readers.len() < 2 {
         return BTreeSet::new();
     }
@@ -160,15 +179,15 @@ pub fn holders(instance: &Instance, artifact: &Artifact) -> BTreeSet<usize> {
 pub fn least_time(
     instance: &Instance,
     artifact: &Artifact,
-    holders: &BTreeSet<usize>,
-    origin: usize,
-    to: usize,
+    holders: &BTreeSet<SiteId>,
+    origin: SiteId,
+    to: SiteId,
 ) -> i64 {
     let direct = instance.links.time(origin, to, artifact.link_bytes);
     if origin == to {
         return direct;
     }
-    let from_holder = |holder: usize| {
+    let from_holder = |holder: SiteId| {
         relayed(instance, artifact, origin, holder, to)?;
         Some(instance.links.time(holder, to, artifact.link_bytes))
     };
@@ -181,7 +200,7 @@ pub fn least_time(
 }
 
 /// By pool: the least price that any byte of this instance's copies can have.
-pub fn least_rates(instance: &Instance) -> Vec<DataRate> {
+pub fn least_rates(instance: &Instance) -> IdVec<PoolId, DataRate> {
     let most: u64 = instance.artifacts.iter().fold(0, |sum, artifact| {
         sum.saturating_add(
             artifact
@@ -201,37 +220,42 @@ pub fn least_rates(instance: &Instance) -> Vec<DataRate> {
 
 /// The trees of least cost for a placement, every copy counted on its own; of equals the one with
 /// the most copies straight from the origin.
-pub fn cheapest(instance: &Instance, picks: &[usize]) -> Routes {
-    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+pub fn cheapest(instance: &Instance, picks: &Placement) -> Routes {
+    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
     let mut routes = Routes::new();
     if !instance.relays {
         return routes;
     }
     for (index, artifact) in instance
         .artifacts
-        .iter()
-        .enumerate()
+        .iter_enumerated()
         .filter(|(_, artifact)| artifact.readers.len() > 1)
     {
         let origin = match artifact.origin {
             Origin::Site(from) => from,
             Origin::Stage(stage) => site(stage),
         };
-        let destinations: Vec<usize> = destinations(artifact, origin, site);
-        for (to, holder) in tree(instance, artifact, origin, &destinations) {
-            routes.insert((index, to), holder);
+        let destinations = destinations(artifact, origin, site);
+        for relay in tree(instance, artifact, origin, &destinations) {
+            routes.insert((index, relay.to), relay.holder);
         }
     }
     routes
 }
 
-/// `(destination, holder)` for the copies of the cheapest tree that are not taken from the origin.
+/// A copy that is taken from a holder other than the origin.
+struct RelayedCopy {
+    to: SiteId,
+    holder: SiteId,
+}
+
+/// The copies of the cheapest tree that are not taken from the origin.
 fn tree(
     instance: &Instance,
     artifact: &Artifact,
-    origin: usize,
-    destinations: &[usize],
-) -> Vec<(usize, usize)> {
+    origin: SiteId,
+    destinations: &[SiteId],
+) -> Vec<RelayedCopy> {
     if destinations.len() < 2 {
         return Vec::new();
     }
@@ -267,7 +291,10 @@ fn tree(
         .map(|arc| arcs[arc])
         .filter(|arc| arc.from > 0);
     relays
-        .map(|arc| (destinations[arc.to - 1], destinations[arc.from - 1]))
+        .map(|arc| RelayedCopy {
+            to: destinations[arc.to - 1],
+            holder: destinations[arc.from - 1],
+        })
         .collect()
 }
 

@@ -1,7 +1,11 @@
 //! Random small instances for tests.
 
-use super::{Artifact, Cap, Choice, Instance, Links, Origin, Pool, Price, StageChoices};
+use super::{
+    Artifact, ArtifactId, CandidateUse, Cap, Choice, ChoiceId, Instance, Links, Origin, Pool,
+    Price, PriceId, SiteId, StageChoices, StageId,
+};
 use crate::model::{Bandwidth, Bytes, DataRate, Objective, Tariff};
+use crate::util::id_vec::IdVec;
 use proptest::prelude::*;
 
 /// Instances of up to four sites and five stages, with forbidden ways, free ways, ties, data
@@ -71,9 +75,10 @@ pub(crate) fn rich_instances() -> impl Strategy<Value = Instance> {
                 .into_iter()
                 .map(|(limit, concurrent, uses)| {
                     let each = |uses: Vec<i64>| {
-                        uses.into_iter()
-                            .enumerate()
+                        IdVec::from(uses)
+                            .into_iter_enumerated()
                             .filter(|(_, used)| *used > 0)
+                            .map(|(candidate, used)| CandidateUse { candidate, used })
                             .collect()
                     };
                     let uses = uses.into_iter().take(count).map(each).collect();
@@ -93,14 +98,14 @@ pub(crate) fn rich_instances() -> impl Strategy<Value = Instance> {
             if pooled {
                 let tiers = [(1_000_000_000, 90_000_000), (8_000_000_000, 20_000_000)];
                 let tariff = Tariff::new(tiers.map(|(from, rate)| (Bytes(from), DataRate(rate))));
-                instance.links.pools = vec![Pool {
+                let pool = instance.links.pools.push(Pool {
                     tariff: tariff.clone(),
                     used: Bytes(used),
-                }];
-                instance.links.tariffs[2] = Price {
+                });
+                instance.links.tariffs[PriceId::new(2)] = Price {
                     tariff,
                     keep: Tariff::new([(Bytes(0), DataRate(1_000_000))]),
-                    pool: Some(0),
+                    pool: Some(pool),
                 };
             }
             instance
@@ -115,9 +120,16 @@ fn links(sites: usize) -> impl Strategy<Value = Links> {
     (tariff, speed).prop_map(move |(tariff, speed)| Links {
         sites,
         labels: (0..sites).map(|site| format!("p{site}")).collect(),
-        tariff,
-        tariffs: vec![Price::default(), per_gb(20_000_000), per_gb(90_000_000)],
-        pools: Vec::new(),
+        tariff: tariff
+            .into_iter()
+            .map(|class| class.map(PriceId::new))
+            .collect(),
+        tariffs: IdVec::from(vec![
+            Price::default(),
+            per_gb(20_000_000),
+            per_gb(90_000_000),
+        ]),
+        pools: IdVec::new(),
         bandwidth: speed.into_iter().map(Bandwidth).collect(),
     })
 }
@@ -129,13 +141,13 @@ fn per_gb(nano_usd: i64) -> Price {
     }
 }
 
-fn choices(sites: usize) -> impl Strategy<Value = Vec<Choice>> {
+fn choices(sites: usize) -> impl Strategy<Value = IdVec<ChoiceId, Choice>> {
     let choice = (0..sites, 0..4_i64, 1..4_i64);
     proptest::collection::vec(choice, 1..4).prop_map(|choices| {
-        let choices = choices.into_iter().enumerate();
+        let choices = IdVec::from(choices).into_iter_enumerated();
         choices
             .map(|(tag, (site, cost, time))| Choice {
-                site,
+                site: SiteId::new(site),
                 cost: cost * 100_000 + 1,
                 duration: time * 60_000,
                 tag,
@@ -146,10 +158,10 @@ fn choices(sites: usize) -> impl Strategy<Value = Vec<Choice>> {
 }
 
 /// Every artifact is made by a stage before its readers, or lies at a site.
-fn artifacts(sites: usize, stages: usize) -> impl Strategy<Value = Vec<Artifact>> {
+fn artifacts(sites: usize, stages: usize) -> impl Strategy<Value = IdVec<ArtifactId, Artifact>> {
     let origin = prop_oneof![
-        (0..sites).prop_map(Origin::Site),
-        (0..stages).prop_map(Origin::Stage)
+        (0..sites).prop_map(|site| Origin::Site(SiteId::new(site))),
+        (0..stages).prop_map(|stage| Origin::Stage(StageId::new(stage)))
     ];
     let readers = proptest::collection::btree_set(0..stages, 0..4);
     let artifact = (
@@ -161,11 +173,15 @@ fn artifacts(sites: usize, stages: usize) -> impl Strategy<Value = Vec<Artifact>
         let artifacts = artifacts.into_iter().enumerate();
         artifacts
             .map(|(index, (origin, bytes, readers))| {
-                let later = |reader: &usize| match origin {
+                let later = |reader: &StageId| match origin {
                     Origin::Stage(stage) => *reader > stage,
                     Origin::Site(_) => true,
                 };
-                let readers = readers.into_iter().filter(later).collect();
+                let readers = readers
+                    .into_iter()
+                    .map(StageId::new)
+                    .filter(later)
+                    .collect();
                 Artifact {
                     label: format!("a{index}"),
                     origin,

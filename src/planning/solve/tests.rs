@@ -6,6 +6,7 @@ use crate::planning::problem::{Evaluation, Instance, Program};
 use crate::planning::solve::backend::solver::Answer;
 use crate::planning::solve::bound::forest::forest;
 use crate::planning::solve::{Effort, Highs, Outcome, Solver, SolverError, exhaustive, solve};
+use crate::util::id_vec::IdVec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::cell::Cell;
@@ -98,10 +99,10 @@ proptest! {
             (None, found) => prop_assert_eq!(found, None),
             (Some(forest), found) => {
                 prop_assert!(found.is_none_or(|cost| forest.least <= cost));
-                for (stage, bounds) in forest.with.iter().enumerate() {
-                    for (position, bound) in bounds.iter().enumerate() {
+                for (stage, bounds) in forest.with.iter_enumerated() {
+                    for (position, bound) in bounds.iter_enumerated() {
                         let mut held = instance.clone();
-                        held.stages[stage].choices = vec![instance.stages[stage].choices[position]];
+                        held.stages[stage].choices = IdVec::from(vec![instance.stages[stage].choices[position]]);
                         let cost = exhaustive::best(&held).map(|(_, best)| best.cost());
                         prop_assert!(cost.is_none_or(|cost| *bound <= cost), "{bound} > {cost:?}");
                         prop_assert!(*bound >= forest.least);

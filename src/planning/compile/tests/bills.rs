@@ -70,11 +70,11 @@ fn spot_costs_what_is_expected() {
     let of = |stage: Stage| {
         compile(&job([("a", stage)]), &Policy::default(), &catalog)
             .unwrap()
-            .candidates[0]
-            .clone()
+            .candidates[StageId::new(0)]
+        .clone()
     };
     // 20 % a month: see the tests of `spot`. 421,083.983 s at $4 an hour on ten machines.
-    let plain = of(work(None))[0];
+    let plain = of(work(None))[CandidateId::new(0)];
     assert_eq!(
         (plain.monthly, plain.assumed, plain.every),
         (200_000, false, None)
@@ -85,7 +85,7 @@ fn spot_costs_what_is_expected() {
     );
     assert_eq!((plain.cost, plain.moving), (Money(4_678_710_922), Money(0)));
     // y does not say, so 30 % is assumed, which is worse.
-    let other = of(work(None))[1];
+    let other = of(work(None))[CandidateId::new(1)];
     assert_eq!((other.monthly, other.assumed), (300_000, true));
     assert!(other.run > plain.run);
     let said = "how often spot machines of y are interrupted is not known: 30 % of them a month is assumed";
@@ -97,7 +97,7 @@ fn spot_costs_what_is_expected() {
         restart: Millis(0),
         size: Bytes(100 * GB),
     };
-    let saved = of(work(Some(checkpoint)))[0];
+    let saved = of(work(Some(checkpoint)))[CandidateId::new(0)];
     assert!(saved.run < plain.run && saved.every.is_some());
     assert_eq!(
         saved.moving.0,
@@ -140,7 +140,7 @@ fn artifacts_are_kept_where_they_are() {
         ..Policy::default()
     };
     let instance = compile(&chain, &policy, &catalog).unwrap().instance;
-    let stored: Vec<(i64, i64)> = instance.stages[0]
+    let stored: Vec<(i64, i64)> = instance.stages[StageId::new(0)]
         .choices
         .iter()
         .map(|choice| (choice.storage, choice.cost))
@@ -151,19 +151,25 @@ fn artifacts_are_kept_where_they_are() {
         [(11_000, 1_011_000), (11_000, 2_011_000), (0, 20_000_000)]
     );
     assert!(
-        instance.stages[1]
+        instance.stages[StageId::new(1)]
             .choices
             .iter()
             .all(|choice| choice.storage == 0)
     );
     let kept = |from: usize, to: usize| {
-        let class = instance.links.class(from, to).unwrap();
-        instance.links.tariffs[usize::from(class)].kept(Bytes(10 * GB))
+        let class = instance
+            .links
+            .class(SiteId::new(from), SiteId::new(to))
+            .unwrap();
+        instance.links.tariffs[class].kept(Bytes(10 * GB))
     };
     // The first site is this machine, to which the unread artifact comes.
     assert_eq!((kept(1, 2), kept(1, 3), kept(3, 1)), (10_000, 0, 10_000));
     // $1 for 10 GB out of x, nothing to keep in y; $2 out of y, and a cent in x.
-    let cost = |from: usize, to: usize| instance.links.cost(from, to, Bytes(10 * GB)).unwrap();
+    let cost = |from: usize, to: usize| {
+        let (from, to) = (SiteId::new(from), SiteId::new(to));
+        instance.links.cost(from, to, Bytes(10 * GB)).unwrap()
+    };
     assert_eq!((cost(1, 3), cost(3, 1)), (1_000_000, 2_010_000));
     let free = compile(&chain, &Policy::default(), &catalog)
         .unwrap()
@@ -174,7 +180,16 @@ fn artifacts_are_kept_where_they_are() {
             .iter()
             .all(|price| price.keep == Tariff::free())
     );
-    assert_eq!(free.stages[0].choices[0].storage, 0);
+    assert_eq!(
+        free.stages[StageId::new(0)].choices[ChoiceId::new(0)].storage,
+        0
+    );
+}
+
+/// The price of transfers between two sites.
+fn price_between(links: &Links, from: usize, to: usize) -> &Price {
+    let class = links.class(SiteId::new(from), SiteId::new(to)).unwrap();
+    &links.tariffs[class]
 }
 
 /// A dataset in x of so many GB, read in x and in y.
@@ -228,12 +243,10 @@ fn volumes_are_counted_together_where_they_reach_another_tier() {
             .unwrap()
             .instance
             .links;
-        let price = links.tariffs[usize::from(links.class(0, 2).unwrap())].clone();
+        let price = price_between(&links, 0, 2).clone();
         (
             price.tariff,
-            price
-                .pool
-                .map(|pool| links.pools[usize::from(pool)].clone()),
+            price.pool.map(|pool| links.pools[pool].clone()),
         )
     };
     let flat = |cents: i64| {
@@ -270,7 +283,7 @@ fn volumes_are_counted_together_where_they_reach_another_tier() {
         .unwrap()
         .instance
         .links;
-    let inside = &links.tariffs[usize::from(links.class(0, 1).unwrap())];
+    let inside = price_between(&links, 0, 1);
     assert_eq!(
         (inside.tariff.clone(), inside.pool),
         (tiers([(0, 10)]), None)
@@ -304,14 +317,14 @@ y:*,*,0,0.20,s
         .unwrap()
         .instance
         .links;
-    let price = |from, to| links.tariffs[usize::from(links.class(from, to).unwrap())].clone();
+    let price = |from, to| price_between(&links, from, to).clone();
     assert_eq!(
         (price(0, 2).tariff, price(0, 2).pool),
         (tiers([(0, 100)]), None)
     );
     assert_eq!(
         (price(1, 2).tariff, price(1, 2).pool),
-        (tiers([(0, 0), (100, 80)]), Some(0))
+        (tiers([(0, 0), (100, 80)]), Some(PoolId::new(0)))
     );
 }
 
@@ -339,16 +352,16 @@ fn own_links_come_before_the_catalog() {
         .unwrap()
         .instance
         .links;
-    let cost = |from, to| links.cost(from, to, Bytes(2_000 * GB)).unwrap();
+    let cost = |from, to| {
+        let (from, to) = (SiteId::new(from), SiteId::new(to));
+        links.cost(from, to, Bytes(2_000 * GB)).unwrap()
+    };
     // The last that matches counts, in its own direction; no tier, no pool.
     assert_eq!(
         (cost(0, 2), cost(1, 2), cost(2, 0), cost(0, 0)),
         (0, 40_000_000, 400_000_000, 0)
     );
-    assert_eq!(
-        links.tariffs[usize::from(links.class(1, 2).unwrap())].pool,
-        None
-    );
+    assert_eq!(price_between(&links, 1, 2).pool, None);
 }
 
 proptest! {
@@ -374,7 +387,7 @@ proptest! {
             let needs = Needs { instance_types: BTreeSet::from([pattern("big"), pattern("fast")]), ..Needs::default() };
             let checkpoint = saves.then(|| checkpoint.clone());
             let work = Stage { nodes, needs, allocation: Some(allocation), checkpoint, ..stage(Work::Duration(Millis(run))) };
-            compile(&job([("a", work)]), &Policy::default(), &catalog).unwrap().candidates[0][0]
+            compile(&job([("a", work)]), &Policy::default(), &catalog).unwrap().candidates[StageId::new(0)][CandidateId::new(0)]
         };
         let plain = of(run, monthly, Allocation::OnDemand);
         let spot = of(run, monthly, Allocation::Spot);

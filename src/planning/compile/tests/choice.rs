@@ -121,7 +121,7 @@ fn one_of_several_sets_of_needs() {
             &catalog,
         )
         .unwrap();
-        let ranks = compiled.instance.stages[0]
+        let ranks = compiled.instance.stages[StageId::new(0)]
             .choices
             .iter()
             .map(|choice| choice.rank);

@@ -19,7 +19,7 @@ fn cpus(count: u64) -> Quota {
 }
 
 /// The limits of the caps, by label.
-fn labels(caps: &[Cap]) -> Vec<(&str, i64)> {
+fn labels(caps: &IdVec<CapId, Cap>) -> Vec<(&str, i64)> {
     caps.iter()
         .map(|cap| (cap.label.as_str(), cap.limit))
         .collect()
@@ -28,9 +28,9 @@ fn labels(caps: &[Cap]) -> Vec<(&str, i64)> {
 /// What each choice uses of a cap: its place and machine, and how much.
 fn uses(compiled: &Compiled, catalog: &Catalog, cap: usize, stage: usize) -> Vec<(String, i64)> {
     let names = named(compiled, catalog, stage);
-    compiled.instance.caps[cap].uses[stage]
+    compiled.instance.caps[CapId::new(cap)].uses[StageId::new(stage)]
         .iter()
-        .map(|(tag, used)| (names[*tag].clone(), *used))
+        .map(|entry| (names[entry.candidate.index()].clone(), entry.used))
         .collect()
 }
 
@@ -54,7 +54,7 @@ fn quotas_count_what_choices_use() {
     // alone; two small ones are 4 vCPUs.
     let compiled = of(&quota("x", cpus(5)));
     assert_eq!(labels(&compiled.instance.caps), [("quotas.x.cpus", 5_000)]);
-    assert!(compiled.instance.caps[0].concurrent);
+    assert!(compiled.instance.caps[CapId::new(0)].concurrent);
     let small = |used: i64| {
         [
             ("x:north small".to_owned(), used),
@@ -255,9 +255,7 @@ fn deadlines_of_stages_and_the_worth_of_an_hour() {
         ("b", hours(1)),
     ]);
     let instance = compile(&work, &policy, &catalog()).unwrap().instance;
-    assert_eq!(
-        (instance.stages[0].deadline, instance.stages[1].deadline),
-        (Some(5), None)
-    );
+    let deadlines: Vec<Option<i64>> = instance.stages.iter().map(|stage| stage.deadline).collect();
+    assert_eq!(deadlines, [Some(5), None]);
     assert_eq!(instance.hour, 2_500_000);
 }

@@ -1,6 +1,7 @@
 //! Copies of artifacts, and what they cost.
 
 use super::{Builder, Relay, Terms};
+use crate::planning::problem::ids::{ArtifactId, PriceId, SiteId, StageId};
 use crate::planning::problem::instance::{Artifact, Origin};
 use crate::planning::problem::price_groups::{PriceGroups, price_groups};
 use crate::planning::problem::routes;
@@ -8,16 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Builder<'_> {
     /// Copies of one artifact, and what they cost.
-    pub(super) fn artifact(&mut self, index: usize, artifact: &Artifact) {
-        let destinations: Vec<usize> = {
-            let all: BTreeSet<usize> = artifact
+    pub(super) fn artifact(&mut self, index: ArtifactId, artifact: &Artifact) {
+        let destinations: Vec<SiteId> = {
+            let all: BTreeSet<SiteId> = artifact
                 .readers
                 .iter()
                 .flat_map(|reader| self.at[*reader].keys().copied())
                 .collect();
             all.into_iter().collect()
         };
-        let sources: Vec<usize> = match artifact.origin {
+        let sources: Vec<SiteId> = match artifact.origin {
             Origin::Site(site) => vec![site],
             Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
         };
@@ -41,28 +42,28 @@ impl Builder<'_> {
         }
     }
 
-    fn free(&self, class: u16, artifact: &Artifact) -> bool {
-        let price = &self.instance.links.tariffs[usize::from(class)];
+    fn free(&self, class: PriceId, artifact: &Artifact) -> bool {
+        let price = &self.instance.links.tariffs[class];
         price.pool.is_none() && price.cost(artifact.bytes) == 0
     }
 
     /// Charges a copy by its price class: at once, or as volume of its pool.
-    fn charge(&mut self, copy: usize, class: u16, artifact: &Artifact) {
-        let price = &self.instance.links.tariffs[usize::from(class)];
+    fn charge(&mut self, copy: usize, class: PriceId, artifact: &Artifact) {
+        let price = &self.instance.links.tariffs[class];
         match price.pool {
             None => self.cost.push((copy, price.cost(artifact.bytes))),
             Some(pool) => {
                 self.cost.push((copy, price.kept(artifact.bytes)));
                 let bytes = i64::try_from(artifact.bytes.0).unwrap_or(i64::MAX);
-                self.volumes[usize::from(pool)].push((copy, bytes));
+                self.volumes[pool].push((copy, bytes));
             }
         }
     }
 
     /// "The artifact is read at this site": the readers' own choices when only one may be here,
     /// else a variable that each of them pulls up.
-    fn present(&mut self, index: usize, artifact: &Artifact, site: usize) -> Terms {
-        let readers: Vec<usize> = artifact
+    fn present(&mut self, index: ArtifactId, artifact: &Artifact, site: SiteId) -> Terms {
+        let readers: Vec<StageId> = artifact
             .readers
             .iter()
             .copied()
@@ -89,7 +90,7 @@ impl Builder<'_> {
     }
 
     /// "The artifact's source is at this site", `factor` times, as terms and a constant.
-    fn source_at(&self, artifact: &Artifact, site: usize, factor: i64) -> (Terms, i64) {
+    fn source_at(&self, artifact: &Artifact, site: SiteId, factor: i64) -> (Terms, i64) {
         match artifact.origin {
             Origin::Site(at) => (Vec::new(), if at == site { factor } else { 0 }),
             Origin::Stage(stage) => (self.runs_at(stage, site, factor), 0),
@@ -97,7 +98,7 @@ impl Builder<'_> {
     }
 
     /// "The artifact's source is in this group of sites", negated, as terms and a constant.
-    fn source_in(&self, artifact: &Artifact, sources: &[usize], group: &[usize]) -> (Terms, i64) {
+    fn source_in(&self, artifact: &Artifact, sources: &[SiteId], group: &[usize]) -> (Terms, i64) {
         let mut sum = (Terms::new(), 0);
         for source in group {
             let (terms, constant) = self.source_at(artifact, sources[*source], -1);
@@ -111,10 +112,10 @@ impl Builder<'_> {
     fn stays(
         &mut self,
         artifact: &Artifact,
-        sources: &[usize],
-        destinations: &[usize],
+        sources: &[SiteId],
+        destinations: &[SiteId],
         present: &[Terms],
-    ) -> BTreeMap<usize, usize> {
+    ) -> BTreeMap<SiteId, usize> {
         let mut stays = BTreeMap::new();
         for (position, site) in destinations
             .iter()
@@ -153,8 +154,8 @@ impl Builder<'_> {
     fn single(
         &mut self,
         artifact: &Artifact,
-        sources: &[usize],
-        destinations: &[usize],
+        sources: &[SiteId],
+        destinations: &[SiteId],
         groups: &PriceGroups,
         present: &[Terms],
     ) {
@@ -213,10 +214,10 @@ impl Builder<'_> {
     /// made, or from another site that gets it.
     fn multicast(
         &mut self,
-        index: usize,
+        index: ArtifactId,
         artifact: &Artifact,
-        sources: &[usize],
-        destinations: &[usize],
+        sources: &[SiteId],
+        destinations: &[SiteId],
         groups: &PriceGroups,
         present: &[Terms],
     ) {
@@ -274,19 +275,19 @@ impl Builder<'_> {
     /// the origin rise along them, so that they never form a ring.
     fn relays(
         &mut self,
-        index: usize,
+        index: ArtifactId,
         artifact: &Artifact,
-        sources: &[usize],
-        destinations: &[usize],
+        sources: &[SiteId],
+        destinations: &[SiteId],
         present: &[Terms],
     ) -> Vec<Relay> {
         let mut relays = Vec::new();
         for to in destinations {
             for (position, holder) in destinations.iter().enumerate() {
-                let cheaper = |origin: &&usize| {
+                let cheaper = |origin: &&SiteId| {
                     routes::relayed(self.instance, artifact, **origin, *holder, *to).is_some()
                 };
-                let origins: Vec<usize> = sources.iter().filter(cheaper).copied().collect();
+                let origins: Vec<SiteId> = sources.iter().filter(cheaper).copied().collect();
                 let Some(class) = self
                     .instance
                     .links
@@ -340,7 +341,7 @@ impl Builder<'_> {
         }
         if !relays.is_empty() {
             let most = i64::try_from(destinations.len()).unwrap_or(i64::MAX);
-            let step = |builder: &mut Self, site: &usize| {
+            let step = |builder: &mut Self, site: &SiteId| {
                 let label = &builder.instance.links.labels[*site];
                 builder.program.column(
                     format!("step[{},{label}]", artifact.label),
@@ -348,7 +349,7 @@ impl Builder<'_> {
                     false,
                 )
             };
-            let steps: BTreeMap<usize, usize> = destinations
+            let steps: BTreeMap<SiteId, usize> = destinations
                 .iter()
                 .map(|site| (*site, step(self, site)))
                 .collect();

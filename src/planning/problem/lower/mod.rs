@@ -21,6 +21,8 @@ use super::instance::{Instance, Shape};
 use super::program::Program;
 use super::routes::Routes;
 use crate::model::Objective;
+use crate::planning::problem::ids::{ArtifactId, ChoiceId, Placement, PoolId, SiteId, StageId};
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeMap;
 
 /// The objective of a program and the limits that it keeps.
@@ -48,7 +50,14 @@ pub enum Goal<'a> {
     /// The sum of the choices' ranks.
     Preference,
     /// `Σ weight · (position of the choice)` over the named stages.
-    Ranks(&'a [(usize, i64)]),
+    Ranks(&'a [StageWeight]),
+}
+
+/// How much the position of a stage's choice counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageWeight {
+    pub stage: StageId,
+    pub weight: i64,
 }
 
 impl Target<'_> {
@@ -84,7 +93,7 @@ impl Target<'_> {
 pub struct Lowered {
     pub program: Program,
     /// Column of each stage's choices.
-    pub choice: Vec<Vec<usize>>,
+    pub choice: IdVec<StageId, IdVec<ChoiceId, usize>>,
     /// Copies that may come from a holder other than the origin.
     pub relays: Vec<Relay>,
 }
@@ -92,18 +101,18 @@ pub struct Lowered {
 impl Lowered {
     /// The placement that a point of the program stands for. Solvers return 0.9999 for one: the
     /// largest of a stage's values is its choice.
-    pub fn picks(&self, values: &[f64]) -> Vec<usize> {
-        let largest = |columns: &Vec<usize>| {
-            let better = |best: usize, position: usize| {
-                if values[columns[position]] > values[columns[best]] {
-                    position
+    pub fn picks(&self, values: &[f64]) -> Placement {
+        let largest = |columns: &IdVec<ChoiceId, usize>| {
+            let better = |best: ChoiceId, choice: ChoiceId| {
+                if values[columns[choice]] > values[columns[best]] {
+                    choice
                 } else {
                     best
                 }
             };
-            (0..columns.len()).fold(0, better)
+            columns.ids().fold(ChoiceId::default(), better)
         };
-        self.choice.iter().map(largest).collect()
+        self.choice.map(largest)
     }
 
     /// The ways that copies take in it, where they are not straight from their origins.
@@ -121,9 +130,9 @@ impl Lowered {
 /// "The copy at `to` comes from `holder`", and its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relay {
-    pub artifact: usize,
-    pub holder: usize,
-    pub to: usize,
+    pub artifact: ArtifactId,
+    pub holder: SiteId,
+    pub to: SiteId,
     pub column: usize,
 }
 
@@ -134,14 +143,14 @@ struct Builder<'a> {
     instance: &'a Instance,
     shape: Shape,
     program: Program,
-    choice: Vec<Vec<usize>>,
+    choice: IdVec<StageId, IdVec<ChoiceId, usize>>,
     /// Per stage: its sites, ascending, with the columns of the choices there.
-    at: Vec<BTreeMap<usize, Vec<usize>>>,
+    at: IdVec<StageId, BTreeMap<SiteId, Vec<usize>>>,
     cost: Terms,
     constant: i64,
     relays: Vec<Relay>,
     /// By pool: bytes of the copies in it.
-    volumes: Vec<Terms>,
+    volumes: IdVec<PoolId, Terms>,
 }
 
 /// Makes the program of `instance` for `target`. Rows about time are there only when the target
@@ -154,15 +163,15 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
             name: "sky".to_owned(),
             ..Program::default()
         },
-        choice: Vec::new(),
-        at: Vec::new(),
+        choice: IdVec::new(),
+        at: IdVec::new(),
         cost: Vec::new(),
         constant: 0,
         relays: Vec::new(),
-        volumes: vec![Vec::new(); instance.links.pools.len()],
+        volumes: instance.links.pools.map(|_| Vec::new()),
     };
     builder.choices();
-    for (index, artifact) in instance.artifacts.iter().enumerate() {
+    for (index, artifact) in instance.artifacts.iter_enumerated() {
         builder.artifact(index, artifact);
     }
     builder.pools();
@@ -196,12 +205,11 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
     if let Some(limit) = target.score_limit {
         program.row("score".to_owned(), None, Some(limit - constant), score());
     }
-    let over_choices = |weight: &dyn Fn(usize, usize) -> i64| -> Terms {
-        let stages = choice.iter().enumerate();
+    let over_choices = |weight: &dyn Fn(StageId, ChoiceId) -> i64| -> Terms {
+        let stages = choice.iter_enumerated();
         let terms = stages.flat_map(|(stage, columns)| {
             columns
-                .iter()
-                .enumerate()
+                .iter_enumerated()
                 .map(move |(position, column)| (*column, weight(stage, position)))
         });
         terms.collect()
@@ -211,14 +219,17 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
         (Goal::Score, _) => program.minimize(score(), constant),
         (Goal::Preference, _) => {
             let rank =
-                |stage: usize, position: usize| instance.stages[stage].choices[position].rank;
+                |stage: StageId, position: ChoiceId| instance.stages[stage].choices[position].rank;
             program.minimize(over_choices(&rank), 0);
         }
         (Goal::Ranks(weights), _) => {
-            let weights: BTreeMap<usize, i64> = weights.iter().copied().collect();
-            let rank = |stage: usize, position: usize| {
+            let weights: BTreeMap<StageId, i64> = weights
+                .iter()
+                .map(|entry| (entry.stage, entry.weight))
+                .collect();
+            let rank = |stage: StageId, position: ChoiceId| {
                 weights.get(&stage).copied().unwrap_or(0)
-                    * i64::try_from(position).unwrap_or(i64::MAX)
+                    * i64::try_from(position.index()).unwrap_or(i64::MAX)
             };
             program.minimize(over_choices(&rank), 0);
         }
@@ -243,8 +254,8 @@ impl Builder<'_> {
                 .min()
                 .unwrap_or(0);
             self.constant += least;
-            let mut columns = Vec::with_capacity(stage.choices.len());
-            let mut at: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+            let mut columns = IdVec::with_capacity(stage.choices.len());
+            let mut at: BTreeMap<SiteId, Vec<usize>> = BTreeMap::new();
             for choice in &stage.choices {
                 let site = &self.instance.links.labels[choice.site];
                 let column = self.program.column(
@@ -268,7 +279,7 @@ impl Builder<'_> {
     }
 
     /// `factor` times "the stage runs at this site".
-    fn runs_at(&self, stage: usize, site: usize, factor: i64) -> Terms {
+    fn runs_at(&self, stage: StageId, site: SiteId, factor: i64) -> Terms {
         self.at[stage]
             .get(&site)
             .into_iter()
@@ -280,8 +291,8 @@ impl Builder<'_> {
     /// Adds the rows of caps. A concurrent cap has the row for the stages of which none waits
     /// for another and that could use most.
     fn caps(&mut self) {
-        for (index, cap) in self.instance.caps.iter().enumerate() {
-            let most: Vec<i64> = (self.instance.stages.iter().enumerate())
+        for (index, cap) in self.instance.caps.iter_enumerated() {
+            let most: IdVec<StageId, i64> = (self.instance.stages.iter_enumerated())
                 .map(|(stage, choices)| {
                     let uses = choices
                         .choices
@@ -290,9 +301,9 @@ impl Builder<'_> {
                     uses.max().unwrap_or(0)
                 })
                 .collect();
-            let stages: Vec<usize> = match cap.concurrent {
-                true => concurrency::heaviest_antichain(&self.shape, &most).1,
-                false => (0..most.len()).collect(),
+            let stages: Vec<StageId> = match cap.concurrent {
+                true => concurrency::heaviest_antichain(&self.shape, &most).stages,
+                false => most.ids().collect(),
             };
             let terms: Terms = (stages.iter())
                 .flat_map(|stage| {

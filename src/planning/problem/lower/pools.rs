@@ -7,7 +7,7 @@ impl Builder<'_> {
     /// For every pool: pieces of its tariff, each with its own price, that together hold the volume
     /// of all copies. A cheaper piece after a dearer one opens only when all before it are full.
     pub(super) fn pools(&mut self) {
-        for (index, volume) in std::mem::take(&mut self.volumes).into_iter().enumerate() {
+        for (index, volume) in std::mem::take(&mut self.volumes).into_iter_enumerated() {
             let most: u64 = volume.iter().map(|(_, bytes)| bytes.unsigned_abs()).sum();
             if most == 0 {
                 continue;

@@ -3,14 +3,16 @@
 use super::pools::gcd;
 use super::{Builder, Relay, Target, Terms};
 use crate::model::units::MS_PER_HOUR;
-use crate::planning::problem::instance::Origin;
+use crate::planning::problem::ids::{ArtifactId, SiteId, StageId};
+use crate::planning::problem::instance::{Origin, StageInput};
+use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Builder<'_> {
     /// Ends of stages, and the makespan, whose column is returned.
     pub(super) fn schedule(&mut self, target: &Target<'_>) -> usize {
         let limit = target.time_limit;
-        let ends: Vec<usize> = (self.instance.stages.iter())
+        let ends: IdVec<StageId, usize> = (self.instance.stages.iter())
             .map(|stage| {
                 let own = stage.deadline.filter(|_| target.stage_deadlines);
                 let latest = limit.into_iter().chain(own).min();
@@ -22,7 +24,7 @@ impl Builder<'_> {
         let horizon = self.horizon();
         let arrivals = self.arrivals(&ends, horizon);
         let inputs = self.shape.inputs.clone();
-        for (stage, inputs) in inputs.iter().enumerate() {
+        for (stage, inputs) in inputs.iter_enumerated() {
             let label = self.instance.stages[stage].label.clone();
             self.program.row(
                 format!("last[{label}]"),
@@ -40,7 +42,7 @@ impl Builder<'_> {
             start.push((ends[stage], 1));
             self.program
                 .row(format!("start[{label}]"), Some(0), None, start.clone());
-            for (origin, artifact) in inputs {
+            for StageInput { origin, artifact } in inputs {
                 match artifact.and_then(|artifact| Some((artifact, arrivals.get(&artifact)?))) {
                     Some((artifact, arrivals)) => {
                         self.await_arrival(stage, artifact, arrivals, &start, &ends, horizon)
@@ -55,14 +57,14 @@ impl Builder<'_> {
     /// `start >= end of the source + time of the copy`, for every site that the source may be at.
     fn wait(
         &mut self,
-        stage: usize,
+        stage: StageId,
         origin: Origin,
-        artifact: Option<usize>,
+        artifact: Option<ArtifactId>,
         start: &Terms,
-        ends: &[usize],
+        ends: &IdVec<StageId, usize>,
     ) {
         let label = self.instance.stages[stage].label.clone();
-        let copy_times = |builder: &Self, from: usize| -> Vec<(usize, i64)> {
+        let copy_times = |builder: &Self, from: SiteId| -> Vec<(SiteId, i64)> {
             let bytes = artifact
                 .map(|artifact| builder.instance.artifacts[artifact].link_bytes)
                 .unwrap_or_default();
@@ -77,7 +79,7 @@ impl Builder<'_> {
                 for (to, time) in copy_times(self, site) {
                     row.extend(self.runs_at(stage, to, -time));
                 }
-                let artifact = artifact.map_or(0, |artifact| artifact);
+                let artifact = artifact.unwrap_or_default();
                 return self
                     .program
                     .row(format!("fetch[{label},{artifact}]"), Some(0), None, row);
@@ -88,8 +90,8 @@ impl Builder<'_> {
             Some(artifact) => self.instance.artifacts[artifact].label.clone(),
             None => self.instance.stages[source].label.clone(),
         };
-        let sites: Vec<usize> = self.at[source].keys().copied().collect();
-        let times: Vec<(usize, Vec<(usize, i64)>)> = sites
+        let sites: Vec<SiteId> = self.at[source].keys().copied().collect();
+        let times: Vec<(SiteId, Vec<(SiteId, i64)>)> = sites
             .iter()
             .map(|from| (*from, copy_times(self, *from)))
             .collect();
@@ -136,7 +138,7 @@ impl Builder<'_> {
                     .unwrap_or(0)
             })
             .sum();
-        let sites: BTreeSet<usize> = self.at.iter().flat_map(|at| at.keys().copied()).collect();
+        let sites: BTreeSet<SiteId> = self.at.iter().flat_map(|at| at.keys().copied()).collect();
         let origins = self
             .instance
             .artifacts
@@ -145,7 +147,7 @@ impl Builder<'_> {
                 Origin::Site(site) => Some(site),
                 Origin::Stage(_) => None,
             });
-        let froms: BTreeSet<usize> = sites.iter().copied().chain(origins).collect();
+        let froms: BTreeSet<SiteId> = sites.iter().copied().chain(origins).collect();
         let longest = |bytes| {
             let ways = froms
                 .iter()
@@ -164,11 +166,12 @@ impl Builder<'_> {
     /// For artifacts that may be relayed: by site, when they have arrived there.
     fn arrivals(
         &mut self,
-        ends: &[usize],
+        ends: &IdVec<StageId, usize>,
         horizon: i64,
-    ) -> BTreeMap<usize, BTreeMap<usize, usize>> {
-        let mut arrivals: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
-        let relayed: BTreeSet<usize> = self.relays.iter().map(|relay| relay.artifact).collect();
+    ) -> BTreeMap<ArtifactId, BTreeMap<SiteId, usize>> {
+        let mut arrivals: BTreeMap<ArtifactId, BTreeMap<SiteId, usize>> = BTreeMap::new();
+        let relayed: BTreeSet<ArtifactId> =
+            self.relays.iter().map(|relay| relay.artifact).collect();
         for index in relayed {
             let artifact = self.instance.artifacts[index].clone();
             let relays: Vec<Relay> = self
@@ -177,22 +180,22 @@ impl Builder<'_> {
                 .filter(|relay| relay.artifact == index)
                 .copied()
                 .collect();
-            let destinations: BTreeSet<usize> = artifact
+            let destinations: BTreeSet<SiteId> = artifact
                 .readers
                 .iter()
                 .flat_map(|reader| self.at[*reader].keys().copied())
                 .collect();
-            let column = |builder: &mut Self, site: &usize| {
+            let column = |builder: &mut Self, site: &SiteId| {
                 let label = &builder.instance.links.labels[*site];
                 builder
                     .program
                     .column(format!("arrival[{},{label}]", artifact.label), None, false)
             };
-            let at: BTreeMap<usize, usize> = destinations
+            let at: BTreeMap<SiteId, usize> = destinations
                 .iter()
                 .map(|site| (*site, column(self, site)))
                 .collect();
-            let sources: Vec<usize> = match artifact.origin {
+            let sources: Vec<SiteId> = match artifact.origin {
                 Origin::Site(site) => vec![site],
                 Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
             };
@@ -249,11 +252,11 @@ impl Builder<'_> {
     /// `start >= end of the source`, and `start >= arrival` at the site where the stage runs.
     fn await_arrival(
         &mut self,
-        stage: usize,
-        artifact: usize,
-        arrivals: &BTreeMap<usize, usize>,
+        stage: StageId,
+        artifact: ArtifactId,
+        arrivals: &BTreeMap<SiteId, usize>,
         start: &Terms,
-        ends: &[usize],
+        ends: &IdVec<StageId, usize>,
         horizon: i64,
     ) {
         let name = format!(
@@ -267,7 +270,7 @@ impl Builder<'_> {
             self.program
                 .row(format!("wait[{name}]"), Some(0), None, row);
         }
-        let sites: Vec<usize> = self.at[stage].keys().copied().collect();
+        let sites: Vec<SiteId> = self.at[stage].keys().copied().collect();
         for site in sites {
             // start - arrival + horizon·(1 - at this site) (+ horizon·(the source is here)) >= 0
             let mut row = start.clone();

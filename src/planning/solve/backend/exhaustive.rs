@@ -2,8 +2,10 @@
 
 use crate::model::Objective;
 use crate::planning::problem::{
-    Artifact, Evaluation, Instance, Origin, Routes, concurrency, evaluate_on, routes,
+    Artifact, ArtifactId, ChoiceId, Evaluation, Instance, Origin, Placement, Routes, SiteId,
+    StageId, concurrency, evaluate_on, routes,
 };
+use crate::util::id_vec::Id;
 
 /// Preference, objective, other figure.
 type Key = (i64, i64, i64);
@@ -11,10 +13,10 @@ type Key = (i64, i64, i64);
 /// The best placement within all limits: least preference, then least objective, then least other
 /// figure, then the first in the order of choices; its copies on any trees of holders. `None`:
 /// there is none. The work is the product of all numbers of choices.
-pub fn best(instance: &Instance) -> Option<(Vec<usize>, Evaluation)> {
+pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
     let shape = instance.shape();
-    let mut picks = vec![0; instance.stages.len()];
-    let mut best: Option<(Key, Vec<usize>, Evaluation)> = None;
+    let mut picks = instance.stages.map(|_| ChoiceId::default());
+    let mut best: Option<(Key, Placement, Evaluation)> = None;
     loop {
         let permitted = concurrency::excess(instance, &picks) == 0
             && concurrency::exceeded_cap(instance, &shape, &picks).is_none();
@@ -48,21 +50,24 @@ pub fn best(instance: &Instance) -> Option<(Vec<usize>, Evaluation)> {
             }
         }
         // Count up, last stage fastest.
-        let Some(stage) = (0..picks.len())
+        let Some(stage) = picks
+            .ids()
             .rev()
-            .find(|stage| picks[*stage] + 1 < instance.stages[*stage].choices.len())
+            .find(|stage| picks[*stage].index() + 1 < instance.stages[*stage].choices.len())
         else {
             return best.map(|(_, picks, evaluation)| (picks, evaluation));
         };
-        picks[stage] += 1;
-        picks[stage + 1..].fill(0);
+        picks[stage] = ChoiceId::from_index(picks[stage].index() + 1);
+        for later in picks.ids().filter(|later| *later > stage) {
+            picks[later] = ChoiceId::default();
+        }
     }
 }
 
 /// All ways to bring every artifact to its readers.
-fn every_route(instance: &Instance, picks: &[usize]) -> Vec<Routes> {
+fn every_route(instance: &Instance, picks: &Placement) -> Vec<Routes> {
     let mut all = vec![Routes::new()];
-    for (index, artifact) in instance.artifacts.iter().enumerate() {
+    for (index, artifact) in instance.artifacts.iter_enumerated() {
         let trees = trees(instance, index, artifact, picks);
         let with = |routes: Routes| {
             trees
@@ -77,15 +82,18 @@ fn every_route(instance: &Instance, picks: &[usize]) -> Vec<Routes> {
 
 /// All trees of one artifact: every destination takes its copy from the origin, or from another
 /// destination that is cheaper, without rings.
-fn trees(instance: &Instance, index: usize, artifact: &Artifact, picks: &[usize]) -> Vec<Routes> {
-    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+fn trees(
+    instance: &Instance,
+    index: ArtifactId,
+    artifact: &Artifact,
+    picks: &Placement,
+) -> Vec<Routes> {
+    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
     let origin = match artifact.origin {
         Origin::Site(from) => from,
         Origin::Stage(stage) => site(stage),
     };
-    let destinations: Vec<usize> = routes::destinations(artifact, origin, site)
-        .into_iter()
-        .collect();
+    let destinations = routes::destinations(artifact, origin, site);
     let mut trees = vec![Routes::new()];
     for to in &destinations {
         let holders = destinations
@@ -103,7 +111,7 @@ fn trees(instance: &Instance, index: usize, artifact: &Artifact, picks: &[usize]
             .collect();
         trees.extend(more);
     }
-    let reaches = |tree: &Routes, to: &usize| {
+    let reaches = |tree: &Routes, to: &SiteId| {
         let mut at = *to;
         for _ in 0..=destinations.len() {
             match tree.get(&(index, at)) {

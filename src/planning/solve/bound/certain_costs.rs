@@ -1,21 +1,21 @@
 //! The part of a choice's cost that no other choice can change.
 
 use crate::planning::problem::routes::{Least, least_rates};
-use crate::planning::problem::{Choice, Instance, Origin};
+use crate::planning::problem::{Choice, ChoiceId, Instance, Origin, SiteId, StageId};
+use crate::util::id_vec::IdVec;
 
 /// Returns, by stage and choice, the cost that is certain once the choice is taken; `None`: the
 /// choice cannot be taken.
-pub(crate) fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
+pub(crate) fn certain_costs(instance: &Instance) -> IdVec<StageId, IdVec<ChoiceId, Option<i64>>> {
     // Data at a fixed site with one reader: its copy is decided by that reader alone.
-    let mut fetched: Vec<Vec<(usize, Least<'_>)>> =
-        instance.stages.iter().map(|_| Vec::new()).collect();
+    let mut fetched: IdVec<StageId, Vec<(SiteId, Least<'_>)>> = instance.stages.map(|_| Vec::new());
     let rates = least_rates(instance);
     for artifact in &instance.artifacts {
         if let (Origin::Site(from), [reader]) = (artifact.origin, &artifact.readers[..]) {
             fetched[*reader].push((from, Least::of(instance, artifact, &rates)));
         }
     }
-    let certain = |choice: &Choice, fetched: &[(usize, Least<'_>)]| -> Option<i64> {
+    let certain = |choice: &Choice, fetched: &[(SiteId, Least<'_>)]| -> Option<i64> {
         let copies = fetched
             .iter()
             .map(|(from, price)| price.copy(*from, choice.site));

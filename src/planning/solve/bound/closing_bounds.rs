@@ -1,26 +1,29 @@
 //! The cheapest placement of the whole DAG, time apart: bounds from messages and placements from
 //! moves close in on each other.
 
-use crate::planning::problem::{Instance, Shape, routes};
+use crate::planning::problem::{ChoiceId, Instance, Placement, Shape, StageId, routes};
 use crate::planning::solve::bound::dual_messages::DualMessages;
 use crate::planning::solve::bound::network::Network;
 use crate::planning::solve::effort::Effort;
 use crate::planning::solve::heuristic::network_moves::NetworkWalk;
 use crate::planning::solve::monitor::SolveMonitor;
 use crate::planning::solve::presolve::dominated_sites;
+use crate::util::id_vec::IdVec;
+
+/// By stage and choice: whether the choice may be in a placement that is looked for.
+pub(crate) type KeptChoices = IdVec<StageId, IdVec<ChoiceId, bool>>;
 
 /// What was found.
 #[derive(Clone, Debug)]
 pub(crate) struct ClosedGap {
-    /// Positions of choices in the instance.
-    pub picks: Vec<usize>,
+    pub picks: Placement,
     /// What they cost.
     pub value: i64,
     /// No placement costs less; `value` if that is proven to be the least.
     pub bound: i64,
     /// By stage and choice, where that was looked at: it may be in a placement that costs at most
     /// as much.
-    pub keep: Option<Vec<Vec<bool>>>,
+    pub keep: Option<KeptChoices>,
 }
 
 /// Sweeps there and back before the search gives up.
@@ -56,12 +59,12 @@ pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> 
     let keep = dominated_sites::enough(&dual.net, &instance.links, &own);
     dual.retain(&keep);
     let scale = dual.net.scale;
-    let mut best: Option<(i64, Vec<usize>)> = None;
+    let mut best: Option<(i64, Placement)> = None;
     let (mut idle, mut reached) = (0, i64::MIN);
     for _ in 0..SWEEPS {
         let known = best.as_ref().map_or(i64::MAX, |(value, _)| *value);
         let (keep, placed) = sweep(&mut dual, instance, known);
-        for (value, picks) in placed {
+        for ScaledPlacement { value, picks } in placed {
             if best.as_ref().is_none_or(|(known, _)| value < *known) {
                 best = Some((value, picks));
                 idle = 0;
@@ -131,11 +134,7 @@ pub(crate) fn choices_within(
     // Where planning is to end, no time goes into choices that nobody will look at.
     let all = |instance: &Instance| {
         let stages = instance.stages.iter();
-        ChoicesWithin::Some(
-            stages
-                .map(|stage| vec![true; stage.choices.len()])
-                .collect(),
-        )
+        ChoicesWithin::Some(stages.map(|stage| stage.choices.map(|_| true)).collect())
     };
     if effort.should_stop() {
         return all(instance);
@@ -151,11 +150,7 @@ pub(crate) fn choices_within(
     }
     // Without forbidden ways, all placements cost less than one of them.
     let limit = limit.saturating_mul(scale).min(dual.net.never - 1);
-    let mut keep: Vec<Vec<bool>> = instance
-        .stages
-        .iter()
-        .map(|stage| vec![false; stage.choices.len()])
-        .collect();
+    let mut keep: KeptChoices = instance.stages.map(|stage| stage.choices.map(|_| false));
     let mut reached = i64::MIN;
     let size: usize = dual.level.iter().map(Vec::len).sum();
     for _ in 0..TRIMS.min(TRIMMED / size.max(1)).max(2) {
@@ -164,7 +159,7 @@ pub(crate) fn choices_within(
         if effort.should_stop() {
             return all(instance);
         }
-        if kept.iter().any(|keep| !keep.contains(&true)) {
+        if kept.iter().any(|keep| !keep.iter().any(|keep| *keep)) {
             return ChoicesWithin::Nothing;
         }
         dual.retain(&kept);
@@ -177,7 +172,7 @@ pub(crate) fn choices_within(
     }
     // Once more for choices that share a site: each has its own cost.
     let own = own(instance, &dual.net);
-    let mut mark = |dual: &DualMessages<'_>, stage: usize| {
+    let mut mark = |dual: &DualMessages<'_>, stage: StageId| {
         let bound = dual.bound();
         for (position, choices) in dual.net.nodes[stage].choices.iter().enumerate() {
             let at = dual.bound_at(bound, stage, position) - own[stage][position];
@@ -189,7 +184,7 @@ pub(crate) fn choices_within(
     };
     dual.backward(&mut |_, _| {});
     dual.forward(&mut mark);
-    if keep.iter().any(|keep| !keep.contains(&true)) {
+    if keep.iter().any(|keep| !keep.iter().any(|keep| *keep)) {
         ChoicesWithin::Nothing
     } else {
         ChoicesWithin::Some(keep)
@@ -203,7 +198,7 @@ const TRIMMED: usize = 60_000;
 
 /// The outcome of [`choices_within`].
 pub(crate) enum ChoicesWithin {
-    Some(Vec<Vec<bool>>),
+    Some(KeptChoices),
     Nothing,
     Unknown,
 }
@@ -219,11 +214,11 @@ fn start<'a>(instance: &'a Instance, shape: &Shape, certain: bool) -> Option<Dua
 }
 
 /// By stage and position of its site: the least that it costs there, scaled.
-fn own(instance: &Instance, net: &Network) -> Vec<Vec<i64>> {
+fn own(instance: &Instance, net: &Network) -> IdVec<StageId, Vec<i64>> {
     let stages = net.nodes.iter().zip(&instance.stages);
     stages
         .map(|(node, stage)| {
-            let least = |choices: &Vec<usize>| {
+            let least = |choices: &Vec<ChoiceId>| {
                 choices
                     .iter()
                     .map(|choice| stage.choices[*choice].cost)
@@ -239,13 +234,9 @@ fn own(instance: &Instance, net: &Network) -> Vec<Vec<i64>> {
 
 /// There and back; by stage and position of its site: a placement with it may cost at most
 /// `limit`, scaled.
-fn trim(dual: &mut DualMessages<'_>, limit: i64) -> Vec<Vec<bool>> {
-    let mut keep: Vec<Vec<bool>> = dual
-        .level
-        .iter()
-        .map(|level| vec![true; level.len()])
-        .collect();
-    let mut drop = |dual: &DualMessages<'_>, stage: usize| {
+fn trim(dual: &mut DualMessages<'_>, limit: i64) -> IdVec<StageId, Vec<bool>> {
+    let mut keep = dual.level.map(|level| vec![true; level.len()]);
+    let mut drop = |dual: &DualMessages<'_>, stage: StageId| {
         let bound = dual.bound();
         for (position, keep) in keep[stage].iter_mut().enumerate() {
             *keep &= dual.bound_at(bound, stage, position) <= limit;
@@ -256,21 +247,20 @@ fn trim(dual: &mut DualMessages<'_>, limit: i64) -> Vec<Vec<bool>> {
     keep
 }
 
-/// A placement's scaled cost and its choices.
-type Placed = (i64, Vec<usize>);
+/// A placement and its scaled cost.
+struct ScaledPlacement {
+    value: i64,
+    picks: Placement,
+}
 
 /// As [`trim`], and placements on the way forward, each stage where the messages want it.
 fn sweep(
     dual: &mut DualMessages<'_>,
     instance: &Instance,
     limit: i64,
-) -> (Vec<Vec<bool>>, Vec<Placed>) {
-    let mut keep: Vec<Vec<bool>> = dual
-        .level
-        .iter()
-        .map(|level| vec![true; level.len()])
-        .collect();
-    let mut drop = |dual: &DualMessages<'_>, stage: usize| {
+) -> (IdVec<StageId, Vec<bool>>, Vec<ScaledPlacement>) {
+    let mut keep = dual.level.map(|level| vec![true; level.len()]);
+    let mut drop = |dual: &DualMessages<'_>, stage: StageId| {
         let bound = dual.bound();
         for (position, keep) in keep[stage].iter_mut().enumerate() {
             *keep &= dual.bound_at(bound, stage, position) <= limit;
@@ -301,16 +291,20 @@ fn sweep(
     });
     let placed = walks.into_iter().map(|mut walk| {
         walk.settle(SETTLING);
-        let choice = |(stage, position): (usize, usize)| {
+        let choice = |(stage, position): (StageId, usize)| {
             let choices = net.nodes[stage].choices[position].iter().copied();
             choices
                 .min_by_key(|choice| (instance.stages[stage].choices[*choice].cost, *choice))
-                .unwrap_or(0)
+                .unwrap_or_default()
         };
-        (
-            walk.total(),
-            walk.picks().into_iter().enumerate().map(choice).collect(),
-        )
+        ScaledPlacement {
+            value: walk.total(),
+            picks: walk
+                .positions()
+                .into_iter_enumerated()
+                .map(choice)
+                .collect(),
+        }
     });
     (keep, placed.collect())
 }

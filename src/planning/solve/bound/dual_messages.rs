@@ -14,14 +14,15 @@
 //! whatever the messages are. Sweeps against and along the DAG raise them: a stage hands what it
 //! has above its least to its stars, and each star passes on what it can. No step lowers the bound.
 
-use crate::planning::problem::{Links, Origin};
-use crate::planning::solve::bound::network::{Network, Star};
+use crate::planning::problem::{Links, Origin, SiteId, StageId};
+use crate::planning::solve::bound::network::{Network, ReadStar, Star, StarId};
+use crate::util::id_vec::IdVec;
 
 /// Messages of one star.
 #[derive(Clone, Debug)]
 struct Mail {
     /// Sites of any reader, ascending.
-    targets: Vec<usize>,
+    targets: Vec<SiteId>,
     /// By reader and position among its sites: index into `targets`.
     slots: Vec<Vec<usize>>,
     /// By reader and position among the origin's sites.
@@ -35,12 +36,12 @@ struct Mail {
 pub(crate) struct DualMessages<'a> {
     pub net: Network,
     links: &'a Links,
-    mail: Vec<Mail>,
+    mail: IdVec<StarId, Mail>,
     /// By stage and position of the site: own cost plus messages.
-    pub level: Vec<Vec<i64>>,
+    pub level: IdVec<StageId, Vec<i64>>,
     /// By stage: least of its levels.
-    least: Vec<i64>,
-    own: Vec<Vec<i64>>,
+    least: IdVec<StageId, i64>,
+    own: IdVec<StageId, Vec<i64>>,
     /// What fixed origins got.
     constant: i64,
     room: Vec<i64>,
@@ -50,12 +51,9 @@ pub(crate) struct DualMessages<'a> {
 
 impl<'a> DualMessages<'a> {
     /// Without messages; `own` by stage and position of the site, scaled.
-    pub(crate) fn new(net: Network, links: &'a Links, own: Vec<Vec<i64>>) -> Self {
-        let mail = net.stars.iter().map(|star| mail(&net, star)).collect();
-        let least = own
-            .iter()
-            .map(|own| own.iter().copied().min().unwrap_or(0))
-            .collect();
+    pub(crate) fn new(net: Network, links: &'a Links, own: IdVec<StageId, Vec<i64>>) -> Self {
+        let mail = net.stars.map(|star| mail(&net, star));
+        let least = own.map(|own| own.iter().copied().min().unwrap_or(0));
         Self {
             net,
             links,
@@ -75,15 +73,15 @@ impl<'a> DualMessages<'a> {
     }
 
     /// No placement with this stage at that site costs less, scaled.
-    pub(crate) fn bound_at(&self, bound: i64, stage: usize, position: usize) -> i64 {
+    pub(crate) fn bound_at(&self, bound: i64, stage: StageId, position: usize) -> i64 {
         bound - self.least[stage] + self.level[stage][position]
     }
 
-    fn settle(&mut self, stage: usize) {
+    fn settle(&mut self, stage: StageId) {
         self.least[stage] = self.level[stage].iter().copied().min().unwrap_or(0);
     }
 
-    fn parts(&self, stage: usize, forward: bool) -> i64 {
+    fn parts(&self, stage: StageId, forward: bool) -> i64 {
         let node = &self.net.nodes[stage];
         let after: usize = node
             .makes
@@ -101,7 +99,7 @@ impl<'a> DualMessages<'a> {
 
     /// From the last stages to the first. `seen` is called for every stage when it has heard from
     /// all after it.
-    pub(crate) fn backward(&mut self, seen: &mut dyn FnMut(&Self, usize)) {
+    pub(crate) fn backward(&mut self, seen: &mut dyn FnMut(&Self, StageId)) {
         for at in (0..self.net.order.len()).rev() {
             let stage = self.net.order[at];
             for index in 0..self.net.nodes[stage].makes.len() {
@@ -114,13 +112,13 @@ impl<'a> DualMessages<'a> {
             let least = self.least[stage];
             for position in 0..self.level[stage].len() {
                 let spare = (self.level[stage][position] - least) / parts;
-                for (star, number) in reads {
+                for ReadStar { star, number } in reads {
                     self.mail[*star].down[*number][position] -= spare;
                 }
                 self.level[stage][position] -= spare * reads.len() as i64;
             }
         }
-        for star in 0..self.net.stars.len() {
+        for star in self.net.stars.ids() {
             if let Origin::Site(_) = self.net.stars[star].origin {
                 self.lift_origin(star);
             }
@@ -129,8 +127,8 @@ impl<'a> DualMessages<'a> {
 
     /// From the first stages to the last. `seen` is called for every stage when it has heard from
     /// all before it.
-    pub(crate) fn forward(&mut self, seen: &mut dyn FnMut(&Self, usize)) {
-        for star in 0..self.net.stars.len() {
+    pub(crate) fn forward(&mut self, seen: &mut dyn FnMut(&Self, StageId)) {
+        for star in self.net.stars.ids() {
             if let Origin::Site(_) = self.net.stars[star].origin {
                 self.lift_readers(star);
             }
@@ -162,7 +160,7 @@ impl<'a> DualMessages<'a> {
     }
 
     /// Fills `room`: by source and target, what is left of the price.
-    fn rooms(&mut self, star: usize) {
+    fn rooms(&mut self, star: StarId) {
         let Self {
             net,
             links,
@@ -191,7 +189,7 @@ impl<'a> DualMessages<'a> {
     }
 
     /// Raises what the readers pay to the origin.
-    fn lift_origin(&mut self, star: usize) {
+    fn lift_origin(&mut self, star: StarId) {
         self.rooms(star);
         let width = self.mail[star].targets.len();
         let readers = self.mail[star].slots.len();
@@ -233,7 +231,7 @@ impl<'a> DualMessages<'a> {
     }
 
     /// Raises what the readers get.
-    fn lift_readers(&mut self, star: usize) {
+    fn lift_readers(&mut self, star: StarId) {
         self.rooms(star);
         let width = self.mail[star].targets.len();
         let readers = self.mail[star].slots.len();
@@ -274,13 +272,13 @@ impl<'a> DualMessages<'a> {
     }
 
     /// What a stage costs at a site by itself.
-    pub(crate) fn own(&self, stage: usize, position: usize) -> i64 {
+    pub(crate) fn own(&self, stage: StageId, position: usize) -> i64 {
         self.own[stage][position]
     }
 
     /// Puts other own costs in the place of those so far; messages stay.
-    pub(crate) fn reprice(&mut self, own: &[Vec<i64>]) {
-        for (stage, new) in own.iter().enumerate() {
+    pub(crate) fn reprice(&mut self, own: &IdVec<StageId, Vec<i64>>) {
+        for (stage, new) in own.iter_enumerated() {
             for ((level, old), new) in self.level[stage]
                 .iter_mut()
                 .zip(&mut self.own[stage])
@@ -294,12 +292,12 @@ impl<'a> DualMessages<'a> {
     }
 
     /// Drops sites; every stage must keep one.
-    pub(crate) fn retain(&mut self, keep: &[Vec<bool>]) {
+    pub(crate) fn retain(&mut self, keep: &IdVec<StageId, Vec<bool>>) {
         let kept = |keep: &[bool], values: &mut Vec<i64>| {
             let mut keep = keep.iter();
             values.retain(|_| *keep.next().unwrap_or(&true));
         };
-        for (stage, keep) in keep.iter().enumerate() {
+        for (stage, keep) in keep.iter_enumerated() {
             kept(keep, &mut self.level[stage]);
             kept(keep, &mut self.own[stage]);
             self.net.nodes[stage].retain(keep);
@@ -315,18 +313,18 @@ impl<'a> DualMessages<'a> {
             (new.up, new.down) = (std::mem::take(&mut old.up), std::mem::take(&mut old.down));
             *old = new;
         }
-        (0..keep.len()).for_each(|stage| self.settle(stage));
+        keep.ids().for_each(|stage| self.settle(stage));
     }
 
     /// A reader's part in the price of a copy, by the positions of the origin's site and its own.
-    pub(crate) fn part(&self, star: usize, number: usize, source: usize, position: usize) -> i64 {
+    pub(crate) fn part(&self, star: StarId, number: usize, source: usize, position: usize) -> i64 {
         let Mail { up, down, .. } = &self.mail[star];
         (up[number][source] + down[number][position]).max(0)
     }
 
     /// What the rest of the DAG after a stage costs at least, by position of its site, as far as
     /// messages know.
-    pub(crate) fn after(&self, stage: usize, position: usize) -> i64 {
+    pub(crate) fn after(&self, stage: StageId, position: usize) -> i64 {
         let makes = self.net.nodes[stage].makes.iter();
         makes
             .flat_map(|star| self.mail[*star].up.iter().map(|up| up[position]))
@@ -349,7 +347,7 @@ impl Share {
 }
 
 fn mail(net: &Network, star: &Star) -> Mail {
-    let mut targets: Vec<usize> = star
+    let mut targets: Vec<SiteId> = star
         .readers
         .iter()
         .flat_map(|reader| net.nodes[*reader].sites.iter().copied())

@@ -5,19 +5,21 @@
 //! as near as can be to one site; then moves of stages on the longest path.
 
 use crate::model::Bytes;
-use crate::planning::problem::{Instance, Links, Origin, Shape};
+use crate::planning::problem::{
+    ArtifactId, ChoiceId, Instance, Links, Origin, Placement, Shape, SiteId, StageId,
+};
+use crate::util::id_vec::IdVec;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// What was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Fastest {
-    /// Positions of choices in the instance.
-    pub picks: Vec<usize>,
+    pub picks: Placement,
     /// No placement ends earlier.
     pub bound: i64,
-    /// By stage and position of a choice: a placement that has it ends at that time at least.
-    pub with: Vec<Vec<i64>>,
+    /// By stage and choice: a placement that has it ends at that time at least.
+    pub with: IdVec<StageId, IdVec<ChoiceId, i64>>,
 }
 
 /// Sites that are tried as the home of the whole job.
@@ -27,17 +29,17 @@ const PAIRS: usize = 20_000_000;
 
 /// The shortest choice of a stage at each site.
 struct Node {
-    sites: Vec<usize>,
+    sites: Vec<SiteId>,
     /// Choice and its duration.
-    shortest: Vec<(usize, i64)>,
+    shortest: Vec<(ChoiceId, i64)>,
 }
 
 struct Network<'a> {
-    nodes: Vec<Node>,
-    order: &'a [usize],
+    nodes: IdVec<StageId, Node>,
+    order: &'a [StageId],
     /// By stage: from where, and what.
-    before: Vec<Vec<(Origin, Travel<'a>)>>,
-    after: Vec<Vec<(usize, Travel<'a>)>>,
+    before: IdVec<StageId, Vec<(Origin, Travel<'a>)>>,
+    after: IdVec<StageId, Vec<(StageId, Travel<'a>)>>,
     /// What is handed on, all in all.
     edges: usize,
 }
@@ -51,13 +53,13 @@ struct Travel<'a> {
 }
 
 impl Travel<'_> {
-    fn time(self, from: usize, to: usize) -> i64 {
+    fn time(self, from: SiteId, to: SiteId) -> i64 {
         self.bytes
             .map_or(0, |bytes| self.links.time(from, to, bytes))
     }
 
     /// [`NEVER`] if it may not go there.
-    fn time_if_allowed(self, from: usize, to: usize) -> i64 {
+    fn time_if_allowed(self, from: SiteId, to: SiteId) -> i64 {
         if self.allowed(from, to) {
             self.time(from, to)
         } else {
@@ -65,7 +67,7 @@ impl Travel<'_> {
         }
     }
 
-    fn allowed(self, from: usize, to: usize) -> bool {
+    fn allowed(self, from: SiteId, to: SiteId) -> bool {
         from == to || self.bytes.is_none() || self.links.class(from, to).is_some()
     }
 }
@@ -79,17 +81,17 @@ pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fa
     let network = Network::new(instance, shape)?;
     let heads = network.heads();
     let tails = network.tails();
-    let through = |stage: usize, position: usize| {
+    let through = |stage: StageId, position: usize| {
         heads[stage][position].saturating_add(tails[stage][position])
     };
     let mut bound = 0;
-    let mut with = Vec::with_capacity(instance.stages.len());
-    for (stage, node) in network.nodes.iter().enumerate() {
+    let mut with = IdVec::with_capacity(instance.stages.len());
+    for (stage, node) in network.nodes.iter_enumerated() {
         let least = (0..node.sites.len())
             .map(|position| through(stage, position) + node.shortest[position].1)
             .min()?;
         bound = bound.max(least);
-        let at: BTreeMap<usize, i64> = node
+        let at: BTreeMap<SiteId, i64> = node
             .sites
             .iter()
             .enumerate()
@@ -102,7 +104,7 @@ pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fa
                 .collect(),
         );
     }
-    let mut best: Option<(i64, Vec<usize>)> = None;
+    let mut best: Option<(i64, IdVec<StageId, usize>)> = None;
     let mut pairs = PAIRS;
     for home in std::iter::once(None).chain(network.homes().into_iter().map(Some)) {
         let (makespan, places) = network.improved(network.placed(home, &tails), &mut pairs);
@@ -127,11 +129,21 @@ pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fa
     })
 }
 
+/// The schedule of one placement.
+struct Schedule {
+    makespan: i64,
+    /// The number of stages on longest paths.
+    longest: usize,
+    ends: IdVec<StageId, i64>,
+    /// By stage: the longest way from its end to the end of all.
+    tails: IdVec<StageId, i64>,
+}
+
 impl<'a> Network<'a> {
     fn new(instance: &'a Instance, shape: &'a Shape) -> Option<Self> {
         let node = |stage: &crate::planning::problem::StageChoices| {
-            let mut shortest: BTreeMap<usize, (i64, i64, usize)> = BTreeMap::new();
-            for (index, choice) in stage.choices.iter().enumerate() {
+            let mut shortest: BTreeMap<SiteId, (i64, i64, ChoiceId)> = BTreeMap::new();
+            for (index, choice) in stage.choices.iter_enumerated() {
                 let key = (choice.duration, choice.cost, index);
                 shortest
                     .entry(choice.site)
@@ -147,25 +159,25 @@ impl<'a> Network<'a> {
                     .collect(),
             }
         };
-        let nodes: Vec<Node> = instance.stages.iter().map(node).collect();
+        let nodes = instance.stages.map(node);
         if nodes.iter().any(|node| node.sites.is_empty()) {
             return None;
         }
-        let travel = |artifact: Option<usize>| Travel {
+        let travel = |artifact: Option<ArtifactId>| Travel {
             links: &instance.links,
             bytes: artifact.map(|artifact| instance.artifacts[artifact].link_bytes),
         };
         let inputs = shape.inputs.iter();
-        let before: Vec<Vec<(Origin, Travel<'a>)>> = inputs
+        let before: IdVec<StageId, Vec<(Origin, Travel<'a>)>> = inputs
             .map(|inputs| {
                 inputs
                     .iter()
-                    .map(|(origin, artifact)| (*origin, travel(*artifact)))
+                    .map(|input| (input.origin, travel(input.artifact)))
                     .collect()
             })
             .collect();
-        let mut after = vec![Vec::new(); nodes.len()];
-        for (stage, inputs) in before.iter().enumerate() {
+        let mut after = nodes.map(|_| Vec::new());
+        for (stage, inputs) in before.iter_enumerated() {
             for (origin, travel) in inputs {
                 if let Origin::Stage(before) = origin {
                     after[*before].push((stage, *travel));
@@ -183,19 +195,15 @@ impl<'a> Network<'a> {
     }
 
     /// By stage and position of its site: no start is earlier.
-    fn heads(&self) -> Vec<Vec<i64>> {
-        let mut heads: Vec<Vec<i64>> = self
-            .nodes
-            .iter()
-            .map(|node| vec![0; node.sites.len()])
-            .collect();
+    fn heads(&self) -> IdVec<StageId, Vec<i64>> {
+        let mut heads = self.nodes.map(|node| vec![0; node.sites.len()]);
         // What many stages read arrives at a site at one time: by its maker, its size and the site.
-        let mut known: FxHashMap<(usize, Option<Bytes>), FxHashMap<usize, i64>> =
+        let mut known: FxHashMap<(StageId, Option<Bytes>), FxHashMap<SiteId, i64>> =
             FxHashMap::default();
         for &stage in self.order {
             let mut found = vec![0; self.nodes[stage].sites.len()];
             for (origin, travel) in &self.before[stage] {
-                let arrival = |to: usize| match origin {
+                let arrival = |to: SiteId| match origin {
                     Origin::Site(from) => travel.time_if_allowed(*from, to),
                     Origin::Stage(before) => {
                         let node = &self.nodes[*before];
@@ -226,16 +234,12 @@ impl<'a> Network<'a> {
     }
 
     /// By stage and position of its site: what comes after its end takes no less.
-    fn tails(&self) -> Vec<Vec<i64>> {
-        let mut tails: Vec<Vec<i64>> = self
-            .nodes
-            .iter()
-            .map(|node| vec![0; node.sites.len()])
-            .collect();
+    fn tails(&self) -> IdVec<StageId, Vec<i64>> {
+        let mut tails = self.nodes.map(|node| vec![0; node.sites.len()]);
         for &stage in self.order.iter().rev() {
             let mut found = vec![0; self.nodes[stage].sites.len()];
             // What many stages read takes the same time to a site, whichever of them is there.
-            let mut by_size: BTreeMap<Option<Bytes>, (Travel<'_>, Vec<usize>)> = BTreeMap::new();
+            let mut by_size: BTreeMap<Option<Bytes>, (Travel<'_>, Vec<StageId>)> = BTreeMap::new();
             for (next, travel) in &self.after[stage] {
                 by_size
                     .entry(travel.bytes)
@@ -244,7 +248,7 @@ impl<'a> Network<'a> {
                     .push(*next);
             }
             for (travel, readers) in by_size.values() {
-                let mut to_sites: Vec<usize> = readers
+                let mut to_sites: Vec<SiteId> = readers
                     .iter()
                     .flat_map(|next| &self.nodes[*next].sites)
                     .copied()
@@ -290,15 +294,15 @@ impl<'a> Network<'a> {
     }
 
     /// Sites where most stages can be, the faster first.
-    fn homes(&self) -> Vec<usize> {
-        let mut known: BTreeMap<usize, (usize, i64)> = BTreeMap::new();
+    fn homes(&self) -> Vec<SiteId> {
+        let mut known: BTreeMap<SiteId, (usize, i64)> = BTreeMap::new();
         for node in &self.nodes {
             for (site, (_, time)) in node.sites.iter().zip(&node.shortest) {
                 let (count, sum) = known.entry(*site).or_default();
                 (*count, *sum) = (*count + 1, *sum + time);
             }
         }
-        let mut homes: Vec<(usize, i64, usize)> = known
+        let mut homes: Vec<(usize, i64, SiteId)> = known
             .into_iter()
             .map(|(site, (count, sum))| (self.nodes.len() - count, sum, site))
             .collect();
@@ -311,7 +315,13 @@ impl<'a> Network<'a> {
     }
 
     /// When a stage could start at a site.
-    fn ready(&self, stage: usize, to: usize, places: &[usize], ends: &[i64]) -> i64 {
+    fn ready(
+        &self,
+        stage: StageId,
+        to: SiteId,
+        places: &IdVec<StageId, usize>,
+        ends: &IdVec<StageId, i64>,
+    ) -> i64 {
         let arrival = |(origin, travel): &(Origin, Travel<'_>)| {
             let (from, end) = match origin {
                 Origin::Site(from) => (*from, 0),
@@ -329,9 +339,13 @@ impl<'a> Network<'a> {
     }
 
     /// Each stage at `home` if it can be there, else where the path through it is shortest.
-    fn placed(&self, home: Option<usize>, tails: &[Vec<i64>]) -> Vec<usize> {
-        let mut places = vec![0; self.nodes.len()];
-        let mut ends = vec![0; self.nodes.len()];
+    fn placed(
+        &self,
+        home: Option<SiteId>,
+        tails: &IdVec<StageId, Vec<i64>>,
+    ) -> IdVec<StageId, usize> {
+        let mut places = self.nodes.map(|_| 0);
+        let mut ends = self.nodes.map(|_| 0);
         for &stage in self.order {
             let node = &self.nodes[stage];
             let options = node.sites.iter().zip(&node.shortest).enumerate().map(
@@ -353,13 +367,19 @@ impl<'a> Network<'a> {
         places
     }
 
-    fn time(&self, stage: usize, places: &[usize]) -> i64 {
+    fn time(&self, stage: StageId, places: &IdVec<StageId, usize>) -> i64 {
         self.nodes[stage].shortest[places[stage]].1
     }
 
     /// The longest way from the end of a stage at a site.
-    fn remaining_time(&self, stage: usize, from: usize, places: &[usize], tails: &[i64]) -> i64 {
-        let way = |(next, travel): &(usize, Travel<'_>)| {
+    fn remaining_time(
+        &self,
+        stage: StageId,
+        from: SiteId,
+        places: &IdVec<StageId, usize>,
+        tails: &IdVec<StageId, i64>,
+    ) -> i64 {
+        let way = |(next, travel): &(StageId, Travel<'_>)| {
             let to = self.nodes[*next].sites[places[*next]];
             if travel.allowed(from, to) {
                 travel.time(from, to) + self.time(*next, places) + tails[*next]
@@ -377,12 +397,21 @@ impl<'a> Network<'a> {
 
     /// Moves stages on longest paths to where the way through them is shortest, as long as the
     /// makespan or the number of stages on such paths falls.
-    fn improved(&self, mut places: Vec<usize>, pairs: &mut usize) -> (i64, Vec<usize>) {
+    fn improved(
+        &self,
+        mut places: IdVec<StageId, usize>,
+        pairs: &mut usize,
+    ) -> (i64, IdVec<StageId, usize>) {
         let mut known = self.schedule(&places);
         loop {
             let mut moved = false;
-            for stage in 0..self.nodes.len() {
-                let (makespan, _, ends, tails) = &known;
+            for stage in self.nodes.ids() {
+                let Schedule {
+                    makespan,
+                    ends,
+                    tails,
+                    ..
+                } = &known;
                 if ends[stage] + tails[stage] < *makespan {
                     continue;
                 }
@@ -390,7 +419,7 @@ impl<'a> Network<'a> {
                 let work =
                     node.sites.len() * (self.before[stage].len() + self.after[stage].len() + 1);
                 if *pairs < work + self.nodes.len() + self.edges {
-                    return (known.0, places);
+                    return (known.makespan, places);
                 }
                 *pairs -= work;
                 let ways = node.sites.iter().zip(&node.shortest).enumerate().map(
@@ -411,7 +440,7 @@ impl<'a> Network<'a> {
                 let before = std::mem::replace(&mut places[stage], position);
                 *pairs = pairs.saturating_sub(self.nodes.len() + self.edges);
                 let new = self.schedule(&places);
-                if (new.0, new.1) < (known.0, known.1) {
+                if (new.makespan, new.longest) < (known.makespan, known.longest) {
                     known = new;
                     moved = true;
                 } else {
@@ -419,14 +448,14 @@ impl<'a> Network<'a> {
                 }
             }
             if !moved {
-                return (known.0, places);
+                return (known.makespan, places);
             }
         }
     }
 
-    /// Makespan, stages on longest paths, ends, and the longest ways from the ends.
-    fn schedule(&self, places: &[usize]) -> (i64, usize, Vec<i64>, Vec<i64>) {
-        let (mut ends, mut tails) = (vec![0; places.len()], vec![0; places.len()]);
+    /// Works out the schedule of a placement.
+    fn schedule(&self, places: &IdVec<StageId, usize>) -> Schedule {
+        let (mut ends, mut tails) = (places.map(|_| 0), places.map(|_| 0));
         for &stage in self.order {
             let site = self.nodes[stage].sites[places[stage]];
             ends[stage] =
@@ -446,6 +475,11 @@ impl<'a> Network<'a> {
             .zip(&tails)
             .filter(|(end, tail)| *end + *tail >= makespan)
             .count();
-        (makespan, longest, ends, tails)
+        Schedule {
+            makespan,
+            longest,
+            ends,
+            tails,
+        }
     }
 }

@@ -7,8 +7,11 @@
 //! (its min-marginal). For a chain or a tree of artifacts it is the optimum.
 
 use crate::planning::problem::routes::{Least, least_rates};
-use crate::planning::problem::{Instance, Origin, Shape};
+use crate::planning::problem::{
+    ArtifactId, ChoiceId, Instance, Origin, Placement, Shape, SiteId, StageId,
+};
 use crate::planning::solve::bound::certain_costs::certain_costs;
+use crate::util::id_vec::IdVec;
 use std::collections::BTreeMap;
 
 /// More than any cost, and far from overflow when a few are added.
@@ -19,23 +22,30 @@ pub(crate) struct Forest {
     /// No placement costs less.
     pub least: i64,
     /// By stage and choice: no placement with that choice costs less.
-    pub with: Vec<Vec<i64>>,
-    /// Positions of choices that attain `least` in the forest.
-    pub picks: Vec<usize>,
+    pub with: IdVec<StageId, IdVec<ChoiceId, i64>>,
+    /// Choices that attain `least` in the forest.
+    pub picks: Placement,
 }
 
 /// One stage's sites, ascending, with its least cost at each and the choice that has it.
 struct Node {
-    sites: Vec<usize>,
+    sites: Vec<SiteId>,
     /// Own cost, then with all that hangs below.
     cost: Vec<i64>,
-    choice: Vec<usize>,
-    /// The stage and the artifact above it.
-    above: Option<(usize, usize)>,
+    choice: Vec<ChoiceId>,
+    /// What is above it.
+    above: Option<Above>,
     /// By site of the stage above: what this branch costs, and the position of its best site.
     message: Vec<(i64, usize)>,
     /// By own site: what all the rest of the tree costs.
     remaining: Vec<i64>,
+}
+
+/// The stage above another one in the forest, and the artifact between them.
+#[derive(Clone, Copy)]
+struct Above {
+    stage: StageId,
+    artifact: ArtifactId,
 }
 
 /// Works the bounds out. `None`: some stage has no choice, or no way for its data.
@@ -43,16 +53,18 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     let costs = certain_costs(instance);
     let mut nodes = nodes(instance, &costs);
     let rates = least_rates(instance);
-    let prices: Vec<Least<'_>> = instance
+    let prices = instance
         .artifacts
-        .iter()
-        .map(|a| Least::of(instance, a, &rates))
-        .collect();
+        .map(|artifact| Least::of(instance, artifact, &rates));
     if nodes.iter().any(|node| node.sites.is_empty()) {
         return None;
     }
     for &stage in shape.order.iter().rev() {
-        let Some((above, artifact)) = nodes[stage].above else {
+        let Some(Above {
+            stage: above,
+            artifact,
+        }) = nodes[stage].above
+        else {
             continue;
         };
         let price = &prices[artifact];
@@ -75,10 +87,10 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
         }
         nodes[stage].message = message;
     }
-    let mut picks = vec![0; nodes.len()];
-    let mut place = vec![0; nodes.len()];
-    let mut root_of = vec![0; nodes.len()];
-    let mut least_of: BTreeMap<usize, i64> = BTreeMap::new();
+    let mut picks = nodes.map(|_| ChoiceId::default());
+    let mut place = nodes.map(|_| 0);
+    let mut root_of = nodes.map(|_| StageId::default());
+    let mut least_of: BTreeMap<StageId, i64> = BTreeMap::new();
     for &stage in &shape.order {
         let (position, remaining, root) = match nodes[stage].above {
             None => {
@@ -87,7 +99,10 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
                 least_of.insert(stage, nodes[stage].cost[best]);
                 (best, vec![0; nodes[stage].sites.len()], stage)
             }
-            Some((above, artifact)) => (
+            Some(Above {
+                stage: above,
+                artifact,
+            }) => (
                 nodes[stage].message[place[above]].1,
                 remaining_costs(&prices[artifact], &nodes, stage, above),
                 root_of[above],
@@ -102,7 +117,7 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     if least >= NEVER {
         return None;
     }
-    let with = (0..nodes.len()).map(|stage| {
+    let with = nodes.ids().map(|stage| {
         let node = &nodes[stage];
         let others = least - least_of[&root_of[stage]];
         let own = instance.stages[stage].choices.iter().zip(&costs[stage]);
@@ -124,7 +139,12 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
 }
 
 /// What the rest of the tree costs, for every site of a stage.
-fn remaining_costs(price: &Least<'_>, nodes: &[Node], stage: usize, above: usize) -> Vec<i64> {
+fn remaining_costs(
+    price: &Least<'_>,
+    nodes: &IdVec<StageId, Node>,
+    stage: StageId,
+    above: StageId,
+) -> Vec<i64> {
     let (node, parent) = (&nodes[stage], &nodes[above]);
     let without: Vec<i64> = (0..parent.sites.len())
         .map(|position| match parent.message_free(position, node) {
@@ -151,10 +171,13 @@ impl Node {
     }
 }
 
-fn nodes(instance: &Instance, costs: &[Vec<Option<i64>>]) -> Vec<Node> {
-    let mut above: Vec<Option<(usize, usize)>> = vec![None; instance.stages.len()];
+fn nodes(
+    instance: &Instance,
+    costs: &IdVec<StageId, IdVec<ChoiceId, Option<i64>>>,
+) -> IdVec<StageId, Node> {
+    let mut above: IdVec<StageId, Option<Above>> = instance.stages.map(|_| None);
     // The largest artifacts first: their copies cost most.
-    let mut artifacts: Vec<usize> = (0..instance.artifacts.len()).collect();
+    let mut artifacts: Vec<ArtifactId> = instance.artifacts.ids().collect();
     artifacts.sort_by_key(|artifact| std::cmp::Reverse(instance.artifacts[*artifact].bytes));
     for artifact in artifacts {
         let Origin::Stage(origin) = instance.artifacts[artifact].origin else {
@@ -165,19 +188,22 @@ fn nodes(instance: &Instance, costs: &[Vec<Option<i64>>]) -> Vec<Node> {
             .iter()
             .find(|reader| above[**reader].is_none())
         {
-            above[*reader] = Some((origin, artifact));
+            above[*reader] = Some(Above {
+                stage: origin,
+                artifact,
+            });
         }
     }
     let stages = instance.stages.iter().zip(costs).zip(above);
     stages
         .map(|((stage, costs), above)| {
-            let mut cheapest: BTreeMap<usize, (i64, usize)> = BTreeMap::new();
-            for (position, (choice, cost)) in stage.choices.iter().zip(costs).enumerate() {
+            let mut cheapest: BTreeMap<SiteId, (i64, ChoiceId)> = BTreeMap::new();
+            for ((position, choice), cost) in stage.choices.iter_enumerated().zip(costs) {
                 let Some(cost) = cost else { continue };
                 let known = cheapest.entry(choice.site).or_insert((*cost, position));
                 *known = (*known).min((*cost, position));
             }
-            let (sites, best): (Vec<usize>, Vec<(i64, usize)>) = cheapest.into_iter().unzip();
+            let (sites, best): (Vec<SiteId>, Vec<(i64, ChoiceId)>) = cheapest.into_iter().unzip();
             let (cost, choice) = best.into_iter().unzip();
             Node {
                 sites,

@@ -4,43 +4,59 @@
 //! exactly them: artifacts with the same origin and the same readers are copied together, so they
 //! count as one. All money in here is scaled, so that it can be split finely among readers.
 
-use crate::planning::problem::routes::{self, Least};
-use crate::planning::problem::{Instance, Links, Origin, Shape};
+use crate::planning::problem::routes::{self, Least, LeastPrices};
+use crate::planning::problem::{
+    ArtifactId, ChoiceId, Instance, Links, Origin, PriceId, Shape, SiteId, StageId,
+};
+use crate::util::id_vec::{IdVec, id_type};
 use std::collections::BTreeMap;
+
+id_type! {
+    /// A star of a [`Network`], or of a network that is made from one.
+    pub(crate) StarId: usize;
+}
 
 /// What one stage may take, by site.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Node {
     /// Ascending.
-    pub sites: Vec<usize>,
-    /// By position in `sites`: the choices there, as positions in the instance.
-    pub choices: Vec<Vec<usize>>,
-    /// Stars that it reads, with its number among their readers.
-    pub reads: Vec<(usize, usize)>,
+    pub sites: Vec<SiteId>,
+    /// By position in `sites`: the choices there.
+    pub choices: Vec<Vec<ChoiceId>>,
+    /// Stars that it reads.
+    pub reads: Vec<ReadStar>,
     /// Stars that it makes.
-    pub makes: Vec<usize>,
+    pub makes: Vec<StarId>,
+}
+
+/// A star that a stage reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReadStar {
+    pub star: StarId,
+    /// The stage's number among the star's readers.
+    pub number: usize,
 }
 
 /// Data with one origin and one set of readers.
 #[derive(Clone, Debug)]
 pub(crate) struct Star {
     pub origin: Origin,
-    pub readers: Vec<usize>,
+    pub readers: Vec<StageId>,
     /// Scaled price of a copy, by price class.
-    pub price: Vec<i64>,
+    pub price: IdVec<PriceId, i64>,
     /// Scaled price of a copy from another reader's site, by destination; empty: none is.
-    relayed: Vec<i64>,
+    relayed: IdVec<SiteId, i64>,
     /// The artifact that travels longest.
-    pub largest: usize,
+    pub largest: ArtifactId,
 }
 
 /// The network of one instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
-    pub nodes: Vec<Node>,
-    pub stars: Vec<Star>,
+    pub nodes: IdVec<StageId, Node>,
+    pub stars: IdVec<StarId, Star>,
     /// Stages so that each comes after all it waits for.
-    pub order: Vec<usize>,
+    pub order: Vec<StageId>,
     /// Units of a micro-USD.
     pub scale: i64,
     /// Price of a forbidden way: more than all placements without one.
@@ -73,22 +89,18 @@ impl Network {
     /// `certain`: prices are the least that copies can have when they may come from other readers'
     /// sites and share tiers; else what each costs on its own straight from its origin.
     pub(crate) fn new(instance: &Instance, shape: &Shape, certain: bool) -> Option<Self> {
-        let mut nodes: Vec<Node> = instance
-            .stages
-            .iter()
-            .map(|stage| {
-                let mut at: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-                for (position, choice) in stage.choices.iter().enumerate() {
-                    at.entry(choice.site).or_default().push(position);
-                }
-                let (sites, choices) = at.into_iter().unzip();
-                Node {
-                    sites,
-                    choices,
-                    ..Node::default()
-                }
-            })
-            .collect();
+        let mut nodes: IdVec<StageId, Node> = instance.stages.map(|stage| {
+            let mut at: BTreeMap<SiteId, Vec<ChoiceId>> = BTreeMap::new();
+            for (position, choice) in stage.choices.iter_enumerated() {
+                at.entry(choice.site).or_default().push(position);
+            }
+            let (sites, choices) = at.into_iter().unzip();
+            Node {
+                sites,
+                choices,
+                ..Node::default()
+            }
+        });
         let mut stars = stars(instance, certain);
         let dearest = |star: &Star| i128::from(star.price.iter().copied().max().unwrap_or(0));
         let own: i128 = instance
@@ -119,13 +131,16 @@ impl Network {
         while i128::from(scale) > room {
             scale /= 2;
         }
-        for (index, star) in stars.iter_mut().enumerate() {
+        for (index, star) in stars.iter_enumerated_mut() {
             star.price.iter_mut().for_each(|price| *price *= scale);
             star.relayed
                 .iter_mut()
                 .for_each(|price| *price = price.saturating_mul(scale));
             for (number, reader) in star.readers.iter().enumerate() {
-                nodes[*reader].reads.push((index, number));
+                nodes[*reader].reads.push(ReadStar {
+                    star: index,
+                    number,
+                });
             }
             if let Origin::Stage(origin) = star.origin {
                 nodes[origin].makes.push(index);
@@ -147,7 +162,7 @@ impl Network {
     }
 
     /// Sites of a star's origin.
-    pub(crate) fn sources<'a>(&'a self, star: &'a Star) -> &'a [usize] {
+    pub(crate) fn sources<'a>(&'a self, star: &'a Star) -> &'a [SiteId] {
         match &star.origin {
             Origin::Site(site) => std::slice::from_ref(site),
             Origin::Stage(stage) => &self.nodes[*stage].sites,
@@ -155,13 +170,13 @@ impl Network {
     }
 
     /// Scaled price of bringing a star's data from one site to another.
-    pub(crate) fn price(&self, links: &Links, star: &Star, from: usize, to: usize) -> i64 {
+    pub(crate) fn price(&self, links: &Links, star: &Star, from: SiteId, to: SiteId) -> i64 {
         if from == to {
             return 0;
         }
         let direct = links
             .class(from, to)
-            .map_or(self.never, |class| star.price[usize::from(class)]);
+            .map_or(self.never, |class| star.price[class]);
         star.relayed
             .get(to)
             .map_or(direct, |relayed| direct.min(*relayed))
@@ -171,10 +186,9 @@ impl Network {
     pub(crate) fn least_price(
         &self,
         star: &Star,
-        classes: impl Iterator<Item = Option<u16>>,
+        classes: impl Iterator<Item = Option<PriceId>>,
     ) -> i64 {
-        let direct =
-            classes.map(|class| class.map_or(self.never, |class| star.price[usize::from(class)]));
+        let direct = classes.map(|class| class.map_or(self.never, |class| star.price[class]));
         direct
             .chain(star.relayed.iter().copied())
             .min()
@@ -183,41 +197,38 @@ impl Network {
 }
 
 /// Artifacts with readers, those with the same origin and readers as one.
-fn stars(instance: &Instance, certain: bool) -> Vec<Star> {
+fn stars(instance: &Instance, certain: bool) -> IdVec<StarId, Star> {
     let rates = routes::least_rates(instance);
     let links = &instance.links;
-    let mut known: BTreeMap<((usize, usize), &[usize]), usize> = BTreeMap::new();
-    let mut stars: Vec<Star> = Vec::new();
+    let mut known: BTreeMap<(Origin, &[StageId]), StarId> = BTreeMap::new();
+    let mut stars: IdVec<StarId, Star> = IdVec::new();
     for (index, artifact) in instance
         .artifacts
-        .iter()
-        .enumerate()
+        .iter_enumerated()
         .filter(|(_, artifact)| !artifact.readers.is_empty())
     {
-        let origin = match artifact.origin {
-            Origin::Site(site) => (0, site),
-            Origin::Stage(stage) => (1, stage),
-        };
-        let (price, relayed) = if certain {
+        let LeastPrices {
+            direct: price,
+            relayed,
+        } = if certain {
             Least::of(instance, artifact, &rates).prices()
         } else {
-            (
-                links
-                    .tariffs
-                    .iter()
-                    .map(|price| price.cost(artifact.bytes))
-                    .collect(),
-                Vec::new(),
-            )
+            LeastPrices {
+                direct: links.tariffs.map(|price| price.cost(artifact.bytes)),
+                relayed: IdVec::new(),
+            }
         };
-        let next = stars.len();
+        let next = StarId::new(stars.len());
         let at = match relayed.is_empty() {
-            true => *known.entry((origin, &artifact.readers)).or_insert(next),
+            true => *known
+                .entry((artifact.origin, &artifact.readers))
+                .or_insert(next),
             // The least of two sums is more than the sum of the least: each is a star of its own.
             false => next,
         };
-        match stars.get_mut(at) {
-            Some(star) => {
+        match at < next {
+            true => {
+                let star = &mut stars[at];
                 star.price
                     .iter_mut()
                     .zip(price)
@@ -226,7 +237,7 @@ fn stars(instance: &Instance, certain: bool) -> Vec<Star> {
                     star.largest = index;
                 }
             }
-            None => {
+            false => {
                 let readers = artifact.readers.clone();
                 stars.push(Star {
                     origin: artifact.origin,

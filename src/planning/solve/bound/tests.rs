@@ -3,7 +3,7 @@
 
 use crate::model::Objective;
 use crate::planning::problem::samples::{instances, rich_instances};
-use crate::planning::problem::{Instance, evaluate};
+use crate::planning::problem::{ChoiceId, Instance, SiteId, StageId, evaluate};
 use crate::planning::solve::bound::closing_bounds::{
     ChoicesWithin, choices_within, close_gap, cost_bound,
 };
@@ -16,6 +16,7 @@ use crate::planning::solve::presolve::reduction::reduce;
 use crate::planning::solve::time_expanded::by_deadline::by_deadline;
 use crate::planning::solve::time_expanded::{NetworkInputs, SearchWork, raise_bound};
 use crate::planning::solve::{Effort, Highs, exhaustive};
+use crate::util::id_vec::IdVec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::cell::Cell;
@@ -52,9 +53,9 @@ fn limited(instance: &Instance, deadline: i64) -> Instance {
     }
 }
 
-fn held(instance: &Instance, stage: usize, choice: usize) -> Instance {
+fn held(instance: &Instance, stage: StageId, choice: ChoiceId) -> Instance {
     let mut held = instance.clone();
-    held.stages[stage].choices = vec![instance.stages[stage].choices[choice]];
+    held.stages[stage].choices = IdVec::from(vec![instance.stages[stage].choices[choice]]);
     held
 }
 
@@ -108,9 +109,9 @@ fn what_is_dropped_costs_more_than_the_limit() {
             let ChoicesWithin::Some(keep) = choices_within(&instance, &shape, limit, tight, &Effort::default()) else {
                 return Err(TestCaseError::fail("nothing is left"));
             };
-            for (stage, keep) in keep.iter().enumerate() {
+            for (stage, keep) in keep.iter_enumerated() {
                 prop_assert!(keep[picks[stage]], "the one best placement is gone");
-                for (choice, _) in keep.iter().enumerate().filter(|(_, keep)| !**keep) {
+                for (choice, _) in keep.iter_enumerated().filter(|(_, keep)| !**keep) {
                     dropped.set(dropped.get() + 1);
                     let cost = least(&held(&instance, stage, choice));
                     prop_assert!(cost.is_none_or(|cost| cost > limit), "{cost:?} is within {limit}");
@@ -160,8 +161,8 @@ fn bounds_hold_under_a_deadline() {
             );
             all.set(all.get() + 1);
             met.set(met.get() + usize::from(closed.bound == closed.value));
-            for (stage, keep) in closed.keep.iter().flatten().enumerate() {
-                for (choice, _) in keep.iter().enumerate().filter(|(_, keep)| !**keep) {
+            for (stage, keep) in closed.keep.iter().flat_map(IdVec::iter_enumerated) {
+                for (choice, _) in keep.iter_enumerated().filter(|(_, keep)| !**keep) {
                     dropped.set(dropped.get() + 1);
                     let cost = least(&held(&reduced, stage, choice));
                     prop_assert!(
@@ -207,7 +208,7 @@ fn no_placement_is_shorter_than_the_bound() {
         };
         let (picks, best) = best.unwrap();
         prop_assert!(found.bound <= best.makespan && best.makespan <= evaluation.makespan);
-        for (stage, pick) in picks.iter().enumerate() {
+        for (stage, pick) in picks.iter_enumerated() {
             prop_assert!(found.with[stage][*pick] <= best.makespan);
         }
         all.set(all.get() + 1);
@@ -258,7 +259,7 @@ fn bounds_hold_whatever_else_binds_stages_together() {
                 best.cost()
             );
             found.set(found.get() + 1);
-            for (stage, keep) in closed.keep.iter().flatten().enumerate() {
+            for (stage, keep) in closed.keep.iter().flat_map(IdVec::iter_enumerated) {
                 prop_assert!(keep[picks[stage]], "the one best placement is gone");
                 dropped.set(dropped.get() + keep.iter().filter(|keep| !**keep).count());
             }
@@ -288,11 +289,7 @@ fn sites_taken_as_one_bound_from_below() {
             ) else {
                 return Ok(());
             };
-            let allowed = instance
-                .stages
-                .iter()
-                .map(|stage| (0..stage.choices.len()).collect())
-                .collect();
+            let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
             let found = Some((best.cost() * net.scale, picks.clone()));
             let mut incumbent = Incumbent {
                 instance: &instance,
@@ -303,13 +300,9 @@ fn sites_taken_as_one_bound_from_below() {
                 tried: BTreeSet::new(),
                 found,
             };
-            let one = vec![0; instance.links.sites];
+            let one = IdVec::filled(SiteId::new(0), instance.links.sites);
             let ground = NetworkInputs::new(&instance, &shape, &net, deadline, &one, true);
-            let mut keep: Vec<Vec<bool>> = instance
-                .stages
-                .iter()
-                .map(|stage| vec![true; stage.choices.len()])
-                .collect();
+            let mut keep = instance.stages.map(|stage| stage.choices.map(|_| true));
             let around = incumbent.near(&picks);
             let effort = Effort::default();
             let mut work = SearchWork {
@@ -329,7 +322,7 @@ fn sites_taken_as_one_bound_from_below() {
                 best.cost() * net.scale,
                 "nothing is cheaper than the best"
             );
-            for (stage, keep) in keep.iter().enumerate() {
+            for (stage, keep) in keep.iter_enumerated() {
                 prop_assert!(keep[picks[stage]], "the one best placement is gone");
             }
             all.set(all.get() + 1);
@@ -370,11 +363,7 @@ fn cuts_put_placements_in_time() {
                 return Ok(());
             }
             late.set(late.get() + 1);
-            let allowed: Vec<Vec<usize>> = instance
-                .stages
-                .iter()
-                .map(|stage| (0..stage.choices.len()).collect())
-                .collect();
+            let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
             let mut timed = TimedPlacement::new(&instance, &shape, &net, picks);
             let mut visits = 100_000;
             if timed.crash(deadline, steps, &allowed, &mut visits) {

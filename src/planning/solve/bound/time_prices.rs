@@ -6,9 +6,10 @@
 //! the deadline. Given by stage what it costs to run for how long (a curve), the best such flow
 //! is the optimum of a linear program, which is one of a network: rounding leaves it whole.
 
-use crate::planning::problem::Program;
+use crate::planning::problem::{Program, StageId};
 use crate::planning::solve::backend::solver::{Answer, Solver};
 use crate::planning::solve::effort::Effort;
+use crate::util::id_vec::IdVec;
 
 /// Fractions of a unit of money per millisecond.
 pub(crate) const SHIFT: u32 = 20;
@@ -17,7 +18,7 @@ pub(crate) const SHIFT: u32 = 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TimePrices {
     /// By stage, in units of scaled money per millisecond, times `1 << SHIFT`.
-    pub of: Vec<i64>,
+    pub of: IdVec<StageId, i64>,
     /// Out of all first stages together.
     pub total: i64,
 }
@@ -43,13 +44,13 @@ const TICKS: i64 = 1 << 20;
 /// The best flow for these curves: `(time, cost)` by stage, in any order. `None`: the solver found
 /// none.
 pub(crate) fn time_prices(
-    curves: &[Vec<(i64, i64)>],
-    before: &[Vec<usize>],
+    curves: &IdVec<StageId, Vec<(i64, i64)>>,
+    before: &IdVec<StageId, Vec<StageId>>,
     deadline: i64,
     solver: &dyn Solver,
     effort: &Effort,
 ) -> Option<TimePrices> {
-    let hulls: Vec<Vec<(i64, i128)>> = curves.iter().map(|curve| hull(curve)).collect();
+    let hulls = curves.map(|curve| hull(curve));
     let steepest = hulls
         .iter()
         .flatten()
@@ -58,7 +59,7 @@ pub(crate) fn time_prices(
         .unwrap_or(0);
     if steepest == 0 {
         return Some(TimePrices {
-            of: vec![0; curves.len()],
+            of: curves.map(|_| 0),
             total: 0,
         });
     }
@@ -69,16 +70,16 @@ pub(crate) fn time_prices(
         ..Program::default()
     };
     let mut objective = Vec::new();
-    let mut into: Vec<Vec<(usize, i64)>> = vec![Vec::new(); curves.len()];
-    let mut out: Vec<Vec<(usize, i64)>> = vec![Vec::new(); curves.len()];
-    let mut last = vec![true; curves.len()];
+    let mut into: IdVec<StageId, Vec<(usize, i64)>> = curves.map(|_| Vec::new());
+    let mut out: IdVec<StageId, Vec<(usize, i64)>> = curves.map(|_| Vec::new());
+    let mut last = curves.map(|_| true);
     before
         .iter()
         .flatten()
         .for_each(|stage| last[*stage] = false);
-    let mut arcs: Vec<Vec<(Option<usize>, usize)>> = vec![Vec::new(); curves.len()];
+    let mut arcs: IdVec<StageId, Vec<(Option<StageId>, usize)>> = curves.map(|_| Vec::new());
     let most = i64::try_from(CAPACITY).ok()?.checked_mul(4)?;
-    for (stage, before) in before.iter().enumerate() {
+    for (stage, before) in before.iter_enumerated() {
         if before.is_empty() {
             let arc = program.column(format!("first[{stage}]"), Some(most), false);
             objective.push((arc, deadline / tick));
@@ -92,8 +93,8 @@ pub(crate) fn time_prices(
             arcs[stage].push((Some(*from), arc));
         }
     }
-    let mut ends = vec![None; curves.len()];
-    for (stage, hull) in hulls.iter().enumerate() {
+    let mut ends = curves.map(|_| None);
+    for (stage, hull) in hulls.iter_enumerated() {
         let mut parts = Vec::new();
         let mut reached = 0;
         for (number, (time, end)) in hull.iter().enumerate() {
@@ -131,7 +132,7 @@ pub(crate) fn time_prices(
             .unwrap_or(1)
             .saturating_mul(values[column].max(0.0).round() as i64)
     };
-    let mut of: Vec<i64> = ends.iter().map(|arc| arc.map_or(0, whole)).collect();
+    let mut of = ends.map(|arc| arc.map_or(0, whole));
     let mut total = 0;
     for stage in reversed(before) {
         let mut left = of[stage];
@@ -153,12 +154,10 @@ pub(crate) fn time_prices(
 }
 
 /// Stages so that each comes before all it waits for.
-fn reversed(before: &[Vec<usize>]) -> Vec<usize> {
-    let mut after = vec![0_usize; before.len()];
+fn reversed(before: &IdVec<StageId, Vec<StageId>>) -> Vec<StageId> {
+    let mut after = before.map(|_| 0_usize);
     before.iter().flatten().for_each(|stage| after[*stage] += 1);
-    let mut order: Vec<usize> = (0..before.len())
-        .filter(|stage| after[*stage] == 0)
-        .collect();
+    let mut order: Vec<StageId> = before.ids().filter(|stage| after[*stage] == 0).collect();
     let mut at = 0;
     while at < order.len() {
         for stage in &before[order[at]] {

@@ -2,8 +2,10 @@
 //! wide layers only help together: the cheapest set of stages such that every late path passes
 //! one is a minimum cut, as in project crashing (Phillips and Dessouky, 1977).
 
-use crate::planning::problem::Origin;
+use crate::planning::problem::{ChoiceId, Origin, StageId, StageInput};
+use crate::planning::solve::heuristic::allowed_choices::AllowedChoices;
 use crate::planning::solve::heuristic::deadline_repair::TimedPlacement;
+use crate::util::id_vec::IdVec;
 use petgraph::algo::maximum_flow::dinics;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -15,6 +17,12 @@ const CUTS: usize = 256;
 /// A step that no cut can make is halved so often at most.
 const HALVINGS: usize = 4;
 
+/// A stage, and the choice that it is to take.
+struct StageMove {
+    stage: StageId,
+    pick: ChoiceId,
+}
+
 impl TimedPlacement<'_> {
     /// Makes a late placement shorter until it is in time, in about that many steps. `false`: it
     /// cannot.
@@ -22,7 +30,7 @@ impl TimedPlacement<'_> {
         &mut self,
         deadline: i64,
         steps: i64,
-        allowed: &[Vec<usize>],
+        allowed: &AllowedChoices,
         visits: &mut usize,
     ) -> bool {
         let mut left = steps;
@@ -43,7 +51,7 @@ impl TimedPlacement<'_> {
             }
             let Some(cut) = cut else { return false };
             cut.into_iter()
-                .for_each(|(stage, pick)| self.put(stage, pick));
+                .for_each(|StageMove { stage, pick }| self.put(stage, pick));
             self.schedule();
             // Moves of neighbours may undo each other.
             if self.makespan() >= makespan {
@@ -59,25 +67,25 @@ impl TimedPlacement<'_> {
     fn cut(
         &self,
         target: i64,
-        allowed: &[Vec<usize>],
+        allowed: &AllowedChoices,
         visits: &mut usize,
-    ) -> Option<Vec<(usize, usize)>> {
-        let late = |stage: usize| self.end[stage] + self.tail[stage] > target;
-        let stages: Vec<usize> = (0..self.picks.len()).filter(|stage| late(*stage)).collect();
+    ) -> Option<Vec<StageMove>> {
+        let late = |stage: StageId| self.end[stage] + self.tail[stage] > target;
+        let stages: Vec<StageId> = self.picks.ids().filter(|stage| late(*stage)).collect();
         let work: usize = stages.iter().map(|stage| allowed[*stage].len() + 1).sum();
         *visits = visits.checked_sub(work)?;
         let dearest = ENDLESS / (stages.len() as u64 + 1);
         let mut graph: DiGraph<(), u64> =
             DiGraph::with_capacity(2 * stages.len() + 2, 4 * stages.len());
         let (source, sink) = (graph.add_node(()), graph.add_node(()));
-        let mut nodes: Vec<Option<(NodeIndex, NodeIndex)>> = vec![None; self.picks.len()];
+        let mut nodes: IdVec<StageId, Option<(NodeIndex, NodeIndex)>> = self.picks.map(|_| None);
         let mut moves = Vec::with_capacity(stages.len());
         for &stage in &stages {
             let now = self.now(stage);
             let options = self.options(stage, &allowed[stage]).into_iter();
             let best = options
-                .filter(|(_, way, _)| *way <= target)
-                .map(|(cost, _, pick)| (cost, pick))
+                .filter(|option| option.way <= target)
+                .map(|option| (option.cost, option.pick))
                 .min();
             // Of cuts that cost the same, the one with fewer moves.
             let capacity = best.map_or(dearest, |(cost, _)| {
@@ -96,7 +104,7 @@ impl TimedPlacement<'_> {
             let rest = self.duration(stage) + self.tail[stage];
             let inputs = &self.shape.inputs[stage];
             let mut first = inputs.is_empty();
-            for (origin, artifact) in inputs {
+            for StageInput { origin, artifact } in inputs {
                 match origin {
                     Origin::Site(from) => {
                         first |= self.travel(*artifact, *from, site) + rest > target
@@ -147,7 +155,12 @@ impl TimedPlacement<'_> {
             .into_iter()
             .filter(|(_, into, out, _)| reached[into.index()] && !reached[out.index()]);
         crossed
-            .map(|(stage, _, _, best)| Some((stage, best?.1)))
+            .map(|(stage, _, _, best)| {
+                Some(StageMove {
+                    stage,
+                    pick: best?.1,
+                })
+            })
             .collect()
     }
 }

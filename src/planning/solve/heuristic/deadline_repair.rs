@@ -1,9 +1,14 @@
 //! Placements by a deadline: repair of one that is late, and cheaper ones by moves of single stages
 //! that stay in time.
 
-use crate::planning::problem::{Instance, Origin, Routes, Shape, ready};
-use crate::planning::solve::bound::network::Network;
+use crate::planning::problem::{
+    ArtifactId, ChoiceId, Instance, Origin, Placement, Routes, Shape, SiteId, StageId, StageInput,
+    ready,
+};
+use crate::planning::solve::bound::network::{Network, ReadStar};
 use crate::planning::solve::bound::reader_tally::ReaderTally;
+use crate::planning::solve::heuristic::allowed_choices::AllowedChoices;
+use crate::util::id_vec::{Id, IdVec};
 
 /// A placement with its schedule. Picks are positions of choices.
 #[derive(Clone)]
@@ -11,13 +16,38 @@ pub(crate) struct TimedPlacement<'a> {
     instance: &'a Instance,
     pub(super) shape: &'a Shape,
     net: &'a Network,
-    /// By stage: who waits for it, and for which artifact.
-    after: Vec<Vec<(usize, Option<usize>)>>,
-    pub picks: Vec<usize>,
+    /// By stage: who waits for it.
+    after: IdVec<StageId, Vec<StageOutput>>,
+    pub picks: Placement,
     tally: ReaderTally,
-    pub(super) end: Vec<i64>,
+    pub(super) end: IdVec<StageId, i64>,
     /// By stage: the longest way from its end to the end of all.
-    pub(super) tail: Vec<i64>,
+    pub(super) tail: IdVec<StageId, i64>,
+}
+
+/// A stage that waits for another one.
+#[derive(Clone, Copy)]
+struct StageOutput {
+    reader: StageId,
+    /// `None`: the reader only comes after the other.
+    artifact: Option<ArtifactId>,
+}
+
+/// A choice that a stage could take, in the order of cost, length and choice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct MoveOption {
+    /// The choice's scaled cost with all copies that the stage causes.
+    pub cost: i64,
+    /// The longest way through the stage.
+    pub way: i64,
+    pub pick: ChoiceId,
+}
+
+/// A move of a stage that saves time.
+struct PricedMove {
+    price: Price,
+    stage: StageId,
+    pick: ChoiceId,
 }
 
 impl<'a> TimedPlacement<'a> {
@@ -25,18 +55,21 @@ impl<'a> TimedPlacement<'a> {
         instance: &'a Instance,
         shape: &'a Shape,
         net: &'a Network,
-        picks: Vec<usize>,
+        picks: Placement,
     ) -> Self {
-        let mut after = vec![Vec::new(); picks.len()];
-        for (stage, inputs) in shape.inputs.iter().enumerate() {
-            for (origin, artifact) in inputs {
+        let mut after = picks.map(|_| Vec::new());
+        for (stage, inputs) in shape.inputs.iter_enumerated() {
+            for StageInput { origin, artifact } in inputs {
                 if let Origin::Stage(before) = origin {
-                    after[*before].push((stage, *artifact));
+                    after[*before].push(StageOutput {
+                        reader: stage,
+                        artifact: *artifact,
+                    });
                 }
             }
         }
         let tally = ReaderTally::new(net.stars.len());
-        let (end, tail) = (vec![0; picks.len()], vec![0; picks.len()]);
+        let (end, tail) = (picks.map(|_| 0), picks.map(|_| 0));
         let mut timed = Self {
             instance,
             shape,
@@ -47,7 +80,7 @@ impl<'a> TimedPlacement<'a> {
             end,
             tail,
         };
-        for (index, star) in net.stars.iter().enumerate() {
+        for (index, star) in net.stars.iter_enumerated() {
             for reader in &star.readers {
                 let site = timed.site(*reader);
                 timed.tally.add(index, site);
@@ -57,11 +90,11 @@ impl<'a> TimedPlacement<'a> {
         timed
     }
 
-    pub(super) fn site(&self, stage: usize) -> usize {
+    pub(super) fn site(&self, stage: StageId) -> SiteId {
         self.instance.stages[stage].choices[self.picks[stage]].site
     }
 
-    pub(super) fn travel(&self, artifact: Option<usize>, from: usize, to: usize) -> i64 {
+    pub(super) fn travel(&self, artifact: Option<ArtifactId>, from: SiteId, to: SiteId) -> i64 {
         if from == to {
             return 0;
         }
@@ -72,12 +105,12 @@ impl<'a> TimedPlacement<'a> {
         })
     }
 
-    pub(super) fn duration(&self, stage: usize) -> i64 {
+    pub(super) fn duration(&self, stage: StageId) -> i64 {
         self.instance.stages[stage].choices[self.picks[stage]].duration
     }
 
     /// When a stage could start at a site.
-    fn ready(&self, stage: usize, site: usize) -> i64 {
+    fn ready(&self, stage: StageId, site: SiteId) -> i64 {
         ready(
             self.instance,
             self.shape,
@@ -90,13 +123,14 @@ impl<'a> TimedPlacement<'a> {
     }
 
     /// The longest way from the end of a stage at a site.
-    fn remaining_time(&self, stage: usize, site: usize) -> i64 {
+    fn remaining_time(&self, stage: StageId, site: SiteId) -> i64 {
         let after = self.after[stage].iter();
         after
-            .map(|(next, artifact)| {
-                self.travel(*artifact, site, self.site(*next))
-                    + self.duration(*next)
-                    + self.tail[*next]
+            .map(|output| {
+                let next = output.reader;
+                self.travel(output.artifact, site, self.site(next))
+                    + self.duration(next)
+                    + self.tail[next]
             })
             .max()
             .unwrap_or(0)
@@ -116,12 +150,12 @@ impl<'a> TimedPlacement<'a> {
         self.end.iter().copied().max().unwrap_or(0)
     }
 
-    pub(super) fn put(&mut self, stage: usize, pick: usize) {
+    pub(super) fn put(&mut self, stage: StageId, pick: ChoiceId) {
         let before = self.site(stage);
         self.picks[stage] = pick;
         let now = self.site(stage);
         if before != now {
-            for (star, _) in &self.net.nodes[stage].reads {
+            for ReadStar { star, .. } in &self.net.nodes[stage].reads {
                 self.tally.remove(*star, before);
                 self.tally.add(*star, now);
             }
@@ -129,12 +163,12 @@ impl<'a> TimedPlacement<'a> {
     }
 
     /// What a stage causes at a site besides its own cost.
-    fn copies(&self, stage: usize, site: usize) -> i64 {
+    fn copies(&self, stage: StageId, site: SiteId) -> i64 {
         let node = &self.net.nodes[stage];
         let here = self.site(stage);
         let links = &self.instance.links;
         let mut cost = 0;
-        for (star, _) in &node.reads {
+        for ReadStar { star, .. } in &node.reads {
             if self.tally.at(*star, site) == u32::from(here == site) {
                 let from = match self.net.stars[*star].origin {
                     Origin::Site(from) => from,
@@ -153,12 +187,14 @@ impl<'a> TimedPlacement<'a> {
 
     /// What the whole placement costs, scaled.
     pub(crate) fn total(&self) -> i64 {
-        let own: i64 = (0..self.picks.len())
+        let own: i64 = self
+            .picks
+            .ids()
             .map(|stage| {
                 self.instance.stages[stage].choices[self.picks[stage]].cost * self.net.scale
             })
             .sum();
-        let copies = self.net.stars.iter().enumerate().map(|(index, star)| {
+        let copies = self.net.stars.iter_enumerated().map(|(index, star)| {
             let from = match star.origin {
                 Origin::Site(from) => from,
                 Origin::Stage(stage) => self.site(stage),
@@ -171,9 +207,9 @@ impl<'a> TimedPlacement<'a> {
     }
 
     /// By choice of a stage: its cost with all copies, and the longest way through it.
-    pub(super) fn options(&self, stage: usize, allowed: &[usize]) -> Vec<(i64, i64, usize)> {
+    pub(super) fn options(&self, stage: StageId, allowed: &[ChoiceId]) -> Vec<MoveOption> {
         // Choices come by site.
-        let mut known: Option<(usize, i64, i64)> = None;
+        let mut known: Option<(SiteId, i64, i64)> = None;
         let choices = &self.instance.stages[stage].choices;
         let mut options = Vec::with_capacity(allowed.len());
         for pick in allowed {
@@ -188,11 +224,11 @@ impl<'a> TimedPlacement<'a> {
                     (copies, way)
                 }
             };
-            options.push((
-                choice.cost * self.net.scale + copies,
-                way + choice.duration,
-                *pick,
-            ));
+            options.push(MoveOption {
+                cost: choice.cost * self.net.scale + copies,
+                way: way + choice.duration,
+                pick: *pick,
+            });
         }
         options
     }
@@ -203,13 +239,13 @@ impl<'a> TimedPlacement<'a> {
     pub(crate) fn repair(
         &mut self,
         deadline: i64,
-        allowed: &[Vec<usize>],
+        allowed: &AllowedChoices,
         stay: bool,
         visits: &mut usize,
     ) -> bool {
         while self.makespan() > deadline {
-            let mut found: Vec<(Price, usize, usize)> = Vec::new();
-            for (stage, allowed) in allowed.iter().enumerate() {
+            let mut found: Vec<PricedMove> = Vec::new();
+            for (stage, allowed) in allowed.iter_enumerated() {
                 let way = self.end[stage] + self.tail[stage];
                 if way <= deadline {
                     continue;
@@ -221,29 +257,27 @@ impl<'a> TimedPlacement<'a> {
                 *visits -= work;
                 let now = self.now(stage);
                 let site = self.site(stage);
-                let here = |pick: &usize| self.instance.stages[stage].choices[*pick].site == site;
-                let near: Vec<usize> = if stay {
+                let here =
+                    |pick: &ChoiceId| self.instance.stages[stage].choices[*pick].site == site;
+                let near: Vec<ChoiceId> = if stay {
                     allowed.iter().copied().filter(here).collect()
                 } else {
                     Vec::new()
                 };
                 let options = self.options(stage, if stay { &near } else { allowed });
-                let faster = options.into_iter().filter(|(_, other, _)| *other < way);
-                let priced = faster.map(|(cost, other, pick)| {
-                    let saved = (way - other).min(way - deadline);
-                    (
-                        Price {
-                            cost: (cost - now).max(0),
-                            time: saved,
-                        },
-                        pick,
-                    )
+                let faster = options.into_iter().filter(|option| option.way < way);
+                let priced = faster.map(|option| PricedMove {
+                    price: Price {
+                        cost: (option.cost - now).max(0),
+                        time: (way - option.way).min(way - deadline),
+                    },
+                    stage,
+                    pick: option.pick,
                 });
-                let best = priced.min_by(|(a, _), (b, _)| a.compare(b));
-                found.extend(best.map(|(price, pick)| (price, stage, pick)));
+                found.extend(priced.min_by(|a, b| a.price.compare(&b.price)));
             }
-            found.sort_by(|(a, _, _), (b, _, _)| a.compare(b));
-            let Some((least, _, _)) = found.first().copied() else {
+            found.sort_by(|a, b| a.price.compare(&b.price));
+            let Some(least) = found.first().map(|found| found.price) else {
                 return false;
             };
             let dearest = Price {
@@ -252,7 +286,7 @@ impl<'a> TimedPlacement<'a> {
             };
             let before = self.makespan();
             let mut moved = false;
-            for (price, stage, pick) in found {
+            for PricedMove { price, stage, pick } in found {
                 if price.compare(&dearest).is_gt() {
                     break;
                 }
@@ -272,16 +306,16 @@ impl<'a> TimedPlacement<'a> {
     }
 
     /// What a stage costs now, with all copies that it causes.
-    pub(super) fn now(&self, stage: usize) -> i64 {
+    pub(super) fn now(&self, stage: StageId) -> i64 {
         let choice = self.instance.stages[stage].choices[self.picks[stage]];
         choice.cost * self.net.scale + self.copies(stage, choice.site)
     }
 
     /// Moves single stages to where they cost least in time, until no move helps.
-    pub(crate) fn settle(&mut self, deadline: i64, allowed: &[Vec<usize>], visits: &mut usize) {
+    pub(crate) fn settle(&mut self, deadline: i64, allowed: &AllowedChoices, visits: &mut usize) {
         loop {
             let mut moved = false;
-            for (stage, allowed) in allowed.iter().enumerate() {
+            for (stage, allowed) in allowed.iter_enumerated() {
                 if allowed.len() < 2 {
                     continue;
                 }
@@ -293,10 +327,10 @@ impl<'a> TimedPlacement<'a> {
                 let options = self.options(stage, allowed);
                 let best = options
                     .into_iter()
-                    .filter(|(cost, way, _)| *way <= deadline && *cost < now)
+                    .filter(|option| option.way <= deadline && option.cost < now)
                     .min();
-                if let Some((_, _, pick)) = best {
-                    self.put(stage, pick);
+                if let Some(best) = best {
+                    self.put(stage, best.pick);
                     self.schedule();
                     *visits = visits.saturating_sub(self.picks.len() * 8);
                     moved = true;
@@ -313,12 +347,12 @@ impl TimedPlacement<'_> {
     /// Moves single stages on longest paths so that a placement becomes shorter, or fewer stages
     /// are on such paths, and its scaled cost stays within `limit`. `allowed`: by stage, choices to
     /// move to.
-    pub(crate) fn shorten(&mut self, limit: i64, allowed: &[Vec<usize>], visits: &mut usize) {
+    pub(crate) fn shorten(&mut self, limit: i64, allowed: &AllowedChoices, visits: &mut usize) {
         let mut total = self.total();
         let mut known = self.length();
         loop {
             let mut moved = false;
-            for (stage, allowed) in allowed.iter().enumerate() {
+            for (stage, allowed) in allowed.iter_enumerated() {
                 if allowed.len() < 2 || self.end[stage] + self.tail[stage] < known.0 {
                     continue;
                 }
@@ -328,13 +362,12 @@ impl TimedPlacement<'_> {
                 }
                 *visits -= work;
                 let now = self.now(stage);
-                let within = |(cost, way, _): &(i64, i64, usize)| {
-                    *way < known.0 && total - now + cost <= limit
+                let within = |option: &MoveOption| {
+                    option.way < known.0 && total - now + option.cost <= limit
                 };
                 let options = self.options(stage, allowed).into_iter().filter(within);
-                let Some((_, cost, pick)) =
-                    options.map(|(cost, way, pick)| (way, cost, pick)).min()
-                else {
+                let shortest = options.min_by_key(|option| (option.way, option.cost, option.pick));
+                let Some(MoveOption { cost, pick, .. }) = shortest else {
                     continue;
                 };
                 let before = self.picks[stage];
@@ -358,15 +391,15 @@ impl TimedPlacement<'_> {
     /// and the makespan within limits.
     pub(crate) fn nudge(&mut self, cost: i64, time: i64) {
         let mut total = self.total();
-        for stage in 0..self.picks.len() {
-            let before: Vec<usize> = (0..self.picks[stage]).collect();
+        for stage in self.picks.ids() {
+            let before: Vec<ChoiceId> = ChoiceId::below(self.picks[stage].index()).collect();
             let now = self.now(stage);
             let within =
-                |(moved, way, _): &(i64, i64, usize)| total - now + moved <= cost && *way <= time;
-            if let Some((moved, _, pick)) = self.options(stage, &before).into_iter().find(within) {
-                self.put(stage, pick);
+                |option: &MoveOption| total - now + option.cost <= cost && option.way <= time;
+            if let Some(option) = self.options(stage, &before).into_iter().find(within) {
+                self.put(stage, option.pick);
                 self.schedule();
-                total += moved - now;
+                total += option.cost - now;
             }
         }
     }

@@ -1,8 +1,11 @@
 //! The best placement by a deadline so far.
 
-use crate::planning::problem::{Instance, Shape, StageChoices, concurrency, evaluate};
+use crate::planning::problem::{
+    ChoiceId, Instance, Placement, Shape, SiteId, StageChoices, concurrency, evaluate,
+};
 use crate::planning::solve::bound::closing_bounds::has_direct_transfers_only;
 use crate::planning::solve::bound::network::Network;
+use crate::planning::solve::heuristic::allowed_choices::AllowedChoices;
 use crate::planning::solve::heuristic::deadline_repair::TimedPlacement;
 use std::collections::BTreeSet;
 
@@ -45,11 +48,11 @@ pub(crate) struct Incumbent<'a> {
     pub net: &'a Network,
     pub deadline: i64,
     /// By stage: choices that moves may take.
-    pub allowed: Vec<Vec<usize>>,
+    pub allowed: AllowedChoices,
     /// Placements that were begun at.
-    pub tried: BTreeSet<Vec<usize>>,
+    pub tried: BTreeSet<Placement>,
     /// Scaled cost and picks.
-    pub found: Option<(i64, Vec<usize>)>,
+    pub found: Option<(i64, Placement)>,
 }
 
 impl Incumbent<'_> {
@@ -58,7 +61,7 @@ impl Incumbent<'_> {
     }
 
     /// Makes a placement keep the deadline, then cheaper.
-    pub(crate) fn try_out(&mut self, picks: Vec<usize>, visits: &mut usize) {
+    pub(crate) fn try_out(&mut self, picks: Placement, visits: &mut usize) {
         if !self.tried.insert(picks.clone()) {
             return;
         }
@@ -157,14 +160,14 @@ impl Incumbent<'_> {
     }
 
     /// By stage: choices where any stage of a placement is.
-    pub(crate) fn near(&self, picks: &[usize]) -> Vec<Vec<usize>> {
+    pub(crate) fn near(&self, picks: &Placement) -> AllowedChoices {
         let stages = &self.instance.stages;
-        let used: BTreeSet<usize> = stages
+        let used: BTreeSet<SiteId> = stages
             .iter()
             .zip(picks)
             .map(|(stage, pick)| stage.choices[*pick].site)
             .collect();
-        let near = |(stage, allowed): (&StageChoices, &Vec<usize>)| {
+        let near = |(stage, allowed): (&StageChoices, &Vec<ChoiceId>)| {
             allowed
                 .iter()
                 .copied()
@@ -176,7 +179,7 @@ impl Incumbent<'_> {
 
     /// What a placement in time really costs, scaled: the network knows the least that copies cost
     /// when volumes are counted together. `None`: it breaks a limit that the network does not know.
-    fn exact(&self, picks: &[usize], total: i64) -> Option<i64> {
+    fn exact(&self, picks: &Placement, total: i64) -> Option<i64> {
         if has_direct_transfers_only(self.instance) {
             return Some(total);
         }

@@ -3,9 +3,13 @@
 
 use crate::model::Objective;
 use crate::planning::problem::concurrency::Usage;
-use crate::planning::problem::{Instance, Shape, artifacts_by_stage, evaluate, local_cost};
+use crate::planning::problem::{
+    ArtifactId, Instance, Placement, Shape, SiteId, StageId, artifacts_by_stage, evaluate,
+    local_cost,
+};
 use crate::planning::solve::bound::forest::forest;
 use crate::planning::solve::effort::Effort;
+use crate::util::id_vec::IdVec;
 
 /// What makes one placement better than another: less over the limits first, then the
 /// objective, then the other figure.
@@ -18,14 +22,14 @@ const IMPROVING: usize = 3_000_000;
 /// Sites that are tried as the home of the whole job.
 const HOMES: usize = 24;
 
-/// The best placement found by single-stage moves from several starts, as positions of choices,
-/// with its cost and makespan. `None`: none within the limits was found.
+/// Returns the best placement found by single-stage moves from several starts. `None`: none within
+/// the limits was found.
 pub(crate) fn local_search(
     instance: &Instance,
     shape: &Shape,
     effort: &Effort,
-) -> Option<(Vec<usize>, i64, i64)> {
-    let mut best: Option<(Key, Vec<usize>)> = None;
+) -> Option<Placement> {
+    let mut best: Option<(Key, Placement)> = None;
     let mut visits = VISITS;
     let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
     let stage_artifacts = artifacts_by_stage(instance);
@@ -55,17 +59,16 @@ pub(crate) fn local_search(
     if key.0 > 0 {
         return None;
     }
-    let evaluation = evaluate(instance, shape, &picks)?;
-    Some((picks, evaluation.cost(), evaluation.makespan))
+    Some(picks)
 }
 
 /// A placement after single-stage moves, never worse than before.
 pub(crate) fn improve_placement(
     instance: &Instance,
     shape: &Shape,
-    picks: Vec<usize>,
+    picks: Placement,
     effort: &Effort,
-) -> Vec<usize> {
+) -> Placement {
     let mut moves = IMPROVING / (instance.stages.len() + instance.artifacts.len()).max(1);
     descend(
         instance,
@@ -77,7 +80,7 @@ pub(crate) fn improve_placement(
     .1
 }
 
-fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &[usize]) -> Key {
+fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &Placement) -> Key {
     let Some(evaluation) = evaluate(instance, shape, picks) else {
         return (i64::MAX, i64::MAX, i64::MAX);
     };
@@ -97,14 +100,15 @@ fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &[usize]) -
 }
 
 /// Each stage at its cheapest; at its fastest; and everything as near as can be to one site.
-fn starts(instance: &Instance) -> Vec<Vec<usize>> {
-    let each = |rank: &dyn Fn(&crate::planning::problem::Choice) -> (i64, i64, i64)| -> Vec<usize> {
+fn starts(instance: &Instance) -> Vec<Placement> {
+    let each = |rank: &dyn Fn(&crate::planning::problem::Choice) -> (i64, i64, i64)| -> Placement {
         let position = |stage: &crate::planning::problem::StageChoices| {
-            (0..stage.choices.len())
-                .min_by_key(|position| rank(&stage.choices[*position]))
-                .unwrap_or(0)
+            let choices = stage.choices.ids();
+            choices
+                .min_by_key(|choice| rank(&stage.choices[*choice]))
+                .unwrap_or_default()
         };
-        instance.stages.iter().map(position).collect()
+        instance.stages.map(position)
     };
     let mut starts = vec![
         each(&|choice| (0, choice.cost, choice.duration)),
@@ -119,9 +123,9 @@ fn starts(instance: &Instance) -> Vec<Vec<usize>> {
 }
 
 /// Sites where most stages can run, the cheaper first.
-fn homes(instance: &Instance) -> Vec<usize> {
-    let mut sites: Vec<(usize, i64, usize)> = Vec::new();
-    for site in 0..instance.links.sites {
+fn homes(instance: &Instance) -> Vec<SiteId> {
+    let mut sites: Vec<(usize, i64, SiteId)> = Vec::new();
+    for site in instance.links.site_ids() {
         let here = instance.stages.iter().map(|stage| {
             stage
                 .choices
@@ -153,15 +157,15 @@ fn homes(instance: &Instance) -> Vec<usize> {
 /// `visits` are used up.
 fn cheapen(
     instance: &Instance,
-    stage_artifacts: &[Vec<usize>],
-    mut picks: Vec<usize>,
+    stage_artifacts: &IdVec<StageId, Vec<ArtifactId>>,
+    mut picks: Placement,
     visits: &mut usize,
     effort: &Effort,
-) -> Vec<usize> {
+) -> Placement {
     let mut improved = true;
     while improved {
         improved = false;
-        for stage in 0..picks.len() {
+        for stage in picks.ids() {
             let work = instance.stages[stage].choices.len() * (1 + stage_artifacts[stage].len());
             if *visits < work || effort.should_stop() {
                 return picks;
@@ -171,7 +175,7 @@ fn cheapen(
                 local_cost(instance, &stage_artifacts[stage], &picks, stage),
                 picks[stage],
             );
-            for position in 0..instance.stages[stage].choices.len() {
+            for position in instance.stages[stage].choices.ids() {
                 picks[stage] = position;
                 let cost = local_cost(instance, &stage_artifacts[stage], &picks, stage);
                 if cost < best.0 {
@@ -189,21 +193,21 @@ fn cheapen(
 fn descend(
     instance: &Instance,
     (shape, usage): (&Shape, &Usage<'_>),
-    mut picks: Vec<usize>,
+    mut picks: Placement,
     moves: &mut usize,
     effort: &Effort,
-) -> (Key, Vec<usize>) {
+) -> (Key, Placement) {
     let mut best = key(instance, shape, usage, &picks);
     loop {
         let before = best;
-        for stage in 0..picks.len() {
+        for stage in picks.ids() {
             let mut chosen = picks[stage];
-            let positions = instance.stages[stage].choices.len();
-            if *moves < positions || effort.should_stop() {
+            let positions = instance.stages[stage].choices.ids();
+            if *moves < positions.len() || effort.should_stop() {
                 return (best, picks);
             }
-            *moves -= positions;
-            for position in 0..positions {
+            *moves -= positions.len();
+            for position in positions {
                 picks[stage] = position;
                 let key = key(instance, shape, usage, &picks);
                 if key < best {

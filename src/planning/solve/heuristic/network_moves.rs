@@ -1,36 +1,41 @@
 //! Cheap placements of a network: building them from messages, and moving single stages or all
 //! stages of a site, with the cost of a move worked out from what it touches.
 
-use crate::planning::problem::{Links, Origin};
-use crate::planning::solve::bound::network::Network;
+use crate::planning::problem::{Links, Origin, SiteId, StageId};
+use crate::planning::solve::bound::network::{Network, ReadStar, StarId};
 use crate::planning::solve::bound::reader_tally::ReaderTally;
+use crate::util::id_vec::IdVec;
 
 /// A placement under construction: by stage the position of its site.
 pub(crate) struct NetworkWalk<'a> {
     net: &'a Network,
     links: &'a Links,
     /// By stage and position of the site.
-    own: &'a [Vec<i64>],
-    pub place: Vec<Option<usize>>,
+    own: &'a IdVec<StageId, Vec<i64>>,
+    pub place: IdVec<StageId, Option<usize>>,
     tally: ReaderTally,
 }
 
 impl<'a> NetworkWalk<'a> {
-    pub(crate) fn new(net: &'a Network, links: &'a Links, own: &'a [Vec<i64>]) -> Self {
+    pub(crate) fn new(
+        net: &'a Network,
+        links: &'a Links,
+        own: &'a IdVec<StageId, Vec<i64>>,
+    ) -> Self {
         Self {
             net,
             links,
             own,
-            place: vec![None; net.nodes.len()],
+            place: net.nodes.map(|_| None),
             tally: ReaderTally::new(net.stars.len()),
         }
     }
 
-    fn site(&self, stage: usize) -> Option<usize> {
+    fn site(&self, stage: StageId) -> Option<SiteId> {
         self.place[stage].map(|position| self.net.nodes[stage].sites[position])
     }
 
-    fn origin(&self, star: usize) -> Option<usize> {
+    fn origin(&self, star: StarId) -> Option<SiteId> {
         match self.net.stars[star].origin {
             Origin::Site(site) => Some(site),
             Origin::Stage(stage) => self.site(stage),
@@ -38,29 +43,29 @@ impl<'a> NetworkWalk<'a> {
     }
 
     /// Puts a stage somewhere, or takes it away.
-    pub(crate) fn put(&mut self, stage: usize, position: Option<usize>) {
+    pub(crate) fn put(&mut self, stage: StageId, position: Option<usize>) {
         if let Some(site) = self.site(stage) {
             self.net.nodes[stage]
                 .reads
                 .iter()
-                .for_each(|(star, _)| self.tally.remove(*star, site));
+                .for_each(|read| self.tally.remove(read.star, site));
         }
         self.place[stage] = position;
         if let Some(site) = self.site(stage) {
             self.net.nodes[stage]
                 .reads
                 .iter()
-                .for_each(|(star, _)| self.tally.add(*star, site));
+                .for_each(|read| self.tally.add(read.star, site));
         }
     }
 
     /// What a stage that is nowhere would cost at a site, with the copies that it alone causes,
     /// as far as its neighbours are placed.
-    pub(crate) fn cost(&self, stage: usize, position: usize) -> i64 {
+    pub(crate) fn cost(&self, stage: StageId, position: usize) -> i64 {
         let node = &self.net.nodes[stage];
         let site = node.sites[position];
         let mut cost = self.own[stage][position];
-        for (star, _) in &node.reads {
+        for ReadStar { star, .. } in &node.reads {
             if self.tally.at(*star, site) == 0
                 && let Some(from) = self.origin(*star)
             {
@@ -82,13 +87,13 @@ impl<'a> NetworkWalk<'a> {
     pub(crate) fn part(
         &self,
         dual: &crate::planning::solve::bound::dual_messages::DualMessages<'_>,
-        stage: usize,
+        stage: StageId,
         position: usize,
     ) -> i64 {
         let node = &self.net.nodes[stage];
         let site = node.sites[position];
         let mut cost = self.own[stage][position];
-        for (star, number) in &node.reads {
+        for ReadStar { star, number } in &node.reads {
             if self.tally.at(*star, site) == 0 {
                 let source = match self.net.stars[*star].origin {
                     Origin::Site(from) => {
@@ -115,7 +120,7 @@ impl<'a> NetworkWalk<'a> {
     pub(crate) fn settle(&mut self, sweeps: usize) {
         for _ in 0..sweeps {
             let mut moved = false;
-            for stage in 0..self.place.len() {
+            for stage in self.place.ids() {
                 let Some(before) = self.place[stage] else {
                     continue;
                 };
@@ -148,7 +153,7 @@ impl<'a> NetworkWalk<'a> {
             .zip(self.own)
             .map(|(place, own)| place.map_or(0, |place| own[place]))
             .sum();
-        let copies = (0..self.net.stars.len()).map(|star| {
+        let copies = self.net.stars.ids().map(|star| {
             let Some(from) = self.origin(star) else {
                 return 0;
             };
@@ -159,8 +164,8 @@ impl<'a> NetworkWalk<'a> {
         own + copies.sum::<i64>()
     }
 
-    /// The place of every stage.
-    pub(crate) fn picks(&self) -> Vec<usize> {
-        self.place.iter().map(|place| place.unwrap_or(0)).collect()
+    /// The position of every stage's site.
+    pub(crate) fn positions(&self) -> IdVec<StageId, usize> {
+        self.place.map(|place| place.unwrap_or(0))
     }
 }

@@ -5,7 +5,7 @@ use super::figure::Figure;
 use super::placement_search::{
     FoundPlacement, KnownPlacement, PlacementSearch, RankedPlacements, choice_tags, lost_placement,
 };
-use crate::planning::problem::Instance;
+use crate::planning::problem::{Instance, Placement};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::lexicographic::replica_counting::{self, Counted};
 use crate::planning::solve::limits::Limits;
@@ -19,8 +19,11 @@ pub(super) enum CountedOutcome {
     Unknown,
 }
 
-/// Positions of choices, and what they come to.
-type Picked = (Vec<usize>, FoundPlacement);
+/// A placement, and what it comes to.
+struct PickedPlacement {
+    picks: Placement,
+    found: FoundPlacement,
+}
 
 impl PlacementSearch<'_> {
     /// All passes over an instance that can be counted.
@@ -36,11 +39,13 @@ impl PlacementSearch<'_> {
         let first = match self.minimize_counted(&counted, instance, goal, limits)? {
             None => return Ok(CountedOutcome::Unknown),
             Some(None) => return Ok(CountedOutcome::Nothing),
-            Some(Some((_, first))) => first,
+            Some(Some(picked)) => picked.found,
         };
         let limits = limits.with(goal, first.value);
-        let Some(Some((picks, second))) =
-            self.minimize_counted(&counted, instance, other, limits)?
+        let Some(Some(PickedPlacement {
+            picks,
+            found: second,
+        })) = self.minimize_counted(&counted, instance, other, limits)?
         else {
             return Ok(CountedOutcome::Unknown);
         };
@@ -75,7 +80,7 @@ impl PlacementSearch<'_> {
         };
         Ok(self
             .minimize_counted(&counted, instance, goal, limits)?
-            .map(|found| found.map(|(_, found)| found)))
+            .map(|found| found.map(|picked| picked.found)))
     }
 
     fn counted(&self, instance: &Instance, goal: Figure) -> Option<Counted> {
@@ -93,7 +98,7 @@ impl PlacementSearch<'_> {
         instance: &Instance,
         goal: Figure,
         limits: Limits,
-    ) -> Result<Option<Option<Picked>>, SolverError> {
+    ) -> Result<Option<Option<PickedPlacement>>, SolverError> {
         let found = match goal {
             Figure::Time => counted.fastest(limits, self.solver, self.effort)?,
             Figure::Cost | Figure::Score => counted.cheapest(limits, self.solver, self.effort)?,
@@ -103,7 +108,7 @@ impl PlacementSearch<'_> {
             replica_counting::Found::Unknown => None,
             replica_counting::Found::Best(picks) => self
                 .exact(instance, goal, limits, &picks)
-                .map(|found| Some((picks, found))),
+                .map(|found| Some(PickedPlacement { picks, found })),
         })
     }
 
@@ -113,7 +118,7 @@ impl PlacementSearch<'_> {
         instance: &Instance,
         goal: Figure,
         limits: Limits,
-        picks: &[usize],
+        picks: &Placement,
     ) -> Option<FoundPlacement> {
         let known = KnownPlacement {
             tags: choice_tags(instance, picks),

@@ -4,7 +4,7 @@ use super::figure::Figure;
 use super::placement_search::{
     FoundPlacement, KnownPlacement, PlacementSearch, choice_positions, choice_tags, has_deadlines,
 };
-use crate::planning::problem::{Goal, Instance, Lowered, Target, lower};
+use crate::planning::problem::{Goal, Instance, Lowered, Placement, Target, lower};
 use crate::planning::solve::backend::solver::{Answer, SolverError};
 use crate::planning::solve::limits::Limits;
 
@@ -177,7 +177,7 @@ pub(super) fn target<'a>(
 }
 
 /// A start for the solver: the choices alone; it completes the rest.
-fn point(lowered: &Lowered, picks: &[usize]) -> Vec<f64> {
+fn point(lowered: &Lowered, picks: &Placement) -> Vec<f64> {
     let mut values = vec![0.0; lowered.program.columns.len()];
     for (columns, position) in lowered.choice.iter().zip(picks) {
         values[columns[*position]] = 1.0;

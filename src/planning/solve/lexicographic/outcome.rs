@@ -1,6 +1,6 @@
 //! What solving a placement problem comes to.
 
-use crate::planning::problem::Evaluation;
+use crate::planning::problem::{Evaluation, Placement};
 
 /// The outcome of solving a placement problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +12,7 @@ pub enum Outcome {
 /// A placement and its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Solved {
-    /// By stage: the position of its choice in the instance.
-    pub picks: Vec<usize>,
+    pub picks: Placement,
     pub evaluation: Evaluation,
     pub proof: Proof,
 }

@@ -11,7 +11,9 @@ use super::placement_search::{
 use super::single_figure::REDUCED_CHOICES;
 use super::tie_breaking::TIED_CHOICES;
 use crate::model::Objective;
-use crate::planning::problem::{Cap, Goal, Instance, StageChoices, concurrency, lower};
+use crate::planning::problem::{
+    CandidateUse, Cap, Goal, Instance, StageChoices, StageId, concurrency, lower,
+};
 use crate::planning::solve::backend::solver::{Answer, Solver, SolverError};
 use crate::planning::solve::bound::closing_bounds::has_direct_transfers_only;
 use crate::planning::solve::effort::Effort;
@@ -108,11 +110,10 @@ impl PlacementSearch<'_> {
             };
             let picks =
                 choice_positions(&preferred, &ranked.second.tags).ok_or_else(lost_placement)?;
-            let Some((cap, stages)) = concurrency::exceeded_cap(&preferred, self.shape, &picks)
-            else {
+            let Some(exceeded) = concurrency::exceeded_cap(&preferred, self.shape, &picks) else {
                 return Ok(Some((preferred, ranked)));
             };
-            let row = row(&instance.caps[cap], &stages);
+            let row = row(&instance.caps[exceeded.cap], &exceeded.stages);
             instance.to_mut().caps.push(row);
         }
         Err(SolverError(
@@ -160,14 +161,17 @@ impl PlacementSearch<'_> {
                 .choices
                 .iter()
                 .filter(|choice| choice.rank > 0)
-                .map(|choice| (choice.tag, choice.rank))
+                .map(|choice| CandidateUse {
+                    candidate: choice.tag,
+                    used: choice.rank,
+                })
                 .collect()
         };
         let cap = Cap {
             label: "preference".to_owned(),
             limit: least,
             concurrent: false,
-            uses: instance.stages.iter().map(uses).collect(),
+            uses: instance.stages.map(uses),
         };
         let mut instance = instance;
         instance.caps.push(cap);
@@ -299,8 +303,8 @@ impl PlacementSearch<'_> {
 }
 
 /// A concurrent cap on some stages of which none waits for another.
-fn row(cap: &Cap, stages: &[usize]) -> Cap {
-    let uses = |(stage, uses): (usize, &Vec<(usize, i64)>)| {
+fn row(cap: &Cap, stages: &[StageId]) -> Cap {
+    let uses = |(stage, uses): (StageId, &Vec<CandidateUse>)| {
         if stages.contains(&stage) {
             uses.clone()
         } else {
@@ -309,7 +313,7 @@ fn row(cap: &Cap, stages: &[usize]) -> Cap {
     };
     Cap {
         concurrent: false,
-        uses: cap.uses.iter().enumerate().map(uses).collect(),
+        uses: cap.uses.iter_enumerated().map(uses).collect(),
         ..cap.clone()
     }
 }

@@ -2,7 +2,8 @@
 
 use super::figure::Figure;
 use crate::planning::problem::{
-    Evaluation, Instance, Routes, Shape, StageChoices, concurrency, evaluate_on, routes, worth,
+    CandidateId, Evaluation, Instance, PlacedCandidates, Placement, Routes, Shape, StageChoices,
+    concurrency, evaluate_on, routes, worth,
 };
 use crate::planning::solve::backend::solver::{Solver, SolverError};
 use crate::planning::solve::bound::forest::forest;
@@ -19,7 +20,7 @@ pub(super) fn lost_placement() -> SolverError {
 /// minimised.
 #[derive(Clone)]
 pub(super) struct FoundPlacement {
-    pub tags: Vec<usize>,
+    pub tags: PlacedCandidates,
     pub routes: Routes,
     pub value: i64,
     pub bound: i64,
@@ -31,7 +32,7 @@ pub(super) struct FoundPlacement {
 /// Picks and ways of a placement that is there already.
 #[derive(Clone)]
 pub(super) struct KnownPlacement {
-    pub tags: Vec<usize>,
+    pub tags: PlacedCandidates,
     pub routes: Routes,
 }
 
@@ -81,7 +82,7 @@ pub(super) fn has_deadlines(instance: &Instance) -> bool {
 }
 
 /// Returns the tags of the choices at some positions, which outlive reduction.
-pub(super) fn choice_tags(instance: &Instance, picks: &[usize]) -> Vec<usize> {
+pub(super) fn choice_tags(instance: &Instance, picks: &Placement) -> PlacedCandidates {
     instance
         .stages
         .iter()
@@ -91,8 +92,8 @@ pub(super) fn choice_tags(instance: &Instance, picks: &[usize]) -> Vec<usize> {
 }
 
 /// Returns the positions of the choices with some tags; `None`: one of them was dropped.
-pub(super) fn choice_positions(instance: &Instance, tags: &[usize]) -> Option<Vec<usize>> {
-    let position = |(stage, tag): (&StageChoices, &usize)| {
+pub(super) fn choice_positions(instance: &Instance, tags: &PlacedCandidates) -> Option<Placement> {
+    let position = |(stage, tag): (&StageChoices, &CandidateId)| {
         stage
             .choices
             .binary_search_by_key(tag, |choice| choice.tag)
@@ -159,7 +160,7 @@ impl PlacementSearch<'_> {
         instance: &Instance,
         goal: Figure,
         limits: Limits,
-        tags: Vec<usize>,
+        tags: PlacedCandidates,
     ) -> Option<(KnownPlacement, i64)> {
         let cheapest = routes::cheapest(instance, &choice_positions(instance, &tags)?);
         let straight = (!cheapest.is_empty()).then(Routes::new);

@@ -3,7 +3,7 @@
 use super::figure::Figure;
 use super::outcome::Shortfall;
 use super::placement_search::PlacementSearch;
-use crate::planning::problem::{Artifact, Instance, Origin};
+use crate::planning::problem::{Artifact, Instance, Origin, SiteId, StageId};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::limits::Limits;
 use std::collections::BTreeSet;
@@ -41,19 +41,19 @@ impl PlacementSearch<'_> {
 
 /// Labels of artifacts that have no allowed way to some reader.
 fn stuck(instance: &Instance) -> Vec<String> {
-    let sites = |stage: usize| {
+    let sites = |stage: StageId| {
         instance.stages[stage]
             .choices
             .iter()
             .map(|choice| choice.site)
-            .collect::<BTreeSet<usize>>()
+            .collect::<BTreeSet<SiteId>>()
     };
     let cut = |artifact: &&Artifact| {
         let from = match artifact.origin {
             Origin::Site(site) => BTreeSet::from([site]),
             Origin::Stage(stage) => sites(stage),
         };
-        let reaches = |to: &usize| {
+        let reaches = |to: &SiteId| {
             from.iter()
                 .any(|from| instance.links.cost(*from, *to, artifact.bytes).is_some())
         };

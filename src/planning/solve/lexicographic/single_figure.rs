@@ -6,7 +6,7 @@ use super::placement_search::{
     lost_placement,
 };
 use crate::model::Objective;
-use crate::planning::problem::{Instance, Origin, routes, worth};
+use crate::planning::problem::{ChoiceId, Instance, Origin, SiteId, StageId, routes, worth};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::bound::closing_bounds::{
     close_gap, has_direct_transfers_only, separable,
@@ -18,6 +18,7 @@ use crate::planning::solve::heuristic::local_search::{improve_placement, local_s
 use crate::planning::solve::limits::Limits;
 use crate::planning::solve::presolve::reduction::{least_cost, least_time, with_kept_choices};
 use crate::planning::solve::time_expanded::by_deadline::by_deadline;
+use crate::util::id_vec::IdVec;
 use std::collections::BTreeSet;
 
 /// Choices looked at by these moves, at most.
@@ -170,7 +171,7 @@ impl PlacementSearch<'_> {
                 self.shape,
                 self.effort,
             )
-            .and_then(|(picks, _, _)| {
+            .and_then(|picks| {
                 self.resolved(&instance, goal, limits, choice_tags(&instance, &picks))
             })
             .map(|(known, _)| known);
@@ -246,21 +247,20 @@ impl PlacementSearch<'_> {
 
     /// Pairs of sites over all edges: the size of what a program says about time.
     fn waits(&self, instance: &Instance) -> usize {
-        let sites = |stage: usize| {
+        let sites = |stage: StageId| {
             instance.stages[stage]
                 .choices
                 .iter()
                 .map(|choice| choice.site)
-                .collect::<BTreeSet<usize>>()
+                .collect::<BTreeSet<SiteId>>()
                 .len()
         };
-        let sites: Vec<usize> = (0..instance.stages.len()).map(sites).collect();
+        let sites: IdVec<StageId, usize> = instance.stages.ids().map(sites).collect();
         let inputs = self
             .shape
             .inputs
-            .iter()
-            .enumerate()
-            .flat_map(|(stage, inputs)| inputs.iter().map(move |(origin, _)| (stage, origin)));
+            .iter_enumerated()
+            .flat_map(|(stage, inputs)| inputs.iter().map(move |input| (stage, &input.origin)));
         inputs
             .map(|(stage, origin)| match origin {
                 Origin::Stage(before) => sites[*before] * instance.stages[stage].choices.len(),
@@ -274,7 +274,7 @@ impl PlacementSearch<'_> {
     fn straightforward(&self, instance: &Instance, goal: Figure, limits: Limits) -> bool {
         let only_cost = goal == Figure::Cost && limits.time.is_none() && !has_deadlines(instance);
         (only_cost && instance.links.pools.is_empty())
-            || routes::cheapest(instance, &vec![0; instance.stages.len()]).is_empty()
+            || routes::cheapest(instance, &instance.stages.map(|_| ChoiceId::default())).is_empty()
     }
 
     /// A bound without a solver.
@@ -316,16 +316,9 @@ impl PlacementSearch<'_> {
         let picks = match (goal, limits.cost, Network::new(instance, self.shape, true)) {
             (Figure::Time, Some(limit), Some(net)) if has_direct_transfers_only(instance) => {
                 let mut timed = TimedPlacement::new(instance, self.shape, &net, start);
-                let allowed = instance
-                    .stages
-                    .iter()
-                    .map(|stage| (0..stage.choices.len()).collect());
+                let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
                 let mut visits = SHORTENING;
-                timed.shorten(
-                    limit.saturating_mul(net.scale),
-                    &allowed.collect::<Vec<_>>(),
-                    &mut visits,
-                );
+                timed.shorten(limit.saturating_mul(net.scale), &allowed, &mut visits);
                 timed.picks
             }
             _ => {

@@ -5,7 +5,7 @@ use super::integer_programs::{Tried, target};
 use super::placement_search::{
     KnownPlacement, PlacementSearch, choice_positions, choice_tags, lost_placement,
 };
-use crate::planning::problem::{Goal, Instance};
+use crate::planning::problem::{Goal, Instance, StageId, StageWeight};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::bound::closing_bounds::has_direct_transfers_only;
 use crate::planning::solve::bound::network::Network;
@@ -31,11 +31,14 @@ impl PlacementSearch<'_> {
         if instance.size() > TIED_CHOICES {
             return Ok(self.nudge(&instance, limits, best));
         }
-        let mut next = 0;
-        while next < instance.stages.len() {
-            let (group, end) = group(&instance, next);
-            let first = |stage: usize| instance.stages[stage].choices[0].tag == best.tags[stage];
-            if !(next..end).all(first) {
+        let mut left: Vec<StageId> = instance.stages.ids().rev().collect();
+        while !left.is_empty() {
+            let group = take_group(&instance, &mut left);
+            let first = |entry: &StageWeight| {
+                let choices = &instance.stages[entry.stage].choices;
+                choices.iter().next().map(|choice| choice.tag) == Some(best.tags[entry.stage])
+            };
+            if !group.iter().all(first) {
                 let target = target(&instance, Goal::Ranks(&group), limits, true);
                 if let Tried::Found(found) =
                     self.minimize(&instance, Figure::Cost, &target, limits, Some(&best))?
@@ -43,17 +46,12 @@ impl PlacementSearch<'_> {
                     best = found.known();
                 }
             }
-            for (stage, tag) in instance
-                .stages
-                .iter_mut()
-                .zip(&best.tags)
-                .take(end)
-                .skip(next)
-            {
-                stage.choices.retain(|choice| choice.tag == *tag);
+            for StageWeight { stage, .. } in &group {
+                let kept = best.tags[*stage];
+                let choices = &mut instance.stages[*stage].choices;
+                choices.retain(|choice| choice.tag == kept);
             }
             instance = self.reduced(&instance, limits).ok_or_else(lost_placement)?;
-            next = end;
         }
         Ok(best)
     }
@@ -68,7 +66,7 @@ impl PlacementSearch<'_> {
         if has_direct_transfers_only(instance) && limits.score.is_none() {
             return self.nudged(instance, limits, &best).unwrap_or(best);
         }
-        for stage in 0..best.tags.len() {
+        for stage in best.tags.ids() {
             let kept = best.clone();
             for choice in instance.stages[stage]
                 .choices
@@ -116,27 +114,27 @@ impl PlacementSearch<'_> {
     }
 }
 
-/// The stages from `next` on whose ranks fit into one number, with weights so that an earlier
-/// stage counts more than all later ones; and the first stage after them.
-fn group(instance: &Instance, next: usize) -> (Vec<(usize, i64)>, usize) {
+/// Takes stages off the end of `left` as long as their ranks fit into one number, with weights so
+/// that an earlier stage counts more than all later ones.
+fn take_group(instance: &Instance, left: &mut Vec<StageId>) -> Vec<StageWeight> {
+    let count =
+        |stage: StageId| i64::try_from(instance.stages[stage].choices.len()).unwrap_or(i64::MAX);
     let mut product = 1_i64;
-    let mut end = next;
-    while end < instance.stages.len() {
-        let count = i64::try_from(instance.stages[end].choices.len()).unwrap_or(i64::MAX);
-        if end > next && product.saturating_mul(count) > RANKS {
+    let mut stages = Vec::new();
+    while let Some(stage) = left.last().copied() {
+        if !stages.is_empty() && product.saturating_mul(count(stage)) > RANKS {
             break;
         }
-        product = product.saturating_mul(count);
-        end += 1;
+        product = product.saturating_mul(count(stage));
+        stages.push(stage);
+        left.pop();
     }
     let mut weight = 1_i64;
-    let mut weights = Vec::with_capacity(end - next);
-    for stage in (next..end).rev() {
-        weights.push((stage, weight));
-        weight = weight.saturating_mul(
-            i64::try_from(instance.stages[stage].choices.len()).unwrap_or(i64::MAX),
-        );
+    let mut weights = Vec::with_capacity(stages.len());
+    for stage in stages.into_iter().rev() {
+        weights.push(StageWeight { stage, weight });
+        weight = weight.saturating_mul(count(stage));
     }
     weights.reverse();
-    (weights, end)
+    weights
 }

@@ -6,62 +6,68 @@
 //! cheaper, it costs less, so no cheapest placement has that stage at `a`. Equal costs are kept:
 //! they are ties, which are broken later.
 
-use crate::planning::problem::{Instance, Links, Origin};
+use crate::planning::problem::{ChoiceId, Instance, Links, Origin, SiteId, StageId};
 use crate::planning::solve::bound::network::{Network, Node};
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeSet;
 
 /// By stage and position of its site: some cheapest placement may have it. `own` likewise: what
 /// the stage costs there at least.
-pub(crate) fn worthwhile(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> {
-    let point = |cost: &i64| vec![(*cost, 0)];
-    let points: Vec<Vec<Vec<(i64, i64)>>> = own
-        .iter()
-        .map(|own| own.iter().map(point).collect())
-        .collect();
+pub(crate) fn worthwhile(
+    net: &Network,
+    links: &Links,
+    own: &IdVec<StageId, Vec<i64>>,
+) -> IdVec<StageId, Vec<bool>> {
+    let points = untimed_points(own);
     let sites = Sites::new(net, links, &points);
     // By site and stage: another site does it for less.
-    let mut dear = vec![vec![false; net.nodes.len()]; links.sites];
+    let mut dear: IdVec<SiteId, IdVec<StageId, bool>> =
+        IdVec::filled(net.nodes.map(|_| false), links.sites);
     for a in &sites.used {
         for b in sites.used.iter().filter(|b| sites.replaces(**b, *a)) {
             for (dear, (less, cost)) in dear[*a]
                 .iter_mut()
                 .zip(sites.at[*b].iter().zip(&sites.at[*a]))
             {
-                if let ([(less, _)], [(cost, _)]) = (&less[..], &cost[..]) {
-                    *dear |= less < cost;
+                if let ([less], [cost]) = (&less[..], &cost[..]) {
+                    *dear |= less.cost < cost.cost;
                 }
             }
         }
     }
-    let kept =
-        |(stage, node): (usize, &Node)| node.sites.iter().map(|site| !dear[*site][stage]).collect();
-    net.nodes.iter().enumerate().map(kept).collect()
+    let kept = |(stage, node): (StageId, &Node)| {
+        node.sites.iter().map(|site| !dear[*site][stage]).collect()
+    };
+    net.nodes.iter_enumerated().map(kept).collect()
 }
 
 /// By stage and position of its site: sites of which each is needed. One cheapest placement at
 /// least is left.
-pub(crate) fn enough(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> {
-    let point = |cost: &i64| vec![(*cost, 0)];
-    let points: Vec<Vec<Vec<(i64, i64)>>> = own
-        .iter()
-        .map(|own| own.iter().map(point).collect())
-        .collect();
+pub(crate) fn enough(
+    net: &Network,
+    links: &Links,
+    own: &IdVec<StageId, Vec<i64>>,
+) -> IdVec<StageId, Vec<bool>> {
+    let points = untimed_points(own);
     let instead = needed(&Sites::new(net, links, &points));
-    let kept = |site: &usize| instead[*site] == *site;
-    net.nodes
-        .iter()
-        .map(|node| node.sites.iter().map(kept).collect())
-        .collect()
+    let kept = |site: &SiteId| instead[*site] == *site;
+    net.nodes.map(|node| node.sites.iter().map(kept).collect())
 }
 
 /// For placements that must be in time, when copies take none: by site, the one that is enough in
 /// its place, often itself.
-pub(crate) fn enough_in_time(net: &Network, links: &Links, instance: &Instance) -> Vec<usize> {
+pub(crate) fn enough_in_time(
+    net: &Network,
+    links: &Links,
+    instance: &Instance,
+) -> IdVec<SiteId, SiteId> {
     let stages = net.nodes.iter().zip(&instance.stages);
-    let points: Vec<Vec<Vec<(i64, i64)>>> = stages
+    let points: IdVec<StageId, Vec<Vec<CostAndTime>>> = stages
         .map(|(node, stage)| {
-            let point =
-                |choice: &usize| (stage.choices[*choice].cost, stage.choices[*choice].duration);
+            let point = |choice: &ChoiceId| CostAndTime {
+                cost: stage.choices[*choice].cost,
+                time: stage.choices[*choice].duration,
+            };
             node.choices
                 .iter()
                 .map(|choices| choices.iter().map(point).collect())
@@ -72,15 +78,15 @@ pub(crate) fn enough_in_time(net: &Network, links: &Links, instance: &Instance) 
 }
 
 /// By site, the one that is enough in its place.
-fn needed(sites: &Sites<'_>) -> Vec<usize> {
-    let mut instead: Vec<usize> = (0..sites.links.sites).collect();
+fn needed(sites: &Sites<'_>) -> IdVec<SiteId, SiteId> {
+    let mut instead: IdVec<SiteId, SiteId> = sites.links.site_ids().collect();
     let mut left = sites.used.clone();
     // The dearest first, so that what replaces them stays.
     let mut order = sites.used.clone();
-    let sum = |site: &usize| -> i64 {
+    let sum = |site: &SiteId| -> i64 {
         sites.at[*site]
             .iter()
-            .flat_map(|points| points.iter().map(|(cost, _)| *cost).min())
+            .flat_map(|points| points.iter().map(|point| point.cost).min())
             .sum()
     };
     order.sort_by_cached_key(|site| std::cmp::Reverse((sum(site), *site)));
@@ -91,7 +97,7 @@ fn needed(sites: &Sites<'_>) -> Vec<usize> {
         }
     }
     // What replaces a site may have been replaced later.
-    for site in 0..instead.len() {
+    for site in instead.ids() {
         while instead[instead[site]] != instead[site] {
             instead[site] = instead[instead[site]];
         }
@@ -99,46 +105,65 @@ fn needed(sites: &Sites<'_>) -> Vec<usize> {
     instead
 }
 
+/// What a stage may take at a site, where neither is less than that of another one there.
+#[derive(Clone, Copy)]
+struct CostAndTime {
+    cost: i64,
+    time: i64,
+}
+
+/// Costs alone, as if nothing took time.
+fn untimed_points(own: &IdVec<StageId, Vec<i64>>) -> IdVec<StageId, Vec<Vec<CostAndTime>>> {
+    let point = |cost: &i64| {
+        vec![CostAndTime {
+            cost: *cost,
+            time: 0,
+        }]
+    };
+    own.map(|own| own.iter().map(point).collect())
+}
+
 struct Sites<'a> {
     links: &'a Links,
     /// By site and stage: cost and time of what it may take there.
-    at: Vec<Vec<Vec<(i64, i64)>>>,
+    at: IdVec<SiteId, IdVec<StageId, Vec<CostAndTime>>>,
     /// By site, then stage: the least of these costs; more than any when there is none.
-    least: Vec<Vec<i64>>,
+    least: IdVec<SiteId, IdVec<StageId, i64>>,
     /// Sites where anything can be, ascending.
-    used: Vec<usize>,
+    used: Vec<SiteId>,
     /// Sites where data lies from the start.
-    fixed: BTreeSet<usize>,
+    fixed: BTreeSet<SiteId>,
     no_dearer: Vec<Vec<bool>>,
 }
 
 impl<'a> Sites<'a> {
-    fn new(net: &Network, links: &'a Links, own: &[Vec<Vec<(i64, i64)>>]) -> Self {
-        let mut at: Vec<Vec<Vec<(i64, i64)>>> =
-            vec![vec![Vec::new(); net.nodes.len()]; links.sites];
-        for (stage, node) in net.nodes.iter().enumerate() {
+    fn new(net: &Network, links: &'a Links, own: &IdVec<StageId, Vec<Vec<CostAndTime>>>) -> Self {
+        let mut at: IdVec<SiteId, IdVec<StageId, Vec<CostAndTime>>> =
+            IdVec::filled(net.nodes.map(|_| Vec::new()), links.sites);
+        for (stage, node) in net.nodes.iter_enumerated() {
             for (site, own) in node.sites.iter().zip(&own[stage]) {
                 at[*site][stage].clone_from(own);
             }
         }
-        let fixed: BTreeSet<usize> = net
+        let fixed: BTreeSet<SiteId> = net
             .stars
             .iter()
             .filter_map(|star| fixed(star.origin))
             .collect();
-        let used = (0..links.sites)
+        let used = links
+            .site_ids()
             .filter(|site| {
                 fixed.contains(site) || at[*site].iter().any(|points| !points.is_empty())
             })
             .collect();
-        let least = |points: &Vec<(i64, i64)>| {
+        let least = |points: &Vec<CostAndTime>| {
             points
                 .iter()
-                .map(|(cost, _)| *cost)
+                .map(|point| point.cost)
                 .min()
                 .unwrap_or(i64::MAX)
         };
-        let least = at.iter().map(|at| at.iter().map(least).collect()).collect();
+        let least = at.map(|at| at.map(least));
         Self {
             links,
             at,
@@ -150,7 +175,7 @@ impl<'a> Sites<'a> {
     }
 
     /// Whether all stages at `a` may move to `b` for nothing.
-    fn replaces(&self, b: usize, a: usize) -> bool {
+    fn replaces(&self, b: SiteId, a: SiteId) -> bool {
         // Most pairs differ in this already.
         if a == b
             || self.fixed.contains(&a)
@@ -158,19 +183,19 @@ impl<'a> Sites<'a> {
         {
             return false;
         }
-        let cheaper = |stage: usize| {
+        let cheaper = |stage: StageId| {
             let (a, b) = (&self.at[a][stage], &self.at[b][stage]);
-            a.iter().all(|(cost, time)| {
+            a.iter().all(|point| {
                 b.iter()
-                    .any(|(less, sooner)| less <= cost && sooner <= time)
+                    .any(|other| other.cost <= point.cost && other.time <= point.time)
             })
         };
-        let way = |from: usize, to: usize| {
+        let way = |from: SiteId, to: SiteId| {
             self.links
                 .class(from, to)
-                .map_or(self.links.tariffs.len(), usize::from)
+                .map_or(self.links.tariffs.len(), |class| class.index())
         };
-        let near = |site: &usize| {
+        let near = |site: &SiteId| {
             self.no_dearer[way(b, *site)][way(a, *site)]
                 && self.no_dearer[way(*site, b)][way(*site, a)]
         };
@@ -178,11 +203,11 @@ impl<'a> Sites<'a> {
             .iter()
             .filter(|site| **site != a && **site != b)
             .all(near)
-            && (0..self.at[a].len()).all(cheaper)
+            && self.at[a].ids().all(cheaper)
     }
 }
 
-fn fixed(origin: Origin) -> Option<usize> {
+fn fixed(origin: Origin) -> Option<SiteId> {
     match origin {
         Origin::Site(site) => Some(site),
         Origin::Stage(_) => None,
@@ -194,7 +219,11 @@ fn fixed(origin: Origin) -> Option<usize> {
 fn no_dearer(net: &Network, links: &Links) -> Vec<Vec<bool>> {
     let classes = links.tariffs.len() + 1;
     let price = |star: &crate::planning::solve::bound::network::Star, class: usize| {
-        star.price.get(class).copied().unwrap_or(net.never)
+        star.price
+            .as_slice()
+            .get(class)
+            .copied()
+            .unwrap_or(net.never)
     };
     let row = |a: usize| {
         (0..classes)

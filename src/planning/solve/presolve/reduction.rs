@@ -5,12 +5,16 @@
 //! with all other stages at their shortest is one on the makespan. A choice whose bound exceeds a
 //! limit is out.
 
-use crate::planning::problem::routes;
-use crate::planning::problem::{Choice, Instance, Origin, Shape, StageChoices};
-use crate::planning::solve::bound::closing_bounds::{ChoicesWithin, choices_within, cost_bound};
+use crate::planning::problem::{
+    Choice, ChoiceId, Instance, Origin, Shape, SiteId, StageChoices, StageId, StageInput, routes,
+};
+use crate::planning::solve::bound::closing_bounds::{
+    ChoicesWithin, KeptChoices, choices_within, cost_bound,
+};
 use crate::planning::solve::bound::forest::forest;
 use crate::planning::solve::effort::Effort;
 use crate::planning::solve::limits::Limits;
+use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Later than every deadline.
@@ -51,10 +55,10 @@ pub(crate) fn reduce(
 }
 
 /// The instance with some of its choices. `None`: some stage has none.
-pub(crate) fn with_kept_choices(instance: &Instance, keep: &[Vec<bool>]) -> Option<Instance> {
-    let stage = |(stage, keep): (&StageChoices, &Vec<bool>)| {
+pub(crate) fn with_kept_choices(instance: &Instance, keep: &KeptChoices) -> Option<Instance> {
+    let stage = |(stage, keep): (&StageChoices, &IdVec<ChoiceId, bool>)| {
         let choices = stage.choices.iter().zip(keep).filter(|(_, keep)| **keep);
-        let choices: Vec<Choice> = choices.map(|(choice, _)| *choice).collect();
+        let choices: IdVec<ChoiceId, Choice> = choices.map(|(choice, _)| *choice).collect();
         let kept = StageChoices {
             label: stage.label.clone(),
             choices,
@@ -68,7 +72,7 @@ pub(crate) fn with_kept_choices(instance: &Instance, keep: &[Vec<bool>]) -> Opti
             .iter()
             .zip(keep)
             .map(stage)
-            .collect::<Option<Vec<StageChoices>>>()?,
+            .collect::<Option<IdVec<StageId, StageChoices>>>()?,
         artifacts: instance.artifacts.clone(),
         precedence: instance.precedence.clone(),
         links: instance.links.clone(),
@@ -87,7 +91,9 @@ pub(crate) fn least_cost(instance: &Instance, shape: &Shape, effort: &Effort) ->
 /// shortest.
 pub(crate) fn least_time(instance: &Instance, shape: &Shape) -> i64 {
     let paths = paths(instance, shape, None);
-    (0..instance.stages.len())
+    instance
+        .stages
+        .ids()
         .map(|stage| paths.head[stage] + paths.shortest[stage])
         .max()
         .unwrap_or(0)
@@ -100,15 +106,13 @@ fn by_cost(
     limit: i64,
     least: bool,
     effort: &Effort,
-) -> Option<Vec<Vec<bool>>> {
+) -> Option<KeptChoices> {
     match choices_within(instance, shape, limit, least, effort) {
         ChoicesWithin::Nothing => None,
         ChoicesWithin::Some(kept) => Some(kept),
         ChoicesWithin::Unknown => {
             let with = forest(instance, shape)?.with;
-            let within =
-                |bounds: Vec<i64>| bounds.into_iter().map(|bound| bound <= limit).collect();
-            Some(with.into_iter().map(within).collect())
+            Some(with.map(|bounds| bounds.map(|bound| *bound <= limit)))
         }
     }
 }
@@ -116,26 +120,17 @@ fn by_cost(
 /// By stage, with every stage at its shortest: when it can start, its own time, and when it must
 /// have ended.
 struct Paths {
-    head: Vec<i64>,
-    shortest: Vec<i64>,
-    latest: Vec<i64>,
+    head: IdVec<StageId, i64>,
+    shortest: IdVec<StageId, i64>,
+    latest: IdVec<StageId, i64>,
 }
 
 fn paths(instance: &Instance, shape: &Shape, limit: Option<i64>) -> Paths {
-    let count = instance.stages.len();
-    let shortest: Vec<i64> = instance
-        .stages
-        .iter()
-        .map(|stage| {
-            stage
-                .choices
-                .iter()
-                .map(|choice| choice.duration)
-                .min()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut head = vec![0_i64; count];
+    let shortest = instance.stages.map(|stage| {
+        let durations = stage.choices.iter().map(|choice| choice.duration);
+        durations.min().unwrap_or(0)
+    });
+    let mut head = instance.stages.map(|_| 0_i64);
     let own = |stage: &StageChoices| {
         stage
             .deadline
@@ -144,16 +139,16 @@ fn paths(instance: &Instance, shape: &Shape, limit: Option<i64>) -> Paths {
             .min()
             .unwrap_or(FOREVER)
     };
-    let mut latest: Vec<i64> = instance.stages.iter().map(own).collect();
+    let mut latest = instance.stages.map(own);
     for &stage in &shape.order {
-        for (origin, _) in &shape.inputs[stage] {
+        for StageInput { origin, .. } in &shape.inputs[stage] {
             if let Origin::Stage(before) = origin {
                 head[stage] = head[stage].max(head[*before] + shortest[*before]);
             }
         }
     }
     for &stage in shape.order.iter().rev() {
-        for (origin, _) in &shape.inputs[stage] {
+        for StageInput { origin, .. } in &shape.inputs[stage] {
             if let Origin::Stage(before) = origin {
                 latest[*before] = latest[*before].min(latest[stage] - shortest[stage]);
             }
@@ -168,15 +163,15 @@ fn paths(instance: &Instance, shape: &Shape, limit: Option<i64>) -> Paths {
 
 fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<i64>) -> Option<()> {
     let Paths { head, latest, .. } = paths(instance, shape, limit);
-    for stage in 0..instance.stages.len() {
-        let sites: BTreeSet<usize> = instance.stages[stage]
+    for stage in instance.stages.ids() {
+        let sites: BTreeSet<SiteId> = instance.stages[stage]
             .choices
             .iter()
             .map(|choice| choice.site)
             .collect();
         let fetched = fetched(instance, shape, stage, &sites);
         let choices = instance.stages[stage].choices.clone();
-        let fits = |position: usize| {
+        let fits = |position: ChoiceId| {
             let choice: &Choice = &choices[position];
             head[stage].max(fetched[&choice.site]) + choice.duration <= latest[stage]
         };
@@ -189,11 +184,11 @@ fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<i64>) -> Option
 fn fetched(
     instance: &Instance,
     shape: &Shape,
-    stage: usize,
-    sites: &BTreeSet<usize>,
-) -> BTreeMap<usize, i64> {
-    let mut arrivals: BTreeMap<usize, i64> = sites.iter().map(|site| (*site, 0)).collect();
-    for (origin, artifact) in &shape.inputs[stage] {
+    stage: StageId,
+    sites: &BTreeSet<SiteId>,
+) -> BTreeMap<SiteId, i64> {
+    let mut arrivals: BTreeMap<SiteId, i64> = sites.iter().map(|site| (*site, 0)).collect();
+    for StageInput { origin, artifact } in &shape.inputs[stage] {
         let (Origin::Site(from), Some(artifact)) = (origin, artifact) else {
             continue;
         };
@@ -206,11 +201,7 @@ fn fetched(
     arrivals
 }
 
-fn keep(stage: &mut StageChoices, fits: impl Fn(usize) -> bool) -> Option<()> {
-    let mut position = 0;
-    stage.choices.retain(|_| {
-        position += 1;
-        fits(position - 1)
-    });
+fn keep(stage: &mut StageChoices, fits: impl Fn(ChoiceId) -> bool) -> Option<()> {
+    stage.choices.retain_by_id(|choice, _| fits(choice));
     (!stage.choices.is_empty()).then_some(())
 }

@@ -7,9 +7,11 @@
 use super::network_inputs::NetworkInputs;
 use super::punctual_placement::PunctualPlacement;
 use super::refinement::{PAIRS, SearchWork, affordable_sweeps, raise_bound};
-use crate::planning::problem::{Instance, Origin, Shape, StageChoices};
+use crate::planning::problem::{
+    ChoiceId, Instance, Origin, Placement, Shape, SiteId, StageChoices, StageId, StageInput,
+};
 use crate::planning::solve::backend::solver::Solver;
-use crate::planning::solve::bound::closing_bounds::ClosedGap;
+use crate::planning::solve::bound::closing_bounds::{ClosedGap, KeptChoices};
 use crate::planning::solve::bound::dual_messages::DualMessages;
 use crate::planning::solve::bound::network::{Network, Node};
 use crate::planning::solve::bound::time_prices::{TimePrices, time_prices};
@@ -18,6 +20,7 @@ use crate::planning::solve::heuristic::incumbent::{Incumbent, LARGE};
 use crate::planning::solve::heuristic::network_moves::NetworkWalk;
 use crate::planning::solve::monitor::SolveMonitor;
 use crate::planning::solve::presolve::dominated_sites;
+use crate::util::id_vec::IdVec;
 use std::collections::BTreeSet;
 
 /// New prices of time at most.
@@ -54,7 +57,7 @@ pub(crate) fn by_deadline(
     instance: &Instance,
     shape: &Shape,
     deadline: i64,
-    start: Option<Vec<usize>>,
+    start: Option<Placement>,
     solver: &dyn Solver,
     effort: &Effort,
 ) -> Option<ClosedGap> {
@@ -87,7 +90,7 @@ struct DeadlineSearch<'a> {
     deadline: i64,
     network: &'a Network,
     /// By site: the one that is enough in its place, often itself.
-    representatives: &'a [usize],
+    representatives: &'a IdVec<SiteId, SiteId>,
     solver: &'a dyn Solver,
     effort: &'a Effort,
     best: Incumbent<'a>,
@@ -96,16 +99,24 @@ struct DeadlineSearch<'a> {
     /// No placement by the deadline costs less, scaled.
     bound: i64,
     /// By stage and choice: some placement that costs at most as much as the best may have it.
-    keep: Vec<Vec<bool>>,
+    keep: KeptChoices,
 }
 
 /// One round of message passing, at one price of time.
 struct Round<'r> {
     price: &'r TimePrices,
     /// By stage and position of its site: the least that it costs there at this price, scaled.
-    own: &'r [Vec<i64>],
+    own: &'r IdVec<StageId, Vec<i64>>,
     /// The last sweep of the round, or one of a small instance, all of which are looked at closely.
     closely: bool,
+}
+
+/// What is left after a bound was raised.
+struct Raised {
+    /// Pairs of slots that may still be looked at.
+    pairs_left: usize,
+    /// Groups of sites were too loose to find out more.
+    in_vain: bool,
 }
 
 impl<'a> DeadlineSearch<'a> {
@@ -114,12 +125,13 @@ impl<'a> DeadlineSearch<'a> {
         shape: &'a Shape,
         deadline: i64,
         network: &'a Network,
-        representatives: &'a [usize],
+        representatives: &'a IdVec<SiteId, SiteId>,
         solver: &'a dyn Solver,
         effort: &'a Effort,
     ) -> Self {
         let stays = |stage: &StageChoices| {
-            (0..stage.choices.len())
+            let choices = stage.choices.ids();
+            choices
                 .filter(|choice| {
                     representatives[stage.choices[*choice].site] == stage.choices[*choice].site
                 })
@@ -166,7 +178,7 @@ impl<'a> DeadlineSearch<'a> {
         self.effort.monitor.report(incumbent, bound);
     }
 
-    fn try_first_placements(&mut self, start: Option<Vec<usize>>) {
+    fn try_first_placements(&mut self, start: Option<Placement>) {
         if let Some(start) = start {
             self.best.try_out(start, &mut self.visits);
         }
@@ -189,7 +201,7 @@ impl<'a> DeadlineSearch<'a> {
         let instance = self.instance;
         let predecessors = predecessors(self.shape);
         let mut price = TimePrices {
-            of: vec![0; instance.stages.len()],
+            of: instance.stages.map(|_| 0),
             total: 0,
         };
         let own = least_own_costs(instance, self.network, &price);
@@ -200,14 +212,7 @@ impl<'a> DeadlineSearch<'a> {
                 .map(|site| self.representatives[*site] == *site)
                 .collect()
         };
-        dual.retain(
-            &self
-                .network
-                .nodes
-                .iter()
-                .map(needed)
-                .collect::<Vec<Vec<bool>>>(),
-        );
+        dual.retain(&self.network.nodes.map(needed));
         dual.hold();
         let shortest = |stage: &StageChoices| {
             stage
@@ -217,7 +222,7 @@ impl<'a> DeadlineSearch<'a> {
                 .min()
                 .unwrap_or(0)
         };
-        let mut expected_durations: Vec<i64> = instance.stages.iter().map(shortest).collect();
+        let mut expected_durations = instance.stages.map(shortest);
         let mut idle = 0;
         for _ in 0..ROUNDS {
             let own = least_own_costs(instance, &dual.net, &price);
@@ -248,7 +253,9 @@ impl<'a> DeadlineSearch<'a> {
             if idle >= if instance.size() > LARGE { 1 } else { PATIENCE } {
                 break;
             }
-            let curves: Vec<Vec<(i64, i64)>> = (0..instance.stages.len())
+            let curves: IdVec<StageId, Vec<(i64, i64)>> = instance
+                .stages
+                .ids()
                 .map(|stage| cost_by_duration(instance, &dual, &own, stage))
                 .collect();
             let next = time_prices(
@@ -269,7 +276,7 @@ impl<'a> DeadlineSearch<'a> {
         &mut self,
         dual: &mut DualMessages<'_>,
         round: &Round<'_>,
-        expected_durations: &mut Vec<i64>,
+        expected_durations: &mut IdVec<StageId, i64>,
     ) -> bool {
         let Self {
             instance,
@@ -333,10 +340,10 @@ impl<'a> DeadlineSearch<'a> {
             return true;
         }
         walk.settle(SETTLING);
-        let pick = |(stage, position): (usize, usize)| {
+        let pick = |(stage, position): (StageId, usize)| {
             cheapest_choice(instance, &net, price, stage, position)
         };
-        let picks: Vec<usize> = walk.picks().into_iter().enumerate().map(pick).collect();
+        let picks: Placement = walk.positions().into_iter_enumerated().map(pick).collect();
         if closely {
             *expected_durations = picks
                 .iter()
@@ -378,25 +385,25 @@ impl<'a> DeadlineSearch<'a> {
             let groups = self.groups(grouping);
             let ground = self.ground(&groups, loose);
             let given = if ground.loose { pairs / 2 } else { pairs };
-            let (left, in_vain) = self.raise_bound(&ground, given);
-            if ground.loose && !in_vain {
+            let raised = self.raise_bound(&ground, given);
+            if ground.loose && !raised.in_vain {
                 // The few sweeps that are left over the network of all sites would tell less.
                 break;
             }
-            pairs -= given - left;
+            pairs -= given - raised.pairs_left;
         }
     }
 
     /// By site: the group that it is in.
-    fn groups(&self, grouping: Grouping) -> Vec<usize> {
+    fn groups(&self, grouping: Grouping) -> IdVec<SiteId, SiteId> {
         match grouping {
-            Grouping::One => vec![0; self.instance.links.sites],
-            Grouping::Enough => self.representatives.to_vec(),
-            Grouping::Alone => (0..self.instance.links.sites).collect(),
+            Grouping::One => IdVec::filled(SiteId::default(), self.instance.links.sites),
+            Grouping::Enough => self.representatives.clone(),
+            Grouping::Alone => self.instance.links.site_ids().collect(),
         }
     }
 
-    fn ground<'g>(&self, groups: &'g [usize], loose: bool) -> NetworkInputs<'g>
+    fn ground<'g>(&self, groups: &'g IdVec<SiteId, SiteId>, loose: bool) -> NetworkInputs<'g>
     where
         'a: 'g,
     {
@@ -410,9 +417,8 @@ impl<'a> DeadlineSearch<'a> {
         )
     }
 
-    /// Raises the bound within so many pairs of slots. Returns how many of them are left, and
-    /// whether the groups of sites were too loose to find out more.
-    fn raise_bound(&mut self, ground: &NetworkInputs<'_>, given: usize) -> (usize, bool) {
+    /// Raises the bound within so many pairs of slots.
+    fn raise_bound(&mut self, ground: &NetworkInputs<'_>, given: usize) -> Raised {
         let near = match &self.best.found {
             Some((_, picks)) if ground.loose => self.best.near(picks),
             _ => self.best.allowed.clone(),
@@ -432,7 +438,10 @@ impl<'a> DeadlineSearch<'a> {
         self.visits = visits;
         self.bound = self.bound.max(raised);
         self.report();
-        (left, in_vain)
+        Raised {
+            pairs_left: left,
+            in_vain,
+        }
     }
 
     /// The best placement that was found, and the bound.
@@ -451,24 +460,28 @@ impl<'a> DeadlineSearch<'a> {
 
 /// By site that all stages can be at, among those that stand for others: the cheapest of each stage
 /// there. The cheapest first.
-fn placements_at_one_site(instance: &Instance, representatives: &[usize]) -> Vec<Vec<usize>> {
-    let home = |site: usize| {
+fn placements_at_one_site(
+    instance: &Instance,
+    representatives: &IdVec<SiteId, SiteId>,
+) -> Vec<Placement> {
+    let home = |site: SiteId| {
         let cheapest = |stage: &StageChoices| {
-            let here =
-                (0..stage.choices.len()).filter(|choice| stage.choices[*choice].site == site);
+            let choices = stage.choices.ids();
+            let here = choices.filter(|choice| stage.choices[*choice].site == site);
             here.min_by_key(|choice| stage.choices[*choice].cost)
         };
         instance
             .stages
             .iter()
             .map(cheapest)
-            .collect::<Option<Vec<usize>>>()
+            .collect::<Option<Placement>>()
     };
-    let mut homes: Vec<Vec<usize>> = (0..representatives.len())
+    let mut homes: Vec<Placement> = representatives
+        .ids()
         .filter(|site| representatives[*site] == *site)
         .filter_map(home)
         .collect();
-    let cost = |home: &Vec<usize>| -> i64 {
+    let cost = |home: &Placement| -> i64 {
         home.iter()
             .zip(&instance.stages)
             .map(|(pick, stage)| stage.choices[*pick].cost)
@@ -479,24 +492,20 @@ fn placements_at_one_site(instance: &Instance, representatives: &[usize]) -> Vec
 }
 
 /// By stage: the stages that it waits for.
-fn predecessors(shape: &Shape) -> Vec<Vec<usize>> {
-    let stages = |inputs: &Vec<(Origin, Option<usize>)>| {
-        let stages = inputs.iter().filter_map(|(origin, _)| match origin {
-            Origin::Stage(stage) => Some(*stage),
+fn predecessors(shape: &Shape) -> IdVec<StageId, Vec<StageId>> {
+    let stages = |inputs: &Vec<StageInput>| {
+        let stages = inputs.iter().filter_map(|input| match input.origin {
+            Origin::Stage(stage) => Some(stage),
             Origin::Site(_) => None,
         });
-        stages.collect::<BTreeSet<usize>>().into_iter().collect()
+        stages.collect::<BTreeSet<StageId>>().into_iter().collect()
     };
-    shape.inputs.iter().map(stages).collect()
+    shape.inputs.map(stages)
 }
 
 /// Returns, by stage and choice, that every choice is kept.
-fn all_choices(instance: &Instance) -> Vec<Vec<bool>> {
-    instance
-        .stages
-        .iter()
-        .map(|stage| vec![true; stage.choices.len()])
-        .collect()
+fn all_choices(instance: &Instance) -> KeptChoices {
+    instance.stages.map(|stage| stage.choices.map(|_| true))
 }
 
 /// Drops choices of a stage that no placement of scaled cost up to `limit`, time included, can
@@ -504,11 +513,11 @@ fn all_choices(instance: &Instance) -> Vec<Vec<bool>> {
 fn drop_dear_choices(
     instance: &Instance,
     dual: &DualMessages<'_>,
-    representatives: &[usize],
+    representatives: &IdVec<SiteId, SiteId>,
     price: &TimePrices,
     limit: i64,
-    stage: usize,
-    keep: &mut [bool],
+    stage: StageId,
+    keep: &mut IdVec<ChoiceId, bool>,
 ) {
     let node = &dual.net.nodes[stage];
     let bound = dual.bound();
@@ -526,8 +535,8 @@ fn drop_dear_choices(
 fn cost_by_duration(
     instance: &Instance,
     dual: &DualMessages<'_>,
-    own: &[Vec<i64>],
-    stage: usize,
+    own: &IdVec<StageId, Vec<i64>>,
+    stage: StageId,
 ) -> Vec<(i64, i64)> {
     let node = &dual.net.nodes[stage];
     let mut curve = Vec::new();
@@ -546,10 +555,10 @@ fn cheapest_choice(
     instance: &Instance,
     net: &Network,
     price: &TimePrices,
-    stage: usize,
+    stage: StageId,
     position: usize,
-) -> usize {
-    let cost = |choice: &usize| {
+) -> ChoiceId {
+    let cost = |choice: &ChoiceId| {
         let choice = &instance.stages[stage].choices[*choice];
         choice.cost * net.scale + TimePrices::worth(price.of[stage], choice.duration)
     };
@@ -557,15 +566,19 @@ fn cheapest_choice(
         .iter()
         .copied()
         .min_by_key(|choice| (cost(choice), *choice))
-        .unwrap_or(0)
+        .unwrap_or_default()
 }
 
 /// By stage and position of its site: the least that it costs there, its time included, scaled.
-fn least_own_costs(instance: &Instance, net: &Network, price: &TimePrices) -> Vec<Vec<i64>> {
+fn least_own_costs(
+    instance: &Instance,
+    net: &Network,
+    price: &TimePrices,
+) -> IdVec<StageId, Vec<i64>> {
     let stages = net.nodes.iter().zip(&instance.stages).zip(&price.of);
     stages
         .map(|((node, stage), rate)| {
-            let cost = |choice: &usize| {
+            let cost = |choice: &ChoiceId| {
                 let choice = &stage.choices[*choice];
                 choice.cost * net.scale + TimePrices::worth(*rate, choice.duration)
             };

@@ -8,22 +8,24 @@
 
 use super::network_inputs::{NetworkInputs, Run};
 use super::slots::{BySlot, Fate, Slots, Times};
-use crate::planning::problem::{Instance, Origin};
-use crate::planning::solve::bound::network::Network;
+use crate::planning::problem::{Instance, Origin, Precedence, SiteId, StageId};
+use crate::planning::solve::bound::closing_bounds::KeptChoices;
+use crate::planning::solve::bound::network::{Network, ReadStar, StarId};
+use crate::util::id_vec::IdVec;
 use std::collections::BTreeSet;
 
 /// One stage.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     /// Ascending.
-    pub sites: Vec<usize>,
+    pub sites: Vec<SiteId>,
     /// By position of the site, shortest first.
     pub runs: Vec<Vec<Run>>,
     pub start: Times,
     pub end: Times,
-    /// Stars that it reads, with its number among their readers.
-    pub reads: Vec<(usize, usize)>,
-    pub makes: Vec<usize>,
+    /// Stars that it reads.
+    pub reads: Vec<ReadStar>,
+    pub makes: Vec<StarId>,
 }
 
 impl Node {
@@ -64,11 +66,11 @@ impl Node {
 #[derive(Clone, Debug)]
 pub(super) struct Star {
     pub origin: Origin,
-    pub readers: Vec<usize>,
-    /// Index into the network's stars; none: readers only wait.
-    data: Option<usize>,
+    pub readers: Vec<StageId>,
+    /// The same star in the network without times; `None`: readers only wait.
+    data: Option<StarId>,
     /// Sites of any reader, ascending.
-    pub targets: Vec<usize>,
+    pub targets: Vec<SiteId>,
     /// By reader and position of its site: index into `targets`.
     pub slots: Vec<Vec<usize>>,
     /// By position of the origin's site and target: scaled price of a copy.
@@ -83,9 +85,10 @@ const EACH: usize = 200;
 /// The network.
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
-    pub nodes: Vec<Node>,
-    pub stars: Vec<Star>,
-    pub order: Vec<usize>,
+    pub nodes: IdVec<StageId, Node>,
+    /// The stars of the network without times, then those for waits without data.
+    pub stars: IdVec<StarId, Star>,
+    pub order: Vec<StageId>,
 }
 
 /// The one slot of data that lies at a site from the start.
@@ -93,9 +96,9 @@ static FIXED: ([usize; 2], [i64; 1]) = ([0, 1], [0]);
 
 impl Grid {
     /// The first grid, from the choices that may be taken. `None`: no placement is in time.
-    pub(super) fn new(ground: &NetworkInputs<'_>, keep: &[Vec<bool>]) -> Option<Self> {
-        let mut nodes = Vec::with_capacity(keep.len());
-        for (stage, keep) in keep.iter().enumerate() {
+    pub(super) fn new(ground: &NetworkInputs<'_>, keep: &KeptChoices) -> Option<Self> {
+        let mut nodes = IdVec::with_capacity(keep.len());
+        for (stage, keep) in keep.iter_enumerated() {
             let (sites, runs) = ground.runs(keep, stage).into_iter().unzip();
             nodes.push(Node {
                 sites,
@@ -117,11 +120,11 @@ impl Grid {
     pub(super) fn refined(
         &self,
         ground: &NetworkInputs<'_>,
-        keep: &[Vec<bool>],
+        keep: &KeptChoices,
         fates: &BySlot<Fate>,
     ) -> Option<Self> {
-        let mut nodes = Vec::with_capacity(self.nodes.len());
-        for (stage, old) in self.nodes.iter().enumerate() {
+        let mut nodes = IdVec::with_capacity(self.nodes.len());
+        for (stage, old) in self.nodes.iter_enumerated() {
             let lives = |position: usize| {
                 old.start
                     .range(position)
@@ -242,35 +245,30 @@ impl Grid {
     /// The same for all slots.
     pub(super) fn all<T: Copy>(&self, value: T) -> BySlot<T> {
         BySlot {
-            start: self
-                .nodes
-                .iter()
-                .map(|node| vec![value; node.start.len()])
-                .collect(),
-            end: self
-                .nodes
-                .iter()
-                .map(|node| vec![value; node.end.len()])
-                .collect(),
+            start: self.nodes.map(|node| vec![value; node.start.len()]),
+            end: self.nodes.map(|node| vec![value; node.end.len()]),
         }
     }
 
     /// Ties nodes and stars together.
     fn connect(&mut self, ground: &NetworkInputs<'_>) {
-        for (index, star) in self.stars.iter_mut().enumerate() {
+        for (index, star) in self.stars.iter_enumerated_mut() {
             for (number, reader) in star.readers.iter().enumerate() {
-                self.nodes[*reader].reads.push((index, number));
+                self.nodes[*reader].reads.push(ReadStar {
+                    star: index,
+                    number,
+                });
             }
             if let Origin::Stage(stage) = star.origin {
                 self.nodes[stage].makes.push(index);
             }
-            let targets: BTreeSet<usize> = star
+            let targets: BTreeSet<SiteId> = star
                 .readers
                 .iter()
                 .flat_map(|reader| self.nodes[*reader].sites.iter().copied())
                 .collect();
             star.targets = targets.into_iter().collect();
-            let slots = |reader: &usize| {
+            let slots = |reader: &StageId| {
                 let sites = self.nodes[*reader].sites.iter();
                 sites
                     .filter_map(|site| star.targets.binary_search(site).ok())
@@ -365,14 +363,16 @@ impl Grid {
     }
 
     /// By stage and position of its site: when it must have ended there.
-    fn latest(&self, ground: &NetworkInputs<'_>) -> Vec<Vec<i64>> {
+    fn latest(&self, ground: &NetworkInputs<'_>) -> IdVec<StageId, Vec<i64>> {
         let deadline = ground.deadline;
-        let own = |stage: usize| {
+        let own = |stage: StageId| {
             ground.instance.stages[stage]
                 .deadline
                 .map_or(deadline, |own| own.min(deadline))
         };
-        let mut latest: Vec<Vec<i64>> = (0..self.nodes.len())
+        let mut latest: IdVec<StageId, Vec<i64>> = self
+            .nodes
+            .ids()
             .map(|stage| vec![own(stage); self.nodes[stage].sites.len()])
             .collect();
         for &stage in self.order.iter().rev() {
@@ -397,7 +397,7 @@ impl Grid {
 
     /// Times of a star's copies at the `to`th site of a reader: earliest and latest arrival by
     /// slot.
-    fn arriving(&self, star: usize, number: usize, to: usize) -> impl Iterator<Item = (i64, i64)> {
+    fn arriving(&self, star: StarId, number: usize, to: usize) -> impl Iterator<Item = (i64, i64)> {
         let star = &self.stars[star];
         let (at, first) = self.source(star);
         let last = match star.origin {
@@ -412,9 +412,9 @@ impl Grid {
     }
 
     /// When a stage may start at a site at the earliest.
-    fn earliest(&self, stage: usize, to: usize) -> i64 {
+    fn earliest(&self, stage: StageId, to: usize) -> i64 {
         let reads = self.nodes[stage].reads.iter();
-        let least = |(star, number): &(usize, usize)| {
+        let least = |ReadStar { star, number }: &ReadStar| {
             self.arriving(*star, *number, to)
                 .map(|(first, _)| first)
                 .min()
@@ -426,12 +426,12 @@ impl Grid {
     }
 
     /// Adds all times from `earliest` to `latest` at which a stage may start at a site.
-    fn arrivals(&self, stage: usize, to: usize, earliest: i64, latest: i64, slots: &mut Slots) {
+    fn arrivals(&self, stage: StageId, to: usize, earliest: i64, latest: i64, slots: &mut Slots) {
         let node = &self.nodes[stage];
         if node.reads.is_empty() {
             slots.add(0, latest.min(0));
         }
-        for (star, number) in &node.reads {
+        for ReadStar { star, number } in &node.reads {
             for (first, last) in self.arriving(*star, *number, to) {
                 slots.add(first.max(earliest), last.min(latest));
             }
@@ -440,8 +440,8 @@ impl Grid {
 }
 
 /// The network's stars, and one for every wait without data.
-fn stars(instance: &Instance, net: &Network) -> Vec<Star> {
-    let star = |origin: Origin, readers: Vec<usize>, data: Option<usize>| Star {
+fn stars(instance: &Instance, net: &Network) -> IdVec<StarId, Star> {
+    let star = |origin: Origin, readers: Vec<StageId>, data: Option<StarId>| Star {
         origin,
         readers,
         data,
@@ -452,12 +452,11 @@ fn stars(instance: &Instance, net: &Network) -> Vec<Star> {
     };
     let data = net
         .stars
-        .iter()
-        .enumerate()
+        .iter_enumerated()
         .map(|(index, data)| star(data.origin, data.readers.clone(), Some(index)));
-    let waits: BTreeSet<(usize, usize)> = instance.precedence.iter().copied().collect();
+    let waits: BTreeSet<Precedence> = instance.precedence.iter().copied().collect();
     let waits = waits
         .into_iter()
-        .map(|(before, after)| star(Origin::Stage(before), vec![after], None));
+        .map(|wait| star(Origin::Stage(wait.before), vec![wait.after], None));
     data.chain(waits).collect()
 }

@@ -1,7 +1,10 @@
 //! What a time-expanded network is made of.
 
-use crate::planning::problem::{Choice, Instance, Links, Shape};
+use crate::planning::problem::{
+    Choice, ChoiceId, Instance, Links, PriceId, Shape, SiteId, StageId,
+};
 use crate::planning::solve::bound::network::{Network, Star};
+use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a stage may take at a site: nothing else there is both shorter and cheaper.
@@ -11,7 +14,7 @@ pub(super) struct Run {
     /// Scaled.
     pub cost: i64,
     /// Which choice of the stage.
-    pub choice: usize,
+    pub choice: ChoiceId,
 }
 
 /// What a grid is made of.
@@ -21,14 +24,14 @@ pub(in crate::planning::solve) struct NetworkInputs<'a> {
     pub net: &'a Network,
     pub deadline: i64,
     /// By site: the one that stands for it and its group.
-    pub instead: &'a [usize],
+    pub instead: &'a IdVec<SiteId, SiteId>,
     /// No site of a group stands for the others in a placement that is as cheap: what placements in
     /// the network cost and how long they take is less than any real one's.
     pub loose: bool,
     /// Travel between groups is the shortest between any of their sites.
     links: Links,
     /// By pair of loose groups: price classes between any of their sites.
-    classes: BTreeMap<(usize, usize), BTreeSet<Option<u16>>>,
+    classes: BTreeMap<(SiteId, SiteId), BTreeSet<Option<PriceId>>>,
 }
 
 impl<'a> NetworkInputs<'a> {
@@ -39,18 +42,17 @@ impl<'a> NetworkInputs<'a> {
         shape: &'a Shape,
         net: &'a Network,
         deadline: i64,
-        instead: &'a [usize],
+        instead: &'a IdVec<SiteId, SiteId>,
         loose: bool,
     ) -> Self {
         let mut links = instance.links.clone();
-        let used: BTreeSet<usize> = instance
+        let used: BTreeSet<SiteId> = instance
             .stages
             .iter()
             .flat_map(|stage| &stage.choices)
             .map(|choice| choice.site)
             .collect();
-        let sites = links.sites;
-        let mut classes: BTreeMap<(usize, usize), BTreeSet<Option<u16>>> = BTreeMap::new();
+        let mut classes: BTreeMap<(SiteId, SiteId), BTreeSet<Option<PriceId>>> = BTreeMap::new();
         for from in &used {
             for to in used.iter().filter(|to| *to != from) {
                 // A site where data lies stands for itself, and for others.
@@ -59,8 +61,10 @@ impl<'a> NetworkInputs<'a> {
                     (*from, instead[*to]),
                     (instead[*from], *to),
                 ] {
-                    let known = &mut links.bandwidth[a * sites + b];
-                    *known = (*known).max(instance.links.bandwidth[from * sites + to]);
+                    let pair = links.pair(a, b);
+                    let known = &mut links.bandwidth[pair];
+                    *known =
+                        (*known).max(instance.links.bandwidth[instance.links.pair(*from, *to)]);
                     if loose {
                         classes
                             .entry((a, b))
@@ -83,7 +87,7 @@ impl<'a> NetworkInputs<'a> {
     }
 
     /// The least that a copy between groups costs, scaled.
-    pub(super) fn price(&self, star: &Star, from: usize, to: usize) -> i64 {
+    pub(super) fn price(&self, star: &Star, from: SiteId, to: SiteId) -> i64 {
         if self.instead[from] == self.instead[to] {
             return 0;
         }
@@ -95,7 +99,7 @@ impl<'a> NetworkInputs<'a> {
     }
 
     /// The least time that it takes.
-    pub(super) fn travel(&self, star: &Star, from: usize, to: usize) -> i64 {
+    pub(super) fn travel(&self, star: &Star, from: SiteId, to: SiteId) -> i64 {
         if self.instead[from] == self.instead[to] {
             return 0;
         }
@@ -105,12 +109,15 @@ impl<'a> NetworkInputs<'a> {
 
     /// By site of a stage, what it may take there: nothing else that is kept is shorter and no
     /// dearer.
-    pub(super) fn runs(&self, keep: &[bool], stage: usize) -> BTreeMap<usize, Vec<Run>> {
-        let mut by_site: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
+    pub(super) fn runs(
+        &self,
+        keep: &IdVec<ChoiceId, bool>,
+        stage: StageId,
+    ) -> BTreeMap<SiteId, Vec<Run>> {
+        let mut by_site: BTreeMap<SiteId, Vec<Run>> = BTreeMap::new();
         for (index, choice) in self.instance.stages[stage]
             .choices
-            .iter()
-            .enumerate()
+            .iter_enumerated()
             .filter(|(index, _)| keep[*index])
         {
             let run = Run {
@@ -137,7 +144,7 @@ impl<'a> NetworkInputs<'a> {
     }
 
     /// Where a choice is in the network.
-    pub(super) fn site(&self, choice: &Choice) -> usize {
+    pub(super) fn site(&self, choice: &Choice) -> SiteId {
         self.instead[choice.site]
     }
 }

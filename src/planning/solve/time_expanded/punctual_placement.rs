@@ -1,9 +1,12 @@
 //! Placing stages one after the other so that each is likely to be in time, its inputs' travel
 //! included.
 
-use crate::planning::problem::{Instance, Origin, Routes, Shape, ready};
+use crate::planning::problem::{
+    ChoiceId, Instance, Origin, Placement, Routes, Shape, StageId, StageInput, ready,
+};
 use crate::planning::solve::bound::network::Network;
 use crate::planning::solve::bound::time_prices::TimePrices;
+use crate::util::id_vec::IdVec;
 
 /// A placement that is built stage by stage, in the order of the DAG.
 pub(super) struct PunctualPlacement<'a> {
@@ -11,11 +14,10 @@ pub(super) struct PunctualPlacement<'a> {
     shape: &'a Shape,
     deadline: i64,
     /// By stage: how long the stages after it are expected to take.
-    remaining: Vec<i64>,
+    remaining: IdVec<StageId, i64>,
     /// By stage: when its choice ends.
-    end: Vec<i64>,
-    /// By stage: the position of the choice that was taken.
-    pub(super) picks: Vec<usize>,
+    end: IdVec<StageId, i64>,
+    pub(super) picks: Placement,
 }
 
 impl<'a> PunctualPlacement<'a> {
@@ -24,11 +26,11 @@ impl<'a> PunctualPlacement<'a> {
         instance: &'a Instance,
         shape: &'a Shape,
         deadline: i64,
-        lengths: &[i64],
+        lengths: &IdVec<StageId, i64>,
     ) -> Self {
-        let mut remaining = vec![0_i64; lengths.len()];
+        let mut remaining = lengths.map(|_| 0_i64);
         for &stage in shape.order.iter().rev() {
-            for (origin, _) in &shape.inputs[stage] {
+            for StageInput { origin, .. } in &shape.inputs[stage] {
                 if let Origin::Stage(before) = origin {
                     remaining[*before] = remaining[*before].max(remaining[stage] + lengths[stage]);
                 }
@@ -48,7 +50,7 @@ impl<'a> PunctualPlacement<'a> {
         remaining.iter_mut().for_each(|remaining| {
             *remaining = i64::try_from(part(*remaining)).unwrap_or(*remaining)
         });
-        let (end, picks) = (vec![0; lengths.len()], vec![0; lengths.len()]);
+        let (end, picks) = (lengths.map(|_| 0), lengths.map(|_| ChoiceId::default()));
         Self {
             instance,
             shape,
@@ -65,11 +67,11 @@ impl<'a> PunctualPlacement<'a> {
         &mut self,
         net: &Network,
         price: &TimePrices,
-        stage: usize,
+        stage: StageId,
         others: &[i64],
     ) -> Option<usize> {
         let choices = &self.instance.stages[stage].choices;
-        let mut best: Option<((i64, i64, usize), usize, i64)> = None;
+        let mut best: Option<((i64, i64, ChoiceId), usize, i64)> = None;
         for (position, (site, at)) in net.nodes[stage]
             .sites
             .iter()

@@ -4,7 +4,9 @@ use super::grid::Grid;
 use super::network_inputs::NetworkInputs;
 use super::sweep::Sweeper;
 use super::walk::Walk;
+use crate::planning::solve::bound::closing_bounds::KeptChoices;
 use crate::planning::solve::effort::Effort;
+use crate::planning::solve::heuristic::allowed_choices::AllowedChoices;
 use crate::planning::solve::heuristic::incumbent::Incumbent;
 
 /// Sweeps there and back on one grid.
@@ -40,7 +42,7 @@ pub(in crate::planning::solve) struct SearchWork<'a, 'i> {
     /// Pairs of slots that it may still look at.
     pub pairs: usize,
     /// By stage: choices that walks may take where groups of sites are loose.
-    pub near: Vec<Vec<usize>>,
+    pub near: AllowedChoices,
     /// The bound that is known before, and the pairs that there are then.
     pub floor: i64,
     pub given: usize,
@@ -69,11 +71,11 @@ impl SearchWork<'_, '_> {
 struct Search {
     sweeper: Sweeper,
     bound: i64,
-    keep: Vec<Vec<bool>>,
+    keep: KeptChoices,
 }
 
 /// How many sweeps there and back over the first grid are all that may be made.
-pub(super) fn affordable_sweeps(ground: &NetworkInputs<'_>, keep: &[Vec<bool>]) -> usize {
+pub(super) fn affordable_sweeps(ground: &NetworkInputs<'_>, keep: &KeptChoices) -> usize {
     Grid::new(ground, keep).map_or(usize::MAX, |grid| PAIRS / (grid.work().max(1) * 2))
 }
 
@@ -81,7 +83,7 @@ pub(super) fn affordable_sweeps(ground: &NetworkInputs<'_>, keep: &[Vec<bool>]) 
 /// clears `keep` for choices that no placement has that costs at most as much as the best.
 pub(in crate::planning::solve) fn raise_bound(
     ground: &NetworkInputs<'_>,
-    keep: &mut [Vec<bool>],
+    keep: &mut KeptChoices,
     work: &mut SearchWork<'_, '_>,
 ) -> i64 {
     let Some(grid) = Grid::new(ground, keep) else {
@@ -90,7 +92,7 @@ pub(in crate::planning::solve) fn raise_bound(
     let mut first = Search {
         sweeper: Sweeper::new(grid),
         bound: i64::MIN,
-        keep: keep.to_vec(),
+        keep: keep.clone(),
     };
     keep.iter_mut().for_each(|keep| keep.fill(false));
     if !first.close(ground, work, keep) {
@@ -142,7 +144,7 @@ impl Search {
         &self,
         ground: &NetworkInputs<'_>,
         work: &SearchWork<'_, '_>,
-        tied: &mut [Vec<bool>],
+        tied: &mut KeptChoices,
     ) -> bool {
         let best = work.best.value();
         let open = self.bound <= best.saturating_sub(ground.net.scale);
@@ -152,7 +154,7 @@ impl Search {
         open
     }
 
-    fn may_tie(&self, tied: &mut [Vec<bool>]) {
+    fn may_tie(&self, tied: &mut KeptChoices) {
         let choices = tied.iter_mut().flatten().zip(self.keep.iter().flatten());
         choices.for_each(|(tied, keep)| *tied |= keep);
     }
@@ -162,7 +164,7 @@ impl Search {
         &mut self,
         ground: &NetworkInputs<'_>,
         work: &mut SearchWork<'_, '_>,
-        tied: &mut [Vec<bool>],
+        tied: &mut KeptChoices,
     ) -> bool {
         let stages = i64::try_from(self.keep.len()).unwrap_or(1);
         let (mut near, mut steep) = (NEAR, STEEP);
@@ -207,7 +209,7 @@ impl Search {
             let before = self.bound;
             let limit = work.best.value();
             self.sweeper.backward(limit);
-            let near = ground.loose.then_some(&work.near[..]);
+            let near = ground.loose.then_some(&work.near);
             let mut walks =
                 WALKS.map(|(part, punctual)| Walk::new(ground, slot * part / 4, punctual, near));
             self.sweeper.forward(limit, &mut |sweeper, stage| {

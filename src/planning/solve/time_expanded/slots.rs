@@ -1,5 +1,7 @@
 //! Slots: pieces of the time line, narrowed to the times that are found in them.
 
+use crate::planning::problem::StageId;
+use crate::util::id_vec::IdVec;
 use std::ops::Range;
 
 /// Slots of one stage, by position of the site.
@@ -35,8 +37,8 @@ impl Times {
 /// Something by stage and slot.
 #[derive(Clone, Debug)]
 pub(super) struct BySlot<T> {
-    pub start: Vec<Vec<T>>,
-    pub end: Vec<Vec<T>>,
+    pub start: IdVec<StageId, Vec<T>>,
+    pub end: IdVec<StageId, Vec<T>>,
 }
 
 /// What becomes of a slot in a finer grid.

@@ -2,7 +2,8 @@
 
 use super::grid::Grid;
 use super::slots::{BySlot, Times};
-use crate::planning::problem::Origin;
+use crate::planning::problem::{Origin, StageId};
+use crate::planning::solve::bound::network::ReadStar;
 
 impl Grid {
     /// Drops slots that nothing can come before or after, again and again. `false`: none are left.
@@ -23,7 +24,7 @@ impl Grid {
             if all {
                 return true;
             }
-            for (stage, node) in self.nodes.iter_mut().enumerate() {
+            for (stage, node) in self.nodes.iter_enumerated_mut() {
                 retain(&mut node.start, &alive.start[stage]);
                 retain(&mut node.end, &alive.end[stage]);
                 if node.start.len() == 0 || node.end.len() == 0 {
@@ -34,7 +35,7 @@ impl Grid {
     }
 
     /// Keeps ends of a stage that all its readers can follow, and starts with such an end.
-    fn followed(&self, stage: usize, alive: &mut BySlot<bool>) {
+    fn followed(&self, stage: StageId, alive: &mut BySlot<bool>) {
         let node = &self.nodes[stage];
         for star in &node.makes {
             let star = &self.stars[*star];
@@ -75,9 +76,9 @@ impl Grid {
     }
 
     /// Keeps starts of a stage that all its inputs can come before, and ends with such a start.
-    fn preceded(&self, stage: usize, alive: &mut BySlot<bool>) {
+    fn preceded(&self, stage: StageId, alive: &mut BySlot<bool>) {
         let node = &self.nodes[stage];
-        for (star, number) in &node.reads {
+        for ReadStar { star, number } in &node.reads {
             let star = &self.stars[*star];
             let (at, times) = self.source(star);
             let earliest: Vec<i64> = (0..at.len() - 1)

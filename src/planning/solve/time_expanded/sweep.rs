@@ -13,7 +13,10 @@
 use super::grid::{Grid, Star};
 use super::network_inputs::{NetworkInputs, Run};
 use super::slots::{BySlot, Fate};
-use crate::planning::problem::Origin;
+use crate::planning::problem::{Origin, StageId};
+use crate::planning::solve::bound::closing_bounds::KeptChoices;
+use crate::planning::solve::bound::network::{ReadStar, StarId};
+use crate::util::id_vec::IdVec;
 
 /// Messages of one star, by reader and slot.
 #[derive(Clone, Debug)]
@@ -25,13 +28,13 @@ struct Mail {
 /// The bound and what it is made of.
 pub(super) struct Sweeper {
     pub grid: Grid,
-    mail: Vec<Mail>,
+    mail: IdVec<StarId, Mail>,
     /// By stage and slot of its start: what its inputs pay.
-    into: Vec<Vec<i64>>,
+    into: IdVec<StageId, Vec<i64>>,
     /// By stage and slot of its end: what its readers pay.
-    out: Vec<Vec<i64>>,
+    out: IdVec<StageId, Vec<i64>>,
     /// By stage: least of what it costs with its messages.
-    least: Vec<i64>,
+    least: IdVec<StageId, i64>,
     /// What fixed origins got.
     constant: i64,
     room: Vec<i64>,
@@ -88,17 +91,9 @@ impl Sweeper {
         Self::of(grid, mail)
     }
 
-    fn of(grid: Grid, mail: Vec<Mail>) -> Self {
-        let mut into: Vec<Vec<i64>> = grid
-            .nodes
-            .iter()
-            .map(|node| vec![0; node.start.len()])
-            .collect();
-        let mut out: Vec<Vec<i64>> = grid
-            .nodes
-            .iter()
-            .map(|node| vec![0; node.end.len()])
-            .collect();
+    fn of(grid: Grid, mail: IdVec<StarId, Mail>) -> Self {
+        let mut into = grid.nodes.map(|node| vec![0; node.start.len()]);
+        let mut out = grid.nodes.map(|node| vec![0; node.end.len()]);
         let mut constant = 0;
         for (star, mail) in grid.stars.iter().zip(&mail) {
             for (reader, down) in star.readers.iter().zip(&mail.down) {
@@ -117,7 +112,7 @@ impl Sweeper {
                 }
             }
         }
-        let least = vec![0; grid.nodes.len()];
+        let least = grid.nodes.map(|_| 0);
         let (regret, dead, rise) = (grid.all(0), grid.all(false), grid.all(0));
         let (room, held) = (Vec::new(), Vec::new());
         let mut sweeper = Self {
@@ -133,7 +128,7 @@ impl Sweeper {
             dead,
             rise,
         };
-        for stage in 0..sweeper.least.len() {
+        for stage in sweeper.least.ids() {
             sweeper.least[stage] = sweeper.starts(stage).into_iter().min().unwrap_or(0);
         }
         sweeper
@@ -145,7 +140,7 @@ impl Sweeper {
     }
 
     /// By slot of its start: the least that a stage costs with its messages.
-    fn starts(&self, stage: usize) -> Vec<i64> {
+    fn starts(&self, stage: StageId) -> Vec<i64> {
         let node = &self.grid.nodes[stage];
         let out = &self.out[stage];
         let mut costs = vec![FAR; node.start.len()];
@@ -162,7 +157,7 @@ impl Sweeper {
     }
 
     /// By slot of its end, likewise.
-    fn ends(&self, stage: usize) -> Vec<i64> {
+    fn ends(&self, stage: StageId) -> Vec<i64> {
         let node = &self.grid.nodes[stage];
         let into = &self.into[stage];
         let mut costs = vec![FAR; node.end.len()];
@@ -201,13 +196,13 @@ impl Sweeper {
             let parts = reads.len().max(1) as i64;
             for (slot, cost) in costs.iter().enumerate() {
                 let spare = ((*cost).min(FAR / 2) - least) / parts;
-                for (star, number) in reads {
+                for ReadStar { star, number } in reads {
                     self.mail[*star].down[*number][slot] -= spare;
                 }
                 self.into[stage][slot] -= spare * reads.len() as i64;
             }
         }
-        for star in 0..self.grid.stars.len() {
+        for star in self.grid.stars.ids() {
             if let Origin::Site(_) = self.grid.stars[star].origin {
                 self.lift_origin(star);
             }
@@ -216,8 +211,8 @@ impl Sweeper {
 
     /// From the first stages to the last; likewise. `seen` is called for every stage when it has
     /// heard from all before it.
-    pub(super) fn forward(&mut self, limit: i64, seen: &mut dyn FnMut(&Self, usize)) {
-        for star in 0..self.grid.stars.len() {
+    pub(super) fn forward(&mut self, limit: i64, seen: &mut dyn FnMut(&Self, StageId)) {
+        for star in self.grid.stars.ids() {
             if let Origin::Site(_) = self.grid.stars[star].origin {
                 self.lift_readers(star);
             }
@@ -258,7 +253,7 @@ impl Sweeper {
     }
 
     /// Fills `room`: by target and slot of the origin, what is left of the price.
-    fn rooms(&mut self, index: usize) {
+    fn rooms(&mut self, index: StarId) {
         let Self {
             grid,
             mail,
@@ -289,7 +284,7 @@ impl Sweeper {
     }
 
     /// Raises what the readers pay to the origin.
-    fn lift_origin(&mut self, index: usize) {
+    fn lift_origin(&mut self, index: StarId) {
         let readers = self.grid.stars[index].readers.len();
         if readers > 1 {
             self.rooms(index);
@@ -299,7 +294,7 @@ impl Sweeper {
         }
     }
 
-    fn lift_up(&mut self, index: usize, number: usize, share: i64) {
+    fn lift_up(&mut self, index: StarId, number: usize, share: i64) {
         let Self {
             grid,
             mail,
@@ -365,7 +360,7 @@ impl Sweeper {
     }
 
     /// Raises what the readers get.
-    fn lift_readers(&mut self, index: usize) {
+    fn lift_readers(&mut self, index: StarId) {
         let readers = self.grid.stars[index].readers.len();
         if readers > 1 {
             self.rooms(index);
@@ -453,7 +448,9 @@ impl Sweeper {
             (_, true) => Fate::Halved,
             (_, false) => Fate::Whole,
         };
-        let fates = |dead: &[Vec<bool>], regret: &[Vec<i64>], rise: &[Vec<i64>]| {
+        let fates = |dead: &IdVec<StageId, Vec<bool>>,
+                     regret: &IdVec<StageId, Vec<i64>>,
+                     rise: &IdVec<StageId, Vec<i64>>| {
             let stages = dead.iter().zip(regret).zip(rise);
             stages
                 .map(|((dead, regret), rise)| dead.iter().zip(regret).zip(rise).map(fate).collect())
@@ -469,7 +466,7 @@ impl Sweeper {
     /// The slots in two parts, split at the stage that most others depend on: at its best site, or
     /// not; when there is but one, early or late. `None`: no stage has two slots.
     pub(super) fn halves(&self) -> Option<[BySlot<Fate>; 2]> {
-        let edges = |stage: usize| {
+        let edges = |stage: StageId| {
             let node = &self.grid.nodes[stage];
             node.reads.len()
                 + node
@@ -478,8 +475,11 @@ impl Sweeper {
                     .map(|star| self.grid.stars[*star].readers.len())
                     .sum::<usize>()
         };
-        let alive = |stage: usize| self.dead.end[stage].iter().filter(|dead| !**dead).count();
-        let stage = (0..self.grid.nodes.len())
+        let alive = |stage: StageId| self.dead.end[stage].iter().filter(|dead| !**dead).count();
+        let stage = self
+            .grid
+            .nodes
+            .ids()
             .filter(|stage| alive(*stage) > 1)
             .max_by_key(|stage| (edges(*stage), std::cmp::Reverse(*stage)))?;
         let node = &self.grid.nodes[stage];
@@ -519,7 +519,7 @@ impl Sweeper {
     }
 
     /// Notes by how much the rest of the DAG after a stage costs more in the next slot.
-    fn note_rise(&mut self, stage: usize, costs: &[i64]) {
+    fn note_rise(&mut self, stage: StageId, costs: &[i64]) {
         let node = &self.grid.nodes[stage];
         let rest: Vec<i64> = costs
             .iter()
@@ -545,9 +545,9 @@ impl Sweeper {
     }
 
     /// Clears what no placement has that costs up to `limit`.
-    pub(super) fn narrow(&self, ground: &NetworkInputs<'_>, limit: i64, keep: &mut [Vec<bool>]) {
+    pub(super) fn narrow(&self, ground: &NetworkInputs<'_>, limit: i64, keep: &mut KeptChoices) {
         let bound = self.bound();
-        for (stage, keep) in keep.iter_mut().enumerate() {
+        for (stage, keep) in keep.iter_enumerated_mut() {
             let node = &self.grid.nodes[stage];
             let spare = limit
                 .saturating_sub(bound)
@@ -584,7 +584,7 @@ impl Sweeper {
     }
 
     /// What the rest of the DAG costs at least with a run.
-    fn with(&self, stage: usize, position: usize, run: Run) -> i64 {
+    fn with(&self, stage: StageId, position: usize, run: Run) -> i64 {
         let mut least = FAR;
         self.grid.nodes[stage].each_of(position, run, &mut |start, end| {
             least = least.min(self.into[stage][start] + self.out[stage][end]);
@@ -593,7 +593,7 @@ impl Sweeper {
     }
 
     /// By when a stage should start to cost least, as last seen. `None`: that makes no difference.
-    pub(super) fn due(&self, stage: usize) -> Option<i64> {
+    pub(super) fn due(&self, stage: StageId) -> Option<i64> {
         let regret = &self.regret.start[stage];
         let slot = (0..regret.len()).min_by_key(|slot| (regret[*slot], *slot))?;
         (regret.len() > 1).then(|| self.grid.nodes[stage].start.last[slot])
@@ -601,13 +601,13 @@ impl Sweeper {
 
     /// What the rest of the DAG after a stage costs at least when it ends at that time at a site,
     /// as far as messages know. `None`: the rest is late then, or costs too much.
-    pub(super) fn after(&self, stage: usize, position: usize, end: i64) -> Option<i64> {
+    pub(super) fn after(&self, stage: StageId, position: usize, end: i64) -> Option<i64> {
         let slot = self.grid.nodes[stage].end.not_over(position, end)?;
         Some(self.out[stage][slot])
     }
 
     /// A reader's part in the price of a copy from a slot of its origin to its own.
-    pub(super) fn part(&self, star: usize, number: usize, end: usize, start: usize) -> i64 {
+    pub(super) fn part(&self, star: StarId, number: usize, end: usize, start: usize) -> i64 {
         let Mail { up, down } = &self.mail[star];
         (up[number][end] + down[number][start]).max(0)
     }

@@ -2,26 +2,30 @@
 
 use super::network_inputs::NetworkInputs;
 use super::sweep::Sweeper;
-use crate::planning::problem::{Instance, Origin, Routes, Shape, ready};
-use crate::planning::solve::bound::network::Network;
+use crate::planning::problem::{
+    ChoiceId, Instance, Origin, Placement, Routes, Shape, SiteId, StageId, StageInput, ready,
+};
+use crate::planning::solve::bound::network::{Network, ReadStar};
 use crate::planning::solve::bound::reader_tally::ReaderTally;
+use crate::planning::solve::heuristic::allowed_choices::AllowedChoices;
+use crate::util::id_vec::{Id, IdVec};
 
 pub(super) struct Walk<'a> {
     instance: &'a Instance,
     shape: &'a Shape,
     net: &'a Network,
     tally: ReaderTally,
-    /// By stage: choice, exact end, position of the site and slot of the end in the grid.
-    pub picks: Vec<usize>,
-    end: Vec<i64>,
-    place: Vec<usize>,
-    slot: Vec<usize>,
+    pub picks: Placement,
+    /// By stage: exact end, position of the site and slot of the end in the grid.
+    end: IdVec<StageId, i64>,
+    place: IdVec<StageId, usize>,
+    slot: IdVec<StageId, usize>,
     /// By stage: how much later than it ends it is taken to end, as slots hide that much.
-    hidden: Vec<i64>,
+    hidden: IdVec<StageId, i64>,
     /// By stage: what it may take, where groups of sites are loose.
-    near: Option<&'a [Vec<usize>]>,
+    near: Option<&'a AllowedChoices>,
     /// By stage: readers that wait for many stages.
-    hubs: Vec<Vec<usize>>,
+    hubs: IdVec<StageId, Vec<StageId>>,
 }
 
 /// Stages that wait for as many others are hubs: what one of those may cost, each knows only a part
@@ -36,7 +40,7 @@ impl<'a> Walk<'a> {
         ground: &NetworkInputs<'a>,
         hidden: i64,
         punctual: bool,
-        near: Option<&'a [Vec<usize>]>,
+        near: Option<&'a AllowedChoices>,
     ) -> Self {
         let &NetworkInputs {
             instance,
@@ -44,11 +48,11 @@ impl<'a> Walk<'a> {
             net,
             ..
         } = ground;
-        let mut left = vec![0_i64; instance.stages.len()];
-        let mut hubs = vec![Vec::new(); instance.stages.len()];
+        let mut left = instance.stages.map(|_| 0_i64);
+        let mut hubs = instance.stages.map(|_| Vec::new());
         for &stage in shape.order.iter().rev() {
             let hub = punctual && shape.inputs[stage].len() >= HUB;
-            for (origin, _) in &shape.inputs[stage] {
+            for StageInput { origin, .. } in &shape.inputs[stage] {
                 if let Origin::Stage(before) = origin {
                     left[*before] = left[*before].max(left[stage] + hidden);
                     if hub {
@@ -57,15 +61,15 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        let none = vec![0; instance.stages.len()];
+        let none = instance.stages.map(|_| 0);
         let tally = ReaderTally::new(net.stars.len());
-        let end = vec![0; instance.stages.len()];
+        let end = instance.stages.map(|_| 0);
         Self {
             instance,
             shape,
             net,
             tally,
-            picks: none.clone(),
+            picks: instance.stages.map(|_| ChoiceId::default()),
             end,
             place: none.clone(),
             slot: none,
@@ -76,13 +80,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Places a stage whose inputs are placed.
-    pub(super) fn place(&mut self, ground: &NetworkInputs<'_>, sweeper: &Sweeper, stage: usize) {
+    pub(super) fn place(&mut self, ground: &NetworkInputs<'_>, sweeper: &Sweeper, stage: StageId) {
         if let Some(near) = self.near {
             return self.place_near(ground, sweeper, stage, &near[stage]);
         }
         let node = &sweeper.grid.nodes[stage];
         let due = self.due(sweeper, stage);
-        let mut best: Option<((i64, i64, usize), usize, i64)> = None;
+        let mut best: Option<((i64, i64, ChoiceId), usize, i64)> = None;
         // Sites without slots are those that no placement worth looking for has.
         let open = |position: &usize| !node.end.range(*position).is_empty();
         for (position, site) in node
@@ -114,10 +118,10 @@ impl<'a> Walk<'a> {
         (self.picks[stage], self.end[stage], self.place[stage]) = (choice, end, position);
         let slots = node.end.range(position);
         self.slot[stage] = node.end.not_over(position, end).unwrap_or(slots.end - 1);
-        for (star, _) in node
+        for ReadStar { star, .. } in node
             .reads
             .iter()
-            .filter(|(star, _)| *star < self.net.stars.len())
+            .filter(|read| read.star.index() < self.net.stars.len())
         {
             self.tally.add(*star, node.sites[position]);
         }
@@ -128,15 +132,15 @@ impl<'a> Walk<'a> {
         &mut self,
         ground: &NetworkInputs<'_>,
         sweeper: &Sweeper,
-        stage: usize,
-        near: &[usize],
+        stage: StageId,
+        near: &[ChoiceId],
     ) {
         let node = &sweeper.grid.nodes[stage];
         let choices = &self.instance.stages[stage].choices;
         let due = self.due(sweeper, stage);
-        let mut best: Option<((bool, i64, usize), i64)> = None;
+        let mut best: Option<((bool, i64, ChoiceId), i64)> = None;
         // Choices come by site.
-        let mut known: Option<(usize, i64, i64)> = None;
+        let mut known: Option<(SiteId, i64, i64)> = None;
         for pick in near {
             let choice = &choices[*pick];
             let Ok(position) = node.sites.binary_search(&ground.site(choice)) else {
@@ -165,13 +169,13 @@ impl<'a> Walk<'a> {
             return;
         };
         (self.picks[stage], self.end[stage]) = (pick, end);
-        for (star, _) in &self.net.nodes[stage].reads {
+        for ReadStar { star, .. } in &self.net.nodes[stage].reads {
             self.tally.add(*star, choices[pick].site);
         }
     }
 
     /// By when a stage should end for the hubs after it.
-    fn due(&self, sweeper: &Sweeper, stage: usize) -> i64 {
+    fn due(&self, sweeper: &Sweeper, stage: StageId) -> i64 {
         let hubs = self.hubs[stage].iter();
         hubs.filter_map(|hub| sweeper.due(*hub))
             .min()
@@ -179,13 +183,13 @@ impl<'a> Walk<'a> {
     }
 
     /// The copies to a real site that are not there yet.
-    fn real_copies(&self, stage: usize, site: usize) -> i64 {
+    fn real_copies(&self, stage: StageId, site: SiteId) -> i64 {
         let missing = self.net.nodes[stage]
             .reads
             .iter()
-            .filter(|(star, _)| self.tally.at(*star, site) == 0);
-        let price = |(index, _): &(usize, usize)| {
-            let star = &self.net.stars[*index];
+            .filter(|read| self.tally.at(read.star, site) == 0);
+        let price = |read: &ReadStar| {
+            let star = &self.net.stars[read.star];
             let from = match star.origin {
                 Origin::Site(from) => from,
                 Origin::Stage(before) => {
@@ -198,15 +202,18 @@ impl<'a> Walk<'a> {
     }
 
     /// The copies that a stage causes at a site: those that may serve others, too, by its part.
-    fn copies(&self, sweeper: &Sweeper, stage: usize, position: usize, ready: i64) -> i64 {
+    fn copies(&self, sweeper: &Sweeper, stage: StageId, position: usize, ready: i64) -> i64 {
         let grid = &sweeper.grid;
         let node = &grid.nodes[stage];
         let site = node.sites[position];
         let mut cost = 0;
-        for (index, number) in node
+        for ReadStar {
+            star: index,
+            number,
+        } in node
             .reads
             .iter()
-            .filter(|(star, _)| *star < self.net.stars.len())
+            .filter(|read| read.star.index() < self.net.stars.len())
         {
             let star = &grid.stars[*index];
             let (from, place, slot) = match star.origin {
@@ -231,7 +238,7 @@ impl<'a> Walk<'a> {
         cost
     }
 
-    fn ready(&self, stage: usize, to: usize) -> i64 {
+    fn ready(&self, stage: StageId, to: SiteId) -> i64 {
         ready(
             self.instance,
             self.shape,

@@ -1,5 +1,7 @@
 //! What one choice means for each member of a group of stages that are alike.
 
+use crate::planning::problem::CapId;
+
 /// The effect of one choice on cost, time and caps, the same for each member of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ChoiceEffect {
@@ -8,7 +10,7 @@ pub(super) struct ChoiceEffect {
     /// The longest path through the stage, in milliseconds.
     pub through: i64,
     /// By cap: what it uses.
-    pub uses: Vec<(usize, i64)>,
+    pub uses: Vec<(CapId, i64)>,
     /// Copies that it shares with other stages, as indices into `Counted::copies`.
     pub shared: Vec<usize>,
     /// Every copy is allowed and every stage's own deadline is kept.

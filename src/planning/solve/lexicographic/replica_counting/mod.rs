@@ -13,10 +13,13 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 
-use crate::planning::problem::{Instance, Program, Shape, routes};
+use crate::planning::problem::{
+    CapId, ChoiceId, Instance, Placement, Program, Shape, StageId, routes,
+};
 use crate::planning::solve::backend::solver::{Answer, Solver, SolverError};
 use crate::planning::solve::effort::Effort;
 use crate::planning::solve::limits::Limits;
+use crate::util::id_vec::IdVec;
 use choice_effect::ChoiceEffect;
 use std::collections::{BTreeMap, BTreeSet};
 use surroundings::Surroundings;
@@ -26,21 +29,27 @@ const COLUMNS: usize = 20_000;
 
 /// Stages that follow each other in the order of the instance and are alike in all that counts.
 struct Group {
-    stages: Vec<usize>,
-    choices: Vec<ChoiceEffect>,
+    stages: Vec<StageId>,
+    choices: IdVec<ChoiceId, ChoiceEffect>,
+}
+
+/// Some choices of one group, by their positions.
+struct GroupChoices {
+    group: usize,
+    range: std::ops::Range<usize>,
 }
 
 /// An instance whose open stages are independent but for its limits.
 pub(super) struct Counted {
     groups: Vec<Group>,
-    /// Positions of choices: those of stages with only one.
-    fixed: Vec<usize>,
+    /// The choices of stages with only one.
+    fixed: Placement,
     /// The cost of those stages and of their transfers.
     base_cost: i64,
     /// When the last of them ends that waits for no open stage.
     base_time: i64,
     /// What is left of each cap for the open stages.
-    room: Vec<i64>,
+    room: IdVec<CapId, i64>,
     /// What a copy of shared data costs, by artifact and site.
     copies: Vec<i64>,
     /// No placement at all keeps the stages' own deadlines and the allowed ways.
@@ -48,14 +57,14 @@ pub(super) struct Counted {
 }
 
 /// How many members of each group take each choice.
-type Counts = Vec<Vec<i64>>;
+type Counts = Vec<IdVec<ChoiceId, i64>>;
 
 /// The outcome of a search.
 pub(super) enum Found {
     /// No placement keeps the limits.
     Nothing,
-    /// Positions of choices; no placement within the limits is better.
-    Best(Vec<usize>),
+    /// No placement within the limits is better.
+    Best(Placement),
     /// The effort was used up, or the solver's answer did not stand up to exact figures.
     Unknown,
 }
@@ -73,7 +82,7 @@ impl Counted {
         let surroundings = Surroundings::of(instance, shape)?;
         let mut counted = Self {
             groups: Vec::new(),
-            fixed: vec![0; instance.stages.len()],
+            fixed: instance.stages.map(|_| ChoiceId::default()),
             base_cost: surroundings.base_cost,
             base_time: surroundings.base_time,
             room: surroundings.room.clone(),
@@ -85,7 +94,11 @@ impl Counted {
             impossible: surroundings.impossible,
         };
         let mut columns = 0;
-        for stage in (0..instance.stages.len()).filter(|stage| surroundings.open[*stage]) {
+        for stage in instance
+            .stages
+            .ids()
+            .filter(|stage| surroundings.open[*stage])
+        {
             let choices = surroundings.choices(instance, shape, stage);
             match counted.groups.last_mut() {
                 Some(group) if group.choices == choices => group.stages.push(stage),
@@ -157,17 +170,17 @@ impl Counted {
     /// stage by stage. Members of a group are alike, so the first choices go to its first members.
     pub(super) fn first_in_order(
         &self,
-        picks: &[usize],
+        picks: &Placement,
         limits: Limits,
         solver: &dyn Solver,
         effort: &Effort,
-    ) -> Result<Vec<usize>, SolverError> {
+    ) -> Result<Placement, SolverError> {
         let mut best = self.counts(picks);
         let mut lowered = self.lowered(limits);
         for group in 0..self.groups.len() {
             let mut next = 0;
             while next < self.groups[group].choices.len() {
-                let taken = |position: &usize| best[group][*position] > 0;
+                let taken = |position: &usize| best[group].as_slice()[*position] > 0;
                 let Some(first) = (next..self.groups[group].choices.len()).find(taken) else {
                     break;
                 };
@@ -176,7 +189,10 @@ impl Counted {
                 if self.raise(
                     &mut lowered,
                     limits,
-                    (group, next..first),
+                    GroupChoices {
+                        group,
+                        range: next..first,
+                    },
                     &mut best,
                     (solver, effort),
                 )? {
@@ -185,13 +201,15 @@ impl Counted {
                 self.raise(
                     &mut lowered,
                     limits,
-                    (group, first..first + 1),
+                    GroupChoices {
+                        group,
+                        range: first..first + 1,
+                    },
                     &mut best,
                     (solver, effort),
                 )?;
-                for (position, count) in best[group].iter().enumerate().take(first + 1).skip(next) {
-                    lowered.fix(group, position, *count);
-                }
+                let fixed = best[group].iter_enumerated().take(first + 1).skip(next);
+                fixed.for_each(|(choice, count)| lowered.fix(group, choice, *count));
                 next = first + 1;
             }
         }
@@ -204,16 +222,16 @@ impl Counted {
         &self,
         lowered: &mut Lowered,
         limits: Limits,
-        (group, range): (usize, std::ops::Range<usize>),
+        GroupChoices { group, range }: GroupChoices,
         best: &mut Counts,
         (solver, effort): (&dyn Solver, &Effort),
     ) -> Result<bool, SolverError> {
         let columns: Vec<usize> = range
             .clone()
-            .filter_map(|position| lowered.columns[group][position])
+            .filter_map(|position| lowered.columns[group].as_slice()[position])
             .collect();
-        let before: i64 = range.clone().map(|position| best[group][position]).sum();
-        let rest: i64 = best[group][range.start..].iter().sum();
+        let before: i64 = best[group].as_slice()[range.clone()].iter().sum();
+        let rest: i64 = best[group].as_slice()[range.start..].iter().sum();
         if columns.is_empty() || before == rest || effort.should_stop() {
             return Ok(false);
         }
@@ -224,7 +242,7 @@ impl Counted {
             return Ok(false);
         };
         let counts = lowered.counts(&values);
-        let more = range.map(|position| counts[group][position]).sum::<i64>() > before;
+        let more = counts[group].as_slice()[range].iter().sum::<i64>() > before;
         let sound = more && self.keeps(&counts, limits) && lowered.keeps_fixed(&counts);
         if sound {
             *best = counts;
@@ -359,7 +377,7 @@ impl Counted {
             ..Program::default()
         };
         let (mut cost, mut constant) = (Vec::new(), self.base_cost);
-        let mut caps: Vec<Vec<(usize, i64)>> = vec![Vec::new(); self.room.len()];
+        let mut caps: IdVec<CapId, Vec<(usize, i64)>> = self.room.map(|_| Vec::new());
         let mut readers: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         let mut columns = Vec::with_capacity(self.groups.len());
         for (number, group) in self.groups.iter().enumerate() {
@@ -375,8 +393,8 @@ impl Counted {
                 .min();
             let least = least.unwrap_or(0);
             constant += least.saturating_mul(members);
-            let mut of_group = Vec::with_capacity(group.choices.len());
-            for (position, choice) in group.choices.iter().enumerate() {
+            let mut of_group = IdVec::with_capacity(group.choices.len());
+            for (position, choice) in group.choices.iter_enumerated() {
                 let column = in_time(choice).then(|| {
                     program.column(format!("count[{number},{position}]"), Some(members), true)
                 });
@@ -402,7 +420,7 @@ impl Counted {
             columns.push(of_group);
         }
         self.shared_copies(&mut program, &mut cost, readers);
-        for (cap, (terms, room)) in caps.into_iter().zip(&self.room).enumerate() {
+        for ((cap, terms), room) in caps.into_iter_enumerated().zip(&self.room) {
             program.row(format!("cap[{cap}]"), None, Some(*room), terms);
         }
         if let Some(limit) = limits.cost {
@@ -443,13 +461,13 @@ impl Counted {
     }
 
     /// Counts as positions of choices: the first members of a group take its first choices.
-    fn picks(&self, counts: &Counts) -> Vec<usize> {
+    fn picks(&self, counts: &Counts) -> Placement {
         let mut picks = self.fixed.clone();
         for (group, counts) in self.groups.iter().zip(counts) {
-            let of_choice = |(position, count): (usize, &i64)| {
+            let of_choice = |(position, count): (ChoiceId, &i64)| {
                 std::iter::repeat_n(position, usize::try_from(*count).unwrap_or(0))
             };
-            let positions = counts.iter().enumerate().flat_map(of_choice);
+            let positions = counts.iter_enumerated().flat_map(of_choice);
             group
                 .stages
                 .iter()
@@ -459,9 +477,9 @@ impl Counted {
         picks
     }
 
-    fn counts(&self, picks: &[usize]) -> Counts {
+    fn counts(&self, picks: &Placement) -> Counts {
         let of_group = |group: &Group| {
-            let mut counts = vec![0; group.choices.len()];
+            let mut counts = group.choices.map(|_| 0);
             group
                 .stages
                 .iter()
@@ -481,7 +499,7 @@ enum Solved {
 /// A program of counts, and the column of each choice that may be taken.
 struct Lowered {
     program: Program,
-    columns: Vec<Vec<Option<usize>>>,
+    columns: Vec<IdVec<ChoiceId, Option<usize>>>,
 }
 
 impl Lowered {
@@ -490,11 +508,11 @@ impl Lowered {
             |column: &Option<usize>| column.map_or(0, |column| values[column].round() as i64);
         self.columns
             .iter()
-            .map(|columns| columns.iter().map(value).collect())
+            .map(|columns| columns.map(value))
             .collect()
     }
 
-    fn fix(&mut self, group: usize, position: usize, count: i64) {
+    fn fix(&mut self, group: usize, position: ChoiceId, count: i64) {
         if let Some(column) = self.columns[group][position] {
             let column = &mut self.program.columns[column];
             (column.lower, column.upper) = (count, Some(count));

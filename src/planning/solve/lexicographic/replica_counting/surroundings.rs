@@ -3,32 +3,37 @@
 
 use super::choice_effect::ChoiceEffect;
 use crate::planning::problem::{
-    Artifact, Instance, Origin, Routes, Shape, artifacts_by_stage, ready,
+    Artifact, ArtifactId, CandidateId, CapId, ChoiceId, Instance, Origin, Placement, Routes, Shape,
+    SiteId, StageId, StageInput, artifacts_by_stage, ready,
 };
+use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that is decided before any stage with a choice is placed.
 pub(super) struct Surroundings {
     /// By stage: it has more than one choice.
-    pub open: Vec<bool>,
+    pub open: IdVec<StageId, bool>,
     pub base_cost: i64,
     pub base_time: i64,
-    pub room: Vec<i64>,
+    pub room: IdVec<CapId, i64>,
     /// By stage: artifacts that it makes or reads.
-    stage_artifacts: Vec<Vec<usize>>,
+    stage_artifacts: IdVec<StageId, Vec<ArtifactId>>,
     /// By artifact and site: index and cost of a copy that several open stages may share.
-    pub shared: BTreeMap<(usize, usize), (usize, i64)>,
+    pub shared: BTreeMap<(ArtifactId, SiteId), (usize, i64)>,
     /// By stage with one choice: its end as far as it waits for no open stage, the longest path
     /// from its end, and its latest end.
-    end: Vec<i64>,
-    tail: Vec<i64>,
-    latest: Vec<i64>,
+    end: IdVec<StageId, i64>,
+    tail: IdVec<StageId, i64>,
+    latest: IdVec<StageId, i64>,
     /// By stage: who waits for it, and for which artifact.
-    after: Vec<Vec<(usize, Option<usize>)>>,
-    /// By stage, then by tag of a choice: what it uses of which cap.
-    uses: Vec<BTreeMap<usize, Vec<(usize, i64)>>>,
+    after: IdVec<StageId, Vec<(StageId, Option<ArtifactId>)>>,
+    /// By stage, then by candidate: what it uses of which cap.
+    uses: IdVec<StageId, BTreeMap<CandidateId, Vec<(CapId, i64)>>>,
     pub impossible: bool,
 }
+
+/// The choice of a stage that has only one.
+const ONLY: ChoiceId = ChoiceId::new(0);
 
 /// Later than every deadline, and far from overflow in sums.
 const NEVER: i64 = i64::MAX / 4;
@@ -36,16 +41,11 @@ const NEVER: i64 = i64::MAX / 4;
 impl Surroundings {
     /// `None`: an open stage waits for another one.
     pub(super) fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
-        let count = instance.stages.len();
-        let open: Vec<bool> = instance
-            .stages
-            .iter()
-            .map(|stage| stage.choices.len() > 1)
-            .collect();
-        let mut after = vec![Vec::new(); count];
-        let mut waits = vec![false; count];
+        let open = instance.stages.map(|stage| stage.choices.len() > 1);
+        let mut after = instance.stages.map(|_| Vec::new());
+        let mut waits = instance.stages.map(|_| false);
         for &stage in &shape.order {
-            for (origin, artifact) in &shape.inputs[stage] {
+            for StageInput { origin, artifact } in &shape.inputs[stage] {
                 let Origin::Stage(before) = origin else {
                     continue;
                 };
@@ -56,11 +56,13 @@ impl Surroundings {
                 return None;
             }
         }
-        let mut uses = vec![BTreeMap::<usize, Vec<(usize, i64)>>::new(); count];
-        for (cap, limit) in instance.caps.iter().enumerate() {
-            for (stage, of_stage) in limit.uses.iter().enumerate() {
-                for (tag, used) in of_stage.iter().filter(|(_, used)| *used != 0) {
-                    uses[stage].entry(*tag).or_default().push((cap, *used));
+        let mut uses: IdVec<StageId, BTreeMap<CandidateId, Vec<(CapId, i64)>>> =
+            instance.stages.map(|_| BTreeMap::new());
+        for (cap, limit) in instance.caps.iter_enumerated() {
+            for (stage, of_stage) in limit.uses.iter_enumerated() {
+                for entry in of_stage.iter().filter(|entry| entry.used != 0) {
+                    let of_candidate = uses[stage].entry(entry.candidate).or_default();
+                    of_candidate.push((cap, entry.used));
                 }
             }
         }
@@ -68,16 +70,12 @@ impl Surroundings {
             open,
             base_cost: 0,
             base_time: 0,
-            room: instance.caps.iter().map(|cap| cap.limit).collect(),
+            room: instance.caps.map(|cap| cap.limit),
             stage_artifacts: artifacts_by_stage(instance),
             shared: BTreeMap::new(),
-            end: vec![0; count],
-            tail: vec![0; count],
-            latest: instance
-                .stages
-                .iter()
-                .map(|stage| stage.deadline.unwrap_or(NEVER))
-                .collect(),
+            end: instance.stages.map(|_| 0),
+            tail: instance.stages.map(|_| 0),
+            latest: instance.stages.map(|stage| stage.deadline.unwrap_or(NEVER)),
             after,
             uses,
             impossible: false,
@@ -88,14 +86,14 @@ impl Surroundings {
     }
 
     /// Ends, tails and latest ends of stages with one choice.
-    fn times(&mut self, instance: &Instance, shape: &Shape, waits: &[bool]) {
-        let picks = vec![0; self.open.len()];
+    fn times(&mut self, instance: &Instance, shape: &Shape, waits: &IdVec<StageId, bool>) {
+        let picks = self.open.map(|_| ChoiceId::default());
         for &stage in shape
             .order
             .iter()
             .filter(|stage| !self.open[**stage] && !waits[**stage])
         {
-            let choice = instance.stages[stage].choices[0];
+            let choice = instance.stages[stage].choices[ONLY];
             let start = ready(
                 instance,
                 shape,
@@ -109,25 +107,24 @@ impl Surroundings {
             self.base_time = self.base_time.max(self.end[stage]);
         }
         for &stage in shape.order.iter().rev().filter(|stage| !self.open[**stage]) {
-            let site = instance.stages[stage].choices[0].site;
+            let site = instance.stages[stage].choices[ONLY].site;
             (self.tail[stage], self.latest[stage]) = self.onward(instance, stage, site);
             // What waits for an open stage may be late by its other inputs alone.
             if waits[stage] {
                 let fixed = shape.inputs[stage]
                     .iter()
-                    .map(|(origin, artifact)| match origin {
+                    .map(|StageInput { origin, artifact }| match origin {
                         Origin::Site(from) => travel(instance, *artifact, *from, site),
                         Origin::Stage(_) => 0,
                     });
-                let own = instance.stages[stage].choices[0].duration;
+                let own = instance.stages[stage].choices[ONLY].duration;
                 let end = fixed.max().unwrap_or(0) + own;
                 self.base_time = self.base_time.max(end + self.tail[stage]);
                 self.impossible |= end > self.latest[stage];
             }
         }
         for (stage, waiting) in waits
-            .iter()
-            .enumerate()
+            .iter_enumerated()
             .filter(|(stage, _)| !self.open[*stage])
         {
             if !waiting {
@@ -140,14 +137,14 @@ impl Surroundings {
 
     /// The longest path from the end of a stage at a site over stages with one choice, and the
     /// latest end that keeps their deadlines and its own.
-    fn onward(&self, instance: &Instance, stage: usize, site: usize) -> (i64, i64) {
+    fn onward(&self, instance: &Instance, stage: StageId, site: SiteId) -> (i64, i64) {
         let mut tail = 0;
         let mut latest = instance.stages[stage].deadline.unwrap_or(NEVER);
         for (next, artifact) in self.after[stage]
             .iter()
             .filter(|(next, _)| !self.open[*next])
         {
-            let choice = instance.stages[*next].choices[0];
+            let choice = instance.stages[*next].choices[ONLY];
             let until = travel(instance, *artifact, site, choice.site) + choice.duration;
             tail = tail.max(until + self.tail[*next]);
             latest = latest.min(self.latest[*next] - until);
@@ -157,8 +154,8 @@ impl Surroundings {
 
     /// Costs that no open stage changes, what is left of caps, and copies that open stages share.
     fn costs(&mut self, instance: &Instance) {
-        for stage in (0..self.open.len()).filter(|stage| !self.open[*stage]) {
-            let choice = instance.stages[stage].choices[0];
+        for stage in self.open.ids().filter(|stage| !self.open[*stage]) {
+            let choice = instance.stages[stage].choices[ONLY];
             self.base_cost += choice.cost;
             for (cap, used) in self.uses[stage].get(&choice.tag).into_iter().flatten() {
                 // Stages that may not run at once with the open ones are the business of other
@@ -168,7 +165,7 @@ impl Surroundings {
                 }
             }
         }
-        for (index, artifact) in instance.artifacts.iter().enumerate() {
+        for (index, artifact) in instance.artifacts.iter_enumerated() {
             let Some(origin) = self.fixed_origin(instance, artifact) else {
                 continue;
             };
@@ -182,7 +179,7 @@ impl Surroundings {
                     None => self.impossible = true,
                 }
             }
-            let readers: Vec<usize> = artifact
+            let readers: Vec<StageId> = artifact
                 .readers
                 .iter()
                 .copied()
@@ -194,7 +191,7 @@ impl Surroundings {
             let sites = readers
                 .iter()
                 .flat_map(|reader| instance.stages[*reader].choices.iter().map(|c| c.site));
-            for site in sites.collect::<BTreeSet<usize>>() {
+            for site in sites.collect::<BTreeSet<SiteId>>() {
                 if let Some(cost) = instance
                     .links
                     .cost(origin, site, artifact.bytes)
@@ -213,22 +210,22 @@ impl Surroundings {
     }
 
     /// Where an artifact comes from; `None`: from an open stage.
-    fn fixed_origin(&self, instance: &Instance, artifact: &Artifact) -> Option<usize> {
+    fn fixed_origin(&self, instance: &Instance, artifact: &Artifact) -> Option<SiteId> {
         match artifact.origin {
             Origin::Site(site) => Some(site),
             Origin::Stage(stage) => {
-                (!self.open[stage]).then(|| instance.stages[stage].choices[0].site)
+                (!self.open[stage]).then(|| instance.stages[stage].choices[ONLY].site)
             }
         }
     }
 
-    fn fixed_readers(&self, instance: &Instance, artifact: &Artifact) -> BTreeSet<usize> {
+    fn fixed_readers(&self, instance: &Instance, artifact: &Artifact) -> BTreeSet<SiteId> {
         let readers = artifact
             .readers
             .iter()
             .filter(|reader| !self.open[**reader]);
         readers
-            .map(|reader| instance.stages[*reader].choices[0].site)
+            .map(|reader| instance.stages[*reader].choices[ONLY].site)
             .collect()
     }
 
@@ -237,23 +234,21 @@ impl Surroundings {
         &self,
         instance: &Instance,
         shape: &Shape,
-        stage: usize,
-    ) -> Vec<ChoiceEffect> {
-        let picks = vec![
-            0;
-            if shape.inputs[stage].is_empty() {
-                0
-            } else {
-                self.open.len()
-            }
-        ];
-        let mut at_site: BTreeMap<usize, ChoiceEffect> = BTreeMap::new();
-        let mut latest_at: BTreeMap<usize, i64> = BTreeMap::new();
+        stage: StageId,
+    ) -> IdVec<ChoiceId, ChoiceEffect> {
+        let count = if shape.inputs[stage].is_empty() {
+            0
+        } else {
+            self.open.len()
+        };
+        let picks = Placement::filled(ChoiceId::default(), count);
+        let mut at_site: BTreeMap<SiteId, ChoiceEffect> = BTreeMap::new();
+        let mut latest_at: BTreeMap<SiteId, i64> = BTreeMap::new();
         for site in instance.stages[stage]
             .choices
             .iter()
             .map(|choice| choice.site)
-            .collect::<BTreeSet<usize>>()
+            .collect::<BTreeSet<SiteId>>()
         {
             let start = ready(
                 instance,
@@ -288,16 +283,16 @@ impl Surroundings {
                 .unwrap_or_default();
             there
         };
-        instance.stages[stage].choices.iter().map(choice).collect()
+        instance.stages[stage].choices.map(choice)
     }
 
     /// Adds the copies of one artifact that a stage at a site causes.
     fn copies_at(
         &self,
         instance: &Instance,
-        stage: usize,
-        index: usize,
-        site: usize,
+        stage: StageId,
+        index: ArtifactId,
+        site: SiteId,
         there: &mut ChoiceEffect,
     ) {
         let artifact = &instance.artifacts[index];
@@ -331,7 +326,7 @@ impl Surroundings {
 }
 
 /// How long an artifact takes from one site to another.
-fn travel(instance: &Instance, artifact: Option<usize>, from: usize, to: usize) -> i64 {
+fn travel(instance: &Instance, artifact: Option<ArtifactId>, from: SiteId, to: SiteId) -> i64 {
     artifact.map_or(0, |artifact| {
         instance
             .links

@@ -4,11 +4,12 @@
 use super::Counted;
 use crate::model::{Bandwidth, Bytes, DataRate, Objective, Tariff};
 use crate::planning::problem::{
-    Artifact, Cap, Choice, Instance, Links, Lowered, Origin, Price, StageChoices, Target,
-    concurrency, evaluate, lower,
+    Artifact, CandidateId, CandidateUse, Cap, Choice, ChoiceId, Instance, Links, Lowered, Origin,
+    Placement, Price, PriceId, SiteId, StageChoices, StageId, Target, concurrency, evaluate, lower,
 };
 use crate::planning::solve::backend::solver::Answer;
 use crate::planning::solve::{Effort, Highs, Outcome, Solver, exhaustive, solve};
+use crate::util::id_vec::{Id, IdVec};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -42,10 +43,10 @@ fn replicas() -> impl Strategy<Value = Instance> {
             )| {
                 let stage = |label: String, choices: &[(usize, i64, i64)]| {
                     let choice = |(tag, (site, cost, time)): (usize, &(usize, i64, i64))| Choice {
-                        site: *site,
+                        site: SiteId::new(*site),
                         cost: cost * 100_000,
                         duration: time * 60_000,
-                        tag,
+                        tag: CandidateId::new(tag),
                         ..Choice::default()
                     };
                     StageChoices {
@@ -54,12 +55,12 @@ fn replicas() -> impl Strategy<Value = Instance> {
                         deadline: None,
                     }
                 };
-                let mut stages: Vec<StageChoices> = (0..ones)
+                let mut stages: IdVec<StageId, StageChoices> = (0..ones)
                     .map(|number| stage(format!("a{number}"), &one))
                     .collect();
                 stages.extend((0..twos).map(|number| stage(format!("b{number}"), &two)));
-                let members = stages.len();
-                let artifact = |label: String, origin: Origin, readers: Vec<usize>| {
+                let members: Vec<StageId> = stages.ids().collect();
+                let artifact = |label: String, origin: Origin, readers: Vec<StageId>| {
                     let bytes = Bytes(1_000_000_000);
                     Artifact {
                         label,
@@ -69,33 +70,36 @@ fn replicas() -> impl Strategy<Value = Instance> {
                         readers,
                     }
                 };
-                let mut artifacts = Vec::new();
+                let mut artifacts = IdVec::new();
                 if dataset {
                     artifacts.push(artifact(
                         "data".to_owned(),
-                        Origin::Site(0),
-                        (0..members).collect(),
+                        Origin::Site(SiteId::new(0)),
+                        members.clone(),
                     ));
                 }
                 if collected {
-                    stages.push(stage("collect".to_owned(), &[(1, 1, 1)]));
-                    let made = |maker: usize| {
-                        artifact(format!("o{maker}"), Origin::Stage(maker), vec![members])
+                    let collect = stages.push(stage("collect".to_owned(), &[(1, 1, 1)]));
+                    let made = |maker: StageId| {
+                        artifact(format!("o{maker}"), Origin::Stage(maker), vec![collect])
                     };
-                    artifacts.extend((0..members).map(made));
+                    artifacts.extend(members.iter().copied().map(made));
                 }
                 let (concurrent, timed, spread) = kinds;
-                let cap = |(site, limit): (usize, &i64)| {
+                let cap = |(site, limit): (SiteId, &i64)| {
                     let uses = |stage: &StageChoices| {
                         let here = stage
                             .choices
                             .iter()
                             .filter(|choice| choice.site == site || !spread);
-                        here.map(|choice| (choice.tag, if spread { 1 } else { choice.tag as i64 }))
-                            .collect()
+                        here.map(|choice| CandidateUse {
+                            candidate: choice.tag,
+                            used: if spread { 1 } else { choice.tag.index() as i64 },
+                        })
+                        .collect()
                     };
-                    let uses = stages.iter().enumerate().map(|(index, stage)| {
-                        if index < members {
+                    let uses = stages.iter_enumerated().map(|(index, stage)| {
+                        if members.contains(&index) {
                             uses(stage)
                         } else {
                             Vec::new()
@@ -108,7 +112,7 @@ fn replicas() -> impl Strategy<Value = Instance> {
                         uses: uses.collect(),
                     }
                 };
-                let caps = most.iter().enumerate().map(cap).collect();
+                let caps = (0..).map(SiteId::new).zip(&most).map(cap).collect();
                 let price = |rate: i64| Price {
                     tariff: Tariff::new([(Bytes(0), DataRate(rate))]),
                     ..Price::default()
@@ -116,9 +120,16 @@ fn replicas() -> impl Strategy<Value = Instance> {
                 let links = Links {
                     sites: 3,
                     labels: (0..3).map(|site| format!("p{site}")).collect(),
-                    tariff,
-                    tariffs: vec![Price::default(), price(20_000_000), price(90_000_000)],
-                    pools: Vec::new(),
+                    tariff: tariff
+                        .into_iter()
+                        .map(|class| class.map(PriceId::new))
+                        .collect(),
+                    tariffs: IdVec::from(vec![
+                        Price::default(),
+                        price(20_000_000),
+                        price(90_000_000),
+                    ]),
+                    pools: IdVec::new(),
                     bandwidth: vec![Bandwidth(80_000_000); 9],
                 };
                 let minimize = if timed {
@@ -187,31 +198,36 @@ proptest! {
 #[test]
 fn a_thousand_replicas_under_a_spread_are_counted() {
     let sites = 40;
-    let choice = |site: usize| Choice {
+    let choice = |site: SiteId| Choice {
         site,
-        cost: 100 + site as i64,
+        cost: 100 + site.index() as i64,
         duration: 1,
-        tag: site,
+        tag: CandidateId::new(site.index()),
         ..Choice::default()
     };
     let stage = |number: usize| StageChoices {
         label: format!("s{number}"),
-        choices: (0..sites).map(choice).collect(),
+        choices: SiteId::below(sites).map(choice).collect(),
         deadline: None,
     };
-    let stages: Vec<StageChoices> = (0..1000).map(stage).collect();
-    let cap = |site: usize| Cap {
+    let stages: IdVec<StageId, StageChoices> = (0..1000).map(stage).collect();
+    let cap = |site: SiteId| Cap {
         label: format!("spread at {site}"),
         limit: 30,
         concurrent: false,
-        uses: vec![vec![(site, 1)]; stages.len()],
+        uses: stages.map(|_| {
+            vec![CandidateUse {
+                candidate: CandidateId::new(site.index()),
+                used: 1,
+            }]
+        }),
     };
     let links = Links {
         sites,
         tariff: vec![None; sites * sites],
         ..Links::default()
     };
-    let caps = (0..sites).map(cap).collect();
+    let caps = SiteId::below(sites).map(cap).collect();
     let instance = Instance {
         stages,
         caps,
@@ -223,7 +239,7 @@ fn a_thousand_replicas_under_a_spread_are_counted() {
     };
     assert!(solved.proof.optimal);
     // Thirty at each of the 33 cheapest sites, ten at the next one, in order.
-    let expected: Vec<usize> = (0..1000).map(|stage| stage / 30).collect();
+    let expected: Placement = (0..1000).map(|stage| ChoiceId::new(stage / 30)).collect();
     assert_eq!(solved.picks, expected);
     assert_eq!(concurrency::excess(&instance, &solved.picks), 0);
     assert_eq!(
