@@ -230,3 +230,31 @@ fn plans_without_extras_are_read() {
     }
     sandbox.stdout(&["show", "plan.json"], 0);
 }
+
+/// No clock is read: a source of November tells what has happened by November, and a plan on a
+/// machine type that is still to be retired says on which day.
+#[test]
+fn a_plan_on_a_machine_type_that_will_be_retired_says_the_day() {
+    let sandbox = sandbox();
+    sandbox.write(
+        "job.toml",
+        "name = \"j\"\n[stages.s]\nduration = \"1 h\"\nneeds = { instance_types = [\"m5.*\"] }\n",
+    );
+    let plan = |day: &str| {
+        let row = format!("cloud,instance_types,retires,source\naws,m5.*,{day},list\n");
+        sandbox.write("catalog/retirements.csv", &row);
+        let output = sandbox.run(&["plan", "--catalog", "catalog"]);
+        (output.status.code(), stderr(&output))
+    };
+    let (code, said) = plan("2027-01-31");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("m5.large will be retired on 2027-01-31"),
+        "{said}"
+    );
+    // Years later is no news, and by its own day it is gone.
+    let (code, said) = plan("2029-01-31");
+    assert!(code == Some(0) && !said.contains("retired"), "{said}");
+    let (code, said) = plan("2026-11-30");
+    assert_eq!(code, Some(3), "{said}");
+}
