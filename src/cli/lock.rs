@@ -176,6 +176,11 @@ pub fn locked(folder: Option<&Path>) -> Result<(Lock, Vec<File>, Catalog), Failu
 /// Pins the catalog of a folder (none: the built-in one) in the working folder's lock: the old lock
 /// and the new one. The catalog is kept in the cache folder, so that a later one can be compared.
 pub fn write(folder: Option<&Path>) -> Result<(Option<Lock>, Lock, Catalog), Failure> {
+    // Writing to a pipe would wait for a reader, whom a lock never has.
+    if std::fs::metadata(LOCK).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let message = format!("{LOCK} is a pipe, a socket or a device");
+        return Err(Failure::error(message).hint("remove it, and lock again"));
+    }
     // A lock that cannot be read is what this is the way out of.
     let old = read().ok().flatten();
     let (new, files, catalog) = locked(folder)?;

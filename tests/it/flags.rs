@@ -340,10 +340,27 @@ fn every_file_of_these_tests_is_compiled() {
 #[test]
 fn an_output_never_takes_the_place_of_an_input() {
     let sandbox = Sandbox::bert();
+    sandbox
+        .write("hosts.toml", "[hosts.own]\ncpus = 4\n")
+        .write("mine.toml", "[hosts.own]\ncpus = 4\n");
+    sandbox.stdout(&["catalog", "lock", "--catalog", "catalog"], 0);
     for output in ["--out", "--emit-mps"] {
-        for input in ["job.toml", "policy.toml", "./catalog/../job.toml"] {
+        for input in [
+            "job.toml",
+            "policy.toml",
+            "./catalog/../job.toml",
+            "hosts.toml",
+            "mine.toml",
+            "sky.lock",
+            "catalog/prices.csv",
+            "catalog/catalog.toml",
+        ] {
             let before = sandbox.read(input);
-            let run = sandbox.run(&["plan", "--catalog", "catalog", output, input]);
+            let mut words = vec!["plan", "--catalog", "catalog", output, input];
+            if input == "mine.toml" {
+                words.extend(["--hosts", "mine.toml"]);
+            }
+            let run = sandbox.run(&words);
             assert_eq!(run.status.code(), Some(1), "{output} {input}");
             assert!(
                 stderr(&run).contains("it would be lost"),

@@ -137,7 +137,9 @@ fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
         |text| compile::nearest_place(text, catalog),
     )?;
     Ok(Filter {
-        cloud: known_pattern("--cloud", &args.cloud, clouds, nearest)?,
+        cloud: known_pattern("--cloud", &args.cloud, clouds, |text| {
+            compile::nearest_cloud(text, catalog)
+        })?,
         place,
         countries,
         accelerator,

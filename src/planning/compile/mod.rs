@@ -21,7 +21,7 @@ mod tests;
 pub use candidates::{Candidate, StageCandidates, assumptions};
 pub use caps::base_name;
 pub use compiler::{Compiled, Counts, Refusal, check_names, compile, compile_with};
-pub use names::{InputFile, UnknownName, nearest_place, unknown_names};
+pub use names::{InputFile, UnknownName, nearest_cloud, nearest_place, unknown_names};
 pub use offers::Funnel;
 pub use places::{Places, billed, speed};
 pub use results::{ForbiddenHome, Output, PartlyPriced, Results, Stays};

@@ -55,6 +55,11 @@ pub fn nearest_place(name: &str, catalog: &Catalog) -> Option<String> {
     Known::of(catalog).nearest_place(name)
 }
 
+/// `did you mean …?` for the cloud of the catalog most like `name`, if one is close.
+pub fn nearest_cloud(name: &str, catalog: &Catalog) -> Option<String> {
+    nearest(name, Known::of(catalog).clouds.iter().copied())
+}
+
 /// What a catalog has names for.
 struct Known<'a> {
     catalog: &'a Catalog,

@@ -12,6 +12,7 @@ mod trial;
 mod values;
 mod worker;
 
+use crate::apply::place::{Place, Row};
 use documents::{broken_texts, with_json_values, with_toml_values};
 pub(crate) use trial::within_limits;
 use trial::{Trial, hold};
@@ -202,4 +203,103 @@ fn hostile_locks_are_refused_or_read() {
 #[test]
 fn hostile_machines_are_not_believed() {
     worker::hold();
+}
+
+/// A pipe, a folder, a link to itself or to a device in the place of each file that is read.
+#[test]
+fn what_is_no_regular_file_is_refused_wherever_a_file_is_read() {
+    let state = ["--state-dir", "state"];
+    let commands: [(&str, &[&[&str]]); 14] = [
+        (
+            "state/lock",
+            &[&["lock", "show"], &["destroy", "--auto-approve"]],
+        ),
+        (
+            "state/lock",
+            &[
+                &["force-unlock", "0123", "--auto-approve"],
+                &["sweep", "--dry-run"],
+            ],
+        ),
+        (
+            "state/journal",
+            &[&["state", "list"], &["state", "journal"], &["refresh"]],
+        ),
+        ("state/.gitignore", &[&["destroy", "--auto-approve"]]),
+        ("key", &[&["state", "list", "--state-identity", "key"]]),
+        (
+            "sky.lock",
+            &[&["plan"], &["catalog", "diff"], &["catalog", "lock"]],
+        ),
+        (
+            "hosts.toml",
+            &[&["plan", "--catalog", "catalog"], &["validate"], &["check"]],
+        ),
+        ("catalog/prices.csv", &[&["plan", "--catalog", "catalog"]]),
+        (
+            "catalog/catalog.toml",
+            &[&["catalog", "check", "--catalog", "catalog"]],
+        ),
+        (
+            "saved.json",
+            &[&["plan", "--catalog", "catalog", "--check", "saved.json"]],
+        ),
+        ("workflow.json", &[&["import", "wfformat", "workflow.json"]]),
+        (
+            "acme.toml",
+            &[&["catalog", "register", "acme.toml", "--allow-unsigned"]],
+        ),
+        (
+            "list/aws/vms.csv",
+            &[&["catalog", "import", "skypilot", "list", "--out", "new"]],
+        ),
+        ("pushed.json", &[&["state", "push", "pushed.json"]]),
+    ];
+    let mut all = Vec::new();
+    for (file, commands) in commands {
+        let of_state = file.starts_with("state/") || ["key", "pushed.json"].contains(&file);
+        for command in commands {
+            let more: &[&str] = if of_state { &state } else { &[] };
+            let words = [*command, more].concat();
+            all.extend(no_files(file, &[&words[..]; 4]));
+        }
+    }
+    hold(&all, 80);
+}
+
+#[test]
+fn an_output_of_folders_in_each_other_ends_its_stage_and_nothing_else() {
+    let rows: [Row; 2] = [
+        (
+            "deep",
+            &[],
+            &["o"],
+            "cd $SKY_OUTPUTS; mkdir o; cd o; for i in $(seq 1500); do mkdir d; cd d; echo x > f; done",
+        ),
+        ("other", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o"),
+    ];
+    let place = Place::new(&rows);
+    let apply = [
+        "apply",
+        "plan.json",
+        "--provider",
+        "local",
+        "--state-dir",
+        "state",
+    ];
+    let ended = within_limits(place.sky(&apply));
+    assert_eq!(ended.faults(), Vec::<String>::new());
+    assert!(
+        ended.said.contains("deeper than 100 folders"),
+        "{}",
+        ended.said
+    );
+    assert!(ended.said.contains("1 done"), "{}", ended.said);
+    let destroy = ["destroy", "--auto-approve", "--state-dir", "state"];
+    let ended = within_limits(place.sky(&destroy));
+    assert_eq!(ended.faults(), Vec::<String>::new());
+    let left = std::fs::read_dir(place.path("state/work"))
+        .into_iter()
+        .flatten();
+    assert_eq!(left.count(), 0, "{}", ended.said);
 }

@@ -83,6 +83,7 @@ impl Trial {
             sandbox.write("state/sky.state.json", &state());
         }
         let path = sandbox.path(self.file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         match &self.bytes {
             Some(bytes) => std::fs::write(path, bytes).unwrap(),
             None => {

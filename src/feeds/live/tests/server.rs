@@ -250,8 +250,10 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     if head_only {
         return stream.shutdown(std::net::Shutdown::Write);
     }
-    while answer.endless {
-        stream.write_all(&answer.body)?;
+    if answer.endless {
+        loop {
+            stream.write_all(&answer.body)?;
+        }
     }
     let end = answer
         .cut
