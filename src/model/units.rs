@@ -286,6 +286,29 @@ impl Millis {
     }
 }
 
+impl Millis {
+    /// Returns the milliseconds as a signed number, for calculations that also count backwards;
+    /// a time that is too long for it as the longest that is not.
+    #[inline]
+    pub const fn signed(self) -> i64 {
+        if self.0 > i64::MAX as u64 {
+            i64::MAX
+        } else {
+            self.0 as i64
+        }
+    }
+
+    /// Returns a time of so many milliseconds; none is shorter than zero.
+    #[inline]
+    pub const fn from_signed(milliseconds: i64) -> Self {
+        Self(if milliseconds < 0 {
+            0
+        } else {
+            milliseconds as u64
+        })
+    }
+}
+
 impl Money {
     /// Reads `"$60"`, `"$0.25"`, `"60 USD"`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
@@ -576,6 +599,14 @@ mod tests {
                 .time(Bytes::parse("1 GB").unwrap()),
             Millis(98_160)
         );
+    }
+
+    #[test]
+    fn times_are_signed_where_they_fit() {
+        assert_eq!(Millis(5).signed(), 5);
+        assert_eq!(Millis(u64::MAX).signed(), i64::MAX);
+        assert_eq!(Millis::from_signed(i64::MAX), Millis(i64::MAX as u64));
+        assert_eq!(Millis::from_signed(-1), Millis(0));
     }
 
     #[test]

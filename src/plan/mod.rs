@@ -8,15 +8,3 @@ pub mod file;
 mod names;
 
 pub use data::*;
-
-use crate::model::{Millis, Money};
-
-/// A figure of the placement problem as money.
-pub fn money(micro_usd: i64) -> Money {
-    Money(micro_usd)
-}
-
-/// A figure of the placement problem as time; it is never negative.
-pub fn millis(milliseconds: i64) -> Millis {
-    Millis(u64::try_from(milliseconds).unwrap_or(0))
-}

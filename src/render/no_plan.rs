@@ -3,9 +3,9 @@
 use super::conflict::{self, Files, cents_up, round_up};
 use super::diagnostic;
 use crate::model::units::grouped;
-use crate::model::{ArtifactRef, Destination, Job, Money};
+use crate::model::{ArtifactRef, Destination, Job};
 use crate::planning::compile::{ForbiddenHome, Funnel, InputFile, Refusal, UnknownName};
-use crate::planning::solve::Shortfall;
+use crate::planning::solve::{PlacementFigures, Shortfall};
 use crate::planning::{Conflict, NoPlan};
 use crate::spec::{Diagnostic, Parsed, SourceFile};
 use std::collections::BTreeSet;
@@ -361,8 +361,8 @@ fn short(
     if told && (limited || told_all) {
         return text;
     }
-    if let (Some(deadline), Some((cost, time))) = (policy.value.deadline, shortfall.fastest) {
-        let needed = crate::plan::millis(time);
+    if let (Some(deadline), Some(fastest)) = (policy.value.deadline, shortfall.fastest) {
+        let needed = fastest.makespan;
         let within = if policy.value.budget.is_some() {
             " within the budget"
         } else {
@@ -371,7 +371,7 @@ fn short(
         line(format!(
             "the fastest plan under these rules{within} takes {} and costs {}",
             needed.exact(),
-            Money(cost)
+            fastest.cost
         ));
         line(format!(
             "the deadline is {} ({}): {} too short",
@@ -384,7 +384,7 @@ fn short(
             round_up(needed).exact()
         ));
     }
-    if let (Some(budget), Some((cost, time))) = (policy.value.budget, shortfall.cheapest) {
+    if let (Some(budget), Some(cheapest)) = (policy.value.budget, shortfall.cheapest) {
         let within = if policy.value.deadline.is_some() {
             " by the deadline"
         } else {
@@ -392,23 +392,25 @@ fn short(
         };
         line(format!(
             "the cheapest plan under these rules{within} costs {} and takes {}",
-            Money(cost).exact(),
-            crate::plan::millis(time).exact()
+            cheapest.cost.exact(),
+            cheapest.makespan.exact()
         ));
         line(format!(
             "the budget is {} ({}): {} too low",
             budget.exact(),
             at("limits.budget"),
-            (Money(cost) - budget).exact()
+            (cheapest.cost - budget).exact()
         ));
         line(format!(
             "help: set budget = \"{}\" or more",
-            cents_up(Money(cost))
+            cents_up(cheapest.cost)
         ));
     }
     match shortfall.unlimited {
-        Some((cost, time)) if !limited => {
-            let (cost, time) = (Money(cost), crate::plan::millis(time));
+        Some(PlacementFigures {
+            cost,
+            makespan: time,
+        }) if !limited => {
             let deadline = policy
                 .value
                 .deadline

@@ -159,8 +159,8 @@ fn other_place(compiled: &Compiled, catalog: &Catalog, stage: &PlannedStage) -> 
     let (_, evaluation) = exhaustive::best(&instance)?;
     Some(rank(
         instance.minimize,
-        evaluation.cost(),
-        evaluation.makespan,
+        evaluation.cost().0,
+        evaluation.makespan.signed(),
     ))
 }
 
@@ -286,8 +286,8 @@ fn a_rule_costs_what_the_best_placement_saves_without_it() {
                 rule.free.cost.0,
                 i64::try_from(rule.free.makespan.0).unwrap(),
             );
-            let expected =
-                exhaustive::best(&compiled.instance).map(|(_, best)| (best.cost(), best.makespan));
+            let expected = exhaustive::best(&compiled.instance)
+                .map(|(_, best)| (best.cost().0, best.makespan.signed()));
             assert_eq!(
                 Some(found),
                 expected,

@@ -5,7 +5,7 @@ use crate::oracle::{every_placement, with_limits};
 use crate::sandbox::Sandbox;
 use insta_cmd::assert_cmd_snapshot;
 use sky::catalog::Catalog;
-use sky::model::{Job, Objective, Policy};
+use sky::model::{Job, Millis, Objective, Policy};
 use sky::planning::compile::{Compiled, PartlyPriced, compile, compile_with};
 use sky::planning::problem::Instance;
 use sky::planning::solve::{Effort, exhaustive};
@@ -34,8 +34,11 @@ fn best_pairs(compiled: Compiled) -> Vec<(i64, i64)> {
     };
     let mut pairs = Vec::new();
     while let Some((_, best)) = exhaustive::best(&instance) {
-        pairs.push((best.cost(), best.makespan));
-        instance.deadline = Some(best.makespan - 1);
+        pairs.push((best.cost().0, best.makespan.signed()));
+        let Some(faster) = best.makespan.0.checked_sub(1) else {
+            break;
+        };
+        instance.deadline = Some(Millis(faster));
     }
     pairs
 }

@@ -189,8 +189,8 @@ fn files_say_what_the_program_says() {
         let expected = match solve(&compiled.instance, &Highs, &effort).unwrap() {
             Outcome::Infeasible(_) => None,
             Outcome::Solved(solved) => Some(match policy.minimize {
-                Objective::Cost => solved.evaluation.cost(),
-                Objective::Time => solved.evaluation.makespan,
+                Objective::Cost => solved.evaluation.cost().0,
+                Objective::Time => solved.evaluation.makespan.signed(),
             }),
         };
         assert_eq!(minimum(&again), expected, "case {number}");

@@ -4,8 +4,8 @@
 
 use super::offer_fields::{accelerator, billing, hourly, offer_of, usage};
 use super::plan_parts::Parts;
-use crate::model::{Bytes, DataRate, PlaceName};
-use crate::plan::{Alternative, PlannedStage, PlannedWay, millis, money};
+use crate::model::{Bytes, DataRate, Millis, Money, PlaceName};
+use crate::plan::{Alternative, PlannedStage, PlannedWay};
 use crate::planning::compile;
 use crate::planning::problem::concurrency::Usage;
 use crate::planning::problem::{
@@ -55,7 +55,7 @@ impl<'a> Dag<'a> {
 /// The choices that cost least, with their costs.
 struct Cheapest {
     most: usize,
-    found: BTreeSet<(i64, ChoiceId)>,
+    found: BTreeSet<(Money, ChoiceId)>,
 }
 
 impl Cheapest {
@@ -67,11 +67,11 @@ impl Cheapest {
     }
 
     /// Whether a choice that costs at least so much can be among them.
-    fn wants(&self, cost: i64) -> bool {
+    fn wants(&self, cost: Money) -> bool {
         self.found.len() < self.most || self.found.last().is_some_and(|(last, _)| *last > cost)
     }
 
-    fn add(&mut self, cost: i64, position: ChoiceId) {
+    fn add(&mut self, cost: Money, position: ChoiceId) {
         self.found.insert((cost, position));
         if self.found.len() > self.most {
             self.found.pop_last();
@@ -94,7 +94,7 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: StageId) -> 
     let elsewhere = |site: SiteId| [site != own_site, cloud(site) != cloud(own_site)];
     // A choice costs at least what it costs itself: those after the last that can be among the
     // cheapest need not be looked at with their copies.
-    let mut by_own: Vec<(i64, ChoiceId)> = choices
+    let mut by_own: Vec<(Money, ChoiceId)> = choices
         .ids()
         .filter(|position| *position != kept)
         .map(|position| (choices[position].cost, position))
@@ -110,7 +110,7 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: StageId) -> 
             site,
         )
     };
-    let mut copies: BTreeMap<SiteId, Option<i64>> = BTreeMap::new();
+    let mut copies: BTreeMap<SiteId, Option<Money>> = BTreeMap::new();
     let mut cheapest = Cheapest::new(LOOKED_AT);
     let mut others = [
         Cheapest::new(LOOKED_AT_ELSEWHERE),
@@ -132,7 +132,7 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: StageId) -> 
         // Copies cost the same for all choices at a site.
         let copies = copies.entry(site).or_insert_with(|| caused(site));
         let Some(copies) = *copies else { continue };
-        let cost = own.saturating_add(copies);
+        let cost = own + copies;
         cheapest.add(cost, position);
         others
             .iter_mut()
@@ -140,11 +140,9 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: StageId) -> 
             .filter(|(_, wanted)| *wanted)
             .for_each(|(others, _)| others.add(cost, position));
     }
-    let now = choices[kept]
-        .cost
-        .saturating_add(caused(own_site).unwrap_or(0));
-    let check = |(cost, position): &(i64, ChoiceId)| {
-        within_limits(parts, dag, stage, *position, cost.saturating_sub(now))
+    let now = choices[kept].cost + caused(own_site).unwrap_or_default();
+    let check = |(cost, position): &(Money, ChoiceId)| {
+        within_limits(parts, dag, stage, *position, *cost - now)
     };
     // Copies that are counted on their own: the first that are found are the cheapest.
     let mut found: Vec<CheckedChoice> = match on_their_own(instance) {
@@ -181,8 +179,8 @@ fn on_their_own(instance: &Instance) -> bool {
 /// A choice of a stage that keeps all limits, with what the whole job costs and takes with it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct CheckedChoice {
-    cost: i64,
-    time: i64,
+    cost: Money,
+    time: Millis,
     choice: ChoiceId,
 }
 
@@ -193,7 +191,7 @@ fn within_limits(
     dag: &Dag<'_>,
     stage: StageId,
     position: ChoiceId,
-    dearer: i64,
+    dearer: Money,
 ) -> Option<CheckedChoice> {
     let instance = &parts.compiled.instance;
     // Looked at first, as it is the quickest.
@@ -219,8 +217,8 @@ fn within_limits(
             .zip(&end)
             .any(|(stage, end)| stage.deadline.is_some_and(|by| *end > by));
         (
-            parts.solved.evaluation.cost().saturating_add(dearer),
-            end.into_iter().max().unwrap_or(0),
+            parts.solved.evaluation.cost() + dearer,
+            end.into_iter().max().unwrap_or_default(),
             late,
         )
     } else {
@@ -228,7 +226,7 @@ fn within_limits(
         (
             evaluation.cost(),
             evaluation.makespan,
-            instance.lateness(&evaluation) > 0,
+            instance.lateness(&evaluation) > Millis(0),
         )
     };
     let keeps_limits = instance.budget.is_none_or(|limit| cost <= limit)
@@ -259,8 +257,8 @@ fn alternative(parts: &Parts<'_>, stage: StageId, checked: CheckedChoice) -> Alt
         instance_type: machine.instance_type.clone(),
         purchase: offer.purchase,
         rate_nano_usd_per_hour: hourly(catalog, offer),
-        total_cost_micro_usd: money(checked.cost),
-        makespan_ms: millis(checked.time),
+        total_cost_micro_usd: checked.cost,
+        makespan_ms: checked.time,
         country: place.country.clone(),
         accelerator: accelerator(machine),
         tee: candidate.tee,

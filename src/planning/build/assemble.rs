@@ -48,7 +48,7 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
     let mut transfers: Vec<PlannedTransfer> = planned_transfers(parts);
     transfers
         .sort_by(|a, b| (a.start_ms, &a.artifact, &a.to).cmp(&(b.start_ms, &b.artifact, &b.to)));
-    let old_prices = old_prices::of(parts, &stages, &transfers, Money(evaluation.cost()));
+    let old_prices = old_prices::of(parts, &stages, &transfers, evaluation.cost());
     let has_estimate =
         |stage: &&PlannedStage| stage.disk_micro_usd.0 > 0 && extras_at(catalog, &stage.place).1;
     let estimated_disks = stages
@@ -73,13 +73,13 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         transfers,
         datasets: planned_datasets(job),
         totals: Totals {
-            cost_micro_usd: money(evaluation.cost()),
-            compute_micro_usd: money(evaluation.compute) - disks - addresses,
-            egress_micro_usd: money(evaluation.egress),
-            storage_micro_usd: money(evaluation.storage),
+            cost_micro_usd: evaluation.cost(),
+            compute_micro_usd: evaluation.compute - disks - addresses,
+            egress_micro_usd: evaluation.egress,
+            storage_micro_usd: evaluation.storage,
             disk_micro_usd: disks,
             address_micro_usd: addresses,
-            makespan_ms: millis(evaluation.makespan),
+            makespan_ms: evaluation.makespan,
         },
         single_cloud: single.clone(),
         solver: report(parts, solver),
@@ -103,13 +103,10 @@ fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
     let solved = parts.solved;
     let proof = &solved.proof;
     let (value, bound) = match proof.time_bound {
-        Some(bound) => (solved.evaluation.makespan, bound),
+        Some(bound) => (solved.evaluation.makespan.signed(), bound.signed()),
         None => {
             let worth = worth(&parts.compiled.instance, solved.evaluation.makespan);
-            (
-                solved.evaluation.cost().saturating_add(worth),
-                proof.cost_bound,
-            )
+            ((solved.evaluation.cost() + worth).0, proof.cost_bound.0)
         }
     };
     let missing = i128::from(value.saturating_sub(bound).max(0)) * 1_000_000;
@@ -119,8 +116,8 @@ fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
         name: solver.name.to_owned(),
         version: solver.version.clone(),
         status: if proof.optimal { "optimal" } else { "feasible" }.to_owned(),
-        bound_micro_usd: money(proof.cost_bound),
-        bound_ms: proof.time_bound.map(millis),
+        bound_micro_usd: proof.cost_bound,
+        bound_ms: proof.time_bound,
         gap: u64::try_from(gap).unwrap_or(u64::MAX),
         seed: crate::planning::solve::solver::SEED,
         threads: 1,
@@ -166,8 +163,8 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) -> PlannedSta
             index,
             count: written.stages.get(of).map_or(1, |stage| stage.count),
         }),
-        start_ms: millis(solved.evaluation.start[index]),
-        end_ms: millis(solved.evaluation.end[index]),
+        start_ms: solved.evaluation.start[index],
+        end_ms: solved.evaluation.end[index],
         boot_ms: candidate.boot,
         billed_ms: candidate.billed,
         billing: billing(catalog, offer),
@@ -179,8 +176,8 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) -> PlannedSta
             checkpoint_every_ms: candidate.every,
             moving_micro_usd: candidate.moving,
         }),
-        cost_micro_usd: Money(choice.cost - choice.storage - candidate.beside.0),
-        storage_micro_usd: money(choice.storage),
+        cost_micro_usd: choice.cost - choice.storage - candidate.beside,
+        storage_micro_usd: choice.storage,
         boot_disk_gib: catalog.extras_of(offer).map_or(0, |extras| {
             extras.disk_gib(stage.writes.values().copied().sum())
         }),
@@ -271,10 +268,10 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
             readers: readers
                 .map(|reader| compiled.stages[*reader].clone())
                 .collect(),
-            start_ms: millis(transfer.start),
-            duration_ms: millis(transfer.duration),
-            cost_micro_usd: money(transfer.cost),
-            storage_micro_usd: money(transfer.kept),
+            start_ms: transfer.start,
+            duration_ms: transfer.duration,
+            cost_micro_usd: transfer.cost,
+            storage_micro_usd: transfer.kept,
             rate_nano_usd_per_gb: transfer.last_rate,
             bits_per_second: instance.links.bandwidth
                 [instance.links.pair(transfer.from, transfer.to)]

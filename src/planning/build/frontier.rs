@@ -6,8 +6,8 @@
 
 use super::optimum::Figures;
 use crate::catalog::Catalog;
-use crate::model::{Job, Objective, PlaceName, Policy, Purchase};
-use crate::plan::{millis, money};
+use crate::model::units::saturate;
+use crate::model::{Job, Millis, Money, Objective, PlaceName, Policy, Purchase};
 use crate::planning::NoPlan;
 use crate::planning::compile::{self, Compiled};
 use crate::planning::problem::{Instance, StageId};
@@ -65,7 +65,7 @@ pub fn frontier(
     let mut walk = Walk {
         instance: Instance {
             minimize: Objective::Cost,
-            hour: 0,
+            hour: Money(0),
             ..compiled.instance.clone()
         },
         limit: compiled.instance.deadline,
@@ -81,8 +81,14 @@ pub fn frontier(
             whole = true;
             break;
         };
-        deadline = Some(next.evaluation.makespan - 1);
+        let faster = next.evaluation.makespan.0.checked_sub(1).map(Millis);
         add(&mut found, next);
+        if faster.is_none() {
+            // Nothing is faster than no time.
+            whole = true;
+            break;
+        }
+        deadline = faster;
     }
     if found.is_empty() {
         return Err(NoPlan::Infeasible(walk.short));
@@ -95,8 +101,8 @@ pub fn frontier(
     };
     let point = |(solved, proven): &(Solved, bool)| Point {
         figures: Figures {
-            cost: money(solved.evaluation.cost()),
-            makespan: millis(solved.evaluation.makespan),
+            cost: solved.evaluation.cost(),
+            makespan: solved.evaluation.makespan,
             proven: *proven,
         },
         stages: placed(&compiled, solved, catalog),
@@ -146,7 +152,7 @@ fn spread<T>(found: Vec<T>, most: usize) -> Vec<T> {
 struct Walk<'a> {
     instance: Instance,
     /// The policy's deadline.
-    limit: Option<i64>,
+    limit: Option<Millis>,
     effort: &'a Effort,
     /// Why the last question had no answer.
     short: Shortfall,
@@ -154,7 +160,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// The cheapest placement by a deadline, and of those the fastest.
-    fn cheapest(&mut self, deadline: Option<i64>) -> Result<Option<Solved>, NoPlan> {
+    fn cheapest(&mut self, deadline: Option<Millis>) -> Result<Option<Solved>, NoPlan> {
         self.instance.deadline = deadline;
         if deadline.is_some() && deadline != self.limit && !self.possible()? {
             return Ok(None);
@@ -191,13 +197,12 @@ impl Walk<'_> {
         let Some((cheapest, _)) = found.first() else {
             return Ok(found);
         };
-        let (slow, quick) = (cheapest.evaluation.makespan, fastest.evaluation.makespan);
-        let steps = i64::try_from(most).unwrap_or(i64::MAX).max(2) - 1;
+        let slow = i128::from(cheapest.evaluation.makespan.0);
+        let quick = i128::from(fastest.evaluation.makespan.0);
+        let steps = most.max(2) as i128 - 1;
         let mut points: Vec<(Solved, bool)> = Vec::new();
         for step in 0..=steps {
-            let deadline = slow
-                - i64::try_from(i128::from(slow - quick) * i128::from(step) / i128::from(steps))
-                    .unwrap_or(0);
+            let deadline = Millis::from_signed(saturate(slow - (slow - quick) * step / steps));
             if points
                 .last()
                 .is_some_and(|(last, _)| last.evaluation.makespan <= deadline)

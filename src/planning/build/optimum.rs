@@ -3,7 +3,6 @@
 use super::leave_results::first;
 use crate::catalog::Catalog;
 use crate::model::{Job, Millis, Money, Offer, Policy, dag};
-use crate::plan::{millis, money};
 use crate::planning::compile::{Compiled, base_name};
 use crate::planning::solve::{self, Effort, Highs, Outcome, SolverError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,8 +41,8 @@ pub(crate) fn optimum(
     };
     let mut best = Optimum {
         figures: Figures {
-            cost: money(solved.evaluation.cost()),
-            makespan: millis(solved.evaluation.makespan),
+            cost: solved.evaluation.cost(),
+            makespan: solved.evaluation.makespan,
             proven: solved.proof.optimal,
         },
         offers: BTreeMap::new(),
@@ -54,7 +53,7 @@ pub(crate) fn optimum(
         let tag = compiled.instance.stages[index].choices[solved.picks[index]].tag;
         let offer = catalog.offers[compiled.candidates[index][tag].offer];
         let end = best.ends.entry(name.clone()).or_default();
-        *end = (*end).max(millis(solved.evaluation.end[index]));
+        *end = (*end).max(solved.evaluation.end[index]);
         best.offers.entry(name).or_default().push(offer);
     }
     Ok(Some(best))

@@ -194,10 +194,10 @@ fn inside(
     else {
         return Ok(None);
     };
-    Ok(figures.map(|(cost, makespan)| SingleCloud {
+    Ok(figures.map(|figures| SingleCloud {
         cloud,
-        cost_micro_usd: plan::money(cost),
-        makespan_ms: plan::millis(makespan),
+        cost_micro_usd: figures.cost,
+        makespan_ms: figures.makespan,
         within_limits: true,
     }))
 }

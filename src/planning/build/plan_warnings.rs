@@ -179,8 +179,7 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
         &routes::cheapest(&relayed, &picks),
     )?;
     let saved = solved.evaluation.cost() - found.cost();
-    (saved > 0).then(|| {
-        let saved = Money(saved);
+    (saved > Money(0)).then(|| {
         format!("copies taken from other places that hold the data could save {saved}: `[transfers] relay = true`")
     })
 }

@@ -8,8 +8,10 @@ use super::quota_limits::{QuotaLimit, quota_limits};
 use super::results::{self, ForbiddenHome, PartlyPriced, Results};
 use super::{caps, links, needs};
 use crate::catalog::Catalog;
-use crate::model::units::div_half_even;
-use crate::model::{ArtifactRef, Bytes, Dataset, Job, Needs, PlaceName, Policy, Stage, Work, dag};
+use crate::model::units::{div_half_even, saturate};
+use crate::model::{
+    ArtifactRef, Bytes, Dataset, Job, Money, Needs, PlaceName, Policy, Stage, Work, dag,
+};
 use crate::planning::problem::{
     Artifact, ArtifactId, CandidateId, Choice, Instance, Origin, Precedence, Price, SiteId,
     StageChoices, StageId,
@@ -126,13 +128,13 @@ pub fn compile_with(
         results::share_link(&mut artifacts, home, arrivals);
     }
     let storage = storage(job, &places, &sites);
-    let choice = |tag: CandidateId, candidate: &Candidate, storage: &IdVec<SiteId, i64>| {
+    let choice = |tag: CandidateId, candidate: &Candidate, storage: &IdVec<SiteId, Money>| {
         let site = site_of[&catalog.offers[candidate.offer].place];
         Choice {
             site,
-            cost: candidate.cost.0.saturating_add(storage[site]),
+            cost: candidate.cost + storage[site],
             storage: storage[site],
-            duration: signed(candidate.duration.0),
+            duration: candidate.duration,
             rank: candidate.rank,
             tag,
         }
@@ -144,7 +146,7 @@ pub fn compile_with(
             .iter_enumerated()
             .map(|(tag, candidate)| choice(tag, candidate, storage))
             .collect(),
-        deadline: stage.deadline.map(|deadline| signed(deadline.0)),
+        deadline: stage.deadline,
     });
     let arrivals = results
         .homeward()
@@ -155,11 +157,11 @@ pub fn compile_with(
         links: links::links(&places, &sites, &artifacts),
         artifacts,
         minimize: policy.minimize,
-        deadline: policy.deadline.map(|deadline| signed(deadline.0)),
-        budget: policy.budget.map(|budget| budget.0),
+        deadline: policy.deadline,
+        budget: policy.budget,
         // Nano-USD to micro-USD.
-        hour: policy.hour.map_or(0, |hour| {
-            crate::model::units::saturate(div_half_even(i128::from(hour.0), 1000))
+        hour: policy.hour.map_or(Money(0), |hour| {
+            Money(saturate(div_half_even(i128::from(hour.0), 1000)))
         }),
         relays: false,
         caps: caps::caps(&places, &limits, job, &candidates),
@@ -190,10 +192,6 @@ pub fn compile_with(
         results,
         counts,
     })
-}
-
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// Refuses names in job and policy that only the catalog can vouch for, and without which nothing
@@ -416,7 +414,7 @@ fn storage(
     job: &Job,
     places: &Places<'_>,
     sites: &IdVec<SiteId, u32>,
-) -> IdVec<StageId, IdVec<SiteId, i64>> {
+) -> IdVec<StageId, IdVec<SiteId, Money>> {
     let prices: IdVec<SiteId, Price> = sites
         .iter()
         .map(|place| Price {

@@ -91,9 +91,9 @@ pub fn with_spares(
         for candidate in spares {
             extended.instance.stages[index].choices.push(Choice {
                 site: picked.site,
-                cost: candidate.cost.0.saturating_add(picked.storage),
+                cost: candidate.cost + picked.storage,
                 storage: picked.storage,
-                duration: i64::try_from(candidate.duration.0).unwrap_or(i64::MAX),
+                duration: candidate.duration,
                 rank: candidate.rank,
                 tag: CandidateId::from_index(candidates.len()),
             });

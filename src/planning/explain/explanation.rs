@@ -7,7 +7,7 @@ use super::constraints::{
 };
 use crate::catalog::Catalog;
 use crate::model::{ArtifactRef, Dataset, Job, Millis, Objective, Offer, Policy, Rate, Work};
-use crate::plan::{Plan, PlannedStage, millis, money};
+use crate::plan::{Plan, PlannedStage};
 use crate::planning::build::{Figures, labels, optimum};
 use crate::planning::compile::{self, Compiled, base_name};
 use crate::planning::problem::{CandidateId, Instance, SiteId, StageId};
@@ -426,8 +426,8 @@ impl Case<'_> {
 
 fn figures(solved: &Solved) -> Figures {
     Figures {
-        cost: money(solved.evaluation.cost()),
-        makespan: millis(solved.evaluation.makespan),
+        cost: solved.evaluation.cost(),
+        makespan: solved.evaluation.makespan,
         proven: solved.proof.optimal,
     }
 }

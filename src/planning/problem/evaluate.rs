@@ -4,22 +4,22 @@
 use super::ids::{ArtifactId, Placement, SiteId, StageId};
 use super::instance::{Artifact, Instance, Origin, Shape, StageChoices, StageInput};
 use super::routes::{self, Routes};
-use crate::model::units::{MS_PER_HOUR, div_half_even};
-use crate::model::{Bytes, DataRate, Objective};
+use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
+use crate::model::{Bytes, DataRate, Millis, Money, Objective};
 use crate::util::id_vec::IdVec;
 use std::collections::BTreeSet;
 
 /// Cost and schedule of one placement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
-    pub compute: i64,
+    pub compute: Money,
     /// Keeping artifacts, where they are made and at every place that they are copied to.
-    pub storage: i64,
-    pub egress: i64,
-    pub makespan: i64,
+    pub storage: Money,
+    pub egress: Money,
+    pub makespan: Millis,
     /// By stage.
-    pub start: IdVec<StageId, i64>,
-    pub end: IdVec<StageId, i64>,
+    pub start: IdVec<StageId, Millis>,
+    pub end: IdVec<StageId, Millis>,
     /// Every paid or free transfer to another site, by artifact, then by destination.
     pub transfers: Vec<Transfer>,
 }
@@ -31,49 +31,47 @@ pub struct Transfer {
     /// A site that has the artifact by `start`: its origin, or one that gets a copy too.
     pub from: SiteId,
     pub to: SiteId,
-    pub start: i64,
-    pub duration: i64,
+    pub start: Millis,
+    pub duration: Millis,
     /// The egress cost; in a pool with tiers, the share of this transfer when transfers are counted
     /// in their order.
-    pub cost: i64,
+    pub cost: Money,
     /// The price of the last gigabyte, counted like `cost`.
     pub last_rate: DataRate,
     /// The cost of keeping the artifact at `to`.
-    pub kept: i64,
+    pub kept: Money,
 }
 
 impl Evaluation {
     /// Compute, storage and egress.
-    pub fn cost(&self) -> i64 {
+    pub fn cost(&self) -> Money {
         self.compute + self.storage + self.egress
     }
 }
 
-/// Returns what a makespan is worth to `instance`, in micro-USD.
-pub fn worth(instance: &Instance, makespan: i64) -> i64 {
+/// Returns what a makespan is worth to `instance`.
+pub fn worth(instance: &Instance, makespan: Millis) -> Money {
     let worth = div_half_even(
-        i128::from(makespan) * i128::from(instance.hour),
+        i128::from(makespan.0) * i128::from(instance.hour.0),
         MS_PER_HOUR,
     );
-    i64::try_from(worth).unwrap_or(i64::MAX)
+    Money(saturate(worth))
 }
 
 impl Instance {
-    /// Returns the figure that is minimised: the makespan, or the cost and what the makespan is
-    /// worth.
+    /// Returns the figure that is minimised: the makespan in milliseconds, or the cost and what the
+    /// makespan is worth in micro-USD.
     pub fn score(&self, evaluation: &Evaluation) -> i64 {
         match self.minimize {
-            Objective::Cost => evaluation
-                .cost()
-                .saturating_add(worth(self, evaluation.makespan)),
-            Objective::Time => evaluation.makespan,
+            Objective::Cost => (evaluation.cost() + worth(self, evaluation.makespan)).0,
+            Objective::Time => evaluation.makespan.signed(),
         }
     }
 
     /// By how much stages end after their own deadlines, in sum; the job's deadline is not in it.
-    pub fn lateness(&self, evaluation: &Evaluation) -> i64 {
-        let late = |(stage, end): (&StageChoices, &i64)| {
-            stage.deadline.map_or(0, |deadline| (end - deadline).max(0))
+    pub fn lateness(&self, evaluation: &Evaluation) -> Millis {
+        let late = |(stage, end): (&StageChoices, &Millis)| {
+            stage.deadline.map_or(Millis(0), |deadline| *end - deadline)
         };
         self.stages.iter().zip(&evaluation.end).map(late).sum()
     }
@@ -88,7 +86,7 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &Placement) -> Option
     let timed =
         instance.deadline.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
     let may_differ = timed
-        || instance.hour != 0
+        || instance.hour != Money(0)
         || instance.minimize == Objective::Time
         || !instance.links.pools.is_empty();
     if routes.is_empty() || !may_differ {
@@ -98,10 +96,10 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &Placement) -> Option
     let rank = |found: &Evaluation| {
         let late = instance
             .deadline
-            .map_or(0, |deadline| (found.makespan - deadline).max(0));
+            .map_or(Millis(0), |deadline| found.makespan - deadline);
         let over = instance
             .budget
-            .map_or(0, |budget| (found.cost() - budget).max(0));
+            .map_or(Money(0), |budget| (found.cost() - budget).max(Money(0)));
         (
             late + instance.lateness(found),
             over,
@@ -127,12 +125,12 @@ pub fn evaluate_on(
     routes: &Routes,
 ) -> Option<Evaluation> {
     let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
-    let (start, end) = schedule(instance, shape, picks, routes);
+    let Schedule { start, end } = schedule(instance, shape, picks, routes);
     let mut volumes = instance.links.pools.map(|pool| pool.used.0);
     let mut transfers = Vec::new();
     for (index, artifact) in instance.artifacts.iter_enumerated() {
         let (origin, ready) = match artifact.origin {
-            Origin::Site(from) => (from, 0),
+            Origin::Site(from) => (from, Millis(0)),
             Origin::Stage(stage) => (site(stage), end[stage]),
         };
         let holders = routes::destinations(artifact, origin, site);
@@ -151,7 +149,7 @@ pub fn evaluate_on(
                     let after = before.saturating_add(artifact.bytes.0);
                     volumes[pool] = after;
                     let tariff = &instance.links.pools[pool].tariff;
-                    let cost = tariff.cost(Bytes(after)).0 - tariff.cost(Bytes(before)).0;
+                    let cost = tariff.cost(Bytes(after)) - tariff.cost(Bytes(before));
                     (cost, tariff.last_rate(Bytes(after)))
                 }
                 None => (
@@ -178,10 +176,13 @@ pub fn evaluate_on(
         stages.map(|(stage, pick)| stage.choices[*pick])
     };
     let compute = chosen().map(|choice| choice.cost - choice.storage).sum();
-    let storage = chosen().map(|choice| choice.storage).sum::<i64>()
-        + transfers.iter().map(|transfer| transfer.kept).sum::<i64>();
+    let storage = chosen().map(|choice| choice.storage).sum::<Money>()
+        + transfers
+            .iter()
+            .map(|transfer| transfer.kept)
+            .sum::<Money>();
     let egress = transfers.iter().map(|transfer| transfer.cost).sum();
-    let makespan = end.iter().copied().max().unwrap_or(0);
+    let makespan = end.iter().copied().max().unwrap_or_default();
     Some(Evaluation {
         compute,
         storage,
@@ -194,19 +195,21 @@ pub fn evaluate_on(
 }
 
 /// By stage: when it starts and ends.
-fn schedule(
-    instance: &Instance,
-    shape: &Shape,
-    picks: &Placement,
-    routes: &Routes,
-) -> (IdVec<StageId, i64>, IdVec<StageId, i64>) {
-    let (mut start, mut end) = (picks.map(|_| 0_i64), picks.map(|_| 0_i64));
+struct Schedule {
+    start: IdVec<StageId, Millis>,
+    end: IdVec<StageId, Millis>,
+}
+
+/// Works out when stages start and end.
+fn schedule(instance: &Instance, shape: &Shape, picks: &Placement, routes: &Routes) -> Schedule {
+    let mut start = picks.map(|_| Millis(0));
+    let mut end = picks.map(|_| Millis(0));
     for &stage in &shape.order {
         let choice = instance.stages[stage].choices[picks[stage]];
         start[stage] = ready(instance, shape, routes, picks, &end, stage, choice.site);
         end[stage] = start[stage] + choice.duration;
     }
-    (start, end)
+    Schedule { start, end }
 }
 
 /// Who waits for each stage, and the order of all.
@@ -243,9 +246,9 @@ impl Followers {
         instance: &Instance,
         shape: &Shape,
         picks: &Placement,
-        end: &IdVec<StageId, i64>,
+        end: &IdVec<StageId, Millis>,
         stage: StageId,
-    ) -> IdVec<StageId, i64> {
+    ) -> IdVec<StageId, Millis> {
         let mut end = end.clone();
         let mut open = BTreeSet::from([(self.rank[stage], stage)]);
         while let Some((_, next)) = open.pop_first() {
@@ -279,23 +282,24 @@ pub fn ready(
     shape: &Shape,
     routes: &Routes,
     picks: &Placement,
-    end: &IdVec<StageId, i64>,
+    end: &IdVec<StageId, Millis>,
     stage: StageId,
     to: SiteId,
-) -> i64 {
+) -> Millis {
     let arrivals = shape.inputs[stage]
         .iter()
         .map(|StageInput { origin, artifact }| {
             let (from, ready) = match origin {
-                Origin::Site(from) => (*from, 0),
+                Origin::Site(from) => (*from, Millis(0)),
                 Origin::Stage(before) => (
                     instance.stages[*before].choices[picks[*before]].site,
                     end[*before],
                 ),
             };
-            ready + artifact.map_or(0, |artifact| travel(instance, routes, artifact, from, to))
+            let travel = artifact.map(|artifact| travel(instance, routes, artifact, from, to));
+            ready + travel.unwrap_or_default()
         });
-    arrivals.max().unwrap_or(0)
+    arrivals.max().unwrap_or_default()
 }
 
 /// From when an artifact is ready until it has arrived.
@@ -305,13 +309,13 @@ fn travel(
     artifact: ArtifactId,
     origin: SiteId,
     to: SiteId,
-) -> i64 {
+) -> Millis {
     let bytes = instance.artifacts[artifact].link_bytes;
     if routes.is_empty() {
         return instance.links.time(origin, to, bytes);
     }
     let mut at = to;
-    let mut time = 0;
+    let mut time = Millis(0);
     // Routes are trees; were they not, the walk would end all the same.
     for _ in 0..=routes.len() {
         match routes.get(&(artifact, at)).filter(|_| at != origin) {
@@ -374,16 +378,16 @@ pub fn caused(
     picks: &Placement,
     stage: StageId,
     to: SiteId,
-) -> Option<i64> {
+) -> Option<Money> {
     let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
-    let mut cost = 0_i64;
+    let mut cost = Money(0);
     for index in stage_artifacts {
         let artifact = &instance.artifacts[*index];
         let from = match artifact.origin {
             Origin::Stage(maker) if maker == stage => {
                 for readers in spread[*index].iter().filter(|readers| readers.site != to) {
                     let copy = instance.links.cost(to, readers.site, artifact.bytes)?;
-                    cost = cost.saturating_add(copy);
+                    cost += copy;
                 }
                 continue;
             }
@@ -395,7 +399,7 @@ pub fn caused(
             .find(|readers| readers.site == to)
             .map_or(0, |readers| readers.count);
         if to != from && there <= usize::from(site(stage) == to) {
-            cost = cost.saturating_add(instance.links.cost(from, to, artifact.bytes)?);
+            cost += instance.links.cost(from, to, artifact.bytes)?;
         }
     }
     Some(cost)
@@ -408,7 +412,7 @@ pub fn local_cost(
     stage_artifacts: &[ArtifactId],
     picks: &Placement,
     stage: StageId,
-) -> i64 {
+) -> Money {
     let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
     let mut cost = instance.stages[stage].choices[picks[stage]].cost;
     let mut paid: Vec<SiteId> = Vec::new();
@@ -425,9 +429,9 @@ pub fn local_cost(
             }
             paid.push(to);
             let Some(copy) = instance.links.cost(from, to, artifact.bytes) else {
-                return i64::MAX;
+                return Money(i64::MAX);
             };
-            cost = cost.saturating_add(copy);
+            cost += copy;
         }
     }
     cost

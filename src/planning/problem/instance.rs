@@ -2,10 +2,10 @@
 
 use super::ids::{ArtifactId, CandidateId, CapId, ChoiceId, PoolId, PriceId, SiteId, StageId};
 use crate::model::units::MS_PER_HOUR;
-use crate::model::{Bandwidth, Bytes, Money, Objective, Tariff};
+use crate::model::{Bandwidth, Bytes, Millis, Money, Objective, Tariff};
 use crate::util::id_vec::{Id, IdVec};
 
-/// A placement problem. Money is in micro-USD, time in milliseconds.
+/// A placement problem.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
     /// In canonical order.
@@ -18,12 +18,12 @@ pub struct Instance {
     pub links: Links,
     pub minimize: Objective,
     /// Latest end of the whole job.
-    pub deadline: Option<i64>,
+    pub deadline: Option<Millis>,
     /// Most that the whole job may cost.
-    pub budget: Option<i64>,
-    /// What an hour of makespan is worth, in micro-USD: with [`Objective::Cost`], the cost plus
-    /// this is minimised.
-    pub hour: i64,
+    pub budget: Option<Money>,
+    /// What an hour of makespan is worth: with [`Objective::Cost`], the cost plus this is
+    /// minimised.
+    pub hour: Money,
     /// Copies may come from sites other than their origin that get one too.
     pub relays: bool,
     /// Limits on what choices use together.
@@ -64,7 +64,7 @@ pub struct StageChoices {
     pub label: String,
     pub choices: IdVec<ChoiceId, Choice>,
     /// Latest end of this stage.
-    pub deadline: Option<i64>,
+    pub deadline: Option<Millis>,
 }
 
 /// One choice of a stage.
@@ -73,10 +73,10 @@ pub struct Choice {
     /// Where the stage runs then.
     pub site: SiteId,
     /// All that it costs wherever the other stages are: compute, and `storage` with it.
-    pub cost: i64,
+    pub cost: Money,
     /// The part of `cost` for keeping what the stage writes where it runs.
-    pub storage: i64,
-    pub duration: i64,
+    pub storage: Money,
+    pub duration: Millis,
     /// Place in an order of preference, 0 first: the sum over all stages is minimised before
     /// anything else.
     pub rank: i64,
@@ -141,24 +141,22 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Returns what so many bytes cost on top of what is used already, in micro-USD.
-    pub fn cost_of_next(&self, bytes: Bytes) -> i64 {
+    /// Returns what so many bytes cost on top of what is used already.
+    pub fn cost_of_next(&self, bytes: Bytes) -> Money {
         let after = Bytes(self.used.0.saturating_add(bytes.0));
-        self.tariff.cost(after).0 - self.tariff.cost(self.used).0
+        self.tariff.cost(after) - self.tariff.cost(self.used)
     }
 }
 
 impl Price {
-    /// Returns what one transfer costs in micro-USD, counted on its own from the first byte of the
-    /// price list.
-    pub fn cost(&self, bytes: Bytes) -> i64 {
-        let Money(cost) = self.tariff.cost(bytes);
-        cost + self.kept(bytes)
+    /// Returns what one transfer costs, counted on its own from the first byte of the price list.
+    pub fn cost(&self, bytes: Bytes) -> Money {
+        self.tariff.cost(bytes) + self.kept(bytes)
     }
 
     /// Returns the part of a transfer's cost for keeping the artifact.
-    pub fn kept(&self, bytes: Bytes) -> i64 {
-        self.keep.cost(bytes).0
+    pub fn kept(&self, bytes: Bytes) -> Money {
+        self.keep.cost(bytes)
     }
 }
 
@@ -181,9 +179,9 @@ impl Links {
     }
 
     /// Returns what a transfer costs; free inside a site. `None`: forbidden.
-    pub fn cost(&self, from: SiteId, to: SiteId, bytes: Bytes) -> Option<i64> {
+    pub fn cost(&self, from: SiteId, to: SiteId, bytes: Bytes) -> Option<Money> {
         if from == to {
-            return Some(0);
+            return Some(Money(0));
         }
         self.class(from, to)
             .map(|class| self.class_cost(class, bytes))
@@ -191,7 +189,7 @@ impl Links {
 
     /// What a copy costs in a price class if nothing else is sent with it. Tiers and a free
     /// allowance are those of a month and an account: what was used already counts before it.
-    pub fn class_cost(&self, class: PriceId, bytes: Bytes) -> i64 {
+    pub fn class_cost(&self, class: PriceId, bytes: Bytes) -> Money {
         let price = &self.tariffs[class];
         match price.pool {
             Some(pool) => self.pools[pool].cost_of_next(bytes) + price.kept(bytes),
@@ -200,14 +198,14 @@ impl Links {
     }
 
     /// How long a copy takes; no time inside a site.
-    pub fn time(&self, from: SiteId, to: SiteId, bytes: Bytes) -> i64 {
+    pub fn time(&self, from: SiteId, to: SiteId, bytes: Bytes) -> Millis {
         if from == to || bytes.0 == 0 {
-            return 0;
+            return Millis(0);
         }
         let time = self.bandwidth[self.pair(from, to)].time(bytes);
         // Ten thousand years: beyond every deadline, and far from overflow in sums.
-        const LONGEST: i64 = 10_000 * 366 * 24 * MS_PER_HOUR as i64;
-        i64::try_from(time.0).unwrap_or(LONGEST).min(LONGEST)
+        const LONGEST: Millis = Millis(10_000 * 366 * 24 * MS_PER_HOUR as u64);
+        time.min(LONGEST)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::ids::{ArtifactId, Placement, PoolId, PriceId, SiteId, StageId};
 use super::instance::{Artifact, Instance, Origin, Price};
-use crate::model::{Bytes, DataRate};
+use crate::model::{Bytes, DataRate, Millis, Money};
 use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ pub fn relayed(
     origin: SiteId,
     holder: SiteId,
     to: SiteId,
-) -> Option<i64> {
+) -> Option<Money> {
     if !instance.relays || holder == to || holder == origin {
         return None;
     }
@@ -62,9 +62,9 @@ pub fn relayed(
 pub struct Least<'a> {
     instance: &'a Instance,
     /// By price class: one copy.
-    by_class: IdVec<PriceId, i64>,
+    by_class: IdVec<PriceId, Money>,
     /// By site: the least from any reader's site. Empty: copies come straight from the origin.
-    relayed: IdVec<SiteId, Option<i64>>,
+    relayed: IdVec<SiteId, Option<Money>>,
 }
 
 impl<'a> Least<'a> {
@@ -81,11 +81,8 @@ impl<'a> Least<'a> {
                 let gigabyte = i128::from(links.pools[pool].tariff.gigabyte().0);
                 let share =
                     i128::from(artifact.bytes.0) * i128::from(rates[pool].0) / (gigabyte * 1000);
-                price.kept(artifact.bytes)
-                    + i64::try_from(share)
-                        .unwrap_or(i64::MAX / 32)
-                        .saturating_sub(1)
-                        .max(0)
+                let share = i64::try_from(share).unwrap_or(i64::MAX / 32);
+                price.kept(artifact.bytes) + Money((share - 1).max(0))
             }
             None => price.cost(artifact.bytes),
         };
@@ -106,14 +103,16 @@ impl<'a> Least<'a> {
     pub fn prices(self) -> LeastPrices {
         LeastPrices {
             direct: self.by_class,
-            relayed: self.relayed.map(|relayed| relayed.unwrap_or(i64::MAX)),
+            relayed: self
+                .relayed
+                .map(|relayed| relayed.unwrap_or(Money(i64::MAX))),
         }
     }
 
     /// From the origin to a site; `None`: forbidden.
-    pub fn copy(&self, origin: SiteId, to: SiteId) -> Option<i64> {
+    pub fn copy(&self, origin: SiteId, to: SiteId) -> Option<Money> {
         if origin == to {
-            return Some(0);
+            return Some(Money(0));
         }
         let direct = self.by_class[self.instance.links.class(origin, to)?];
         Some(
@@ -126,19 +125,19 @@ impl<'a> Least<'a> {
     }
 }
 
-/// The least that a copy of one artifact costs, in micro-USD.
+/// The least that a copy of one artifact costs.
 pub struct LeastPrices {
     /// By price class: straight from the origin.
-    pub direct: IdVec<PriceId, i64>,
+    pub direct: IdVec<PriceId, Money>,
     /// By site: from another reader's site; empty: there is none.
-    pub relayed: IdVec<SiteId, i64>,
+    pub relayed: IdVec<SiteId, Money>,
 }
 
 fn least_relays(
     instance: &Instance,
     artifact: &Artifact,
-    by_class: &IdVec<PriceId, i64>,
-) -> IdVec<SiteId, Option<i64>> {
+    by_class: &IdVec<PriceId, Money>,
+) -> IdVec<SiteId, Option<Money>> {
     let sites: BTreeSet<SiteId> = (artifact.readers.iter())
         .flat_map(|reader| {
             instance.stages[*reader]
@@ -182,7 +181,7 @@ pub fn least_time(
     holders: &BTreeSet<SiteId>,
     origin: SiteId,
     to: SiteId,
-) -> i64 {
+) -> Millis {
     let direct = instance.links.time(origin, to, artifact.link_bytes);
     if origin == to {
         return direct;
@@ -268,7 +267,7 @@ fn tree(
         arcs.push(Arc {
             from: 0,
             to: to + 1,
-            cost: (direct, 0),
+            cost: (direct.0, 0),
             id: arcs.len(),
         });
         for (from, holder) in destinations.iter().enumerate() {
@@ -276,7 +275,7 @@ fn tree(
                 arcs.push(Arc {
                     from: from + 1,
                     to: to + 1,
-                    cost: (cost, 1),
+                    cost: (cost.0, 1),
                     id: arcs.len(),
                 });
             }

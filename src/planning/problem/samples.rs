@@ -4,7 +4,7 @@ use super::{
     Artifact, ArtifactId, CandidateUse, Cap, Choice, ChoiceId, Instance, Links, Origin, Pool,
     Price, PriceId, SiteId, StageChoices, StageId,
 };
-use crate::model::{Bandwidth, Bytes, DataRate, Objective, Tariff};
+use crate::model::{Bandwidth, Bytes, DataRate, Millis, Money, Objective, Tariff};
 use crate::util::id_vec::IdVec;
 use proptest::prelude::*;
 
@@ -63,11 +63,11 @@ pub(crate) fn rich_instances() -> impl Strategy<Value = Instance> {
     (instances(), extras).prop_map(
         |(mut instance, (stages, caps, hour, (pooled, ranked), used))| {
             for (stage, (deadline, choices)) in instance.stages.iter_mut().zip(stages) {
-                stage.deadline = deadline;
+                stage.deadline = deadline.map(Millis::from_signed);
                 for (choice, (rank, storage)) in stage.choices.iter_mut().zip(choices) {
                     choice.rank = if ranked { rank } else { 0 };
-                    choice.storage = storage;
-                    choice.cost += storage;
+                    choice.storage = Money(storage);
+                    choice.cost += choice.storage;
                 }
             }
             let count = instance.stages.len();
@@ -90,10 +90,9 @@ pub(crate) fn rich_instances() -> impl Strategy<Value = Instance> {
                     }
                 })
                 .collect();
-            instance.hour = if instance.minimize == Objective::Cost {
-                hour
-            } else {
-                0
+            instance.hour = match instance.minimize {
+                Objective::Cost => Money(hour),
+                Objective::Time => Money(0),
             };
             if pooled {
                 let tiers = [(1_000_000_000, 90_000_000), (8_000_000_000, 20_000_000)];
@@ -148,8 +147,8 @@ fn choices(sites: usize) -> impl Strategy<Value = IdVec<ChoiceId, Choice>> {
         choices
             .map(|(tag, (site, cost, time))| Choice {
                 site: SiteId::new(site),
-                cost: cost * 100_000 + 1,
-                duration: time * 60_000,
+                cost: Money(cost * 100_000 + 1),
+                duration: Millis::from_signed(time * 60_000),
                 tag,
                 ..Choice::default()
             })
@@ -194,9 +193,9 @@ fn artifacts(sites: usize, stages: usize) -> impl Strategy<Value = IdVec<Artifac
     })
 }
 
-fn limits() -> impl Strategy<Value = (Objective, Option<i64>, Option<i64>)> {
-    let deadline = proptest::option::of(60_000..6_000_000_i64);
-    let budget = proptest::option::of(100_000..2_500_000_i64);
+fn limits() -> impl Strategy<Value = (Objective, Option<Millis>, Option<Money>)> {
+    let deadline = proptest::option::of((60_000..6_000_000_i64).prop_map(Millis::from_signed));
+    let budget = proptest::option::of((100_000..2_500_000_i64).prop_map(Money));
     (
         prop_oneof![Just(Objective::Cost), Just(Objective::Time)],
         deadline,

@@ -28,7 +28,9 @@ pub use backend::microlp::Microlp;
 pub use backend::solver::{Solver, SolverError};
 pub use backend::{exhaustive, solver};
 pub use effort::Effort;
-pub use lexicographic::{Outcome, Proof, Shortfall, Solved, feasible, figures, solve, with_rows};
+pub use lexicographic::{
+    Outcome, PlacementFigures, Proof, Shortfall, Solved, feasible, figures, solve, with_rows,
+};
 pub use monitor::{Monitor, SolveMonitor};
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ proptest! {
     #[test]
     fn the_forest_bounds_every_choice(instance in instances()) {
         let instance = Instance { minimize: Objective::Cost, deadline: None, budget: None, ..instance };
-        let found = exhaustive::best(&instance).map(|(_, best)| best.cost());
+        let found = exhaustive::best(&instance).map(|(_, best)| best.cost().0);
         match (forest(&instance, &instance.shape()), found) {
             (None, found) => prop_assert_eq!(found, None),
             (Some(forest), found) => {
@@ -103,7 +103,7 @@ proptest! {
                     for (position, bound) in bounds.iter_enumerated() {
                         let mut held = instance.clone();
                         held.stages[stage].choices = IdVec::from(vec![instance.stages[stage].choices[position]]);
-                        let cost = exhaustive::best(&held).map(|(_, best)| best.cost());
+                        let cost = exhaustive::best(&held).map(|(_, best)| best.cost().0);
                         prop_assert!(cost.is_none_or(|cost| *bound <= cost), "{bound} > {cost:?}");
                         prop_assert!(*bound >= forest.least);
                     }

@@ -140,7 +140,7 @@ fn artifacts_are_kept_where_they_are() {
         ..Policy::default()
     };
     let instance = compile(&chain, &policy, &catalog).unwrap().instance;
-    let stored: Vec<(i64, i64)> = instance.stages[StageId::new(0)]
+    let stored: Vec<(Money, Money)> = instance.stages[StageId::new(0)]
         .choices
         .iter()
         .map(|choice| (choice.storage, choice.cost))
@@ -149,26 +149,27 @@ fn artifacts_are_kept_where_they_are() {
     assert_eq!(
         stored,
         [(11_000, 1_011_000), (11_000, 2_011_000), (0, 20_000_000)]
+            .map(|(storage, cost)| (Money(storage), Money(cost)))
     );
     assert!(
         instance.stages[StageId::new(1)]
             .choices
             .iter()
-            .all(|choice| choice.storage == 0)
+            .all(|choice| choice.storage == Money(0))
     );
     let kept = |from: usize, to: usize| {
         let class = instance
             .links
             .class(SiteId::new(from), SiteId::new(to))
             .unwrap();
-        instance.links.tariffs[class].kept(Bytes(10 * GB))
+        instance.links.tariffs[class].kept(Bytes(10 * GB)).0
     };
     // The first site is this machine, to which the unread artifact comes.
     assert_eq!((kept(1, 2), kept(1, 3), kept(3, 1)), (10_000, 0, 10_000));
     // $1 for 10 GB out of x, nothing to keep in y; $2 out of y, and a cent in x.
     let cost = |from: usize, to: usize| {
         let (from, to) = (SiteId::new(from), SiteId::new(to));
-        instance.links.cost(from, to, Bytes(10 * GB)).unwrap()
+        instance.links.cost(from, to, Bytes(10 * GB)).unwrap().0
     };
     assert_eq!((cost(1, 3), cost(3, 1)), (1_000_000, 2_010_000));
     let free = compile(&chain, &Policy::default(), &catalog)
@@ -182,7 +183,7 @@ fn artifacts_are_kept_where_they_are() {
     );
     assert_eq!(
         free.stages[StageId::new(0)].choices[ChoiceId::new(0)].storage,
-        0
+        Money(0)
     );
 }
 
@@ -354,7 +355,7 @@ fn own_links_come_before_the_catalog() {
         .links;
     let cost = |from, to| {
         let (from, to) = (SiteId::new(from), SiteId::new(to));
-        links.cost(from, to, Bytes(2_000 * GB)).unwrap()
+        links.cost(from, to, Bytes(2_000 * GB)).unwrap().0
     };
     // The last that matches counts, in its own direction; no tier, no pool.
     assert_eq!(

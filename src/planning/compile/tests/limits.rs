@@ -255,7 +255,8 @@ fn deadlines_of_stages_and_the_worth_of_an_hour() {
         ("b", hours(1)),
     ]);
     let instance = compile(&work, &policy, &catalog()).unwrap().instance;
-    let deadlines: Vec<Option<i64>> = instance.stages.iter().map(|stage| stage.deadline).collect();
-    assert_eq!(deadlines, [Some(5), None]);
-    assert_eq!(instance.hour, 2_500_000);
+    let deadlines: Vec<Option<Millis>> =
+        instance.stages.iter().map(|stage| stage.deadline).collect();
+    assert_eq!(deadlines, [Some(Millis(5)), None]);
+    assert_eq!(instance.hour, Money(2_500_000));
 }

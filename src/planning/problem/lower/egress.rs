@@ -1,6 +1,7 @@
 //! Copies of artifacts, and what they cost.
 
 use super::{Builder, Relay, Terms};
+use crate::model::Money;
 use crate::planning::problem::ids::{ArtifactId, PriceId, SiteId, StageId};
 use crate::planning::problem::instance::{Artifact, Origin};
 use crate::planning::problem::price_groups::{PriceGroups, price_groups};
@@ -44,16 +45,16 @@ impl Builder<'_> {
 
     fn free(&self, class: PriceId, artifact: &Artifact) -> bool {
         let price = &self.instance.links.tariffs[class];
-        price.pool.is_none() && price.cost(artifact.bytes) == 0
+        price.pool.is_none() && price.cost(artifact.bytes) == Money(0)
     }
 
     /// Charges a copy by its price class: at once, or as volume of its pool.
     fn charge(&mut self, copy: usize, class: PriceId, artifact: &Artifact) {
         let price = &self.instance.links.tariffs[class];
         match price.pool {
-            None => self.cost.push((copy, price.cost(artifact.bytes))),
+            None => self.cost.push((copy, price.cost(artifact.bytes).0)),
             Some(pool) => {
-                self.cost.push((copy, price.kept(artifact.bytes)));
+                self.cost.push((copy, price.kept(artifact.bytes).0));
                 let bytes = i64::try_from(artifact.bytes.0).unwrap_or(i64::MAX);
                 self.volumes[pool].push((copy, bytes));
             }

@@ -20,7 +20,7 @@ use super::concurrency;
 use super::instance::{Instance, Shape};
 use super::program::Program;
 use super::routes::Routes;
-use crate::model::Objective;
+use crate::model::{Millis, Money, Objective};
 use crate::planning::problem::ids::{ArtifactId, ChoiceId, Placement, PoolId, SiteId, StageId};
 use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeMap;
@@ -30,11 +30,11 @@ use std::collections::BTreeMap;
 pub struct Target<'a> {
     pub objective: Goal<'a>,
     /// Most that the placement may cost.
-    pub cost_limit: Option<i64>,
+    pub cost_limit: Option<Money>,
     /// Latest end.
-    pub time_limit: Option<i64>,
+    pub time_limit: Option<Millis>,
     /// Most that the cost and the worth of the makespan may be together.
-    pub score_limit: Option<i64>,
+    pub score_limit: Option<Money>,
     /// Whether stages must keep their own deadlines.
     pub stage_deadlines: bool,
 }
@@ -64,7 +64,7 @@ impl Target<'_> {
     /// Returns the objective and the limits of the instance itself.
     pub fn of(instance: &Instance) -> Self {
         let objective = match instance.minimize {
-            Objective::Cost if instance.hour != 0 => Goal::Score,
+            Objective::Cost if instance.hour != Money(0) => Goal::Score,
             Objective::Cost => Goal::Cost,
             Objective::Time => Goal::Makespan,
         };
@@ -192,7 +192,7 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
         program.row(
             "budget".to_owned(),
             None,
-            Some(limit - constant),
+            Some(limit.0 - constant),
             cost.clone(),
         );
     }
@@ -203,7 +203,7 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
             .collect::<Terms>()
     };
     if let Some(limit) = target.score_limit {
-        program.row("score".to_owned(), None, Some(limit - constant), score());
+        program.row("score".to_owned(), None, Some(limit.0 - constant), score());
     }
     let over_choices = |weight: &dyn Fn(StageId, ChoiceId) -> i64| -> Terms {
         let stages = choice.iter_enumerated();
@@ -250,7 +250,7 @@ impl Builder<'_> {
             let least = stage
                 .choices
                 .iter()
-                .map(|choice| choice.cost)
+                .map(|choice| choice.cost.0)
                 .min()
                 .unwrap_or(0);
             self.constant += least;
@@ -263,7 +263,7 @@ impl Builder<'_> {
                     Some(1),
                     true,
                 );
-                self.cost.push((column, choice.cost - least));
+                self.cost.push((column, choice.cost.0 - least));
                 at.entry(choice.site).or_default().push(column);
                 columns.push(column);
             }

@@ -2,6 +2,7 @@
 
 use super::pools::gcd;
 use super::{Builder, Relay, Target, Terms};
+use crate::model::Millis;
 use crate::model::units::MS_PER_HOUR;
 use crate::planning::problem::ids::{ArtifactId, SiteId, StageId};
 use crate::planning::problem::instance::{Origin, StageInput};
@@ -11,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Builder<'_> {
     /// Ends of stages, and the makespan, whose column is returned.
     pub(super) fn schedule(&mut self, target: &Target<'_>) -> usize {
-        let limit = target.time_limit;
+        let limit = target.time_limit.map(Millis::signed);
         let ends: IdVec<StageId, usize> = (self.instance.stages.iter())
             .map(|stage| {
                 let own = stage.deadline.filter(|_| target.stage_deadlines);
+                let own = own.map(Millis::signed);
                 let latest = limit.into_iter().chain(own).min();
                 self.program
                     .column(format!("end[{}]", stage.label), latest, false)
@@ -37,7 +39,7 @@ impl Builder<'_> {
                 .iter()
                 .zip(&self.instance.stages[stage].choices);
             let mut start: Terms = durations
-                .map(|(column, choice)| (*column, -choice.duration))
+                .map(|(column, choice)| (*column, -choice.duration.signed()))
                 .collect();
             start.push((ends[stage], 1));
             self.program
@@ -70,7 +72,7 @@ impl Builder<'_> {
                 .unwrap_or_default();
             builder.at[stage]
                 .keys()
-                .map(|to| (*to, builder.instance.links.time(from, *to, bytes)))
+                .map(|to| (*to, builder.instance.links.time(from, *to, bytes).signed()))
                 .collect()
         };
         let source = match origin {
@@ -133,7 +135,7 @@ impl Builder<'_> {
                 stage
                     .choices
                     .iter()
-                    .map(|choice| choice.duration)
+                    .map(|choice| choice.duration.signed())
                     .max()
                     .unwrap_or(0)
             })
@@ -152,7 +154,7 @@ impl Builder<'_> {
             let ways = froms
                 .iter()
                 .flat_map(|from| sites.iter().map(move |to| (*from, *to)));
-            ways.map(|(from, to)| self.instance.links.time(from, to, bytes))
+            ways.map(|(from, to)| self.instance.links.time(from, to, bytes).signed())
                 .max()
                 .unwrap_or(0)
         };
@@ -205,6 +207,7 @@ impl Builder<'_> {
                     // arrival - end(source) >= time, unless the source is elsewhere or the copy is
                     // relayed
                     let time = self.instance.links.time(*from, *to, artifact.link_bytes);
+                    let time = time.signed();
                     let mut row = vec![(*arrival, 1)];
                     let mut known = 0;
                     match artifact.origin {
@@ -232,7 +235,8 @@ impl Builder<'_> {
                 let time = self
                     .instance
                     .links
-                    .time(relay.holder, relay.to, artifact.link_bytes);
+                    .time(relay.holder, relay.to, artifact.link_bytes)
+                    .signed();
                 let row = vec![
                     (at[&relay.to], 1),
                     (at[&relay.holder], -1),
@@ -293,11 +297,11 @@ impl Builder<'_> {
         let worth = self.program.column("worth".to_owned(), None, false);
         let per_hour = i64::try_from(MS_PER_HOUR).unwrap_or(i64::MAX);
         // Small coefficients: a solver's sums of large ones are off by more than it tolerates.
-        let common = gcd(per_hour.unsigned_abs(), self.instance.hour.unsigned_abs()).max(1);
+        let common = gcd(per_hour.unsigned_abs(), self.instance.hour.0.unsigned_abs()).max(1);
         let common = i64::try_from(common).unwrap_or(1);
         let row = vec![
             (worth, per_hour / common),
-            (makespan, -self.instance.hour / common),
+            (makespan, -self.instance.hour.0 / common),
         ];
         self.program.row("worth".to_owned(), Some(0), None, row);
         worth

@@ -1,6 +1,6 @@
 //! Every placement on every way, one after the other: the reference for small instances.
 
-use crate::model::Objective;
+use crate::model::{Millis, Objective};
 use crate::planning::problem::{
     Artifact, ArtifactId, ChoiceId, Evaluation, Instance, Origin, Placement, Routes, SiteId,
     StageId, concurrency, evaluate_on, routes,
@@ -31,17 +31,16 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
             let (cost, time) = (evaluation.cost(), evaluation.makespan);
             let within = instance.budget.is_none_or(|budget| cost <= budget)
                 && instance.deadline.is_none_or(|deadline| time <= deadline)
-                && instance.lateness(&evaluation) == 0;
+                && instance.lateness(&evaluation) == Millis(0);
             let rank = instance
                 .stages
                 .iter()
                 .zip(&picks)
                 .map(|(stage, pick)| stage.choices[*pick].rank)
                 .sum();
-            let other = if instance.minimize == Objective::Cost {
-                time
-            } else {
-                cost
+            let other = match instance.minimize {
+                Objective::Cost => time.signed(),
+                Objective::Time => cost.0,
             };
             let key = (rank, instance.score(&evaluation), other);
             // Placements come in lexicographic order, so the first of equals stays.

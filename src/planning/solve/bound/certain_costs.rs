@@ -1,5 +1,6 @@
 //! The part of a choice's cost that no other choice can change.
 
+use crate::model::Money;
 use crate::planning::problem::routes::{Least, least_rates};
 use crate::planning::problem::{Choice, ChoiceId, Instance, Origin, SiteId, StageId};
 use crate::util::id_vec::IdVec;
@@ -19,7 +20,7 @@ pub(crate) fn certain_costs(instance: &Instance) -> IdVec<StageId, IdVec<ChoiceI
         let copies = fetched
             .iter()
             .map(|(from, price)| price.copy(*from, choice.site));
-        Some(choice.cost + copies.sum::<Option<i64>>()?)
+        Some((choice.cost + copies.sum::<Option<Money>>()?).0)
     };
     let stages = instance.stages.iter().zip(&fetched);
     stages

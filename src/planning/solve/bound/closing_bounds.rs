@@ -1,6 +1,7 @@
 //! The cheapest placement of the whole DAG, time apart: bounds from messages and placements from
 //! moves close in on each other.
 
+use crate::model::Money;
 use crate::planning::problem::{ChoiceId, Instance, Placement, Shape, StageId, routes};
 use crate::planning::solve::bound::dual_messages::DualMessages;
 use crate::planning::solve::bound::network::Network;
@@ -40,7 +41,7 @@ const SETTLING: usize = 20;
 pub(crate) fn separable(instance: &Instance) -> bool {
     instance.caps.is_empty()
         && instance.links.pools.is_empty()
-        && instance.hour == 0
+        && instance.hour == Money(0)
         && instance.stages.iter().all(|stage| {
             stage.deadline.is_none() && stage.choices.iter().all(|choice| choice.rank == 0)
         })
@@ -178,7 +179,7 @@ pub(crate) fn choices_within(
             let at = dual.bound_at(bound, stage, position) - own[stage][position];
             for choice in choices {
                 keep[stage][*choice] =
-                    at + instance.stages[stage].choices[*choice].cost * scale <= limit;
+                    at + instance.stages[stage].choices[*choice].cost.0 * scale <= limit;
             }
         }
     };
@@ -221,7 +222,7 @@ fn own(instance: &Instance, net: &Network) -> IdVec<StageId, Vec<i64>> {
             let least = |choices: &Vec<ChoiceId>| {
                 choices
                     .iter()
-                    .map(|choice| stage.choices[*choice].cost)
+                    .map(|choice| stage.choices[*choice].cost.0)
                     .min()
             };
             node.choices

@@ -55,7 +55,7 @@ struct Travel<'a> {
 impl Travel<'_> {
     fn time(self, from: SiteId, to: SiteId) -> i64 {
         self.bytes
-            .map_or(0, |bytes| self.links.time(from, to, bytes))
+            .map_or(0, |bytes| self.links.time(from, to, bytes).signed())
     }
 
     /// [`NEVER`] if it may not go there.
@@ -100,7 +100,7 @@ pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fa
         let choices = instance.stages[stage].choices.iter();
         with.push(
             choices
-                .map(|choice| at[&choice.site].saturating_add(choice.duration))
+                .map(|choice| at[&choice.site].saturating_add(choice.duration.signed()))
                 .collect(),
         );
     }
@@ -144,7 +144,7 @@ impl<'a> Network<'a> {
         let node = |stage: &crate::planning::problem::StageChoices| {
             let mut shortest: BTreeMap<SiteId, (i64, i64, ChoiceId)> = BTreeMap::new();
             for (index, choice) in stage.choices.iter_enumerated() {
-                let key = (choice.duration, choice.cost, index);
+                let key = (choice.duration.signed(), choice.cost.0, index);
                 shortest
                     .entry(choice.site)
                     .and_modify(|known| *known = key.min(*known))

@@ -74,7 +74,7 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
             .iter()
             .map(|from| {
                 let at = |position: usize| {
-                    node.cost[position] + price.copy(*from, node.sites[position]).unwrap_or(NEVER)
+                    node.cost[position] + copy_cost(price, *from, node.sites[position])
                 };
                 (0..node.sites.len())
                     .map(|position| (at(position).min(NEVER), position))
@@ -138,6 +138,11 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     })
 }
 
+/// What a copy costs at least; [`NEVER`] if it is forbidden.
+fn copy_cost(price: &Least<'_>, from: SiteId, to: SiteId) -> i64 {
+    price.copy(from, to).map_or(NEVER, |cost| cost.0)
+}
+
 /// What the rest of the tree costs, for every site of a stage.
 fn remaining_costs(
     price: &Least<'_>,
@@ -156,7 +161,7 @@ fn remaining_costs(
     sites
         .map(|to| {
             let from = parent.sites.iter().zip(&without);
-            from.map(|(from, cost)| (cost + price.copy(*from, *to).unwrap_or(NEVER)).min(NEVER))
+            from.map(|(from, cost)| (cost + copy_cost(price, *from, *to)).min(NEVER))
                 .min()
                 .unwrap_or(NEVER)
         })

@@ -111,7 +111,7 @@ impl Network {
                     stage
                         .choices
                         .iter()
-                        .map(|choice| choice.cost.abs())
+                        .map(|choice| choice.cost.0.abs())
                         .max()
                         .unwrap_or(0),
                 )
@@ -207,10 +207,7 @@ fn stars(instance: &Instance, certain: bool) -> IdVec<StarId, Star> {
         .iter_enumerated()
         .filter(|(_, artifact)| !artifact.readers.is_empty())
     {
-        let LeastPrices {
-            direct: price,
-            relayed,
-        } = if certain {
+        let least = if certain {
             Least::of(instance, artifact, &rates).prices()
         } else {
             LeastPrices {
@@ -218,6 +215,8 @@ fn stars(instance: &Instance, certain: bool) -> IdVec<StarId, Star> {
                 relayed: IdVec::new(),
             }
         };
+        let price = least.direct.map(|price| price.0);
+        let relayed = least.relayed.map(|price| price.0);
         let next = StarId::new(stars.len());
         let at = match relayed.is_empty() {
             true => *known

@@ -1,7 +1,7 @@
 //! Every bound against the exhaustive search: none is above what can be had, and nothing is dropped
 //! that the one best placement has.
 
-use crate::model::Objective;
+use crate::model::{Millis, Money, Objective};
 use crate::planning::problem::samples::{instances, rich_instances};
 use crate::planning::problem::{ChoiceId, Instance, SiteId, StageId, evaluate};
 use crate::planning::solve::bound::closing_bounds::{
@@ -46,7 +46,7 @@ fn free(instance: &Instance) -> Instance {
 fn limited(instance: &Instance, deadline: i64) -> Instance {
     Instance {
         minimize: Objective::Cost,
-        deadline: Some(deadline),
+        deadline: Some(Millis::from_signed(deadline)),
         budget: None,
         relays: false,
         ..instance.clone()
@@ -60,7 +60,7 @@ fn held(instance: &Instance, stage: StageId, choice: ChoiceId) -> Instance {
 }
 
 fn least(instance: &Instance) -> Option<i64> {
-    exhaustive::best(instance).map(|(_, best)| best.cost())
+    exhaustive::best(instance).map(|(_, best)| best.cost().0)
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn no_placement_costs_less_than_the_bound_and_most_bounds_are_met() {
             "{closed:?}, least {least}"
         );
         prop_assert_eq!(
-            evaluate(&instance, &shape, &closed.picks).unwrap().cost(),
+            evaluate(&instance, &shape, &closed.picks).unwrap().cost().0,
             closed.value
         );
         all.set(all.get() + 1);
@@ -105,7 +105,7 @@ fn what_is_dropped_costs_more_than_the_limit() {
         let instance = free(&instance);
         let shape = instance.shape();
         let Some((picks, best)) = exhaustive::best(&instance) else { return Ok(()) };
-        for (limit, tight) in [(best.cost() + over, false), (best.cost(), false), (best.cost(), true)] {
+        for (limit, tight) in [(best.cost().0 + over, false), (best.cost().0, false), (best.cost().0, true)] {
             let ChoicesWithin::Some(keep) = choices_within(&instance, &shape, limit, tight, &Effort::default()) else {
                 return Err(TestCaseError::fail("nothing is left"));
             };
@@ -118,8 +118,8 @@ fn what_is_dropped_costs_more_than_the_limit() {
                 }
             }
         }
-        prop_assert!(!matches!(choices_within(&instance, &shape, best.cost() - 1, false, &Effort::default()), ChoicesWithin::Some(_) if
-            cost_bound(&instance, &shape, &Effort::default()) == Some(best.cost())));
+        prop_assert!(!matches!(choices_within(&instance, &shape, best.cost().0 - 1, false, &Effort::default()), ChoicesWithin::Some(_) if
+            cost_bound(&instance, &shape, &Effort::default()) == Some(best.cost().0)));
         Ok(())
     });
     result.unwrap();
@@ -136,7 +136,7 @@ fn bounds_hold_under_a_deadline() {
             let shape = instance.shape();
             let expected = exhaustive::best(&instance);
             let limits = Limits {
-                time: Some(deadline),
+                time: Some(Millis::from_signed(deadline)),
                 ..Limits::default()
             };
             let Some(reduced) = reduce(&instance, &shape, limits, &Effort::default()) else {
@@ -149,15 +149,15 @@ fn bounds_hold_under_a_deadline() {
                 return Ok(());
             };
             let found = evaluate(&reduced, &shape, &closed.picks).unwrap();
-            prop_assert_eq!(found.cost(), closed.value);
-            prop_assert!(found.makespan <= deadline);
+            prop_assert_eq!(found.cost().0, closed.value);
+            prop_assert!(found.makespan.signed() <= deadline);
             let Some((_, best)) = expected else {
                 return Err(TestCaseError::fail("found what is not there"));
             };
             prop_assert!(
-                closed.bound <= best.cost() && best.cost() <= closed.value,
+                closed.bound <= best.cost().0 && best.cost().0 <= closed.value,
                 "{closed:?}, {}",
-                best.cost()
+                best.cost().0
             );
             all.set(all.get() + 1);
             met.set(met.get() + usize::from(closed.bound == closed.value));
@@ -207,12 +207,15 @@ fn no_placement_is_shorter_than_the_bound() {
             return Ok(());
         };
         let (picks, best) = best.unwrap();
-        prop_assert!(found.bound <= best.makespan && best.makespan <= evaluation.makespan);
+        prop_assert!(
+            found.bound <= best.makespan.signed()
+                && best.makespan.signed() <= evaluation.makespan.signed()
+        );
         for (stage, pick) in picks.iter_enumerated() {
-            prop_assert!(found.with[stage][*pick] <= best.makespan);
+            prop_assert!(found.with[stage][*pick] <= best.makespan.signed());
         }
         all.set(all.get() + 1);
-        met.set(met.get() + usize::from(found.bound == evaluation.makespan));
+        met.set(met.get() + usize::from(found.bound == evaluation.makespan.signed()));
         Ok(())
     });
     result.unwrap();
@@ -231,7 +234,7 @@ fn bounds_hold_whatever_else_binds_stages_together() {
         &(rich_instances(), 60_000..1_500_000_i64),
         |(instance, deadline)| {
             let mut instance = Instance {
-                hour: 0,
+                hour: Money(0),
                 ..limited(&instance, deadline)
             };
             for stage in &mut instance.stages {
@@ -249,14 +252,14 @@ fn bounds_hold_whatever_else_binds_stages_together() {
                 return Ok(());
             };
             let evaluation = evaluate(&instance, &shape, &closed.picks).unwrap();
-            prop_assert_eq!(evaluation.cost(), closed.value);
+            prop_assert_eq!(evaluation.cost().0, closed.value);
             let Some((picks, best)) = exhaustive::best(&instance) else {
                 return Err(TestCaseError::fail("found what is not there"));
             };
             prop_assert!(
-                closed.bound <= best.cost() && best.cost() <= closed.value,
+                closed.bound <= best.cost().0 && best.cost().0 <= closed.value,
                 "{closed:?}, {}",
-                best.cost()
+                best.cost().0
             );
             found.set(found.get() + 1);
             for (stage, keep) in closed.keep.iter().flat_map(IdVec::iter_enumerated) {
@@ -290,7 +293,7 @@ fn sites_taken_as_one_bound_from_below() {
                 return Ok(());
             };
             let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
-            let found = Some((best.cost() * net.scale, picks.clone()));
+            let found = Some((best.cost().0 * net.scale, picks.clone()));
             let mut incumbent = Incumbent {
                 instance: &instance,
                 shape: &shape,
@@ -316,17 +319,17 @@ fn sites_taken_as_one_bound_from_below() {
                 effort: &effort,
             };
             let bound = raise_bound(&ground, &mut keep, &mut work);
-            prop_assert!(bound <= best.cost() * net.scale);
+            prop_assert!(bound <= best.cost().0 * net.scale);
             prop_assert_eq!(
                 incumbent.value(),
-                best.cost() * net.scale,
+                best.cost().0 * net.scale,
                 "nothing is cheaper than the best"
             );
             for (stage, keep) in keep.iter_enumerated() {
                 prop_assert!(keep[picks[stage]], "the one best placement is gone");
             }
             all.set(all.get() + 1);
-            near.set(near.get() + usize::from(bound > best.cost() * net.scale / 2));
+            near.set(near.get() + usize::from(bound > best.cost().0 * net.scale / 2));
             Ok(())
         },
     );
@@ -358,8 +361,8 @@ fn cuts_put_placements_in_time() {
             }) else {
                 return Ok(());
             };
-            let deadline = (best.makespan + fast.1.makespan) / 2;
-            if deadline >= best.makespan {
+            let deadline = (best.makespan.signed() + fast.1.makespan.signed()) / 2;
+            if deadline >= best.makespan.signed() {
                 return Ok(());
             }
             late.set(late.get() + 1);
@@ -368,14 +371,15 @@ fn cuts_put_placements_in_time() {
             let mut visits = 100_000;
             if timed.crash(deadline, steps, &allowed, &mut visits) {
                 let evaluation = evaluate(&instance, &shape, &timed.picks).unwrap();
-                prop_assert!(evaluation.makespan <= deadline);
+                prop_assert!(evaluation.makespan.signed() <= deadline);
                 let least = exhaustive::best(&limited(&instance, deadline))
                     .unwrap()
                     .1
-                    .cost();
-                prop_assert!(least <= evaluation.cost());
+                    .cost()
+                    .0;
+                prop_assert!(least <= evaluation.cost().0);
                 in_time.set(in_time.get() + 1);
-                dearer.set(dearer.get() + usize::from(evaluation.cost() > least));
+                dearer.set(dearer.get() + usize::from(evaluation.cost().0 > least));
             }
             Ok(())
         });

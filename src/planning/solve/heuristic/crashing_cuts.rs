@@ -70,7 +70,7 @@ impl TimedPlacement<'_> {
         allowed: &AllowedChoices,
         visits: &mut usize,
     ) -> Option<Vec<StageMove>> {
-        let late = |stage: StageId| self.end[stage] + self.tail[stage] > target;
+        let late = |stage: StageId| self.end(stage) + self.tail[stage] > target;
         let stages: Vec<StageId> = self.picks.ids().filter(|stage| late(*stage)).collect();
         let work: usize = stages.iter().map(|stage| allowed[*stage].len() + 1).sum();
         *visits = visits.checked_sub(work)?;
@@ -111,7 +111,7 @@ impl TimedPlacement<'_> {
                     }
                     Origin::Stage(before) => {
                         let arrival =
-                            self.end[*before] + self.travel(*artifact, self.site(*before), site);
+                            self.end(*before) + self.travel(*artifact, self.site(*before), site);
                         if let Some((_, before)) =
                             nodes[*before].filter(|_| arrival + rest > target)
                         {
@@ -123,7 +123,7 @@ impl TimedPlacement<'_> {
             if first {
                 graph.add_edge(source, into, ENDLESS);
             }
-            if self.end[stage] > target {
+            if self.end(stage) > target {
                 graph.add_edge(out, sink, ENDLESS);
             }
         }

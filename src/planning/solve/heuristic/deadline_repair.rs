@@ -1,6 +1,7 @@
 //! Placements by a deadline: repair of one that is late, and cheaper ones by moves of single stages
 //! that stay in time.
 
+use crate::model::Millis;
 use crate::planning::problem::{
     ArtifactId, ChoiceId, Instance, Origin, Placement, Routes, Shape, SiteId, StageId, StageInput,
     ready,
@@ -20,7 +21,7 @@ pub(crate) struct TimedPlacement<'a> {
     after: IdVec<StageId, Vec<StageOutput>>,
     pub picks: Placement,
     tally: ReaderTally,
-    pub(super) end: IdVec<StageId, i64>,
+    end: IdVec<StageId, Millis>,
     /// By stage: the longest way from its end to the end of all.
     pub(super) tail: IdVec<StageId, i64>,
 }
@@ -69,7 +70,7 @@ impl<'a> TimedPlacement<'a> {
             }
         }
         let tally = ReaderTally::new(net.stars.len());
-        let (end, tail) = (picks.map(|_| 0), picks.map(|_| 0));
+        let (end, tail) = (picks.map(|_| Millis(0)), picks.map(|_| 0));
         let mut timed = Self {
             instance,
             shape,
@@ -102,11 +103,14 @@ impl<'a> TimedPlacement<'a> {
             self.instance
                 .links
                 .time(from, to, self.instance.artifacts[artifact].link_bytes)
+                .signed()
         })
     }
 
     pub(super) fn duration(&self, stage: StageId) -> i64 {
-        self.instance.stages[stage].choices[self.picks[stage]].duration
+        self.instance.stages[stage].choices[self.picks[stage]]
+            .duration
+            .signed()
     }
 
     /// When a stage could start at a site.
@@ -120,6 +124,12 @@ impl<'a> TimedPlacement<'a> {
             stage,
             site,
         )
+        .signed()
+    }
+
+    /// When a stage ends, in milliseconds.
+    pub(super) fn end(&self, stage: StageId) -> i64 {
+        self.end[stage].signed()
     }
 
     /// The longest way from the end of a stage at a site.
@@ -139,7 +149,8 @@ impl<'a> TimedPlacement<'a> {
     /// Works out all ends and tails.
     pub(super) fn schedule(&mut self) {
         for &stage in &self.shape.order {
-            self.end[stage] = self.ready(stage, self.site(stage)) + self.duration(stage);
+            let end = self.ready(stage, self.site(stage)) + self.duration(stage);
+            self.end[stage] = Millis::from_signed(end);
         }
         for &stage in self.shape.order.iter().rev() {
             self.tail[stage] = self.remaining_time(stage, self.site(stage));
@@ -147,7 +158,7 @@ impl<'a> TimedPlacement<'a> {
     }
 
     pub(crate) fn makespan(&self) -> i64 {
-        self.end.iter().copied().max().unwrap_or(0)
+        self.end.iter().copied().max().map_or(0, Millis::signed)
     }
 
     pub(super) fn put(&mut self, stage: StageId, pick: ChoiceId) {
@@ -191,7 +202,10 @@ impl<'a> TimedPlacement<'a> {
             .picks
             .ids()
             .map(|stage| {
-                self.instance.stages[stage].choices[self.picks[stage]].cost * self.net.scale
+                self.instance.stages[stage].choices[self.picks[stage]]
+                    .cost
+                    .0
+                    * self.net.scale
             })
             .sum();
         let copies = self.net.stars.iter_enumerated().map(|(index, star)| {
@@ -225,8 +239,8 @@ impl<'a> TimedPlacement<'a> {
                 }
             };
             options.push(MoveOption {
-                cost: choice.cost * self.net.scale + copies,
-                way: way + choice.duration,
+                cost: choice.cost.0 * self.net.scale + copies,
+                way: way + choice.duration.signed(),
                 pick: *pick,
             });
         }
@@ -246,7 +260,7 @@ impl<'a> TimedPlacement<'a> {
         while self.makespan() > deadline {
             let mut found: Vec<PricedMove> = Vec::new();
             for (stage, allowed) in allowed.iter_enumerated() {
-                let way = self.end[stage] + self.tail[stage];
+                let way = self.end(stage) + self.tail[stage];
                 if way <= deadline {
                     continue;
                 }
@@ -290,7 +304,7 @@ impl<'a> TimedPlacement<'a> {
                 if price.compare(&dearest).is_gt() {
                     break;
                 }
-                if self.end[stage] + self.tail[stage] > deadline {
+                if self.end(stage) + self.tail[stage] > deadline {
                     self.put(stage, pick);
                     self.schedule();
                     moved = true;
@@ -308,7 +322,7 @@ impl<'a> TimedPlacement<'a> {
     /// What a stage costs now, with all copies that it causes.
     pub(super) fn now(&self, stage: StageId) -> i64 {
         let choice = self.instance.stages[stage].choices[self.picks[stage]];
-        choice.cost * self.net.scale + self.copies(stage, choice.site)
+        choice.cost.0 * self.net.scale + self.copies(stage, choice.site)
     }
 
     /// Moves single stages to where they cost least in time, until no move helps.
@@ -353,7 +367,7 @@ impl TimedPlacement<'_> {
         loop {
             let mut moved = false;
             for (stage, allowed) in allowed.iter_enumerated() {
-                if allowed.len() < 2 || self.end[stage] + self.tail[stage] < known.0 {
+                if allowed.len() < 2 || self.end(stage) + self.tail[stage] < known.0 {
                     continue;
                 }
                 let work = allowed.len() + self.picks.len();
@@ -412,7 +426,7 @@ impl TimedPlacement<'_> {
             self.end
                 .iter()
                 .zip(&self.tail)
-                .filter(|(end, tail)| *end + *tail >= makespan)
+                .filter(|(end, tail)| end.signed() + *tail >= makespan)
                 .count(),
         )
     }

@@ -1,5 +1,6 @@
 //! The best placement by a deadline so far.
 
+use crate::model::Millis;
 use crate::planning::problem::{
     ChoiceId, Instance, Placement, Shape, SiteId, StageChoices, concurrency, evaluate,
 };
@@ -184,10 +185,10 @@ impl Incumbent<'_> {
             return Some(total);
         }
         let evaluation = evaluate(self.instance, self.shape, picks)?;
-        let keeps = evaluation.makespan <= self.deadline
-            && self.instance.lateness(&evaluation) == 0
+        let keeps = evaluation.makespan.signed() <= self.deadline
+            && self.instance.lateness(&evaluation) == Millis(0)
             && concurrency::excess(self.instance, picks) == 0
             && concurrency::exceeded_cap(self.instance, self.shape, picks).is_none();
-        keeps.then(|| evaluation.cost().saturating_mul(self.net.scale))
+        keeps.then(|| evaluation.cost().0.saturating_mul(self.net.scale))
     }
 }

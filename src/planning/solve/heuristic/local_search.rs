@@ -1,7 +1,7 @@
 //! Good placements, fast and deterministic, without a proof: starts for the solver and bounds
 //! for [`crate::planning::solve::presolve::reduction`].
 
-use crate::model::Objective;
+use crate::model::{Money, Objective};
 use crate::planning::problem::concurrency::Usage;
 use crate::planning::problem::{
     ArtifactId, Instance, Placement, Shape, SiteId, StageId, artifacts_by_stage, evaluate,
@@ -34,7 +34,7 @@ pub(crate) fn local_search(
     let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
     let stage_artifacts = artifacts_by_stage(instance);
     let only_money = instance.minimize == Objective::Cost
-        && instance.hour == 0
+        && instance.hour == Money(0)
         && instance.deadline.is_none()
         && instance.caps.is_empty()
         && instance.stages.iter().all(|stage| stage.deadline.is_none());
@@ -84,14 +84,14 @@ fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &Placement)
     let Some(evaluation) = evaluate(instance, shape, picks) else {
         return (i64::MAX, i64::MAX, i64::MAX);
     };
-    let (cost, time) = (evaluation.cost(), evaluation.makespan);
+    let (cost, time) = (evaluation.cost().0, evaluation.makespan.signed());
     let over_time = instance
         .deadline
-        .map_or(0, |deadline| (time - deadline).max(0));
-    let over_cost = instance.budget.map_or(0, |budget| (cost - budget).max(0));
+        .map_or(0, |deadline| (time - deadline.signed()).max(0));
+    let over_cost = instance.budget.map_or(0, |budget| (cost - budget.0).max(0));
     let over = over_time
         .saturating_add(over_cost)
-        .saturating_add(instance.lateness(&evaluation));
+        .saturating_add(instance.lateness(&evaluation).signed());
     let over = over.saturating_add(usage.excess(picks));
     match instance.minimize {
         Objective::Cost => (over, instance.score(&evaluation), time),
@@ -111,12 +111,16 @@ fn starts(instance: &Instance) -> Vec<Placement> {
         instance.stages.map(position)
     };
     let mut starts = vec![
-        each(&|choice| (0, choice.cost, choice.duration)),
-        each(&|choice| (0, choice.duration, choice.cost)),
+        each(&|choice| (0, choice.cost.0, choice.duration.signed())),
+        each(&|choice| (0, choice.duration.signed(), choice.cost.0)),
     ];
     for home in homes(instance) {
         starts.push(each(&|choice| {
-            (i64::from(choice.site != home), choice.cost, choice.duration)
+            (
+                i64::from(choice.site != home),
+                choice.cost.0,
+                choice.duration.signed(),
+            )
         }));
     }
     starts
@@ -131,7 +135,7 @@ fn homes(instance: &Instance) -> Vec<SiteId> {
                 .choices
                 .iter()
                 .filter(|c| c.site == site)
-                .map(|c| c.cost)
+                .map(|c| c.cost.0)
                 .min()
         });
         let (mut absent, mut cost) = (0, 0);

@@ -1,9 +1,10 @@
 //! The figures of a placement that are minimised, and the limits on them.
 
+use crate::model::{Millis, Money};
 use crate::planning::problem::{Evaluation, Instance, worth};
 use crate::planning::solve::limits::Limits;
 
-/// A figure of a placement.
+/// A figure of a placement. Its values are plain numbers: micro-USD or milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Figure {
     Cost,
@@ -15,11 +16,9 @@ pub(super) enum Figure {
 impl Figure {
     pub(super) fn of(self, instance: &Instance, evaluation: &Evaluation) -> i64 {
         match self {
-            Figure::Cost => evaluation.cost(),
-            Figure::Score => evaluation
-                .cost()
-                .saturating_add(worth(instance, evaluation.makespan)),
-            Figure::Time => evaluation.makespan,
+            Figure::Cost => evaluation.cost().0,
+            Figure::Score => (evaluation.cost() + worth(instance, evaluation.makespan)).0,
+            Figure::Time => evaluation.makespan.signed(),
         }
     }
 }
@@ -28,28 +27,26 @@ impl Limits {
     pub(super) fn with(self, figure: Figure, value: i64) -> Self {
         match figure {
             Figure::Cost => Self {
-                cost: Some(value),
+                cost: Some(Money(value)),
                 least: false,
                 ..self
             },
             Figure::Score => Self {
-                score: Some(value),
+                score: Some(Money(value)),
                 ..self
             },
             Figure::Time => Self {
-                time: Some(value),
+                time: Some(Millis::from_signed(value)),
                 ..self
             },
         }
     }
 
     pub(super) fn hold(self, instance: &Instance, evaluation: &Evaluation) -> bool {
-        let keeps = |figure: Figure, limit: Option<i64>| {
-            limit.is_none_or(|limit| figure.of(instance, evaluation) <= limit)
-        };
-        keeps(Figure::Cost, self.cost)
-            && keeps(Figure::Time, self.time)
-            && keeps(Figure::Score, self.score)
-            && instance.lateness(evaluation) == 0
+        let score = || evaluation.cost() + worth(instance, evaluation.makespan);
+        self.cost.is_none_or(|limit| evaluation.cost() <= limit)
+            && self.time.is_none_or(|limit| evaluation.makespan <= limit)
+            && self.score.is_none_or(|limit| score() <= limit)
+            && instance.lateness(evaluation) == Millis(0)
     }
 }

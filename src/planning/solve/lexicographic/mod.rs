@@ -20,5 +20,5 @@ mod single_figure;
 mod tie_breaking;
 
 pub use feasibility::feasible;
-pub use outcome::{Outcome, Proof, Shortfall, Solved};
+pub use outcome::{Outcome, PlacementFigures, Proof, Shortfall, Solved};
 pub use passes::{figures, solve, with_rows};

@@ -1,5 +1,6 @@
 //! What solving a placement problem comes to.
 
+use crate::model::{Millis, Money};
 use crate::planning::problem::{Evaluation, Placement};
 
 /// The outcome of solving a placement problem.
@@ -24,20 +25,37 @@ pub struct Proof {
     pub optimal: bool,
     /// No placement within the limits costs less (with what its makespan is worth, if that counts);
     /// when time comes first: none as fast.
-    pub cost_bound: i64,
+    pub cost_bound: Money,
     /// When time comes first: no placement within the limits is faster.
-    pub time_bound: Option<i64>,
+    pub time_bound: Option<Millis>,
 }
 
-/// How far the limits are from what is possible, as `(cost, makespan)` pairs.
+/// Cost and makespan of a placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacementFigures {
+    pub cost: Money,
+    pub makespan: Millis,
+}
+
+impl PlacementFigures {
+    /// Returns both figures of an evaluated placement.
+    pub fn of(evaluation: &Evaluation) -> Self {
+        Self {
+            cost: evaluation.cost(),
+            makespan: evaluation.makespan,
+        }
+    }
+}
+
+/// How far the limits are from what is possible.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shortfall {
     /// The fastest placement within the budget, were there no deadline.
-    pub fastest: Option<(i64, i64)>,
+    pub fastest: Option<PlacementFigures>,
     /// The cheapest placement by the deadline, were there no budget.
-    pub cheapest: Option<(i64, i64)>,
+    pub cheapest: Option<PlacementFigures>,
     /// The cheapest placement with neither limit; `None`: it is not the limits that clash.
-    pub unlimited: Option<(i64, i64)>,
+    pub unlimited: Option<PlacementFigures>,
     /// Artifacts that cannot get from any site of their origin to any of some reader.
     pub stuck: Vec<String>,
 }

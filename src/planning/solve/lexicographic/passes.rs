@@ -3,14 +3,14 @@
 use super::counted_replicas::CountedOutcome;
 use super::figure::Figure;
 use super::integer_programs::target;
-use super::outcome::{Outcome, Proof, Solved};
+use super::outcome::{Outcome, PlacementFigures, Proof, Solved};
 use super::placement_search::{
     FoundPlacement, KnownPlacement, PlacementSearch, RankedPlacements, choice_positions,
     choice_tags, lost_placement,
 };
 use super::single_figure::REDUCED_CHOICES;
 use super::tie_breaking::TIED_CHOICES;
-use crate::model::Objective;
+use crate::model::{Millis, Money, Objective};
 use crate::planning::problem::{
     CandidateUse, Cap, Goal, Instance, StageChoices, StageId, concurrency, lower,
 };
@@ -49,12 +49,12 @@ pub fn solve(
     }
 }
 
-/// Cost and makespan of the best placement, without telling equals apart. `None`: there is none.
+/// The figures of the best placement, without telling equals apart. `None`: there is none.
 pub fn figures(
     instance: &Instance,
     solver: &dyn Solver,
     effort: &Effort,
-) -> Result<Option<(i64, i64)>, SolverError> {
+) -> Result<Option<PlacementFigures>, SolverError> {
     let shape = instance.shape();
     let run = PlacementSearch {
         shape: &shape,
@@ -67,7 +67,7 @@ pub fn figures(
     let evaluation = run
         .evaluation(&instance, &second)
         .ok_or_else(lost_placement)?;
-    Ok(Some((evaluation.cost(), evaluation.makespan)))
+    Ok(Some(PlacementFigures::of(&evaluation)))
 }
 
 /// The instance with the rows that its preferences and its concurrent caps need at its optimum,
@@ -228,15 +228,15 @@ impl PlacementSearch<'_> {
         let proof = match instance.minimize {
             Objective::Cost => Proof {
                 optimal: first.proven,
-                cost_bound: first.bound,
+                cost_bound: Money(first.bound),
                 time_bound: None,
             },
             Objective::Time => {
                 let optimal = first.proven && second.proven;
                 Proof {
                     optimal,
-                    cost_bound: second.bound,
-                    time_bound: Some(first.bound),
+                    cost_bound: Money(second.bound),
+                    time_bound: Some(Millis::from_signed(first.bound)),
                 }
             }
         };
@@ -251,7 +251,7 @@ impl PlacementSearch<'_> {
     /// The passes over both figures. `None`: no placement keeps the limits.
     fn ranked(&self, instance: &Instance) -> Result<Option<RankedPlacements>, SolverError> {
         let (goal, other) = match instance.minimize {
-            Objective::Cost if instance.hour != 0 => (Figure::Score, Figure::Time),
+            Objective::Cost if instance.hour != Money(0) => (Figure::Score, Figure::Time),
             Objective::Cost => (Figure::Cost, Figure::Time),
             Objective::Time => (Figure::Time, Figure::Cost),
         };

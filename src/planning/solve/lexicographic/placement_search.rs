@@ -1,6 +1,7 @@
 //! One run over an instance: what all passes share, and the placements that they find.
 
 use super::figure::Figure;
+use crate::model::{Millis, Money};
 use crate::planning::problem::{
     CandidateId, Evaluation, Instance, PlacedCandidates, Placement, Routes, Shape, StageChoices,
     concurrency, evaluate_on, routes, worth,
@@ -109,20 +110,22 @@ impl PlacementSearch<'_> {
             return reduce(instance, self.shape, limits, self.effort);
         };
         // What the time is worth at least is not there for costs, and the other way round.
-        let cost = score.saturating_sub(worth(instance, least_time(instance, self.shape)));
+        let cost = score - worth(instance, least_time(instance, self.shape));
         let spare = i128::from(
             score
+                .0
                 .saturating_sub(forest(instance, self.shape)?.least)
                 .max(0),
         ) + 1;
         let time = match instance.hour {
-            0 => None,
-            hour => {
-                i64::try_from(spare * crate::model::units::MS_PER_HOUR / i128::from(hour) + 1).ok()
+            Money(0) => None,
+            Money(hour) => {
+                let time = spare * crate::model::units::MS_PER_HOUR / i128::from(hour) + 1;
+                i64::try_from(time).ok().map(Millis::from_signed)
             }
         };
-        let least = |limit: Option<i64>, other: Option<i64>| limit.into_iter().chain(other).min();
-        let (cost, time) = (least(limits.cost, Some(cost)), least(limits.time, time));
+        let cost = limits.cost.into_iter().chain([cost]).min();
+        let time = limits.time.into_iter().chain(time).min();
         reduce(
             instance,
             self.shape,

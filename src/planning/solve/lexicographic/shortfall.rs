@@ -1,8 +1,9 @@
 //! Without a placement: how far the limits are from what can be had.
 
 use super::figure::Figure;
-use super::outcome::Shortfall;
+use super::outcome::{PlacementFigures, Shortfall};
 use super::placement_search::PlacementSearch;
+use crate::model::{Millis, Money};
 use crate::planning::problem::{Artifact, Instance, Origin, SiteId, StageId};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::limits::Limits;
@@ -12,12 +13,13 @@ impl PlacementSearch<'_> {
     /// Returns what each limit would have to be for a placement to exist.
     pub(super) fn shortfall(&self, instance: &Instance) -> Result<Shortfall, SolverError> {
         let (cost, time) = (instance.budget, instance.deadline);
-        let figures = |goal: Figure, limits: Limits| -> Result<Option<(i64, i64)>, SolverError> {
-            let found = self.minimize_figure(instance, goal, limits, None)?;
-            let evaluation = found.and_then(|found| self.evaluation(instance, &found));
-            Ok(evaluation.map(|evaluation| (evaluation.cost(), evaluation.makespan)))
-        };
-        let limits = |cost: Option<i64>, time: Option<i64>| Limits {
+        let figures =
+            |goal: Figure, limits: Limits| -> Result<Option<PlacementFigures>, SolverError> {
+                let found = self.minimize_figure(instance, goal, limits, None)?;
+                let evaluation = found.and_then(|found| self.evaluation(instance, &found));
+                Ok(evaluation.map(|evaluation| PlacementFigures::of(&evaluation)))
+            };
+        let limits = |cost: Option<Money>, time: Option<Millis>| Limits {
             cost,
             time,
             ..Limits::default()

@@ -5,7 +5,7 @@ use super::placement_search::{
     FoundPlacement, KnownPlacement, PlacementSearch, choice_positions, choice_tags, has_deadlines,
     lost_placement,
 };
-use crate::model::Objective;
+use crate::model::{Millis, Money, Objective};
 use crate::planning::problem::{ChoiceId, Instance, Origin, SiteId, StageId, routes, worth};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::bound::closing_bounds::{
@@ -66,7 +66,7 @@ impl PlacementSearch<'_> {
                     return Ok(Some(FoundPlacement::proven(known, value)));
                 }
                 Some((known, _)) => start = Some(known),
-                None if limits.cost.is_some_and(|limit| floor > limit) => return Ok(None),
+                None if limits.cost.is_some_and(|limit| floor > limit.0) => return Ok(None),
                 None => {}
             }
         }
@@ -121,6 +121,7 @@ impl PlacementSearch<'_> {
         // one.
         let deadline = limits
             .time
+            .map(Millis::signed)
             .or_else(|| (!has_direct_transfers_only(&instance)).then_some(NO_DEADLINE));
         if let (Figure::Cost, true, Some(deadline), None) = (goal, straight, deadline, limits.score)
         {
@@ -283,9 +284,10 @@ impl PlacementSearch<'_> {
         match goal {
             Figure::Cost => cost(),
             Figure::Score => {
-                cost().saturating_add(worth(instance, least_time(instance, self.shape)))
+                let worth = worth(instance, least_time(instance, self.shape));
+                cost().saturating_add(worth.0)
             }
-            Figure::Time => least_time(instance, self.shape),
+            Figure::Time => least_time(instance, self.shape).signed(),
         }
     }
 
@@ -318,7 +320,7 @@ impl PlacementSearch<'_> {
                 let mut timed = TimedPlacement::new(instance, self.shape, &net, start);
                 let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
                 let mut visits = SHORTENING;
-                timed.shorten(limit.saturating_mul(net.scale), &allowed, &mut visits);
+                timed.shorten(limit.0.saturating_mul(net.scale), &allowed, &mut visits);
                 timed.picks
             }
             _ => {
@@ -365,7 +367,7 @@ fn instance_to_ask(instance: &Instance, goal: Figure, limits: Limits) -> Instanc
         hour: if goal == Figure::Score {
             instance.hour
         } else {
-            0
+            Money(0)
         },
         ..instance.clone()
     }

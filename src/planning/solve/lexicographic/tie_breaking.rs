@@ -5,6 +5,7 @@ use super::integer_programs::{Tried, target};
 use super::placement_search::{
     KnownPlacement, PlacementSearch, choice_positions, choice_tags, lost_placement,
 };
+use crate::model::Millis;
 use crate::planning::problem::{Goal, Instance, StageId, StageWeight};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::bound::closing_bounds::has_direct_transfers_only;
@@ -102,8 +103,8 @@ impl PlacementSearch<'_> {
         );
         let cost = limits
             .cost
-            .map_or(i64::MAX / 4, |limit| limit.saturating_mul(net.scale));
-        timed.nudge(cost, limits.time.unwrap_or(i64::MAX / 4));
+            .map_or(i64::MAX / 4, |limit| limit.0.saturating_mul(net.scale));
+        timed.nudge(cost, limits.time.map_or(i64::MAX / 4, Millis::signed));
         self.resolved(
             instance,
             Figure::Cost,

@@ -65,8 +65,8 @@ pub(crate) fn enough_in_time(
     let points: IdVec<StageId, Vec<Vec<CostAndTime>>> = stages
         .map(|(node, stage)| {
             let point = |choice: &ChoiceId| CostAndTime {
-                cost: stage.choices[*choice].cost,
-                time: stage.choices[*choice].duration,
+                cost: stage.choices[*choice].cost.0,
+                time: stage.choices[*choice].duration.signed(),
             };
             node.choices
                 .iter()

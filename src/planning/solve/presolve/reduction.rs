@@ -5,6 +5,7 @@
 //! with all other stages at their shortest is one on the makespan. A choice whose bound exceeds a
 //! limit is out.
 
+use crate::model::Millis;
 use crate::planning::problem::{
     Choice, ChoiceId, Instance, Origin, Shape, SiteId, StageChoices, StageId, StageInput, routes,
 };
@@ -36,7 +37,7 @@ pub(crate) fn reduce(
         limits.time.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
     // The first time, only what is kept is copied: there may be millions of choices.
     let mut reduced = match limits.cost {
-        Some(limit) => with_kept_choices(instance, &by_cost(instance, limit)?)?,
+        Some(limit) => with_kept_choices(instance, &by_cost(instance, limit.0)?)?,
         None => instance.clone(),
     };
     let mut before = instance.size();
@@ -49,7 +50,7 @@ pub(crate) fn reduce(
         }
         before = reduced.size();
         if let Some(limit) = limits.cost {
-            reduced = with_kept_choices(&reduced, &by_cost(&reduced, limit)?)?;
+            reduced = with_kept_choices(&reduced, &by_cost(&reduced, limit.0)?)?;
         }
     }
 }
@@ -89,14 +90,11 @@ pub(crate) fn least_cost(instance: &Instance, shape: &Shape, effort: &Effort) ->
 
 /// A lower bound on the makespan of every placement: the longest path with every stage at its
 /// shortest.
-pub(crate) fn least_time(instance: &Instance, shape: &Shape) -> i64 {
+pub(crate) fn least_time(instance: &Instance, shape: &Shape) -> Millis {
     let paths = paths(instance, shape, None);
-    instance
-        .stages
-        .ids()
-        .map(|stage| paths.head[stage] + paths.shortest[stage])
-        .max()
-        .unwrap_or(0)
+    let ends = paths.head.iter().zip(&paths.shortest);
+    let latest = ends.map(|(head, shortest)| head + shortest).max();
+    latest.map_or(Millis(0), Millis::from_signed)
 }
 
 /// By stage and choice: it may be in a placement that costs at most `limit`. `None`: there is none.
@@ -125,9 +123,9 @@ struct Paths {
     latest: IdVec<StageId, i64>,
 }
 
-fn paths(instance: &Instance, shape: &Shape, limit: Option<i64>) -> Paths {
+fn paths(instance: &Instance, shape: &Shape, limit: Option<Millis>) -> Paths {
     let shortest = instance.stages.map(|stage| {
-        let durations = stage.choices.iter().map(|choice| choice.duration);
+        let durations = stage.choices.iter().map(|choice| choice.duration.signed());
         durations.min().unwrap_or(0)
     });
     let mut head = instance.stages.map(|_| 0_i64);
@@ -137,7 +135,7 @@ fn paths(instance: &Instance, shape: &Shape, limit: Option<i64>) -> Paths {
             .into_iter()
             .chain(limit)
             .min()
-            .unwrap_or(FOREVER)
+            .map_or(FOREVER, Millis::signed)
     };
     let mut latest = instance.stages.map(own);
     for &stage in &shape.order {
@@ -161,7 +159,7 @@ fn paths(instance: &Instance, shape: &Shape, limit: Option<i64>) -> Paths {
     }
 }
 
-fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<i64>) -> Option<()> {
+fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<Millis>) -> Option<()> {
     let Paths { head, latest, .. } = paths(instance, shape, limit);
     for stage in instance.stages.ids() {
         let sites: BTreeSet<SiteId> = instance.stages[stage]
@@ -173,7 +171,7 @@ fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<i64>) -> Option
         let choices = instance.stages[stage].choices.clone();
         let fits = |position: ChoiceId| {
             let choice: &Choice = &choices[position];
-            head[stage].max(fetched[&choice.site]) + choice.duration <= latest[stage]
+            head[stage].max(fetched[&choice.site]) + choice.duration.signed() <= latest[stage]
         };
         keep(&mut instance.stages[stage], fits)?;
     }
@@ -195,7 +193,8 @@ fn fetched(
         let artifact = &instance.artifacts[*artifact];
         let holders = routes::holders(instance, artifact);
         for (to, arrival) in &mut arrivals {
-            *arrival = (*arrival).max(routes::least_time(instance, artifact, &holders, *from, *to));
+            let least = routes::least_time(instance, artifact, &holders, *from, *to);
+            *arrival = (*arrival).max(least.signed());
         }
     }
     arrivals

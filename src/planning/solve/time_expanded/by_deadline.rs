@@ -218,7 +218,7 @@ impl<'a> DeadlineSearch<'a> {
             stage
                 .choices
                 .iter()
-                .map(|choice| choice.duration)
+                .map(|choice| choice.duration.signed())
                 .min()
                 .unwrap_or(0)
         };
@@ -348,7 +348,7 @@ impl<'a> DeadlineSearch<'a> {
             *expected_durations = picks
                 .iter()
                 .zip(&instance.stages)
-                .map(|(pick, stage)| stage.choices[*pick].duration)
+                .map(|(pick, stage)| stage.choices[*pick].duration.signed())
                 .collect();
             self.best.try_out(picks, &mut self.visits);
             self.best.try_out(punctual.picks, &mut self.visits);
@@ -484,7 +484,7 @@ fn placements_at_one_site(
     let cost = |home: &Placement| -> i64 {
         home.iter()
             .zip(&instance.stages)
-            .map(|(pick, stage)| stage.choices[*pick].cost)
+            .map(|(pick, stage)| stage.choices[*pick].cost.0)
             .sum()
     };
     homes.sort_by_cached_key(cost);
@@ -523,8 +523,8 @@ fn drop_dear_choices(
     let bound = dual.bound();
     for (choice, keep) in instance.stages[stage].choices.iter().zip(keep) {
         if let Ok(position) = node.sites.binary_search(&representatives[choice.site]) {
-            let own =
-                choice.cost * dual.net.scale + TimePrices::worth(price.of[stage], choice.duration);
+            let own = choice.cost.0 * dual.net.scale
+                + TimePrices::worth(price.of[stage], choice.duration.signed());
             *keep &=
                 dual.bound_at(bound, stage, position) - dual.own(stage, position) + own <= limit;
         }
@@ -544,7 +544,10 @@ fn cost_by_duration(
         let messages = dual.level[stage][position] - own[stage][position];
         for choice in choices {
             let choice = &instance.stages[stage].choices[*choice];
-            curve.push((choice.duration, choice.cost * dual.net.scale + messages));
+            curve.push((
+                choice.duration.signed(),
+                choice.cost.0 * dual.net.scale + messages,
+            ));
         }
     }
     curve
@@ -560,7 +563,7 @@ fn cheapest_choice(
 ) -> ChoiceId {
     let cost = |choice: &ChoiceId| {
         let choice = &instance.stages[stage].choices[*choice];
-        choice.cost * net.scale + TimePrices::worth(price.of[stage], choice.duration)
+        choice.cost.0 * net.scale + TimePrices::worth(price.of[stage], choice.duration.signed())
     };
     net.nodes[stage].choices[position]
         .iter()
@@ -580,7 +583,7 @@ fn least_own_costs(
         .map(|((node, stage), rate)| {
             let cost = |choice: &ChoiceId| {
                 let choice = &stage.choices[*choice];
-                choice.cost * net.scale + TimePrices::worth(*rate, choice.duration)
+                choice.cost.0 * net.scale + TimePrices::worth(*rate, choice.duration.signed())
             };
             node.choices
                 .iter()

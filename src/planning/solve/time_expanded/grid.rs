@@ -368,7 +368,7 @@ impl Grid {
         let own = |stage: StageId| {
             ground.instance.stages[stage]
                 .deadline
-                .map_or(deadline, |own| own.min(deadline))
+                .map_or(deadline, |own| own.signed().min(deadline))
         };
         let mut latest: IdVec<StageId, Vec<i64>> = self
             .nodes

@@ -105,6 +105,7 @@ impl<'a> NetworkInputs<'a> {
         }
         self.links
             .time(from, to, self.instance.artifacts[star.largest].link_bytes)
+            .signed()
     }
 
     /// By site of a stage, what it may take there: nothing else that is kept is shorter and no
@@ -121,8 +122,8 @@ impl<'a> NetworkInputs<'a> {
             .filter(|(index, _)| keep[*index])
         {
             let run = Run {
-                duration: choice.duration,
-                cost: choice.cost * self.net.scale,
+                duration: choice.duration.signed(),
+                cost: choice.cost.0 * self.net.scale,
                 choice: index,
             };
             by_site

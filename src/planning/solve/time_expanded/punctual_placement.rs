@@ -1,6 +1,7 @@
 //! Placing stages one after the other so that each is likely to be in time, its inputs' travel
 //! included.
 
+use crate::model::Millis;
 use crate::planning::problem::{
     ChoiceId, Instance, Origin, Placement, Routes, Shape, StageId, StageInput, ready,
 };
@@ -16,7 +17,7 @@ pub(super) struct PunctualPlacement<'a> {
     /// By stage: how long the stages after it are expected to take.
     remaining: IdVec<StageId, i64>,
     /// By stage: when its choice ends.
-    end: IdVec<StageId, i64>,
+    end: IdVec<StageId, Millis>,
     pub(super) picks: Placement,
 }
 
@@ -50,7 +51,10 @@ impl<'a> PunctualPlacement<'a> {
         remaining.iter_mut().for_each(|remaining| {
             *remaining = i64::try_from(part(*remaining)).unwrap_or(*remaining)
         });
-        let (end, picks) = (lengths.map(|_| 0), lengths.map(|_| ChoiceId::default()));
+        let (end, picks) = (
+            lengths.map(|_| Millis(0)),
+            lengths.map(|_| ChoiceId::default()),
+        );
         Self {
             instance,
             shape,
@@ -89,10 +93,10 @@ impl<'a> PunctualPlacement<'a> {
             );
             for pick in at {
                 let choice = &choices[*pick];
-                let end = ready + choice.duration;
+                let end = (ready + choice.duration).signed();
                 let late = (end + self.remaining[stage] - self.deadline).max(0);
-                let own =
-                    choice.cost * net.scale + TimePrices::worth(price.of[stage], choice.duration);
+                let duration = choice.duration.signed();
+                let own = choice.cost.0 * net.scale + TimePrices::worth(price.of[stage], duration);
                 let key = (late, own + others[position], *pick);
                 if best.is_none_or(|(known, _, _)| key < known) {
                     best = Some((key, position, end));
@@ -100,7 +104,7 @@ impl<'a> PunctualPlacement<'a> {
             }
         }
         let ((_, _, pick), position, end) = best?;
-        (self.picks[stage], self.end[stage]) = (pick, end);
+        (self.picks[stage], self.end[stage]) = (pick, Millis::from_signed(end));
         Some(position)
     }
 }

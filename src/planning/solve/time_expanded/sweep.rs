@@ -572,13 +572,13 @@ impl Sweeper {
                 };
                 // Slots are those of runs that no other beats: one of these is as short and no
                 // dearer.
-                let shorter =
-                    node.runs[position].partition_point(|run| run.duration <= choice.duration);
+                let shorter = node.runs[position]
+                    .partition_point(|run| run.duration <= choice.duration.signed());
                 let Some(least) = with[position][..shorter].last() else {
                     *keep = false;
                     continue;
                 };
-                *keep = least.saturating_add(choice.cost * ground.net.scale) <= spare;
+                *keep = least.saturating_add(choice.cost.0 * ground.net.scale) <= spare;
             }
         }
     }

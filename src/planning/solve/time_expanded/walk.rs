@@ -2,6 +2,7 @@
 
 use super::network_inputs::NetworkInputs;
 use super::sweep::Sweeper;
+use crate::model::Millis;
 use crate::planning::problem::{
     ChoiceId, Instance, Origin, Placement, Routes, Shape, SiteId, StageId, StageInput, ready,
 };
@@ -17,7 +18,7 @@ pub(super) struct Walk<'a> {
     tally: ReaderTally,
     pub picks: Placement,
     /// By stage: exact end, position of the site and slot of the end in the grid.
-    end: IdVec<StageId, i64>,
+    end: IdVec<StageId, Millis>,
     place: IdVec<StageId, usize>,
     slot: IdVec<StageId, usize>,
     /// By stage: how much later than it ends it is taken to end, as slots hide that much.
@@ -63,7 +64,7 @@ impl<'a> Walk<'a> {
         }
         let none = instance.stages.map(|_| 0);
         let tally = ReaderTally::new(net.stars.len());
-        let end = instance.stages.map(|_| 0);
+        let end = instance.stages.map(|_| Millis(0));
         Self {
             instance,
             shape,
@@ -115,7 +116,8 @@ impl<'a> Walk<'a> {
         let Some(((_, _, choice), position, end)) = best else {
             return;
         };
-        (self.picks[stage], self.end[stage], self.place[stage]) = (choice, end, position);
+        (self.picks[stage], self.place[stage]) = (choice, position);
+        self.end[stage] = Millis::from_signed(end);
         let slots = node.end.range(position);
         self.slot[stage] = node.end.not_over(position, end).unwrap_or(slots.end - 1);
         for ReadStar { star, .. } in node
@@ -154,11 +156,13 @@ impl<'a> Walk<'a> {
                 ),
             };
             known = Some((choice.site, ready, copies));
-            let end = ready + choice.duration;
+            let end = ready + choice.duration.signed();
             let key = match sweeper.after(stage, position, end + self.hidden[stage]) {
-                Some(after) if end <= due => {
-                    (false, choice.cost * self.net.scale + copies + after, *pick)
-                }
+                Some(after) if end <= due => (
+                    false,
+                    choice.cost.0 * self.net.scale + copies + after,
+                    *pick,
+                ),
                 _ => (true, end, *pick),
             };
             if best.is_none_or(|(known, _)| key < known) {
@@ -168,7 +172,7 @@ impl<'a> Walk<'a> {
         let Some(((_, _, pick), end)) = best else {
             return;
         };
-        (self.picks[stage], self.end[stage]) = (pick, end);
+        (self.picks[stage], self.end[stage]) = (pick, Millis::from_signed(end));
         for ReadStar { star, .. } in &self.net.nodes[stage].reads {
             self.tally.add(*star, choices[pick].site);
         }
@@ -248,5 +252,6 @@ impl<'a> Walk<'a> {
             stage,
             to,
         )
+        .signed()
     }
 }

@@ -13,6 +13,7 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 
+use crate::model::Millis;
 use crate::planning::problem::{
     CapId, ChoiceId, Instance, Placement, Program, Shape, StageId, routes,
 };
@@ -139,9 +140,9 @@ impl Counted {
         solver: &dyn Solver,
         effort: &Effort,
     ) -> Result<Found, SolverError> {
-        let ends = self.ends(limits.time);
+        let ends = self.ends(limits.time.map(Millis::signed));
         let within = |end: &i64| Limits {
-            time: Some(*end),
+            time: Some(Millis::from_signed(*end)),
             ..limits
         };
         let mut best = match self.least_cost(limits, solver, effort)? {
@@ -318,8 +319,10 @@ impl Counted {
         complete
             && room.iter().all(|left| *left >= 0)
             && self.taken(counts).all(|(choice, _)| choice.allowed)
-            && limits.cost.is_none_or(|limit| self.cost(counts) <= limit)
-            && limits.time.is_none_or(|limit| self.end(counts) <= limit)
+            && limits.cost.is_none_or(|limit| self.cost(counts) <= limit.0)
+            && limits
+                .time
+                .is_none_or(|limit| self.end(counts) <= limit.signed())
     }
 
     fn least_cost(
@@ -328,7 +331,9 @@ impl Counted {
         solver: &dyn Solver,
         effort: &Effort,
     ) -> Result<Solved, SolverError> {
-        let late = limits.time.is_some_and(|limit| self.base_time > limit);
+        let late = limits
+            .time
+            .is_some_and(|limit| self.base_time > limit.signed());
         if self.impossible || late || self.room.iter().any(|room| *room < 0) {
             return Ok(Solved::Nothing);
         }
@@ -383,7 +388,10 @@ impl Counted {
         for (number, group) in self.groups.iter().enumerate() {
             let members = i64::try_from(group.stages.len()).unwrap_or(i64::MAX);
             let in_time = |choice: &ChoiceEffect| {
-                choice.allowed && limits.time.is_none_or(|limit| choice.through <= limit)
+                choice.allowed
+                    && limits
+                        .time
+                        .is_none_or(|limit| choice.through <= limit.signed())
             };
             let least = group
                 .choices
@@ -427,7 +435,7 @@ impl Counted {
             program.row(
                 "budget".to_owned(),
                 None,
-                Some(limit.saturating_sub(constant)),
+                Some(limit.0.saturating_sub(constant)),
                 cost.clone(),
             );
         }

@@ -2,6 +2,7 @@
 //! choice.
 
 use super::choice_effect::ChoiceEffect;
+use crate::model::{Millis, Money};
 use crate::planning::problem::{
     Artifact, ArtifactId, CandidateId, CapId, ChoiceId, Instance, Origin, Placement, Routes, Shape,
     SiteId, StageId, StageInput, artifacts_by_stage, ready,
@@ -22,7 +23,7 @@ pub(super) struct Surroundings {
     pub shared: BTreeMap<(ArtifactId, SiteId), (usize, i64)>,
     /// By stage with one choice: its end as far as it waits for no open stage, the longest path
     /// from its end, and its latest end.
-    end: IdVec<StageId, i64>,
+    end: IdVec<StageId, Millis>,
     tail: IdVec<StageId, i64>,
     latest: IdVec<StageId, i64>,
     /// By stage: who waits for it, and for which artifact.
@@ -73,9 +74,11 @@ impl Surroundings {
             room: instance.caps.map(|cap| cap.limit),
             stage_artifacts: artifacts_by_stage(instance),
             shared: BTreeMap::new(),
-            end: instance.stages.map(|_| 0),
+            end: instance.stages.map(|_| Millis(0)),
             tail: instance.stages.map(|_| 0),
-            latest: instance.stages.map(|stage| stage.deadline.unwrap_or(NEVER)),
+            latest: instance
+                .stages
+                .map(|stage| stage.deadline.map_or(NEVER, Millis::signed)),
             after,
             uses,
             impossible: false,
@@ -104,7 +107,7 @@ impl Surroundings {
                 choice.site,
             );
             self.end[stage] = start + choice.duration;
-            self.base_time = self.base_time.max(self.end[stage]);
+            self.base_time = self.base_time.max(self.end[stage].signed());
         }
         for &stage in shape.order.iter().rev().filter(|stage| !self.open[**stage]) {
             let site = instance.stages[stage].choices[ONLY].site;
@@ -117,7 +120,7 @@ impl Surroundings {
                         Origin::Site(from) => travel(instance, *artifact, *from, site),
                         Origin::Stage(_) => 0,
                     });
-                let own = instance.stages[stage].choices[ONLY].duration;
+                let own = instance.stages[stage].choices[ONLY].duration.signed();
                 let end = fixed.max().unwrap_or(0) + own;
                 self.base_time = self.base_time.max(end + self.tail[stage]);
                 self.impossible |= end > self.latest[stage];
@@ -128,7 +131,7 @@ impl Surroundings {
             .filter(|(stage, _)| !self.open[*stage])
         {
             if !waiting {
-                let end = self.end[stage];
+                let end = self.end[stage].signed();
                 self.impossible |= end > self.latest[stage];
                 self.base_time = self.base_time.max(end + self.tail[stage]);
             }
@@ -139,13 +142,14 @@ impl Surroundings {
     /// latest end that keeps their deadlines and its own.
     fn onward(&self, instance: &Instance, stage: StageId, site: SiteId) -> (i64, i64) {
         let mut tail = 0;
-        let mut latest = instance.stages[stage].deadline.unwrap_or(NEVER);
+        let deadline = instance.stages[stage].deadline;
+        let mut latest = deadline.map_or(NEVER, Millis::signed);
         for (next, artifact) in self.after[stage]
             .iter()
             .filter(|(next, _)| !self.open[*next])
         {
             let choice = instance.stages[*next].choices[ONLY];
-            let until = travel(instance, *artifact, site, choice.site) + choice.duration;
+            let until = travel(instance, *artifact, site, choice.site) + choice.duration.signed();
             tail = tail.max(until + self.tail[*next]);
             latest = latest.min(self.latest[*next] - until);
         }
@@ -156,7 +160,7 @@ impl Surroundings {
     fn costs(&mut self, instance: &Instance) {
         for stage in self.open.ids().filter(|stage| !self.open[*stage]) {
             let choice = instance.stages[stage].choices[ONLY];
-            self.base_cost += choice.cost;
+            self.base_cost += choice.cost.0;
             for (cap, used) in self.uses[stage].get(&choice.tag).into_iter().flatten() {
                 // Stages that may not run at once with the open ones are the business of other
                 // rows.
@@ -175,7 +179,7 @@ impl Surroundings {
                 .filter(|to| *to != origin)
             {
                 match instance.links.cost(origin, to, artifact.bytes) {
-                    Some(cost) => self.base_cost += cost,
+                    Some(cost) => self.base_cost += cost.0,
                     None => self.impossible = true,
                 }
             }
@@ -195,10 +199,10 @@ impl Surroundings {
                 if let Some(cost) = instance
                     .links
                     .cost(origin, site, artifact.bytes)
-                    .filter(|cost| *cost != 0)
+                    .filter(|cost| *cost != Money(0))
                 {
                     let next = self.shared.len();
-                    self.shared.insert((index, site), (next, cost));
+                    self.shared.insert((index, site), (next, cost.0));
                 }
             }
         }
@@ -258,7 +262,8 @@ impl Surroundings {
                 &self.end,
                 stage,
                 site,
-            );
+            )
+            .signed();
             let (tail, latest) = self.onward(instance, stage, site);
             // Until a choice is known, `through` is all of the path but its own time.
             let mut there = ChoiceEffect {
@@ -274,9 +279,9 @@ impl Surroundings {
         }
         let choice = |choice: &crate::planning::problem::Choice| {
             let mut there = at_site[&choice.site].clone();
-            there.cost = there.cost.saturating_add(choice.cost);
-            there.through += choice.duration;
-            there.allowed &= choice.duration <= latest_at[&choice.site];
+            there.cost = there.cost.saturating_add(choice.cost.0);
+            there.through += choice.duration.signed();
+            there.allowed &= choice.duration.signed() <= latest_at[&choice.site];
             there.uses = self.uses[stage]
                 .get(&choice.tag)
                 .cloned()
@@ -301,7 +306,7 @@ impl Surroundings {
             // The stage makes it, and everybody who reads it has one place.
             for to in fixed_readers.into_iter().filter(|to| *to != site) {
                 match instance.links.cost(site, to, artifact.bytes) {
-                    Some(cost) => there.cost = there.cost.saturating_add(cost),
+                    Some(cost) => there.cost = there.cost.saturating_add(cost.0),
                     None => there.allowed = false,
                 }
             }
@@ -320,7 +325,7 @@ impl Surroundings {
         ) {
             (None, _) => there.allowed = false,
             (Some(_), Some((copy, _))) => there.shared.push(*copy),
-            (Some(cost), None) => there.cost = there.cost.saturating_add(cost),
+            (Some(cost), None) => there.cost = there.cost.saturating_add(cost.0),
         }
     }
 }
@@ -331,5 +336,6 @@ fn travel(instance: &Instance, artifact: Option<ArtifactId>, from: SiteId, to: S
         instance
             .links
             .time(from, to, instance.artifacts[artifact].link_bytes)
+            .signed()
     })
 }

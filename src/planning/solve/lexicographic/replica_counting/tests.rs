@@ -2,7 +2,7 @@
 //! itself.
 
 use super::Counted;
-use crate::model::{Bandwidth, Bytes, DataRate, Objective, Tariff};
+use crate::model::{Bandwidth, Bytes, DataRate, Millis, Money, Objective, Tariff};
 use crate::planning::problem::{
     Artifact, CandidateId, CandidateUse, Cap, Choice, ChoiceId, Instance, Links, Lowered, Origin,
     Placement, Price, PriceId, SiteId, StageChoices, StageId, Target, concurrency, evaluate, lower,
@@ -44,8 +44,8 @@ fn replicas() -> impl Strategy<Value = Instance> {
                 let stage = |label: String, choices: &[(usize, i64, i64)]| {
                     let choice = |(tag, (site, cost, time)): (usize, &(usize, i64, i64))| Choice {
                         site: SiteId::new(*site),
-                        cost: cost * 100_000,
-                        duration: time * 60_000,
+                        cost: Money(cost * 100_000),
+                        duration: Millis::from_signed(time * 60_000),
                         tag: CandidateId::new(tag),
                         ..Choice::default()
                     };
@@ -143,8 +143,8 @@ fn replicas() -> impl Strategy<Value = Instance> {
                     links,
                     caps,
                     minimize,
-                    deadline,
-                    budget,
+                    deadline: deadline.map(Millis::from_signed),
+                    budget: budget.map(Money),
                     ..Instance::default()
                 }
             },
@@ -187,7 +187,7 @@ proptest! {
         let shape = instance.shape();
         prop_assume!(Counted::of(&instance, &shape).is_some());
         let found = match solve(&instance, &Highs, &Effort::default()).unwrap() {
-            Outcome::Solved(solved) => Some(solved.evaluation.cost()),
+            Outcome::Solved(solved) => Some(solved.evaluation.cost().0),
             Outcome::Infeasible(_) => None,
         };
         prop_assert_eq!(found, placed_one_by_one(&instance));
@@ -200,8 +200,8 @@ fn a_thousand_replicas_under_a_spread_are_counted() {
     let sites = 40;
     let choice = |site: SiteId| Choice {
         site,
-        cost: 100 + site.index() as i64,
-        duration: 1,
+        cost: Money(100 + site.index() as i64),
+        duration: Millis(1),
         tag: CandidateId::new(site.index()),
         ..Choice::default()
     };
