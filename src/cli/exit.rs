@@ -70,6 +70,11 @@ impl Failure {
         Self { told: true, ..self }
     }
 
+    /// Marks a failure after the answer: with `--json` the answer is the one object on stdout.
+    pub fn told_if(self, json: bool) -> Self {
+        if json { self.told() } else { self }
+    }
+
     /// With a way out.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
