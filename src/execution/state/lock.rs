@@ -17,9 +17,8 @@ use super::holder::Holder;
 use crate::util::{simulation, task};
 use async_trait::async_trait;
 use std::io;
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 /// How long a lock lasts that is not renewed, if nothing else is said.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -107,7 +106,8 @@ enum Heart {
     /// A thread, which goes on while the runtime is busy.
     Thread {
         stop: mpsc::Sender<()>,
-        thread: JoinHandle<()>,
+        /// Disconnected when the thread has ended; in a mutex, so that a lock can be shared.
+        ended: Mutex<mpsc::Receiver<()>>,
     },
     /// A task of a simulated process.
     Task(tokio::task::JoinHandle<()>),
@@ -124,27 +124,30 @@ impl Heart {
             })));
         }
         let (stop, stopped) = mpsc::channel::<()>();
+        let (at_work, ended) = mpsc::channel::<()>();
         let beat = move || {
+            let _at_work = at_work;
             while stopped.recv_timeout(every) == Err(mpsc::RecvTimeoutError::Timeout) {
                 wait(fence.renew());
             }
         };
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("lock".to_owned())
             .spawn(beat)?;
-        Ok(Self::Thread { stop, thread })
+        Ok(Self::Thread {
+            stop,
+            ended: Mutex::new(ended),
+        })
     }
 
     fn end(self) {
         match self {
-            Self::Thread { stop, thread } => {
+            Self::Thread { stop, ended } => {
                 drop(stop);
                 // A renewal that is under way may wait for a store that does not answer. What comes
                 // of it does not matter: only a lock that is still ours is written.
-                let begun = Instant::now();
-                while !thread.is_finished() && begun.elapsed() < RELEASE {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
+                let ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let _ = ended.recv_timeout(RELEASE);
             }
             Self::Task(task) => task.abort(),
         }
