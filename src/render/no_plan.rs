@@ -112,10 +112,15 @@ pub fn unknown(source: &SourceFile, name: &UnknownName) -> Diagnostic {
 
 /// Names that match nothing, of which one may be why there is no plan.
 fn notes(unknown: &[UnknownName]) -> String {
-    unknown
-        .iter()
-        .map(|name| format!("  note: {name}\n"))
-        .collect()
+    let mut text = String::new();
+    for name in unknown {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  note: {}", name.message);
+        if let Some(hint) = &name.hint {
+            let _ = writeln!(text, "    help: {hint}");
+        }
+    }
+    text
 }
 
 /// Returns the reason in one sentence, for programs.
