@@ -69,6 +69,12 @@ impl Failure {
         Self { told: true, ..self }
     }
 
+    /// Marks the failure as said where the verb has answered with `--json` before it failed: the
+    /// answer is the one object on stdout.
+    pub fn told_if(self, answered: bool) -> Self {
+        if answered { self.told() } else { self }
+    }
+
     /// With a way out.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

@@ -70,12 +70,13 @@ pub fn verb(args: &CatalogArgs, terminal: &Terminal) -> Result<Exit, Failure> {
             let out = super::lock::home(named)?;
             terminal.out(&register(verb, &out).map_err(Failure::error)?)?;
             lock::follow(&out, named.is_some(), terminal)
-                .map_err(|failure| told(failure, verb.json))?;
+                .map_err(|failure| failure.told_if(verb.json))?;
             return Ok(Exit::Success);
         }
         CatalogVerb::Import(verb) => {
             terminal.out(&import(verb).map_err(Failure::error)?)?;
-            lock::follow(&verb.out, true, terminal).map_err(|failure| told(failure, verb.json))?;
+            lock::follow(&verb.out, true, terminal)
+                .map_err(|failure| failure.told_if(verb.json))?;
             return Ok(Exit::Success);
         }
         _ => {}
@@ -94,11 +95,6 @@ pub fn verb(args: &CatalogArgs, terminal: &Terminal) -> Result<Exit, Failure> {
             .out(&text.map_err(Failure::error)?)
             .map(|()| Exit::Success),
     }
-}
-
-/// A failure after the answer: with `--json` that is the one object on stdout.
-fn told(failure: Failure, json: bool) -> Failure {
-    if json { failure.told() } else { failure }
 }
 
 /// Runs a verb that only reads; what to print. `load` reads the catalog that the settings name.

@@ -123,7 +123,7 @@ pub fn update(
         terminal.warn(&line);
     }
     // Programs have read all of it by now, the reason of every source that failed included.
-    let told = |failure: Failure| super::told(failure, args.json);
+    let told = |failure: Failure| failure.told_if(args.json);
     let exit = exit(&update.outcomes).map_err(told)?;
     super::lock::follow(out, catalog.is_some(), terminal).map_err(told)?;
     Ok(exit)
