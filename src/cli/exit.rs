@@ -70,9 +70,10 @@ impl Failure {
         Self { told: true, ..self }
     }
 
-    /// Marks a failure after the answer: with `--json` the answer is the one object on stdout.
-    pub fn told_if(self, json: bool) -> Self {
-        if json { self.told() } else { self }
+    /// Marks the failure as said where the verb has answered with `--json` before it failed: the
+    /// answer is the one object on stdout.
+    pub fn told_if(self, answered: bool) -> Self {
+        if answered { self.told() } else { self }
     }
 
     /// With a way out.
