@@ -1,6 +1,6 @@
 //! Money: set aside before it can be spent.
 
-use super::ground::{Ground, JOB, On, PLANNED, each};
+use super::ground::{Ground, JOB, On, PLANNED, each, kill_every};
 use crate::apply::place::{Row, ended};
 use crate::stores::servers::{self, Spot};
 use sky::execution::state::State;
@@ -56,7 +56,7 @@ fn what_does_not_fit_is_not_begun() {
 }
 
 /// Eight stages of $0.06 side by side, and money for two.
-fn too_many_for_their_budget() -> Ground {
+fn too_many_for_their_budget(on: On) -> Ground {
     let names: Vec<String> = (0..8).map(|number| format!("s{number}")).collect();
     let rows: Vec<Row> = names
         .iter()
@@ -69,7 +69,7 @@ fn too_many_for_their_budget() -> Ground {
             )
         })
         .collect();
-    Ground::with(On::Sim, &rows, |plan| {
+    Ground::with(on, &rows, |plan| {
         plan.transfers.clear();
         plan.limits.budget_micro_usd = Some(Money(150_000));
         for stage in &mut plan.stages {
@@ -81,14 +81,21 @@ fn too_many_for_their_budget() -> Ground {
     })
 }
 
-const ALL_AT_ONCE: [&str; 6] = [
-    "apply",
-    "plan.json",
-    "--provider",
-    "sim",
-    "--parallelism",
-    "8",
-];
+fn all_at_once(on: On) -> [&'static str; 6] {
+    let provider = match on {
+        On::Sim => "sim",
+        On::Ssh => "ssh",
+        _ => "local",
+    };
+    [
+        "apply",
+        "plan.json",
+        "--provider",
+        provider,
+        "--parallelism",
+        "8",
+    ]
+}
 
 /// A reservation is made before the store has heard of it, so the time that a store takes must not
 /// matter.
@@ -96,11 +103,11 @@ const ALL_AT_ONCE: [&str; 6] = [
 fn a_reservation_counts_at_once_in_every_store_however_late_it_answers() {
     for store in servers::ALL {
         for delay in [0, 150] {
-            let ground = too_many_for_their_budget();
+            let ground = too_many_for_their_budget(On::Sim);
             let spot = Spot::late(store, Duration::from_millis(delay));
             let about = format!("{store:?}, {delay} ms");
             let sky = |args: &[&str]| spot.tell(&mut ground.sky(args)).output().unwrap();
-            let apply = ALL_AT_ONCE;
+            let apply = all_at_once(On::Sim);
             let said = ended(&sky(&apply), 4);
             assert!(
                 said.contains("the budget of $0.15 does not allow it"),
@@ -126,66 +133,85 @@ fn a_reservation_counts_at_once_in_every_store_however_late_it_answers() {
     }
 }
 
-/// The same, killed at every point with the state in a folder, and at every fourth with a store
-/// that answers late.
-#[test]
+/// The same, killed at points of the way, and what must be true then. The store of the state may
+/// answer late.
 #[allow(clippy::print_stdout)] // The figures are what is to be seen.
-fn a_budget_holds_wherever_sky_is_killed_in_every_store() {
-    for (store, delay, nth) in [
-        (servers::On::Folder, 0, 1),
-        (servers::On::S3, 40, 4),
-        (servers::On::Azure, 40, 4),
-    ] {
-        let whole = too_many_for_their_budget();
+fn a_budget_holds_wherever_sky_is_killed(on: On, store: servers::On, delay: u64, nth: u64) {
+    let nth = kill_every(nth);
+    let apply = all_at_once(on);
+    let begin = || {
         let spot = Spot::late(store, Duration::from_millis(delay));
-        let mut apply = whole.sky(&ALL_AT_ONCE);
-        ended(
-            &spot
-                .tell(&mut apply)
-                .env("SKY_CRASH_LOG", whole.path("points"))
-                .output()
-                .unwrap(),
-            4,
+        (too_many_for_their_budget(on), spot)
+    };
+    // On this machine nothing costs anything: all eight are done.
+    let (code, ran, cost) = match on {
+        On::Local => (0, 8, Money(0)),
+        _ => (4, 2, Money(120_000)),
+    };
+    let (whole, spot) = begin();
+    let undisturbed = spot
+        .tell(&mut whole.sky(&apply))
+        .env("SKY_CRASH_LOG", whole.path("points"))
+        .output()
+        .unwrap();
+    ended(&undisturbed, code);
+    let points = whole.text("points").lines().count() as u64;
+    assert!(points > 50, "{points}");
+    let killed = AtomicU64::new(0);
+    each(points / nth, |number| {
+        let (ground, spot) = begin();
+        let at = number * nth;
+        let about = format!("{on:?}, {store:?}, {delay} ms, killed at point {at} of {points}");
+        let sky = |args: &[&str]| spot.tell(&mut ground.sky(args)).output().unwrap();
+        let crashed = spot
+            .tell(&mut ground.sky(&apply))
+            .env("SKY_CRASH_AT", at.to_string())
+            .output()
+            .unwrap();
+        killed.fetch_add(u64::from(crashed.status.code().is_none()), Ordering::SeqCst);
+        ended(&sky(&apply), code);
+        let state: State = serde_json::from_slice(&sky(&["state", "pull"]).stdout).unwrap();
+        assert_eq!(
+            (state.spent_micro_usd, ground.ran()["ran"]),
+            (cost, ran),
+            "{about}: a minute for each stage that ran"
         );
-        let points = whole.text("points").lines().count() as u64;
-        assert!(points > 50, "{points}");
-        let killed = AtomicU64::new(0);
-        each(points / nth, |number| {
-            let ground = too_many_for_their_budget();
-            let spot = Spot::late(store, Duration::from_millis(delay));
-            let at = number * nth;
-            let about = format!("{store:?}, {delay} ms, killed at point {at} of {points}");
-            let sky = |args: &[&str]| spot.tell(&mut ground.sky(args)).output().unwrap();
-            let crashed = spot
-                .tell(&mut ground.sky(&ALL_AT_ONCE))
-                .env("SKY_CRASH_AT", at.to_string())
-                .output()
-                .unwrap();
-            killed.fetch_add(u64::from(crashed.status.code().is_none()), Ordering::SeqCst);
-            ended(&sky(&ALL_AT_ONCE), 4);
-            let state: State = serde_json::from_slice(&sky(&["state", "pull"]).stdout).unwrap();
+        if on == On::Sim {
             let bill = ground.bill();
-            assert_eq!(
-                state.spent_micro_usd,
-                Money(120_000),
-                "{about}: two stages, a minute each"
-            );
-            assert_eq!(
-                (bill.machines, bill.running, ground.ran()["ran"]),
-                (2, 0, 2),
-                "{about}: {bill:?}"
-            );
-            ended(&sky(&["destroy", "--auto-approve"]), 0);
-            let swept = ended(&sky(&["sweep", "--provider", "sim", "--dry-run"]), 0);
-            assert!(
-                swept.contains("Nothing to sweep") && ground.processes() == 0,
-                "{about}: {swept}"
-            );
-        });
-        let killed = killed.into_inner();
-        println!("{store:?}, {delay} ms: {killed} kills at {points} points, no violation");
-        assert!(killed + 5 >= points / nth, "{killed} of {points}");
-    }
+            assert_eq!((bill.machines, bill.running), (2, 0), "{about}: {bill:?}");
+        }
+        ended(&sky(&["destroy", "--auto-approve"]), 0);
+        let swept = ended(&sky(&["sweep", "--provider", apply[3], "--dry-run"]), 0);
+        assert!(
+            swept.contains("Nothing to sweep") && ground.processes() == 0,
+            "{about}: {swept}"
+        );
+    });
+    let killed = killed.into_inner();
+    println!(
+        "budget on {on:?}, {store:?}, {delay} ms: {killed} kills at {points} points, no violation"
+    );
+    assert!(killed + 5 >= points / nth, "{killed} of {points}");
+}
+
+#[test]
+fn a_budget_holds_wherever_sky_is_killed_in_every_store() {
+    a_budget_holds_wherever_sky_is_killed(On::Sim, servers::On::Folder, 0, 1);
+    a_budget_holds_wherever_sky_is_killed(On::Sim, servers::On::S3, 40, 4);
+    a_budget_holds_wherever_sky_is_killed(On::Sim, servers::On::Azure, 40, 4);
+}
+
+/// Hosts of one's own have prices, too.
+#[test]
+fn a_budget_holds_wherever_sky_is_killed_over_ssh() {
+    a_budget_holds_wherever_sky_is_killed(On::Ssh, servers::On::Folder, 0, 4);
+    a_budget_holds_wherever_sky_is_killed(On::Ssh, servers::On::S3, 40, 12);
+}
+
+#[test]
+fn a_budget_holds_wherever_sky_is_killed_on_this_machine() {
+    a_budget_holds_wherever_sky_is_killed(On::Local, servers::On::Folder, 0, 4);
+    a_budget_holds_wherever_sky_is_killed(On::Local, servers::On::S3, 40, 12);
 }
 
 #[test]

@@ -568,6 +568,17 @@ fn in_clouds(plan: &mut Plan, places: [&str; 2]) {
     plan.limits.budget_micro_usd = Some(BUDGET);
 }
 
+/// At every how manieth point `sky` is killed, where every point would take long:
+/// `SKY_TEST_KILL_EVERY` says another number.
+pub(crate) fn kill_every(nth: u64) -> u64 {
+    let given = std::env::var("SKY_TEST_KILL_EVERY").ok();
+    given.map_or(nth, |given| {
+        given
+            .parse()
+            .expect("SKY_TEST_KILL_EVERY is a number from 1 on")
+    })
+}
+
 /// Does something for every number from 1 to `count`, a few at a time: the work is mostly waiting.
 pub(crate) fn each(count: u64, work: impl Fn(u64) + Sync) {
     let next = AtomicUsize::new(1);

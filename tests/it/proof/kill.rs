@@ -2,7 +2,7 @@
 //! it, before and after every call of a provider. Then the next apply goes on.
 
 use super::failover::announced;
-use super::ground::{Ground, On, each};
+use super::ground::{Ground, On, each, kill_every};
 use crate::apply::place::ended;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,12 +23,7 @@ fn killed_everywhere(on: On) {
 /// At every nth point, or at every `$SKY_TEST_KILL_EVERY`th: at the clouds all of them take hours.
 #[allow(clippy::print_stdout)] // The figures are what is to be seen.
 fn killed_at_every(nth: u64, on: On) {
-    let given = std::env::var("SKY_TEST_KILL_EVERY").ok();
-    let nth = given.map_or(nth, |given| {
-        given
-            .parse()
-            .expect("SKY_TEST_KILL_EVERY is a number from 1 on")
-    });
+    let nth = kill_every(nth);
     let ground = Ground::new(on);
     let apply = ["apply", "plan.json", "--provider", ground.provider()];
     let points = ground.points(&apply);

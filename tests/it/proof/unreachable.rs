@@ -276,6 +276,12 @@ fn a_damaged_description_of_a_machine_hides_no_other() {
     let good = std::fs::read_to_string(&tags).unwrap();
     let stranger = ground.path("host/machines/not a token");
     std::fs::create_dir_all(stranger.join("box/.run")).unwrap();
+    // For a state that has none of them, all three are to be listed.
+    let own = ["sky.state.json", "sky.state.json.backup", ".sky"];
+    let aside = |name: &str| ground.path(&format!("{name}.aside"));
+    for name in own.iter().filter(|name| ground.path(name).exists()) {
+        std::fs::rename(ground.path(name), aside(name)).unwrap();
+    }
     for damage in [
         "",
         "{",
@@ -295,6 +301,21 @@ fn a_damaged_description_of_a_machine_hides_no_other() {
             said.contains(&format!("the tags of machine {token} are damaged")),
             "{said}"
         );
+        assert!(
+            said.contains("stage.b") && said.contains("stage.c") && !said.contains("stage.a"),
+            "{said}"
+        );
+    }
+    for name in own {
+        let here = ground.path(name);
+        if here.is_dir() {
+            std::fs::remove_dir_all(&here).unwrap();
+        } else if here.exists() {
+            std::fs::remove_file(&here).unwrap();
+        }
+        if aside(name).exists() {
+            std::fs::rename(aside(name), here).unwrap();
+        }
     }
     // What is to be deleted need not be understood.
     let said = ended(
