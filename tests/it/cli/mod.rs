@@ -1,0 +1,13 @@
+//! What people and programs meet on the command line.
+
+pub(crate) mod check;
+pub(crate) mod door;
+pub(crate) mod errors;
+pub(crate) mod flags;
+pub(crate) mod hostile;
+pub(crate) mod import;
+pub(crate) mod json_answers;
+pub(crate) mod missing_providers;
+pub(crate) mod names;
+pub(crate) mod nearest_names;
+pub(crate) mod offline;

@@ -1,0 +1,115 @@
+//! Stages as pods of a cluster.
+
+mod apply;
+pub(crate) mod fake;
+mod real;
+mod trouble;
+
+use crate::execution::apply::place::{Place, Row};
+use crate::support::own_hosts;
+use fake::Namespace;
+use sky::execution::provider::*;
+use sky::model::{Bytes, PlaceName, Purchase, Rate};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// A folder with a plan whose stages run on `kubernetes:one`.
+pub(crate) fn place(namespace: &Namespace, rows: &[Row]) -> Place {
+    let place = Place::new(rows);
+    let mut plan = crate::execution::apply::place::plan("job", rows);
+    for stage in &mut plan.stages {
+        stage.place = PlaceName::parse("kubernetes:one").unwrap();
+        stage.instance_type = "one".into();
+    }
+    place.write_plan(&plan);
+    write_hosts(namespace, &place, "");
+    place
+}
+
+/// Writes the inventory of `place`: one kind of pod, with more lines.
+pub(crate) fn write_hosts(namespace: &Namespace, place: &Place, more: &str) {
+    let text = namespace.entry("one", place.folder.path(), more);
+    std::fs::write(place.path("hosts.toml"), text).unwrap();
+}
+
+pub(crate) fn provider(place: &Place) -> Arc<dyn Provider> {
+    let access = own_hosts::access(place.path(".sky"), &place.path("hosts.toml"));
+    open(KUBERNETES, &access).unwrap().unwrap()
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+pub(crate) fn spec(nodes: u32, lease: Duration) -> MachineSpec {
+    MachineSpec {
+        owner: Owner {
+            job: "jobs".into(),
+            lineage: "lineage".into(),
+        },
+        plan: "sha256:plan".into(),
+        lease,
+        place: PlaceName::parse("kubernetes:one").unwrap(),
+        instance_type: "one".into(),
+        accelerator: None,
+        nodes,
+        purchase: Purchase::OnDemand,
+        rate: Rate(0),
+        disk: Bytes(1),
+        tee: None,
+    }
+}
+
+pub(crate) fn task(command: &str) -> Task {
+    Task {
+        command: command.into(),
+        environment: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        log_limit: 0,
+        checkpoint: None,
+        files: Vec::new(),
+        inputs: Vec::new(),
+    }
+}
+
+pub(crate) fn token(stage: &str) -> Token {
+    Token::new("lineage", "sha256:plan", stage, 1)
+}
+
+/// Creates, fills and starts.
+pub(crate) async fn begin(provider: &dyn Provider, stage: &str, command: &str) -> Box<dyn Worker> {
+    provider
+        .create(&token(stage), &spec(1, HOUR))
+        .await
+        .unwrap();
+    let worker = provider.worker(&token(stage)).await.unwrap();
+    worker.stage_in(&task(command)).await.unwrap();
+    worker.start(&task(command)).await.unwrap();
+    worker
+}
+
+pub(crate) async fn until(worker: &dyn Worker, wanted: RunStatus) {
+    let begun = Instant::now();
+    loop {
+        let status = match worker.status().await {
+            // A pod goes before its Job says why.
+            Err(error) if error.kind == ErrorKind::Unreachable => Err(error),
+            status => Ok(status.unwrap()),
+        };
+        if status == Ok(wanted) {
+            return;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(180),
+            "{wanted:?} did not come: {status:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
