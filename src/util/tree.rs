@@ -545,8 +545,9 @@ pub fn visit(
 }
 
 /// Brings a value to the disk, so that what is recorded of it outlives a power cut: all files of it
-/// in one step, if they are more than a few.
-pub fn sync(path: &Path) -> io::Result<()> {
+/// in one step, if they are more than a few. Returns the number of steps, each of which waits for
+/// the disk.
+pub fn sync(path: &Path) -> io::Result<usize> {
     let fail = |path: &Path, error: io::Error| file::named(path, "sync", error);
     let mut paths = vec![path.to_owned()];
     if path.is_dir() {
@@ -560,14 +561,15 @@ pub fn sync(path: &Path) -> io::Result<()> {
     if paths.len() > SYNCED_ONE_BY_ONE {
         let open = File::open(path).map_err(|error| fail(path, error))?;
         if rustix::fs::syncfs(&open).is_ok() {
-            return Ok(());
+            return Ok(1);
         }
     }
-    paths.iter().try_for_each(|path| {
+    for path in &paths {
         File::open(path)
             .and_then(|file| file.sync_all())
-            .map_err(|error| fail(path, error))
-    })
+            .map_err(|error| fail(path, error))?;
+    }
+    Ok(paths.len())
 }
 
 /// The size of all files of a value, with their holes, without reading them. Links count as
@@ -885,6 +887,24 @@ mod tests {
     use super::*;
 
     /// More folders in each other than a process may open, and a longer path than one can write.
+    #[test]
+    fn a_value_of_many_files_is_synced_in_one_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |count: usize| {
+            for number in 0..count {
+                std::fs::write(folder.path().join(format!("{number}")), "x").unwrap();
+            }
+        };
+        write(2);
+        assert_eq!(
+            sync(folder.path()).unwrap(),
+            3,
+            "two files and their folder"
+        );
+        write(2_000);
+        assert_eq!(sync(folder.path()).unwrap(), 1);
+    }
+
     #[test]
     fn folders_in_folders_without_an_end_are_measured_and_removed() {
         let folder = tempfile::tempdir().unwrap();
