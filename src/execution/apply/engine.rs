@@ -165,7 +165,14 @@ async fn walk(
         live.map(|(name, _)| name.clone())
             .collect::<BTreeSet<String>>()
     });
-    let mut waiting = Waiting::new(plan, &live);
+    let done = context.recorder.read(|state| {
+        let done = state
+            .stages
+            .iter()
+            .filter(|(_, record)| record.status == Status::Done);
+        done.map(|(name, _)| name.clone()).collect()
+    });
+    let mut waiting = Waiting::new(plan, &live, &done);
     let held_until = Instant::now() + AT_WORK_FIRST;
     let mut outcomes: BTreeMap<String, StageOutcome> = BTreeMap::new();
     let mut running: JoinSet<(usize, Result<Ran, Error>)> = JoinSet::new();

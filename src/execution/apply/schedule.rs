@@ -22,10 +22,13 @@ pub(super) struct Waiting {
     pub(super) live: BTreeSet<usize>,
     /// Those, and all that has to be looked at before them.
     pub(super) urgent: BTreeSet<usize>,
+    /// The urgent ones that are done by the state, so that they are only looked at.
+    pub(super) urgent_and_done: BTreeSet<usize>,
 }
 
 impl Waiting {
-    pub(super) fn new(plan: &Plan, live: &BTreeSet<String>) -> Self {
+    /// `live` and `done`: the names of stages that are at work, or done, by the state.
+    pub(super) fn new(plan: &Plan, live: &BTreeSet<String>, done: &BTreeSet<String>) -> Self {
         let known: BTreeSet<&str> = plan
             .stages
             .iter()
@@ -71,15 +74,18 @@ impl Waiting {
                 );
             }
         }
+        let is_done = |index: &usize| done.contains(&plan.stages[*index].name);
+        waiting.urgent_and_done = waiting.urgent.iter().copied().filter(is_done).collect();
         waiting
     }
 
     /// The first that may begin, taken out. What is at work already goes on at once, also if there
-    /// is no slot left; what comes before it is next. Nothing else begins in its place while that
-    /// is `held`.
+    /// is no slot left, and so does what comes before it and is done; what else comes before it is
+    /// next. Nothing else begins in its place while that is `held`.
     pub(super) fn next(&mut self, slot: bool, held: bool) -> Option<usize> {
         let first = |of: &BTreeSet<usize>| self.ready.intersection(of).next().copied();
-        let index = match first(&self.live) {
+        let at_once = first(&self.live).or_else(|| first(&self.urgent_and_done));
+        let index = match at_once {
             Some(index) => index,
             None if !slot => return None,
             None => match first(&self.urgent) {
@@ -146,6 +152,8 @@ impl Waiting {
         }
         for index in &again {
             outcomes.remove(&plan.stages[*index].name);
+            // It is not only looked at.
+            self.urgent_and_done.remove(index);
         }
         let known: BTreeSet<&str> = plan
             .stages

@@ -2,6 +2,7 @@
 //! when.
 
 use super::chance::Chance;
+use super::themes;
 use sky::model::{ArtifactRef, Bytes, Millis, Money, PlaceName, Purchase, Rate, Retries};
 use sky::plan::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +107,8 @@ pub(super) struct Run {
     pub verb: Verb,
     /// In place of the case's.
     pub parallelism: Option<usize>,
+    /// The process is killed while its snapshot of this number is on its way to a bucket.
+    pub kill_in_snapshot: Option<u32>,
     /// On which of the two machines of the user.
     pub machine: usize,
     pub kill_after_ms: Option<u64>,
@@ -158,7 +161,7 @@ impl Case {
             troubles.clear();
         }
         let stages = stages(&mut chance, &troubles);
-        let total: i64 = stages.iter().map(Stage::planned_cost).sum();
+        let total = total_cost(&stages);
         // From far too little to more than enough.
         let percent = i64::try_from(chance.between(20, 300)).unwrap();
         let budget = chance.percent(60).then(|| Money(total * percent / 100));
@@ -250,6 +253,19 @@ impl Case {
                 stage.takes_ms = stage.planned_ms * chance.between(5, 20);
             }
         }
+        themes::give(self, &mut chance);
+        if self
+            .stages
+            .iter()
+            .any(|stage| stage.place.starts_with("local"))
+        {
+            self.runs.iter_mut().for_each(|run| run.machine = 0);
+        }
+    }
+
+    /// What all stages together cost as planned, in micro-USD.
+    pub(super) fn planned_cost(&self) -> i64 {
+        total_cost(&self.stages)
     }
 
     pub(super) fn plan(&self) -> Plan {
@@ -276,6 +292,10 @@ impl Case {
     pub(super) fn stage(&self, name: &str) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.name == name)
     }
+}
+
+fn total_cost(stages: &[Stage]) -> i64 {
+    stages.iter().map(Stage::planned_cost).sum()
 }
 
 fn stages(chance: &mut Chance, troubles: &BTreeSet<Trouble>) -> Vec<Stage> {
@@ -354,6 +374,7 @@ fn run(chance: &mut Chance) -> Run {
     Run {
         verb: Verb::Apply,
         parallelism: None,
+        kill_in_snapshot: None,
         machine,
         kill_after_ms,
         signal_after_ms,

@@ -229,6 +229,7 @@ async fn finish(user: &Arc<User>, machine: usize) {
     let calm = Run {
         verb: Verb::Apply,
         parallelism: None,
+        kill_in_snapshot: None,
         machine,
         kill_after_ms: None,
         signal_after_ms: None,

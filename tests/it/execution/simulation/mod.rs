@@ -17,6 +17,7 @@ mod mutants;
 mod shrink;
 mod sky;
 mod stores;
+mod themes;
 mod world;
 
 use case::Case;

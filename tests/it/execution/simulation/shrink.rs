@@ -76,6 +76,9 @@ fn candidates(case: &Case) -> Vec<Case> {
         if run.pause_ms.is_some() {
             add(&|case| case.runs[number].pause_ms = None);
         }
+        if run.kill_in_snapshot.is_some() {
+            add(&|case| case.runs[number].kill_in_snapshot = None);
+        }
         if run.parallelism.is_some() {
             add(&|case| case.runs[number].parallelism = None);
         }

@@ -57,6 +57,13 @@ struct Teller(Arc<World>);
 
 impl Observer for Teller {
     fn notice(&self, notice: &Notice) {
+        if let Notice::Warning { message } = notice
+            && message.contains("the budget allows no longer lease")
+            && self.0.case.budget.is_none()
+        {
+            self.0
+                .wrong(format!("there is no budget, and yet: {message}"));
+        }
         if self.0.tells && !matches!(notice, Notice::Log { .. } | Notice::Still { .. }) {
             self.0.tell(&format!("said: {notice:?}"));
         }
@@ -259,6 +266,9 @@ impl User {
         let begun = Instant::now();
         let mut work =
             Box::pin(process.scope(self.apply((run.machine, run.parallelism), interrupted)));
+        let mut snapshots = world.snapshots.1.clone();
+        let sent = *snapshots.borrow();
+        let last_snapshot = run.kill_in_snapshot.map(|number| sent + number);
         let mut events: Vec<(u64, &str)> = Vec::new();
         events.extend(run.kill_after_ms.map(|at| (at, "kill")));
         events.extend(run.signal_after_ms.map(|at| (at, "signal")));
@@ -280,18 +290,23 @@ impl User {
             let due = next.map_or(Duration::from_secs(60 * 86_400), |(at, _)| {
                 Duration::from_millis(at)
             });
-            tokio::select! {
+            let what = tokio::select! {
                 biased;
                 result = &mut work => break result,
-                () = tokio::time::sleep_until(begun + due) => {}
-            }
-            let Some((_, what)) = next else {
-                world.wrong(format!("an apply hangs: {run:?}"));
-                process.kill();
-                return Ended::Killed;
+                Ok(_) = snapshots.wait_for(|sent| last_snapshot.is_some_and(|last| *sent >= last)) => {
+                    "kill"
+                }
+                () = tokio::time::sleep_until(begun + due) => {
+                    let Some((_, what)) = next else {
+                        world.wrong(format!("an apply hangs: {run:?}"));
+                        process.kill();
+                        return Ended::Killed;
+                    };
+                    next = events.next();
+                    what
+                }
             };
             world.tell(&format!("{what} of {}", process.pid));
-            next = events.next();
             match what {
                 "kill" => {
                     if paused.is_none() {

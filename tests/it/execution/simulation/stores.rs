@@ -95,6 +95,14 @@ impl SlowStore {
         }
     }
 
+    /// Notes that a snapshot is on its way: whoever is to be killed then is.
+    fn note_snapshot(&self, location: &Path) {
+        if location.filename() == Some("sky.state.json") {
+            let (sender, sent) = &self.world.snapshots;
+            sender.send(*sent.borrow() + 1);
+        }
+    }
+
     async fn call_once<T: Send + 'static>(
         &self,
         effect: impl Future<Output = Result<T>> + Send + 'static,
@@ -150,6 +158,7 @@ impl ObjectStore for SlowStore {
         payload: PutPayload,
         opts: PutOptions,
     ) -> Result<PutResult> {
+        self.note_snapshot(location);
         self.call(|| {
             let (inner, location) = (self.inner.clone(), location.clone());
             let (payload, opts) = (payload.clone(), opts.clone());

@@ -4,7 +4,7 @@ use super::case::{Case, Trouble};
 use super::chance::Chance;
 use super::machine::Machine;
 use sky::execution::provider::{ErrorKind, ProviderError};
-use sky::util::simulation;
+use sky::util::{simulation, watch};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -40,6 +40,8 @@ pub(super) struct World {
     pub carried: Mutex<Vec<Carried>>,
     /// Somebody has written to a bucket that a sweep has found.
     pub stray_written: AtomicBool,
+    /// How many snapshots of the state were sent to its bucket.
+    pub snapshots: (watch::Sender<u32>, watch::Receiver<u32>),
     /// How many processes have applied.
     pub applies: AtomicU32,
     /// An apply that stood still has lost its lock to another: what it had collected is forgotten.
@@ -99,6 +101,7 @@ impl World {
             signals: Mutex::default(),
             carried: Mutex::default(),
             applies: AtomicU32::new(0),
+            snapshots: watch::channel(0),
             stray_written: AtomicBool::new(false),
             lost_lock: AtomicBool::new(false),
         })
