@@ -127,9 +127,9 @@
 //!    there; behind a cargo feature of its name if its SDK is large, as `aws` and `gcp` are.
 //! 5. One line each in [`execution::provider::NAMES`], [`execution::provider::open`], and
 //!    [`execution::provider::of_cloud`] if places of a cloud are its own.
-//! 6. A subject in `tests/it/execution/proof/conformance.rs`, which makes every call of the contract, and a
-//!    ground in `tests/it/execution/proof/ground.rs`, on which `sky` is killed at every record of the journal
-//!    and every call. Both must pass as they are.
+//! 6. A subject in `tests/it/execution/proof/conformance.rs`, which makes every call of the
+//!    contract, and a ground in `tests/it/execution/proof/ground.rs`, on which `sky` is killed at
+//!    every record of the journal and every call. Both must pass as they are.
 //!
 //! What `apply` does with it: [`execution::apply`] walks the plan; for each attempt it sets money
 //! aside (`apply/budget.rs`), announces the call in the journal ([`execution::state::Event`]),

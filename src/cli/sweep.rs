@@ -14,8 +14,8 @@ use serde_json::json;
 ///
 /// What a crash or a lost state has left: machines with this state's tags that the state does not
 /// have, and machines of any state whose lease is over by more than 15 minutes. Asks before it
-/// deletes, and looks again at each machine and each bucket right before its deletion. Goes on after
-/// a failure; exit code 1 if anything could not be looked at or not be deleted.
+/// deletes, and looks again at each machine and each bucket right before its deletion. Goes on
+/// after a failure; exit code 1 if anything could not be looked at or not be deleted.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SweepArgs {
     /// Look only at this provider; may be given many times

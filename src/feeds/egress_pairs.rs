@@ -111,7 +111,8 @@ impl<'a> ListedPairs<'a> {
         list
     }
 
-    /// Whether the list has a pair inside the cloud that ends in the country or the area of a place.
+    /// Whether the list has a pair inside the cloud that ends in the country or the area of a
+    /// place.
     pub(super) fn reaches(&self, to: &PlaceArea<'_>) -> bool {
         self.groups.keys().any(|(cloud, inside, _, far)| {
             *inside && *cloud == to.cloud && (*far == to.country || *far == to.area)

@@ -57,8 +57,8 @@ impl LeftRows {
     }
 
     /// Puts the counts into the draft, in the place of what older lists of the cloud said of the
-    /// same instance types; what newer lists say stays. Regions that had prices of this list already were counted when they
-    /// came: importing a list again changes nothing.
+    /// same instance types; what newer lists say stays. Regions that had prices of this list
+    /// already were counted when they came: importing a list again changes nothing.
     pub(crate) fn note(self, draft: &mut Draft, before: &Prices, cloud: &str, id: &str) {
         let left: BTreeSet<(&str, &str)> = self
             .rows

@@ -50,17 +50,17 @@ impl Attempt<'_> {
                 },
             }
         }
-        let rung = &self.rung;
+        let stage_offer = &self.stage_offer;
         let spec = MachineSpec {
             owner: self.context.owner.clone(),
             plan: self.context.plan_digest.clone(),
             lease,
-            place: rung.place.clone(),
-            instance_type: rung.instance_type.clone(),
-            accelerator: rung.accelerator.clone(),
+            place: stage_offer.place.clone(),
+            instance_type: stage_offer.instance_type.clone(),
+            accelerator: stage_offer.accelerator.clone(),
             nodes: planned.nodes,
-            purchase: rung.purchase,
-            tee: rung.tee,
+            purchase: stage_offer.purchase,
+            tee: stage_offer.tee,
             rate: self.meter.rate,
             disk: planned.writes.values().copied().sum(),
         };
@@ -105,8 +105,14 @@ impl Attempt<'_> {
             .context
             .recorder
             .decide(|state| {
-                let (given, reserved) =
-                    reserve(self.context, planned, &self.rung, meter, state, &self.token)?;
+                let (given, reserved) = reserve(
+                    self.context,
+                    planned,
+                    &self.stage_offer,
+                    meter,
+                    state,
+                    &self.token,
+                )?;
                 Ok((given, vec![reserved]))
             })
             .await?)

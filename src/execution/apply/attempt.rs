@@ -4,7 +4,7 @@ use super::Error;
 use super::budget::{self, MachineTime, Meter, Refused};
 use super::calls::{Patience, patiently};
 use super::context::Context;
-use super::failover::Rung;
+use super::failover::StageOffer;
 use super::lease_keeper::LeaseKeeper;
 use super::notice::Notice;
 use super::reservation::reserve;
@@ -42,7 +42,7 @@ pub(super) struct Attempt<'a> {
     pub unseen: Option<Duration>,
     /// From the beginning on, or what is left of it.
     pub lease: Duration,
-    pub rung: Rung,
+    pub stage_offer: StageOffer,
     pub resumed: Option<StageRecord>,
     /// The stage of which an input was found to be lost on the way to the machine.
     pub lost_input: Mutex<Option<String>>,
@@ -60,7 +60,7 @@ impl<'a> Attempt<'a> {
     pub(super) async fn begin(
         context: &'a Arc<Context>,
         planned: &PlannedStage,
-        rung: &Rung,
+        stage_offer: &StageOffer,
         work: &Work,
         resumed: Option<StageRecord>,
         (changed, failures): (bool, u32),
@@ -69,14 +69,14 @@ impl<'a> Attempt<'a> {
         let name = match &resumed {
             Some(former) => former.provider.clone(),
             None => context
-                .provider(&rung.place.cloud)
+                .provider(&stage_offer.place.cloud)
                 .map_err(|missing| Error::NotReady(vec![missing]))?,
         };
         let provider = context.open(&name)?;
         let free = if provider.bills() { 1 } else { 0 };
-        let rate = crate::model::Rate(rung.rate.0 * free);
+        let rate = crate::model::Rate(stage_offer.rate.0 * free);
         let extras = if provider.bills() {
-            rung.extras
+            stage_offer.extras
         } else {
             Extras::default()
         };
@@ -84,7 +84,7 @@ impl<'a> Attempt<'a> {
             rate,
             extras,
             nodes: planned.nodes,
-            billing: rung.billing,
+            billing: stage_offer.billing,
         };
         let storage = Money(planned.storage_micro_usd.0 * free);
         let begun = Instant::now();
@@ -94,13 +94,13 @@ impl<'a> Attempt<'a> {
                 provider: provider.clone(),
                 token,
                 meter,
-                planned: rung.duration,
+                planned: stage_offer.duration,
                 once: storage,
                 begun,
                 started,
                 unseen: resumed.as_ref().and_then(budget::unseen),
                 lease,
-                rung: rung.clone(),
+                stage_offer: stage_offer.clone(),
                 resumed,
                 lost_input: Mutex::default(),
                 warned_of_progress: AtomicBool::new(false),
@@ -108,7 +108,7 @@ impl<'a> Attempt<'a> {
                 failures,
             };
         let tell = |attempt: u32, resumed: bool| {
-            let place = rung.place.clone();
+            let place = stage_offer.place.clone();
             context.observer.notice(&Notice::Began {
                 stage: stage.clone(),
                 attempt,
@@ -143,18 +143,18 @@ impl<'a> Attempt<'a> {
                 let last = state.stages.get(&stage).map_or(0, |former| former.attempt);
                 let token = Token::new(&state.lineage, &context.plan_digest, &stage, last + 1);
                 let rented = Rented {
-                    instance_type: rung.instance_type.clone(),
-                    purchase: rung.purchase,
+                    instance_type: stage_offer.instance_type.clone(),
+                    purchase: stage_offer.purchase,
                     nodes: planned.nodes,
                     rate_nano_usd_per_hour: rate,
                     extras,
-                    billing: rung.billing,
-                    rung: rung.number,
+                    billing: stage_offer.billing,
+                    alternative: stage_offer.number,
                 };
                 let (given, reserved) = reserve(
                     context,
                     planned,
-                    rung,
+                    stage_offer,
                     (&meter, provider.as_ref()),
                     state,
                     &token,
@@ -164,7 +164,7 @@ impl<'a> Attempt<'a> {
                     attempt: token.attempt,
                     token: token.id.clone(),
                     provider: name.clone(),
-                    place: rung.place.clone(),
+                    place: stage_offer.place.clone(),
                     definition: work.content.definition.clone(),
                     fingerprint: work.fingerprint.clone(),
                     rented: Some(rented),

@@ -342,19 +342,19 @@ impl Attempt<'_> {
             .context
             .recorder
             .decide(|state| {
-                let copies =
-                    stage_inputs::copies(self.context, planned, &self.rung, state).into_iter();
+                let copies = stage_inputs::copies(self.context, planned, &self.stage_offer, state)
+                    .into_iter();
                 let mut events: Vec<Event> = copies
                     .map(|copy| Event::Copied {
                         stage: stage.clone(),
                         token: token.clone(),
                         artifact: copy.artifact,
-                        to: self.rung.place.clone(),
+                        to: self.stage_offer.place.clone(),
                         bytes: copy.bytes,
                         micro_usd: copy.cost,
                     })
                     .collect();
-                let usage = usage(&self.rung);
+                let usage = usage(&self.stage_offer);
                 let paid = state
                     .stages
                     .get(stage)

@@ -175,9 +175,14 @@ impl Attempt<'_> {
                 let sizes = outputs
                     .iter()
                     .map(|(output, artifact)| (output.as_str(), artifact.bytes));
-                let copies =
-                    stage_inputs::homeward(self.context, planned, &self.rung.place, state, sizes)
-                        .into_iter();
+                let copies = stage_inputs::homeward(
+                    self.context,
+                    planned,
+                    &self.stage_offer.place,
+                    state,
+                    sizes,
+                )
+                .into_iter();
                 let events = copies.map(|copy| Event::Copied {
                     stage: self.token.stage.clone(),
                     token: self.token.id.clone(),

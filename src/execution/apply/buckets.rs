@@ -80,7 +80,7 @@ pub(super) async fn bucket(
 
 /// Makes the bucket of the attempt's place, and tries whether addresses in it can be signed.
 pub(super) async fn usable(attempt: &Attempt<'_>) -> Result<Result<(), ProviderError>, Error> {
-    let bucket = match bucket(attempt.context, &attempt.rung.place).await? {
+    let bucket = match bucket(attempt.context, &attempt.stage_offer.place).await? {
         Ok(Some(bucket)) => bucket,
         Ok(None) => return Ok(Ok(())),
         Err(error) => return Ok(Err(error)),

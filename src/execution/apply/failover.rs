@@ -1,5 +1,6 @@
-//! The ladder of a stage: the offer that the plan takes, then its alternatives, which the planner
-//! has checked. No solver is asked: a rung is taken if it still fits what has happened since.
+//! The list of alternatives of a stage: the offer that the plan takes, then its alternatives, which
+//! the planner has checked. No solver is asked: an offer is taken if it still fits what has
+//! happened since.
 //!
 //! The rules of the policy bind a stage and a place, so what the planner has found to keep them
 //! keeps them for good. What may have changed is checked here: the deadline, with the ends of all
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// An offer that a stage may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rung {
+pub struct StageOffer {
     /// 0: as planned; else the alternative of that number, from 1 on.
     pub number: u32,
     /// The place of the machines.
@@ -47,7 +48,7 @@ pub struct Rung {
     pub counted_with_others: bool,
 }
 
-/// Why a rung is not taken.
+/// Why an offer is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Passed {
     /// The offer was tried, and was unavailable.
@@ -71,9 +72,9 @@ pub enum Passed {
     Unknown,
 }
 
-/// The rungs of a stage, in order.
-pub fn rungs(stage: &PlannedStage) -> Vec<Rung> {
-    let planned = Rung {
+/// The offers of a stage, in order.
+pub fn stage_offers(stage: &PlannedStage) -> Vec<StageOffer> {
+    let planned = StageOffer {
         number: 0,
         place: stage.place.clone(),
         instance_type: stage.instance_type.clone(),
@@ -88,7 +89,7 @@ pub fn rungs(stage: &PlannedStage) -> Vec<Rung> {
         cost: stage.cost_micro_usd,
         counted_with_others: false,
     };
-    let alternative = |(number, other): (u32, &Alternative)| Rung {
+    let alternative = |(number, other): (u32, &Alternative)| StageOffer {
         number,
         place: other.place.clone(),
         instance_type: other.instance_type.clone(),
@@ -108,22 +109,22 @@ pub fn rungs(stage: &PlannedStage) -> Vec<Rung> {
         .collect()
 }
 
-/// Whether the plan's stage may take a rung now, but for the budget. `elapsed` is the time since
+/// Whether the plan's stage may take an offer now, but for the budget. `elapsed` is the time since
 /// the job began.
 pub fn fits(
     plan: &Plan,
     state: &State,
     stage: &PlannedStage,
-    rung: &Rung,
+    stage_offer: &StageOffer,
     elapsed: Millis,
 ) -> Result<(), Passed> {
-    if rung.number == 0 {
+    if stage_offer.number == 0 {
         return Ok(());
     }
-    if rung.duration.0 == 0 {
+    if stage_offer.duration.0 == 0 {
         return Err(Passed::Unknown);
     }
-    if rung.counted_with_others
+    if stage_offer.counted_with_others
         && let Some(other) = plan
             .stages
             .iter()
@@ -131,7 +132,7 @@ pub fn fits(
     {
         return Err(Passed::Together(other.name.clone()));
     }
-    on_time(plan, state, stage, rung, elapsed)
+    on_time(plan, state, stage, stage_offer, elapsed)
 }
 
 /// Whether a stage was or is somewhere else than its plan says.
@@ -142,15 +143,15 @@ fn elsewhere(state: &State, stage: &str) -> bool {
         .filter(|record| record.live || record.status == Status::Done);
     record
         .and_then(|record| record.rented.as_ref())
-        .is_some_and(|rented| rented.rung != 0)
+        .is_some_and(|rented| rented.alternative != 0)
 }
 
-/// Whether all deadlines are still kept when the stage begins on the rung now.
+/// Whether all deadlines are still kept when the stage begins on the offer now.
 fn on_time(
     plan: &Plan,
     state: &State,
     stage: &PlannedStage,
-    rung: &Rung,
+    stage_offer: &StageOffer,
     elapsed: Millis,
 ) -> Result<(), Passed> {
     let limited = plan.limits.deadline_ms.is_some()
@@ -159,11 +160,11 @@ fn on_time(
         return Ok(());
     }
     let before = plan.from_state.as_ref().map_or(0, |from| from.elapsed_ms.0);
-    let ends = ends(plan, state, Some((stage, rung)), elapsed);
+    let ends = ends(plan, state, Some((stage, stage_offer)), elapsed);
     for planned in &plan.stages {
         let end = ends.get(planned.name.as_str()).copied().unwrap_or_default();
         let place = if planned.name == stage.name {
-            &rung.place
+            &stage_offer.place
         } else {
             &planned.place
         };
@@ -217,7 +218,7 @@ fn homeward_time(plan: &Plan, stage: &PlannedStage, place: &PlaceName) -> Millis
 pub fn ends<'a>(
     plan: &'a Plan,
     state: &State,
-    moved: Option<(&PlannedStage, &Rung)>,
+    moved: Option<(&PlannedStage, &StageOffer)>,
     elapsed: Millis,
 ) -> BTreeMap<&'a str, Millis> {
     let ways: BTreeMap<(&PlaceName, &PlaceName), u64> = plan
@@ -233,13 +234,15 @@ pub fn ends<'a>(
             .filter(|record| record.live || record.status == Status::Done);
         let number = record
             .and_then(|record| record.rented.as_ref())
-            .map_or(0, |rented| rented.rung);
-        let rung = match moved {
-            Some((of, rung)) if of.name == stage.name => Some(rung.clone()),
-            _ => rungs(stage).into_iter().find(|rung| rung.number == number),
+            .map_or(0, |rented| rented.alternative);
+        let stage_offer = match moved {
+            Some((of, stage_offer)) if of.name == stage.name => Some(stage_offer.clone()),
+            _ => stage_offers(stage)
+                .into_iter()
+                .find(|stage_offer| stage_offer.number == number),
         };
-        let rung = rung.unwrap_or_else(|| rungs(stage).swap_remove(0));
-        placed.insert(&stage.name, (rung.place, rung.duration));
+        let stage_offer = stage_offer.unwrap_or_else(|| stage_offers(stage).swap_remove(0));
+        placed.insert(&stage.name, (stage_offer.place, stage_offer.duration));
     }
     let by_name: BTreeMap<&str, &PlannedStage> = plan
         .stages

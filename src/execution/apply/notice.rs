@@ -91,8 +91,8 @@ pub enum Notice {
         /// The most retries that the job allows.
         times: u32,
     },
-    /// The offer that the stage wanted to rent is unavailable: it takes the next rung of its
-    /// ladder, which took `decided` to choose.
+    /// The offer that the stage wanted to rent is unavailable: it takes the next offer of its
+    /// list of alternatives, which took `decided` to choose.
     FailedOver {
         /// The stage's name.
         stage: String,

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All that is missing for the stages of the plan is an error. What is missing for their
-/// alternatives only is noted in what it returns: such rungs are passed by.
+/// alternatives only is noted in what it returns: such offers are passed by.
 pub async fn ready(
     plan: &Plan,
     mut checked: Checked,
@@ -22,7 +22,7 @@ pub async fn ready(
         .stages
         .iter()
         .flat_map(|stage| &stage.alternatives)
-        .map(|rung| rung.place.cloud.as_str());
+        .map(|stage_offer| stage_offer.place.cloud.as_str());
     let clouds: BTreeSet<&str> = if settings.provider.is_some() {
         BTreeSet::new()
     } else {

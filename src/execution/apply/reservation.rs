@@ -2,7 +2,7 @@
 
 use super::budget::{self, Meter, Refused, Wanted};
 use super::context::Context;
-use super::failover::Rung;
+use super::failover::StageOffer;
 use super::stage_inputs;
 use crate::execution::provider::{Provider, Token};
 use crate::execution::state::event::Event;
@@ -17,31 +17,31 @@ use std::time::Duration;
 pub(super) fn reserve(
     context: &Context,
     planned: &PlannedStage,
-    rung: &Rung,
+    stage_offer: &StageOffer,
     (meter, provider): (&Meter, &dyn Provider),
     state: &State,
     token: &Token,
 ) -> Result<(Duration, Event), Refused> {
     let (mut once, bills) = (Money(0), provider.bills());
     if bills {
-        let copies = stage_inputs::copies(context, planned, rung, state);
+        let copies = stage_inputs::copies(context, planned, stage_offer, state);
         let outputs = planned
             .writes
             .iter()
             .map(|(output, bytes)| (output.as_str(), bytes.0));
-        let homeward = stage_inputs::homeward(context, planned, &rung.place, state, outputs);
+        let homeward = stage_inputs::homeward(context, planned, &stage_offer.place, state, outputs);
         once.0 = copies
             .iter()
             .chain(&homeward)
             .map(|copy| copy.cost.0)
             .sum::<i64>()
-            + usage(rung).0
+            + usage(stage_offer).0
             + planned.storage_micro_usd.0;
     }
-    let most = budget::most(rung.duration, bills);
+    let most = budget::most(stage_offer.duration, bills);
     let wanted = Wanted {
         meter: *meter,
-        least: rung.duration,
+        least: stage_offer.duration,
         most,
         once,
         overrun: provider.overrun(),
@@ -61,8 +61,8 @@ pub(super) fn reserve(
 }
 
 /// What a service takes for what it is asked.
-pub(super) fn usage(rung: &Rung) -> Money {
-    rung.usage.map_or(Money(0), |usage| {
+pub(super) fn usage(stage_offer: &StageOffer) -> Money {
+    stage_offer.usage.map_or(Money(0), |usage| {
         usage
             .unit
             .cost(usage.rate_nano_usd_per_unit, usage.quantity)

@@ -1,5 +1,5 @@
 //! The life of one stage: is it done already, is it still running, or does it need an attempt; and
-//! which rung of its ladder the next attempt takes.
+//! which offer of the plan the next attempt takes.
 
 use super::Error;
 use super::abandon::{abandon, abandon_or_warn, never_begun};
@@ -8,7 +8,7 @@ use super::attempt_life::{Ended, PREEMPTED};
 use super::budget::Refused;
 use super::collected::is_gone;
 use super::context::{Context, SIGNAL};
-use super::failover::{self, Rung};
+use super::failover::{self, StageOffer};
 use super::held_artifacts::{publish, whole};
 use super::notice::Notice;
 use super::outcome::StageOutcome;
@@ -182,16 +182,16 @@ async fn attempts(
     (changed, mut failures): (bool, u32),
 ) -> Result<Ran, Error> {
     let name = &planned.name;
-    let rungs = failover::rungs(planned);
+    let stage_offers = failover::stage_offers(planned);
     let number = resume
         .as_ref()
         .and_then(|former| former.rented.as_ref())
-        .map_or(0, |rented| rented.rung);
-    let mut rung = rungs
+        .map_or(0, |rented| rented.alternative);
+    let mut stage_offer = stage_offers
         .iter()
-        .find(|rung| rung.number == number)
-        .unwrap_or(&rungs[0]);
-    // Why each rung that was looked at is not taken.
+        .find(|stage_offer| stage_offer.number == number)
+        .unwrap_or(&stage_offers[0]);
+    // Why each offer that was looked at is not taken.
     let mut passed: BTreeMap<u32, String> = BTreeMap::new();
     let mut losses = 0;
     loop {
@@ -201,7 +201,7 @@ async fn attempts(
         let begun = Attempt::begin(
             context,
             planned,
-            rung,
+            stage_offer,
             work,
             resume.take(),
             (changed, failures),
@@ -209,11 +209,11 @@ async fn attempts(
         .await?;
         let attempt = match begun {
             Ok(attempt) => attempt,
-            // A cheaper rung may do, if there is one.
-            Err(refused) if rung.number > 0 => {
-                passed.insert(rung.number, refused.to_string());
-                match next(context, planned, &rungs, &mut passed) {
-                    Some(next) => rung = next,
+            // A cheaper offer may do, if there is one.
+            Err(refused) if stage_offer.number > 0 => {
+                passed.insert(stage_offer.number, refused.to_string());
+                match next(context, planned, &stage_offers, &mut passed) {
+                    Some(next) => stage_offer = next,
                     None => return denied(context, planned, &refused).await.map(Ran::Ended),
                 }
                 continue;
@@ -229,9 +229,9 @@ async fn attempts(
                 let begun = Instant::now();
                 let offer = Exhausted {
                     stage: name.clone(),
-                    place: rung.place.clone(),
-                    instance_type: rung.instance_type.clone(),
-                    purchase: rung.purchase,
+                    place: stage_offer.place.clone(),
+                    instance_type: stage_offer.instance_type.clone(),
+                    purchase: stage_offer.purchase,
                     why: why.to_owned(),
                 };
                 context
@@ -240,12 +240,12 @@ async fn attempts(
                     .await?;
                 let taken_away = why == PREEMPTED;
                 losses += u32::from(taken_away);
-                passed.insert(rung.number, message.clone());
-                match next(context, planned, &rungs, &mut passed) {
+                passed.insert(stage_offer.number, message.clone());
+                match next(context, planned, &stage_offers, &mut passed) {
                     Some(next) => {
-                        rung = next;
-                        let (stage, place) = (name.clone(), rung.place.clone());
-                        let instance_type = rung.instance_type.clone();
+                        stage_offer = next;
+                        let (stage, place) = (name.clone(), stage_offer.place.clone());
+                        let instance_type = stage_offer.instance_type.clone();
                         let decided = begun.elapsed();
                         let notice = Notice::FailedOver {
                             stage,
@@ -258,7 +258,9 @@ async fn attempts(
                     }
                     // What was taken away may be had again.
                     None if taken_away && losses < LOSSES => {}
-                    None => return used_up(context, planned, &rungs, &passed).map(Ran::Ended),
+                    None => {
+                        return used_up(context, planned, &stage_offers, &passed).map(Ran::Ended);
+                    }
                 }
             }
         }
@@ -288,30 +290,30 @@ fn failures_before(former: &StageRecord, planned: &PlannedStage, work: &Work) ->
     }
 }
 
-/// The first rung that was not passed and may be taken now; why others may not is noted.
+/// The first offer that was not passed and may be taken now; why others may not is noted.
 fn next<'a>(
     context: &Context,
     planned: &PlannedStage,
-    rungs: &'a [Rung],
+    stage_offers: &'a [StageOffer],
     passed: &mut BTreeMap<u32, String>,
-) -> Option<&'a Rung> {
+) -> Option<&'a StageOffer> {
     context.recorder.read(|state| {
         let elapsed = state
             .begun
             .as_deref()
             .map_or(0, |begun| clock::between(begun, &clock::timestamp()));
-        rungs.iter().find(|rung| {
-            if passed.contains_key(&rung.number) {
+        stage_offers.iter().find(|stage_offer| {
+            if passed.contains_key(&stage_offer.number) {
                 return false;
             }
-            if let Err(missing) = context.provider(&rung.place.cloud) {
-                passed.insert(rung.number, missing);
+            if let Err(missing) = context.provider(&stage_offer.place.cloud) {
+                passed.insert(stage_offer.number, missing);
                 return false;
             }
-            match failover::fits(&context.plan, state, planned, rung, Millis(elapsed)) {
+            match failover::fits(&context.plan, state, planned, stage_offer, Millis(elapsed)) {
                 Ok(()) => true,
                 Err(why) => {
-                    passed.insert(rung.number, why.to_string());
+                    passed.insert(stage_offer.number, why.to_string());
                     false
                 }
             }
@@ -344,19 +346,22 @@ async fn denied(
     Ok(StageOutcome::Denied { message })
 }
 
-/// No rung is left.
+/// No offer of the plan is left.
 fn used_up(
     context: &Context,
     planned: &PlannedStage,
-    rungs: &[Rung],
+    stage_offers: &[StageOffer],
     passed: &BTreeMap<u32, String>,
 ) -> Result<StageOutcome, Error> {
-    let tried = rungs.iter().filter_map(|rung| {
-        let why = passed.get(&rung.number)?;
-        Some(format!("{} at {}: {why}", rung.instance_type, rung.place))
+    let tried = stage_offers.iter().filter_map(|stage_offer| {
+        let why = passed.get(&stage_offer.number)?;
+        Some(format!(
+            "{} at {}: {why}",
+            stage_offer.instance_type, stage_offer.place
+        ))
     });
     let tail: Vec<String> = tried.collect();
-    let message = match rungs.len() {
+    let message = match stage_offers.len() {
         1 => "it is unavailable, and the plan has no alternative".to_owned(),
         _ => "it is unavailable, and so is every alternative of the plan".to_owned(),
     };

@@ -2,7 +2,7 @@
 
 use super::contents;
 use super::context::Context;
-use super::failover::Rung;
+use super::failover::StageOffer;
 use super::notice::Notice;
 use crate::execution::provider::{Content, Item, Task};
 use crate::execution::state::State;
@@ -169,13 +169,13 @@ fn say_changed_files(
     }
 }
 
-/// The copies that have to be paid for when the stage runs at the rung's place: those that were
+/// The copies that have to be paid for when the stage runs at the offer's place: those that were
 /// not made for another stage there. Sizes are what they are, not what was planned; those of
 /// datasets are as the job says.
 pub(super) fn copies(
     context: &Context,
     planned: &PlannedStage,
-    rung: &Rung,
+    stage_offer: &StageOffer,
     state: &State,
 ) -> Vec<Copy> {
     let mut copies = Vec::new();
@@ -184,13 +184,13 @@ pub(super) fn copies(
         let there = state
             .copies
             .get(&name)
-            .is_some_and(|places| places.contains(&rung.place));
+            .is_some_and(|places| places.contains(&stage_offer.place));
         let Some((from, bytes)) =
-            origin(context, read, state).filter(|(from, _)| *from != rung.place && !there)
+            origin(context, read, state).filter(|(from, _)| *from != stage_offer.place && !there)
         else {
             continue;
         };
-        let Some(rate) = context.ways.get(&(from, rung.place.clone())) else {
+        let Some(rate) = context.ways.get(&(from, stage_offer.place.clone())) else {
             continue;
         };
         copies.push(Copy {

@@ -75,7 +75,7 @@ pub(super) fn goes_through(
 ) -> bool {
     let staging = &attempt.context.settings.staging;
     worker.staging().is_some()
-        && staging.has(&attempt.rung.place.cloud)
+        && staging.has(&attempt.stage_offer.place.cloud)
         && (stays(planned, output)
             || is_read(&attempt.context.plan, staging, &planned.name, output))
 }
@@ -120,11 +120,11 @@ pub fn lacking(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String
             ArtifactRef::Dataset(_) => false,
         })
     };
-    let rungs = |stage: &PlannedStage| -> Vec<PlaceName> {
+    let stage_offers = |stage: &PlannedStage| -> Vec<PlaceName> {
         stage
             .alternatives
             .iter()
-            .map(|rung| rung.place.clone())
+            .map(|stage_offer| stage_offer.place.clone())
             .chain([stage.place.clone()])
             .collect()
     };
@@ -132,7 +132,7 @@ pub fn lacking(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String
         .stages
         .iter()
         .filter(|stage| writes(stage) || reads(stage))
-        .flat_map(rungs)
+        .flat_map(stage_offers)
         .collect();
     let lacks = |place: PlaceName| {
         // Nobody is asked, so its name does not matter.
@@ -161,7 +161,7 @@ pub(super) async fn outputs(
     if names.is_empty() {
         return Ok(Ok(sent));
     }
-    let (context, place) = (attempt.context, &attempt.rung.place);
+    let (context, place) = (attempt.context, &attempt.stage_offer.place);
     let parcels = match patiently(attempt.patience(), || async {
         with_buckets(worker)?.measure(names).await
     })
@@ -465,7 +465,7 @@ async fn fetch(
     name: &str,
     input: usize,
 ) -> Result<Result<(), ProviderError>, Error> {
-    let (context, here) = (attempt.context, &attempt.rung.place);
+    let (context, here) = (attempt.context, &attempt.stage_offer.place);
     let alone = context.buckets.alone(name, here);
     let _alone = alone.lock().await;
     let artifact = context

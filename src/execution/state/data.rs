@@ -81,8 +81,8 @@ pub struct Rented {
     #[serde(skip_serializing_if = "Billing::by_the_millisecond", default)]
     pub billing: Billing,
     /// 0: as planned; else the alternative of that number, from 1 on.
-    #[serde(skip_serializing_if = "is_zero", default)]
-    pub rung: u32,
+    #[serde(rename = "rung", skip_serializing_if = "is_zero", default)]
+    pub alternative: u32,
 }
 
 pub(super) fn is_zero(number: &u32) -> bool {

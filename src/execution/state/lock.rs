@@ -96,8 +96,8 @@ pub struct Lock {
     heart: Option<Heart>,
 }
 
-/// How long the store may take when a lock is given up. One that is not given up in time ends as that
-/// of a process that was killed.
+/// How long the store may take when a lock is given up. One that is not given up in time ends as
+/// that of a process that was killed.
 pub const RELEASE: Duration = Duration::from_secs(10);
 
 /// The task that renews a lock.

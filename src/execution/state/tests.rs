@@ -1,7 +1,7 @@
 //! States in a bucket, over an object store in memory: it has the same conditions as the real ones.
-//! The protocols of Amazon and Azure are tested against servers in `tests/it/execution/stores`; that of
-//! Google is the crate's word alone, since no server of it that knows conditions can be installed
-//! from a registry.
+//! The protocols of Amazon and Azure are tested against servers in `tests/it/execution/stores`;
+//! that of Google is the crate's word alone, since no server of it that knows conditions can be
+//! installed from a registry.
 
 use super::address::Cloud;
 use super::bucket::{Bucket, Put, When};

@@ -167,11 +167,11 @@ fn a_plan_that_demands_less_is_refused() {
     );
     let right = plan(&job, &policy, &catalog).unwrap();
     let mut place = right.clone();
-    let mut ladder = right.clone();
+    let mut with_alternatives = right.clone();
     for (stage, other) in place
         .stages
         .iter_mut()
-        .zip(&mut ladder.stages)
+        .zip(&mut with_alternatives.stages)
         .filter(|(stage, _)| stage.name == "read")
     {
         stage.tee = None;
@@ -179,7 +179,7 @@ fn a_plan_that_demands_less_is_refused() {
     }
     for (plan, at) in [
         (place, "stages.read.tee"),
-        (ladder, "stages.read.alternatives.0.tee"),
+        (with_alternatives, "stages.read.alternatives.0.tee"),
     ] {
         // Also by somebody who signs it anew.
         let digest = file::self_digest(&plan).unwrap();

@@ -64,8 +64,9 @@ pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, Provi
                     )
                     .build(),
             );
-        // Stockouts come as errors of the server, which the SDK would try again: a rung of the
-        // ladder that is full is left at once, and who has to wait is the engine's to say.
+        // Stockouts come as errors of the server, which the SDK would try again: an offer of the
+        // list of alternatives that is full is left at once, and who has to wait is the engine's to
+        // say.
         let hasty = aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled());
         let error = match call.customize().config_override(hasty).send().await {
             Ok(answer) => {

@@ -90,7 +90,7 @@ impl Slice {
                 "gcp: `{name}` has several hosts, and a stage gets one machine: the largest is {PREFIX}{}{ONE_HOST}",
                 known.map_or("", |(generation, _)| generation)
             );
-            // As where a stage wants several machines: another rung may have one that is large
+            // As where a stage wants several machines: another offer may have one that is large
             // enough.
             return Err(ProviderError::new(ErrorKind::Quota, message));
         }

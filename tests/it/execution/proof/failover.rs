@@ -1,4 +1,5 @@
-//! The ladder: what is unavailable is taken elsewhere, within policy, deadline and budget.
+//! The list of alternatives: what is unavailable is taken elsewhere, within policy, deadline and
+//! budget.
 
 use super::ground::{BUDGET, Ground, JOB, On};
 use crate::execution::apply::place::{Row, ended};
@@ -27,7 +28,7 @@ fn alternative(place: &str, instance_type: &str) -> Alternative {
     }
 }
 
-fn with_ladder(plan: &mut Plan) {
+fn with_alternatives(plan: &mut Plan) {
     for stage in &mut plan.stages {
         stage.alternatives = vec![
             alternative("aws:us-west-2", "m2.small"),
@@ -37,9 +38,9 @@ fn with_ladder(plan: &mut Plan) {
 }
 
 #[test]
-fn stockouts_and_quotas_take_the_next_rung() {
+fn stockouts_and_quotas_take_the_next_alternative() {
     for fault in ["stockout", "quota"] {
-        let ground = Ground::with(On::Sim, &JOB, with_ladder);
+        let ground = Ground::with(On::Sim, &JOB, with_alternatives);
         ground.faults(&format!(
             "[[faults]]\ncall = \"create\"\nplace = \"aws:*\"\nstage = \"b\"\nfault = \"{fault}\"\n\
              [[faults]]\ncall = \"create\"\nplace = \"aws:us-east-1\"\nstage = \"c\"\nfault = \"{fault}\""
@@ -61,16 +62,16 @@ fn stockouts_and_quotas_take_the_next_rung() {
             [place("b"), place("c"), place("e")],
             ["gcp:europe-west4", "aws:us-west-2", "aws:us-east-1"]
         );
-        assert_eq!(state.stages["b"].rented.as_ref().unwrap().rung, 2);
+        assert_eq!(state.stages["b"].rented.as_ref().unwrap().alternative, 2);
         assert_eq!(state.exhausted.len(), 3);
         ground.check_done(fault, 1);
     }
 }
 
 #[test]
-fn a_rung_that_would_be_late_is_passed_over() {
+fn an_alternative_that_would_be_late_is_passed_over() {
     let ground = Ground::with(On::Sim, &JOB, |plan| {
-        with_ladder(plan);
+        with_alternatives(plan);
         plan.stages[1].alternatives[0].duration_ms = Millis(3_600_000);
         plan.limits.deadline_ms = Some(Millis(1_200_000));
     });
@@ -84,9 +85,9 @@ fn a_rung_that_would_be_late_is_passed_over() {
 }
 
 #[test]
-fn a_rung_that_is_counted_with_others_needs_them_where_they_are_planned() {
+fn an_alternative_that_is_counted_with_others_needs_them_where_they_are_planned() {
     let ground = Ground::with(On::Sim, &JOB, |plan| {
-        with_ladder(plan);
+        with_alternatives(plan);
         plan.stages
             .iter_mut()
             .filter(|stage| stage.name == "d")
@@ -94,7 +95,7 @@ fn a_rung_that_is_counted_with_others_needs_them_where_they_are_planned() {
                 stage
                     .alternatives
                     .iter_mut()
-                    .for_each(|rung| rung.counted_with_others = true);
+                    .for_each(|alternative| alternative.counted_with_others = true);
             });
     });
     let out = |stage: &str| {
@@ -111,11 +112,11 @@ fn a_rung_that_is_counted_with_others_needs_them_where_they_are_planned() {
     assert!(said.contains("sky plan JOB --from-state"), "{said}");
     // Alone, it may.
     let ground = Ground::with(On::Sim, &JOB, |plan| {
-        with_ladder(plan);
+        with_alternatives(plan);
         plan.stages[3]
             .alternatives
             .iter_mut()
-            .for_each(|rung| rung.counted_with_others = true);
+            .for_each(|alternative| alternative.counted_with_others = true);
     });
     ground.faults(&out("d"));
     ended(&ground.apply(&[]), 0);
@@ -123,9 +124,9 @@ fn a_rung_that_is_counted_with_others_needs_them_where_they_are_planned() {
 }
 
 #[test]
-fn a_rung_that_the_budget_does_not_allow_is_not_taken() {
+fn an_alternative_that_the_budget_does_not_allow_is_not_taken() {
     let ground = Ground::with(On::Sim, &JOB, |plan| {
-        with_ladder(plan);
+        with_alternatives(plan);
         for stage in &mut plan.stages {
             stage.alternatives.truncate(1);
             stage.alternatives[0].rate_nano_usd_per_hour = Rate(100_000_000_000);
@@ -138,12 +139,12 @@ fn a_rung_that_the_budget_does_not_allow_is_not_taken() {
         "{said}"
     );
     assert!(ground.state().spent_micro_usd <= BUDGET);
-    ground.check_nothing_left("dear rung");
+    ground.check_nothing_left("dear alternative");
 }
 
 #[test]
 fn when_nothing_is_to_be_had_the_rest_goes_on_and_the_way_out_is_said() {
-    let ground = Ground::with(On::Sim, &JOB, with_ladder);
+    let ground = Ground::with(On::Sim, &JOB, with_alternatives);
     ground.faults("[[faults]]\ncall = \"create\"\nstage = \"b\"\nfault = \"stockout\"");
     let said = ended(&ground.apply(&[]), 7);
     for words in [
@@ -177,7 +178,7 @@ pub(super) const SAVES_LATE: &str = "i=$(cat $SKY_CHECKPOINT/step 2>/dev/null ||
 pub(super) fn announced(notice: u64, saves: bool) -> Ground {
     let rows: [Row; 1] = [("train", &[], &["o"], SAVES_LATE)];
     let ground = Ground::with(On::Sim, &rows, |plan| {
-        with_ladder(plan);
+        with_alternatives(plan);
         plan.stages[0].purchase = Purchase::Spot;
         let every_ms = Some(Millis(3_600_000));
         plan.stages[0].checkpoint = saves.then_some(PlannedCheckpoint {
@@ -258,7 +259,7 @@ fn what_is_taken_away_goes_on_from_its_last_checkpoint() {
                  mv $SKY_CHECKPOINT/step.tmp $SKY_CHECKPOINT/step; done; echo $i > $SKY_OUTPUTS/o";
     let rows: [Row; 1] = [("train", &[], &["o"], steps)];
     let ground = Ground::with(On::Sim, &rows, |plan| {
-        with_ladder(plan);
+        with_alternatives(plan);
         plan.stages[0].purchase = Purchase::Spot;
         plan.stages[0].checkpoint = Some(PlannedCheckpoint {
             every_ms: Some(Millis(60)),

@@ -1,4 +1,5 @@
-//! The rest of a job: planned from the state as it is, when the plan's own ladder is used up.
+//! The rest of a job: planned from the state as it is, when the plan's own list of alternatives is
+//! used up.
 
 use super::conformance::files_with;
 use super::ground::Ground;
@@ -76,7 +77,7 @@ fn offers(plan: &Plan, stage: &str) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn plans_have_ladders_that_lead_elsewhere() {
+fn plans_have_alternatives_that_lead_elsewhere() {
     let ground = ground();
     let plan = plan(&ground, "plan.json");
     let train = plan
@@ -293,9 +294,9 @@ fn a_rest_is_of_one_state() {
 #[test]
 fn an_apply_of_a_job_plans_the_rest_by_itself_if_it_may() {
     let ground = ground();
-    let rungs = offers(&plan(&ground, "plan.json"), "train").len();
+    let stage_offers = offers(&plan(&ground, "plan.json"), "train").len();
     let some = format!(
-        "[[faults]]\ncall = \"create\"\nstage = \"train\"\ntimes = {rungs}\nfault = \"stockout\""
+        "[[faults]]\ncall = \"create\"\nstage = \"train\"\ntimes = {stage_offers}\nfault = \"stockout\""
     );
     ground.faults(&some);
     let apply = [

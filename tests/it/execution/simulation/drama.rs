@@ -151,8 +151,8 @@ fn somebody_elses(name: &str) -> Machine {
 }
 
 /// What a sweep of the user's finds, and what becomes of it while the question waits: a machine of
-/// somebody else whose lease is long over, and whose owner may come back; and a bucket of the user's
-/// that is in no state, and to which somebody may write.
+/// somebody else whose lease is long over, and whose owner may come back; and a bucket of the
+/// user's that is in no state, and to which somebody may write.
 async fn strays(user: &User, machine: usize) -> String {
     let world = &user.world;
     let (now, asked) = (world.now(), world.case.question_ms);

@@ -14,7 +14,7 @@ use sky::model::{Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate, Tee};
 use sky::plan::{Alternative, Plan, PlannedCheckpoint};
 
 /// Every stage may go to Oregon instead.
-fn with_ladder(plan: &mut Plan) {
+fn with_alternatives(plan: &mut Plan) {
     for stage in &mut plan.stages {
         stage.alternatives = vec![Alternative {
             place: PlaceName::parse("aws:us-west-2").unwrap(),
@@ -38,8 +38,8 @@ fn with_ladder(plan: &mut Plan) {
 }
 
 #[test]
-fn stockouts_and_quotas_take_the_next_rung_at_once() {
-    let ground = Ground::with(On::Aws, &JOB, with_ladder);
+fn stockouts_and_quotas_take_the_next_alternative_at_once() {
+    let ground = Ground::with(On::Aws, &JOB, with_alternatives);
     ground.account().faults(&json!([
         {"action": "RunInstances", "stage": "b", "region": "us-east-1", "status": 500, "code": "InsufficientInstanceCapacity"},
         {"action": "RunInstances", "stage": "c", "region": "us-east-1", "status": 400, "code": "VcpuLimitExceeded"},
@@ -59,7 +59,7 @@ fn stockouts_and_quotas_take_the_next_rung_at_once() {
         "{said}"
     );
     ground.check_done("stockout", 1);
-    // A rung that is full is asked once.
+    // A offer that is full is asked once.
     let of_b = |request: &serde_json::Value| {
         request
             .as_object()
@@ -73,7 +73,7 @@ fn stockouts_and_quotas_take_the_next_rung_at_once() {
         2,
         "{asked:?}"
     );
-    // The next rung was a spot machine, for no more than the plan says.
+    // The next offer was a spot machine, for no more than the plan says.
     let spot: Vec<_> = asked
         .iter()
         .filter(|one| one["InstanceMarketOptions.MarketType"] == "spot")
@@ -117,7 +117,7 @@ fn who_is_denied_learns_what_to_do() {
         ("AuthFailure", "AWS_ACCESS_KEY_ID"),
     ] {
         let rows: [Row; 1] = [("only", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o")];
-        let ground = Ground::with(On::Aws, &rows, with_ladder);
+        let ground = Ground::with(On::Aws, &rows, with_alternatives);
         ground
             .account()
             .faults(&json!([{"action": "RunInstances", "status": 403, "code": code}]));
@@ -385,7 +385,7 @@ fn what_is_taken_away_goes_on_from_its_last_checkpoint() {
                  mv $SKY_CHECKPOINT/step.tmp $SKY_CHECKPOINT/step; done; echo $i > $SKY_OUTPUTS/o";
     let rows: [Row; 1] = [("train", &[], &["o"], steps)];
     let ground = Ground::with(On::Aws, &rows, |plan| {
-        with_ladder(plan);
+        with_alternatives(plan);
         plan.stages[0].purchase = Purchase::Spot;
         plan.stages[0].checkpoint = Some(PlannedCheckpoint {
             every_ms: Some(Millis(100)),
@@ -426,12 +426,12 @@ fn what_will_be_taken_away_is_left_in_time_with_all_of_its_progress() {
                  [ $i -gt 0 ] || while :; do sleep 0.05; i=$((i+1)); done; echo $i > $SKY_OUTPUTS/o";
     let rows: [Row; 1] = [("train", &[], &["o"], steps)];
     let ground = Ground::with(On::Aws, &rows, |plan| {
-        with_ladder(plan);
+        with_alternatives(plan);
         plan.stages[0].purchase = Purchase::Spot;
         plan.stages[0]
             .alternatives
             .iter_mut()
-            .for_each(|rung| rung.purchase = Purchase::OnDemand);
+            .for_each(|alternative| alternative.purchase = Purchase::OnDemand);
         plan.stages[0].checkpoint = Some(PlannedCheckpoint {
             every_ms: Some(Millis(3_600_000)),
             bytes: Bytes(1),
@@ -483,14 +483,18 @@ fn what_must_be_confidential_is() {
     ] {
         let rows: [Row; 1] = [("only", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o")];
         let ground = Ground::with(On::Aws, &rows, |plan| {
-            with_ladder(plan);
-            // No machine of AWS has it, so the next rung is taken.
+            with_alternatives(plan);
+            // No machine of AWS has it, so the next offer is taken.
             plan.stages[0].tee = Some(Tee::Sgx);
             plan.stages[0].alternatives[0].tee = Some(tee);
         });
         ended(&ground.apply(&[]), 0);
         assert_eq!(
-            ground.state().stages["only"].rented.as_ref().unwrap().rung,
+            ground.state().stages["only"]
+                .rented
+                .as_ref()
+                .unwrap()
+                .alternative,
             1
         );
         let requests = ground.account().requests("RunInstances");

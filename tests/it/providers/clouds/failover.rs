@@ -88,9 +88,9 @@ fn planned() -> Ground {
 }
 
 #[test]
-fn a_stockout_at_amazon_takes_the_next_rung_at_google_inside_the_policy() {
+fn a_stockout_at_amazon_takes_the_next_alternative_at_google_inside_the_policy() {
     let ground = planned();
-    // Azure would be cheaper than Google, and is forbidden: it is not on the ladder.
+    // Azure would be cheaper than Google, and is forbidden: it is not on the list of alternatives.
     assert!(
         !ground.text("plan.json").contains("azure:eastus\""),
         "{}",
@@ -122,7 +122,7 @@ fn a_stockout_at_amazon_takes_the_next_rung_at_google_inside_the_policy() {
 }
 
 #[test]
-fn what_the_next_rung_reads_comes_from_the_bucket_of_the_stage_before() {
+fn what_the_next_alternative_reads_comes_from_the_bucket_of_the_stage_before() {
     let ground = planned();
     let mut apply = ground.sky(&["apply", "plan.json", "--keep-buckets"]);
     ended(
@@ -159,7 +159,7 @@ fn what_the_next_rung_reads_comes_from_the_bucket_of_the_stage_before() {
 }
 
 #[test]
-fn a_rung_without_a_usable_store_is_passed_by() {
+fn an_alternative_without_a_usable_store_is_passed_by() {
     let ground = planned();
     let mut apply = ground.sky(&["apply", "plan.json"]);
     apply.env_remove("SKY_STAGING").envs(stores()).env(
@@ -182,7 +182,7 @@ fn a_rung_without_a_usable_store_is_passed_by() {
 }
 
 #[test]
-fn a_cloud_without_credentials_is_no_rung() {
+fn a_cloud_without_credentials_is_no_alternative() {
     let ground = planned();
     let mut apply = ground.sky(&["apply", "plan.json"]);
     apply

@@ -206,7 +206,7 @@ fn a_lease_ends_a_run_whoever_is_gone_and_frees_the_host() {
 }
 
 #[test]
-fn when_a_host_is_taken_the_next_rung_is_another() {
+fn when_a_host_is_taken_the_next_alternative_is_another() {
     let place = place(
         Sshd::shared(),
         &["ssh:one"],
