@@ -13,6 +13,7 @@ use super::outcome::StageOutcome;
 use super::reservation::usage;
 use super::stage_inputs::{self, Work};
 use super::staging;
+use super::step_error::{Step, StepError, of_attempt};
 use super::watch::{self, End};
 use crate::execution::provider::{ErrorKind, Evidence, ProviderError, RunStatus, Task, Worker};
 use crate::execution::state::Status;
@@ -90,7 +91,7 @@ impl Attempt<'_> {
                         Durability::Later,
                     )
                     .await?;
-                match self.collect_patiently(planned, worker.as_ref()).await? {
+                match of_attempt(self.collect_patiently(planned, worker.as_ref()).await)? {
                     Ok(true) => Ok(Ended::Outcome(StageOutcome::Done)),
                     Ok(false) => Ok(Ended::Outcome(self.collecting_was_interrupted())),
                     Err(error) if error.kind == ErrorKind::NotFound => {
@@ -294,7 +295,7 @@ impl Attempt<'_> {
                 biased;
                 // What is on its way may take hours, and is of no use without the rest.
                 _ = self.context.deadlines.signalled() => return Ok(End::Interrupted),
-                staged = self.stage_in(planned, worker, &mut task) => staged?,
+                staged = self.stage_in(planned, worker, &mut task) => of_attempt(staged)?,
             };
             if let Err(error) = staged {
                 return Ok(self.broken(error));
@@ -378,11 +379,11 @@ impl Attempt<'_> {
         planned: &PlannedStage,
         worker: &dyn Worker,
         task: &mut Task,
-    ) -> Result<Result<(), ProviderError>, Error> {
-        if let Err(error) = staging::inputs(self, planned, worker, task).await? {
-            return Ok(Err(error));
-        }
-        Ok(patiently(self.patience(), || worker.stage_in(task)).await)
+    ) -> Step<()> {
+        staging::inputs(self, planned, worker, task).await?;
+        patiently(self.patience(), || worker.stage_in(task))
+            .await
+            .map_err(StepError::Attempt)
     }
 
     pub(super) async fn fail(

@@ -9,6 +9,7 @@ use super::notice::Notice;
 use super::outcome::StageOutcome;
 use super::stage_inputs;
 use super::staging;
+use super::step_error::{Step, StepError, of_attempt};
 use super::watch;
 use crate::execution::provider::{ErrorKind, Evidence, ProviderError, Worker};
 use crate::execution::state::event::Event;
@@ -27,42 +28,34 @@ impl Attempt<'_> {
         &self,
         planned: &PlannedStage,
         worker: &dyn Worker,
-    ) -> Result<Result<bool, ProviderError>, Error> {
+    ) -> Step<bool> {
         let mut pause = Duration::from_secs(1);
         loop {
-            let error = match self.collect(planned, worker).await? {
-                Ok(done) => return Ok(Ok(done)),
+            let error = match of_attempt(self.collect(planned, worker).await)? {
+                Ok(done) => return Ok(done),
                 Err(error) => error,
             };
             let passes = matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled);
             if !passes || self.keeper.overdue() > watch::PATIENCE {
-                return Ok(Err(error));
+                return Err(StepError::Attempt(error));
             }
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
-                () = self.context.deadlines.grace_is_over() => return Ok(Ok(false)),
+                () = self.context.deadlines.grace_is_over() => return Ok(false),
             }
         }
     }
 
     /// Puts the outputs into the store and ends the attempt well; or says what is wrong with them.
     /// False: a signal came before all of them were there.
-    pub(super) async fn collect(
-        &self,
-        planned: &PlannedStage,
-        worker: &dyn Worker,
-    ) -> Result<Result<bool, ProviderError>, Error> {
+    pub(super) async fn collect(&self, planned: &PlannedStage, worker: &dyn Worker) -> Step<bool> {
         let context = self.context;
         self.moved(Status::StagingOut).await?;
-        let gathered = tokio::select! {
+        let outputs = tokio::select! {
             biased;
-            () = self.context.deadlines.grace_is_over() => return Ok(Ok(false)),
+            () = self.context.deadlines.grace_is_over() => return Ok(false),
             gathered = self.gather(planned, worker) => gathered?,
-        };
-        let outputs = match gathered {
-            Ok(outputs) => outputs,
-            Err(error) => return Ok(Err(error)),
         };
         self.pay_for_homeward(planned, &outputs).await?;
         let stage = planned.name.clone();
@@ -78,8 +71,9 @@ impl Attempt<'_> {
             for (output, artifact) in &outputs {
                 let homeward = artifact.away && stage_inputs::goes_home(planned, output);
                 if homeward
-                    && let Err(error) =
-                        staging::deliver(context, &format!("{}.{output}", planned.name)).await?
+                    && let Err(error) = of_attempt(
+                        staging::deliver(context, &format!("{}.{output}", planned.name)).await,
+                    )?
                 {
                     let message = format!(
                         "output `{output}` is not here yet, the next apply brings it: {error}"
@@ -103,7 +97,7 @@ impl Attempt<'_> {
             stage: planned.name.clone(),
             elapsed: self.begun.elapsed(),
         });
-        Ok(Ok(true))
+        Ok(true)
     }
 
     /// Puts the outputs into the store, or into the bucket of their place.
@@ -111,25 +105,20 @@ impl Attempt<'_> {
         &self,
         planned: &PlannedStage,
         worker: &dyn Worker,
-    ) -> Result<Result<BTreeMap<String, Artifact>, ProviderError>, Error> {
+    ) -> Step<BTreeMap<String, Artifact>> {
         let through = |name: &String| staging::goes_through(self, planned, name, worker);
         let (through, names): (Vec<String>, Vec<String>) =
             planned.writes.keys().cloned().partition(through);
-        let written = match patiently(self.patience(), || worker.written()).await {
-            Ok(written) => written,
-            Err(error) => return Ok(Err(error)),
-        };
+        let written = patiently(self.patience(), || worker.written())
+            .await
+            .map_err(StepError::Attempt)?;
         if let Some(error) = evidence::check_sizes(self, planned, &written) {
-            return Ok(Err(error));
+            return Err(StepError::Attempt(error));
         }
-        let mut outputs = match staging::outputs(self, worker, &through).await? {
-            Ok(outputs) => outputs,
-            Err(error) => return Ok(Err(error)),
-        };
-        let contents = match patiently(self.patience(), || worker.collect(&names)).await {
-            Ok(contents) => contents,
-            Err(error) => return Ok(Err(error)),
-        };
+        let mut outputs = staging::outputs(self, worker, &through).await?;
+        let contents = patiently(self.patience(), || worker.collect(&names))
+            .await
+            .map_err(StepError::Attempt)?;
         for (name, content) in names.into_iter().zip(contents) {
             let declared = planned.writes.get(&name).map_or(0, |declared| declared.0);
             let most = evidence::most(self.context.settings.output_limit, declared);
@@ -151,12 +140,15 @@ impl Attempt<'_> {
                 }
                 Err(error) => {
                     let message = format!("output `{name}`: {error}");
-                    return Ok(Err(ProviderError::new(ErrorKind::Output, message)));
+                    return Err(StepError::Attempt(ProviderError::new(
+                        ErrorKind::Output,
+                        message,
+                    )));
                 }
             }
         }
         evidence::warn_of_undeclared(self, planned, &written);
-        Ok(Ok(outputs))
+        Ok(outputs)
     }
 
     /// Puts the way home of outputs on the account, as large as they are.

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::notice::Notice;
 use super::outcome::StageOutcome;
 use super::recorder::Recorder;
+use super::step_error::{Step, StepError};
 use crate::execution::provider::{ErrorKind, ProviderError};
 use crate::execution::state::State;
 use crate::execution::state::event::Event;
@@ -34,13 +35,10 @@ pub(super) fn as_call(error: BucketError) -> ProviderError {
 }
 
 /// The bucket of a place, made if it is not there; none if the place can have none.
-pub(super) async fn bucket(
-    context: &Context,
-    place: &PlaceName,
-) -> Result<Result<Option<Bucket>, ProviderError>, Error> {
+pub(super) async fn bucket(context: &Context, place: &PlaceName) -> Step<Option<Bucket>> {
     let mut open = context.buckets.open.lock().await;
     if let Some(bucket) = open.get(place) {
-        return Ok(Ok(Some(bucket.clone())));
+        return Ok(Some(bucket.clone()));
     }
     let (known, fresh) = context.recorder.read(|state| {
         let fresh = context
@@ -51,7 +49,7 @@ pub(super) async fn bucket(
     });
     let address = match (known, fresh) {
         (Some(known), _) => known,
-        (None, None) => return Ok(Ok(None)),
+        (None, None) => return Ok(None),
         (None, Some(address)) => {
             let event = Event::Bucket {
                 place: place.clone(),
@@ -63,7 +61,7 @@ pub(super) async fn bucket(
     };
     let bucket = match Bucket::open(&address, place) {
         Ok(bucket) => bucket,
-        Err(error) => return Ok(Err(as_call(error))),
+        Err(error) => return Err(StepError::Attempt(as_call(error))),
     };
     let lineage = &context.owner.lineage;
     let patience = Patience::UntilSignal(context.interrupt.clone());
@@ -72,18 +70,17 @@ pub(super) async fn bucket(
     })
     .await;
     if let Err(error) = made {
-        return Ok(Err(error));
+        return Err(StepError::Attempt(error));
     }
     open.insert(place.clone(), bucket.clone());
-    Ok(Ok(Some(bucket)))
+    Ok(Some(bucket))
 }
 
 /// Makes the bucket of the attempt's place, and tries whether addresses in it can be signed.
-pub(super) async fn usable(attempt: &Attempt<'_>) -> Result<Result<(), ProviderError>, Error> {
+pub(super) async fn usable(attempt: &Attempt<'_>) -> Step<()> {
     let bucket = match bucket(attempt.context, &attempt.stage_offer.place).await? {
-        Ok(Some(bucket)) => bucket,
-        Ok(None) => return Ok(Ok(())),
-        Err(error) => return Ok(Err(error)),
+        Some(bucket) => bucket,
+        None => return Ok(()),
     };
     let keys = [pack::object("trial", 0)];
     let signing = || async {
@@ -92,7 +89,10 @@ pub(super) async fn usable(attempt: &Attempt<'_>) -> Result<Result<(), ProviderE
             .await
             .map_err(as_call)
     };
-    Ok(patiently(attempt.patience(), signing).await.map(drop))
+    patiently(attempt.patience(), signing)
+        .await
+        .map(drop)
+        .map_err(StepError::Attempt)
 }
 
 /// Deletes the buckets once all stages are done: nobody reads any more what is in them.

@@ -53,6 +53,7 @@ pub mod signal_deadlines;
 mod stage;
 mod stage_inputs;
 pub mod staging;
+mod step_error;
 pub mod stray;
 pub mod stray_buckets;
 pub mod sweep;

@@ -14,6 +14,7 @@ use super::notice::Notice;
 use super::outcome::StageOutcome;
 use super::stage_inputs::{Work, goes_home, homeward, prepare};
 use super::staging;
+use super::step_error::of_attempt;
 
 use crate::execution::state::event::Event;
 use crate::execution::state::journal::Durability;
@@ -464,6 +465,6 @@ async fn bring(
             return Ok(Err(refused));
         }
     }
-    let delivered = staging::deliver(context, &format!("{name}.{output}")).await?;
+    let delivered = of_attempt(staging::deliver(context, &format!("{name}.{output}")).await)?;
     Ok(delivered.map_err(|error| error.to_string()))
 }

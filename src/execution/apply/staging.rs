@@ -18,6 +18,7 @@ use super::calls::{Patience, patiently};
 use super::collected::is_gone;
 use super::context::Context;
 use super::notice::Notice;
+use super::step_error::{Step, StepError, of_attempt};
 use crate::execution::provider::{
     self, Content, Delivery, ErrorKind, Fetch, Moved, Nodes, ProviderError, Source, Task, Worker,
 };
@@ -89,10 +90,7 @@ fn with_buckets(worker: &dyn Worker) -> Result<&dyn provider::Staging, ProviderE
 
 /// Brings an output home that the plan brings there and that is in a bucket so far; whether it is
 /// there now.
-pub(super) async fn deliver(
-    context: &Context,
-    name: &str,
-) -> Result<Result<(), ProviderError>, Error> {
+pub(super) async fn deliver(context: &Context, name: &str) -> Step<()> {
     bring_home(
         context,
         name,
@@ -156,30 +154,26 @@ pub(super) async fn outputs(
     attempt: &Attempt<'_>,
     worker: &dyn Worker,
     names: &[String],
-) -> Result<Result<BTreeMap<String, Artifact>, ProviderError>, Error> {
+) -> Step<BTreeMap<String, Artifact>> {
     let mut sent = BTreeMap::new();
     if names.is_empty() {
-        return Ok(Ok(sent));
+        return Ok(sent);
     }
     let (context, place) = (attempt.context, &attempt.stage_offer.place);
-    let parcels = match patiently(attempt.patience(), || async {
+    let parcels = patiently(attempt.patience(), || async {
         with_buckets(worker)?.measure(names).await
     })
     .await
-    {
-        Ok(parcels) => parcels,
-        Err(error) => return Ok(Err(error)),
-    };
+    .map_err(StepError::Attempt)?;
     for (name, parcel) in names.iter().zip(parcels) {
         let bucket = match bucket(context, place).await? {
-            Ok(Some(bucket)) => bucket,
-            Ok(None) => {
-                return Ok(Err(ProviderError::new(
+            Some(bucket) => bucket,
+            None => {
+                return Err(StepError::Attempt(ProviderError::new(
                     ErrorKind::Other,
                     format!("{place} has no bucket"),
                 )));
             }
-            Err(error) => return Ok(Err(error)),
         };
         let measured = parcel.measured;
         let hex = measured.digest.hex();
@@ -196,16 +190,18 @@ pub(super) async fn outputs(
             most: parcel.packed,
             chunk: context.settings.chunk_bytes,
         };
-        let (pack, moved, digests) = match send(attempt, worker, &bucket, &what).await {
-            Ok(sent) => sent,
-            Err(error) => return Ok(Err(error)),
-        };
+        let (pack, moved, digests) = send(attempt, worker, &bucket, &what)
+            .await
+            .map_err(StepError::Attempt)?;
         let changed = measured.kind != Kind::Directory
             && (pack.bytes != measured.bytes
                 || digests.len() == 1 && digests[0] != measured.digest);
         if changed {
             let message = format!("output `{name}` was changed while it was read");
-            return Ok(Err(ProviderError::new(ErrorKind::Output, message)));
+            return Err(StepError::Attempt(ProviderError::new(
+                ErrorKind::Output,
+                message,
+            )));
         }
         told(attempt, &artifact, &measured.digest, place, moved, &pack).await?;
         let staged = BTreeMap::from([(place.clone(), pack)]);
@@ -220,7 +216,7 @@ pub(super) async fn outputs(
         };
         sent.insert(name.clone(), artifact);
     }
-    Ok(Ok(sent))
+    Ok(sent)
 }
 
 /// What is sent, and under which name.
@@ -348,7 +344,7 @@ pub(super) async fn inputs(
     planned: &PlannedStage,
     worker: &dyn Worker,
     task: &mut Task,
-) -> Result<Result<(), ProviderError>, Error> {
+) -> Step<()> {
     let context = attempt.context;
     // Else it would be known only when the command has done its work.
     if planned
@@ -356,9 +352,9 @@ pub(super) async fn inputs(
         .keys()
         .any(|output| goes_through(attempt, planned, output, worker))
     {
-        if let Err(error) = usable(attempt).await? {
+        if let Err(error) = of_attempt(usable(attempt).await)? {
             let message = format!("{}; {ELSE}", error.message);
-            return Ok(Err(ProviderError::new(error.kind, message)));
+            return Err(StepError::Attempt(ProviderError::new(error.kind, message)));
         }
         if context.settings.staging == Staging::Buckets
             && let Err(error) = patiently(attempt.patience(), || async {
@@ -366,7 +362,7 @@ pub(super) async fn inputs(
             })
             .await
         {
-            return Ok(Err(error));
+            return Err(StepError::Attempt(error));
         }
     }
     for (number, (read, _)) in input_names(&planned.reads).into_iter().enumerate() {
@@ -376,11 +372,9 @@ pub(super) async fn inputs(
         let Some(item) = task.inputs.get_mut(number) else {
             continue;
         };
-        if let Err(error) = input(attempt, worker, read, number, &mut item.content).await? {
-            return Ok(Err(error));
-        }
+        input(attempt, worker, read, number, &mut item.content).await?;
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// Brings one input to the machine, or home: from wherever it is still what was written. If it is
@@ -391,7 +385,7 @@ async fn input(
     read: &ArtifactRef,
     number: usize,
     content: &mut Content,
-) -> Result<Result<(), ProviderError>, Error> {
+) -> Step<()> {
     let context = attempt.context;
     let name = &read.to_string();
     let mut damaged = None;
@@ -400,7 +394,7 @@ async fn input(
             .recorder
             .read(|state| state.artifacts.get(name).cloned())
         else {
-            return Ok(Ok(()));
+            return Ok(());
         };
         let home = context.objects.has(&artifact.digest, artifact.kind);
         if let Some(error) = damaged.take_if(|_| !home && artifact.staged.is_empty()) {
@@ -410,22 +404,24 @@ async fn input(
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner) = Some(stage.clone());
             }
-            return Ok(Err(error));
+            return Err(StepError::Attempt(error));
         }
         let done = if worker.staging().is_some() && !artifact.staged.is_empty() {
             *content = Content::Fetched(artifact.kind);
-            fetch(attempt, worker, name, number).await?
+            fetch(attempt, worker, name, number).await
         } else {
             *content = Content::Stored(context.objects.path(&artifact.digest, artifact.kind));
             if home {
                 Ok(())
             } else {
-                bring_home(context, name, attempt.patience()).await?
+                bring_home(context, name, attempt.patience()).await
             }
         };
         match done {
-            Err(error) if error.kind == ErrorKind::Damaged => damaged = Some(error),
-            done => return Ok(done),
+            Err(StepError::Attempt(error)) if error.kind == ErrorKind::Damaged => {
+                damaged = Some(error);
+            }
+            done => return done,
         }
     }
 }
@@ -459,12 +455,7 @@ async fn discard(
 }
 
 /// Has the machine fetch one input, and leave a copy in its place's bucket.
-async fn fetch(
-    attempt: &Attempt<'_>,
-    worker: &dyn Worker,
-    name: &str,
-    input: usize,
-) -> Result<Result<(), ProviderError>, Error> {
+async fn fetch(attempt: &Attempt<'_>, worker: &dyn Worker, name: &str, input: usize) -> Step<()> {
     let (context, here) = (attempt.context, &attempt.stage_offer.place);
     let alone = context.buckets.alone(name, here);
     let _alone = alone.lock().await;
@@ -478,12 +469,11 @@ async fn fetch(
         .get_key_value(here)
         .or_else(|| artifact.staged.first_key_value());
     let Some((from, pack)) = found else {
-        return Ok(Err(gone(name)));
+        return Err(StepError::Attempt(gone(name)));
     };
     let from_bucket = match bucket(context, from).await? {
-        Ok(Some(bucket)) => bucket,
-        Ok(None) => return Ok(Err(gone(name))),
-        Err(error) => return Ok(Err(error)),
+        Some(bucket) => bucket,
+        None => return Err(StepError::Attempt(gone(name))),
     };
     let nodes = if from == here {
         Nodes::All
@@ -491,20 +481,17 @@ async fn fetch(
         Nodes::First
     };
     let there = (&from_bucket, from, pack);
-    if let Err(error) = fetch_from(attempt, worker, there, (name, input), nodes).await? {
-        return Ok(Err(error));
-    }
+    fetch_from(attempt, worker, there, (name, input), nodes).await?;
     if from == here {
-        return Ok(Ok(()));
+        return Ok(());
     }
     let gang = worker.nodes() > 1;
     let bucket = match bucket(context, here).await? {
-        Ok(Some(bucket)) => bucket,
-        Ok(None) if gang => {
+        Some(bucket) => bucket,
+        None if gang => {
             return fetch_from(attempt, worker, there, (name, input), Nodes::Others).await;
         }
-        Ok(None) => return Ok(Ok(())),
-        Err(error) => return Ok(Err(error)),
+        None => return Ok(()),
     };
     announce(attempt, name, &artifact.digest, here).await?;
     let (key, most, chunk) = (pack.key.clone(), pack.bytes, pack.chunk_bytes);
@@ -528,7 +515,7 @@ async fn fetch(
                     )
                     .await
                 }
-                false => Ok(Ok(())),
+                false => Ok(()),
             }
         }
         Ok(_) => {
@@ -536,9 +523,12 @@ async fn fetch(
                 "input `{name}` was changed while it was copied to {}",
                 bucket.address()
             );
-            Ok(Err(ProviderError::new(ErrorKind::Other, message)))
+            Err(StepError::Attempt(ProviderError::new(
+                ErrorKind::Other,
+                message,
+            )))
         }
-        Err(error) => Ok(Err(error)),
+        Err(error) => Err(StepError::Attempt(error)),
     }
 }
 
@@ -549,7 +539,7 @@ async fn fetch_from(
     (bucket, from, pack): (&Bucket, &PlaceName, &Pack),
     (name, input): (&str, usize),
     nodes: Nodes,
-) -> Result<Result<(), ProviderError>, Error> {
+) -> Step<()> {
     let recorder = &attempt.context.recorder;
     let (stage, token, artifact) = (
         attempt.token.stage.clone(),
@@ -568,11 +558,9 @@ async fn fetch_from(
     let mut whole = false;
     // What came over a bad line is fetched once more; what lies there wrong is not used.
     for again in ["", "-again"] {
-        let fetched = match fetch_once(attempt, worker, (bucket, pack), (input, again), nodes).await
-        {
-            Ok(fetched) => fetched,
-            Err(error) => return Ok(Err(error)),
-        };
+        let fetched = fetch_once(attempt, worker, (bucket, pack), (input, again), nodes)
+            .await
+            .map_err(StepError::Attempt)?;
         moved += fetched.moved;
         whole = fetched.bytes == pack.bytes && pack::digest(&fetched.digests) == pack.digest;
         if whole {
@@ -596,9 +584,12 @@ async fn fetch_from(
         let message =
             format!("input `{name}`: {at} is not what was written: somebody has changed it");
         discard(attempt.context, name, bucket, &place, pack).await?;
-        return Ok(Err(ProviderError::new(ErrorKind::Damaged, message)));
+        return Err(StepError::Attempt(ProviderError::new(
+            ErrorKind::Damaged,
+            message,
+        )));
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 async fn fetch_once(
@@ -638,11 +629,7 @@ fn gone(name: &str) -> ProviderError {
 }
 
 /// Brings an artifact from a bucket into the store of the state folder.
-async fn bring_home(
-    context: &Context,
-    name: &str,
-    patience: Patience,
-) -> Result<Result<(), ProviderError>, Error> {
+async fn bring_home(context: &Context, name: &str, patience: Patience) -> Step<()> {
     let alone = context.buckets.alone(name, &PlaceName::here());
     let _alone = alone.lock().await;
     let artifact = context
@@ -650,15 +637,14 @@ async fn bring_home(
         .read(|state| state.artifacts.get(name).cloned());
     let artifact = artifact.ok_or_else(|| Error::Bug(format!("`{name}` is not in the state")))?;
     if context.objects.has(&artifact.digest, artifact.kind) {
-        return Ok(Ok(()));
+        return Ok(());
     }
     let Some((from, pack)) = artifact.staged.first_key_value() else {
-        return Ok(Err(gone(name)));
+        return Err(StepError::Attempt(gone(name)));
     };
     let bucket = match bucket(context, from).await? {
-        Ok(Some(bucket)) => bucket,
-        Ok(None) => return Ok(Err(gone(name))),
-        Err(error) => return Ok(Err(error)),
+        Some(bucket) => bucket,
+        None => return Err(StepError::Attempt(gone(name))),
     };
     let bringing = || async {
         bring(&bucket, pack, artifact.kind, &context.objects)
@@ -671,7 +657,7 @@ async fn bring_home(
             if error.kind == ErrorKind::Damaged {
                 discard(context, name, &bucket, from, pack).await?;
             }
-            return Ok(Err(error));
+            return Err(StepError::Attempt(error));
         }
     };
     if measured.digest != artifact.digest {
@@ -680,7 +666,10 @@ async fn bring_home(
             bucket.address()
         );
         discard(context, name, &bucket, from, pack).await?;
-        return Ok(Err(ProviderError::new(ErrorKind::Damaged, message)));
+        return Err(StepError::Attempt(ProviderError::new(
+            ErrorKind::Damaged,
+            message,
+        )));
     }
     let (artifact, digest) = (name.to_owned(), artifact.digest);
     let brought = Event::Brought {
@@ -690,7 +679,7 @@ async fn bring_home(
         moved: pack.bytes,
     };
     context.recorder.record(brought, Durability::Now).await?;
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// Whether an artifact that is not at home can still be had, or is needed by nobody.
@@ -700,7 +689,7 @@ pub(super) async fn to_be_had(
     artifact: &Artifact,
 ) -> Result<bool, Error> {
     for (place, pack) in &artifact.staged {
-        let found = match bucket(context, place).await? {
+        let found = match of_attempt(bucket(context, place).await)? {
             Ok(Some(bucket)) => {
                 let look = || async { there_is(&bucket, pack).await };
                 patiently(Patience::UntilSignal(context.interrupt.clone()), look).await
