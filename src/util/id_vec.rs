@@ -325,7 +325,7 @@ mod tests {
         assert_eq!((names[first], names[second]), ("changed", "second"));
         assert_eq!(names.get(Wide::new(2)), None);
         assert_eq!(names.ids().collect::<Vec<_>>(), [first, second]);
-        assert_eq!(names.ids().rev().next(), Some(second));
+        assert_eq!(names.ids().next_back(), Some(second));
     }
 
     #[test]
