@@ -131,7 +131,12 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failu
         catalog.offers.len(),
         terminal,
     );
-    let explained = planning::explain(&plan, &named, (job, policy, &catalog), &effort);
+    let inputs = planning::PlannedInputs {
+        job,
+        policy,
+        catalog: &catalog,
+    };
+    let explained = planning::explain(&plan, &named, &inputs, &effort);
     waiting.inspect(ProgressBar::finish_and_clear);
     let explained = explained.map_err(Failure::error)?;
     let subject = Subject {

@@ -115,6 +115,12 @@ impl Bandwidth {
     }
 }
 
+/// Returns how many there are as a signed number. A collection has at most `isize::MAX` entries, so
+/// that its count always fits.
+pub fn signed_count(count: usize) -> i64 {
+    i64::try_from(count).expect("a collection has at most isize::MAX entries")
+}
+
 /// Clamps to the range of `i64`; a job that reaches it is refused when it is read.
 pub fn saturate(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })

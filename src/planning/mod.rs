@@ -34,8 +34,8 @@ pub use build::{
 pub use compile::base_name as base;
 pub use explain::{
     BreakEven, Clashing, Conflict, Constraint, ConstraintFile, ConstraintKind, Counted, Elsewhere,
-    ExplainError, Explanation, Need, Relaxation, Relaxed, Ruled, Why, conflict, explain,
-    without_constraints, written_constraints,
+    ExplainError, Explanation, Need, PlannedInputs, Relaxation, Relaxed, Ruled, Why, conflict,
+    explain, without_constraints, written_constraints,
 };
 pub use no_plan::NoPlan;
 pub use remaining_job::{UsedUp, nothing_left};

@@ -21,7 +21,13 @@ pub fn plan(
 ) -> Result<Plan, NoPlan> {
     let inputs = inputs(job, policy, catalog)
         .map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
-    planned((job, job), policy, catalog, settings, (inputs, None))
+    let request = PlanRequest {
+        job,
+        left: job,
+        inputs,
+        from_state: None,
+    };
+    planned(request, policy, catalog, settings)
 }
 
 /// The one best plan of what a state has left to do of a job under a policy.
@@ -35,23 +41,38 @@ pub fn plan_remaining(
     let inputs = inputs(job, policy, catalog)
         .map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
     let (left, policy) = remaining_job::remaining_job(job, policy, from).map_err(NoPlan::UsedUp)?;
-    planned(
-        (job, &left),
-        &policy,
-        catalog,
-        settings,
-        (inputs, Some(from)),
-    )
+    let request = PlanRequest {
+        job,
+        left: &left,
+        inputs,
+        from_state: Some(from),
+    };
+    planned(request, &policy, catalog, settings)
 }
 
-/// Plans `left`, what is left of the job.
+/// The job that is planned, and what a plan says of where that comes from.
+struct PlanRequest<'a> {
+    /// The job as it is written.
+    job: &'a Job,
+    /// The part of it that is left to plan.
+    left: &'a Job,
+    inputs: Inputs,
+    from_state: Option<&'a FromState>,
+}
+
+/// Plans what is left of a job, within what is left of the limits of its policy.
 fn planned(
-    (job, left): (&Job, &Job),
+    request: PlanRequest<'_>,
     policy: &Policy,
     catalog: &Catalog,
     settings: &Settings,
-    (inputs, from_state): (Inputs, Option<&FromState>),
 ) -> Result<Plan, NoPlan> {
+    let PlanRequest {
+        job,
+        left,
+        inputs,
+        from_state,
+    } = request;
     let solver = Highs;
     let (compiled, outcome) = leave_results::solved(left, policy, catalog, &settings.effort)?;
     match outcome {
@@ -139,14 +160,8 @@ fn single_cloud(
                 ..found
             };
             let rank = |single: &SingleCloud| match policy.minimize {
-                Objective::Cost => (
-                    single.cost_micro_usd.0,
-                    i64::try_from(single.makespan_ms.0).unwrap_or(i64::MAX),
-                ),
-                Objective::Time => (
-                    i64::try_from(single.makespan_ms.0).unwrap_or(i64::MAX),
-                    single.cost_micro_usd.0,
-                ),
+                Objective::Cost => (single.cost_micro_usd.0, single.makespan_ms.signed()),
+                Objective::Time => (single.makespan_ms.signed(), single.cost_micro_usd.0),
             };
             if best.as_ref().is_none_or(|best| rank(&found) < rank(best)) {
                 best = Some(found);

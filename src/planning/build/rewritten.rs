@@ -62,7 +62,13 @@ pub fn verify(
         )),
     }
     found.extend(verify::differences(plan, &left, &limits, catalog));
-    found.extend(rewritten(plan, (job, &left), (policy, &limits), catalog));
+    let written = WrittenAndLeft {
+        job,
+        left: &left,
+        policy,
+        limits: &limits,
+    };
+    found.extend(rewritten(plan, &written, catalog));
     found.extend(verify::proof(plan, policy));
     found.sort();
     found.dedup_by(|a, b| a.at == b.at);
@@ -82,14 +88,24 @@ fn leaves_results(plan: &Plan, compiled: &compile::Compiled) -> bool {
     compiled.results.homeward().any(left)
 }
 
-/// Compares with the plan that comes of the same offers, of the job and what is left of it, of the
-/// policy and what is left of its limits.
-fn rewritten(
-    plan: &Plan,
-    (job, left): (&Job, &Job),
-    (written, policy): (&Policy, &Policy),
-    catalog: &Catalog,
-) -> Vec<Difference> {
+/// Job and policy as they are written, and what is left of them after a state.
+struct WrittenAndLeft<'a> {
+    job: &'a Job,
+    /// The part of the job that is left to do.
+    left: &'a Job,
+    policy: &'a Policy,
+    /// The policy with what is left of its limits.
+    limits: &'a Policy,
+}
+
+/// Compares with the plan that comes of the same offers.
+fn rewritten(plan: &Plan, written: &WrittenAndLeft<'_>, catalog: &Catalog) -> Vec<Difference> {
+    let WrittenAndLeft {
+        job,
+        left,
+        policy: written,
+        limits: policy,
+    } = *written;
     let none = || {
         vec![Difference::new(
             "stages",

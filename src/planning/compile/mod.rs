@@ -9,6 +9,7 @@ mod compiler;
 mod links;
 mod names;
 mod needs;
+mod offer_filter;
 mod offers;
 mod places;
 mod quota_limits;

@@ -1,25 +1,15 @@
 //! Which offers a stage may take, and which of them can ever be worth taking.
 
+pub(super) use super::offer_filter::Request;
+
+use super::offer_filter::OfferFilter;
 use super::places::Places;
 use super::quota_limits::QuotaLimit;
 use super::{needs, spot};
-use crate::model::{
-    Allocation, Machine, Needs, Offer, OfferName, Purchase, Rate, Stage, Tee, TeeSet, Work,
-};
+use crate::model::{Allocation, Offer, Purchase, Stage, Tee, Work};
 use crate::planning::rule::{self, Terms};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
-
-/// What decides which offers a stage may take: equal requests have equal offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Request<'a> {
-    pub needs: &'a Needs,
-    pub labels: &'a BTreeSet<String>,
-    /// As the stage says it.
-    pub allocation: Option<Allocation>,
-    /// What is not to be had.
-    pub without: &'a BTreeSet<OfferName>,
-}
 
 /// How the offers of a stage ran out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,102 +80,22 @@ fn allowed_among(
     places: &Places<'_>,
     among: Range<usize>,
 ) -> Result<Allowed, Funnel> {
-    let Places {
-        catalog,
-        policy,
-        names,
-        ..
-    } = places;
-    let needs = request.needs;
-    let (allocation, said_by) = allocation(request, places);
+    let (catalog, policy) = (places.catalog, places.policy);
+    let filter = OfferFilter::of(request, places);
     let mut funnel = Funnel {
-        needs: needs::text(needs),
+        needs: needs::text(request.needs),
         ..Funnel::default()
     };
-    let unmet: Vec<Option<&'static str>> = catalog
-        .machines
-        .iter()
-        .map(|machine| needs::unmet(needs, machine, catalog))
-        .collect();
-    let alternatives = Alternatives::of(needs, places);
-    let trusted = rule::trusted(policy, request.labels);
-    let of_place: Vec<(bool, bool, Option<String>)> = (0_u32..)
-        .zip(&catalog.places)
-        .map(|(id, place)| {
-            let wanted = needs::at(needs, &names[id as usize]);
-            (
-                wanted,
-                places.within(id, needs),
-                rule::forbids_place(policy, request.labels, place),
-            )
-        })
-        .collect();
     let mut allowed = Allowed {
         offers: Vec::new(),
         ranks: Vec::new(),
         tees: Vec::new(),
-        allocation,
+        allocation: filter.allocation(),
     };
     let mut forbids: BTreeMap<Terms, Option<String>> = BTreeMap::new();
-    let in_question: Vec<bool> = catalog
-        .machines
-        .iter()
-        .map(|machine| needs::in_question(needs, machine))
-        .collect();
-    let exhausted = |offer: &Offer| {
-        let name = || OfferName {
-            place: catalog.place(offer).name.clone(),
-            instance_type: catalog.machine(offer).instance_type.clone(),
-            purchase: offer.purchase,
-        };
-        !request.without.is_empty() && request.without.contains(&name())
-    };
-    let meets = |offer: &Offer| {
-        let (wanted, near, _) = &of_place[offer.place as usize];
-        let unmet = match unmet[offer.machine as usize] {
-            None if !wanted => Some("places"),
-            None if !near => Some("latency"),
-            None if !needs::affordable(needs, offer, catalog) => Some("max_price"),
-            unmet => unmet,
-        };
-        match unmet {
-            Some(unmet) => Err(unmet),
-            None => {
-                let tees = needs::tees(needs, offer.tee).ok_or("tee")?;
-                let met = alternatives
-                    .met(offer, needs::hourly(offer, catalog), tees, trusted)
-                    .ok_or("any_of")?;
-                Ok(Met {
-                    demanded: met.demanded || !needs.tee.is_empty(),
-                    ..met
-                })
-            }
-        }
-    };
-    // Prices would make a key of nearly every offer where no rule looks at them.
-    let terms = |offer: &Offer, tees: TeeSet| {
-        let hourly = policy.max_price.and_then(|_| needs::hourly(offer, catalog));
-        Terms {
-            tees,
-            purchase: offer.purchase,
-            hourly,
-        }
-    };
-    let is_bought = |offer: &Offer| match allocation {
-        Allocation::OnDemand => offer.purchase == Purchase::OnDemand,
-        Allocation::Spot => offer.purchase == Purchase::Spot,
-        Allocation::SpotIfAvailable | Allocation::Cheapest => true,
-    };
     let offers = among.map(|index| (index, &catalog.offers[index]));
-    for (index, offer) in offers.filter(|(_, offer)| in_question[offer.machine as usize]) {
-        let forbidden = &of_place[offer.place as usize].2;
-        let bought = is_bought(offer);
-        let met = meets(offer).and_then(|met| match () {
-            () if !bought && said_by.is_none() => Err("allocation"),
-            () if exhausted(offer) => Err("not to be had"),
-            () => Ok(met),
-        });
-        let met = match met {
+    for (index, offer) in offers.filter(|(_, offer)| filter.is_in_question(offer)) {
+        let met = match filter.taken(offer) {
             Ok(met) => met,
             Err(need) => {
                 count(&mut funnel.unmet, need);
@@ -193,146 +103,30 @@ fn allowed_among(
             }
         };
         funnel.fitting += 1;
-        let forbidden = match forbidden {
+        let forbidden = match filter.place_forbidden_by(offer) {
             Some(key) => Some(key.clone()),
             None => forbids
-                .entry(terms(offer, met.tees))
+                .entry(filter.terms(offer, met.tees))
                 .or_insert_with_key(|terms| rule::forbids_machine(policy, request.labels, terms))
                 .clone(),
         };
-        match forbidden.or_else(|| said_by.filter(|_| !bought).map(str::to_owned)) {
+        match forbidden.or_else(|| filter.purchase_forbidden_by(offer)) {
             Some(key) => count(&mut funnel.forbidden, &key),
             None => {
                 allowed.offers.push(index);
                 allowed.ranks.push(met.rank);
-                allowed.tees.push(met.tee(trusted));
+                allowed.tees.push(filter.tee(met));
             }
         }
     }
     if !allowed.offers.is_empty() {
         return Ok(allowed);
     }
-    let met = |offer: &&Offer| {
-        in_question[offer.machine as usize] && meets(offer).is_ok() && is_bought(offer)
-    };
+    let met = |offer: &&Offer| filter.was_met_by(offer);
     let lapsed: Vec<&Offer> = catalog.lapsed.iter().filter(met).collect();
     let last = lapsed.iter().map(|offer| catalog.held_until(offer)).max();
     funnel.lapsed = last.map(|last| Box::new((lapsed.len() as u64, last.to_owned())));
     Err(funnel)
-}
-
-/// How machines are bought for a stage, and the policy's key that says so; none: the stage does.
-fn allocation(request: &Request<'_>, places: &Places<'_>) -> (Allocation, Option<&'static str>) {
-    match (
-        request.allocation,
-        places.policy.allocation,
-        places.policy.allow_spot,
-    ) {
-        (Some(allocation), ..) => (allocation, None),
-        (None, Some(allocation), _) => (allocation, Some("spot.allocation")),
-        (None, None, Some(true)) => (Allocation::Cheapest, Some("spot.allow")),
-        (None, None, _) => (Allocation::OnDemand, Some("spot.allow")),
-    }
-}
-
-/// How an offer meets the needs.
-#[derive(Clone, Copy, Debug)]
-struct Met {
-    /// Its place in the order of preference, 0 if there is none.
-    rank: i64,
-    /// Of its environments those that meet the needs.
-    tees: TeeSet,
-    /// The needs ask for one.
-    demanded: bool,
-}
-
-impl Met {
-    /// What the machine has to run with: of the environments that needs and policy accept the
-    /// first.
-    fn tee(self, trusted: Option<TeeSet>) -> Option<Tee> {
-        let accepted = trusted.map_or(self.tees, |trusted| self.tees.and(trusted));
-        accepted
-            .iter()
-            .next()
-            .filter(|_| self.demanded || trusted.is_some())
-    }
-}
-
-/// Which of the alternative sets of needs machines and places meet.
-struct Alternatives {
-    ordered: bool,
-    /// By set: by machine, by place, environments (none: none needed).
-    sets: Vec<(Vec<bool>, Vec<bool>, TeeSet)>,
-    /// By set: the most that an hour may cost.
-    max_prices: Vec<Option<Rate>>,
-}
-
-impl Alternatives {
-    fn of(needs: &Needs, places: &Places<'_>) -> Self {
-        let catalog = places.catalog;
-        let set = |needs: &Needs| {
-            let machine = |machine: &Machine| needs::meets(needs, machine, catalog);
-            let place =
-                |(id, name): (u32, &String)| needs::at(needs, name) && places.within(id, needs);
-            (
-                catalog.machines.iter().map(machine).collect(),
-                (0_u32..).zip(&places.names).map(place).collect(),
-                needs.tee.iter().copied().collect(),
-            )
-        };
-        let max_prices = needs.any_of.iter().map(|needs| needs.max_price).collect();
-        Self {
-            ordered: needs.ordered,
-            sets: needs.any_of.iter().map(set).collect(),
-            max_prices,
-        }
-    }
-
-    /// How an offer, of whose environments `tees` meet what is common to all sets, meets the first
-    /// set that it meets, and in such a way that the policy trusts it if there is one; `None`: it
-    /// meets no set. `hourly` is what an hour of it costs, if it is billed by that.
-    fn met(
-        &self,
-        offer: &Offer,
-        hourly: Option<Rate>,
-        tees: TeeSet,
-        trusted: Option<TeeSet>,
-    ) -> Option<Met> {
-        if self.sets.is_empty() {
-            return Some(Met {
-                rank: 0,
-                tees,
-                demanded: false,
-            });
-        }
-        let met = |(place, (machines, places, tee)): (usize, &(Vec<bool>, Vec<bool>, TeeSet))| {
-            let demanded = !tee.is_empty();
-            let dear = self.max_prices[place]
-                .zip(hourly)
-                .is_some_and(|(most, hourly)| hourly > most);
-            let there = !dear && machines[offer.machine as usize] && places[offer.place as usize];
-            let tees = if demanded { tees.and(*tee) } else { tees };
-            let rank = if self.ordered {
-                i64::try_from(place).unwrap_or(i64::MAX)
-            } else {
-                0
-            };
-            (there && !(demanded && tees.is_empty())).then_some(Met {
-                rank,
-                tees,
-                demanded,
-            })
-        };
-        let mut all = self.sets.iter().enumerate().filter_map(met);
-        let first = all.next()?;
-        let trustworthy = |met: &Met| trusted.is_none_or(|trusted| met.tees.meets(trusted));
-        Some(
-            std::iter::once(first)
-                .chain(all)
-                .find(trustworthy)
-                .unwrap_or(first),
-        )
-    }
 }
 
 /// The offers that can be worth taking for a kind of work, in the order of places, and how many

@@ -9,7 +9,7 @@ use super::offers::{self, Contender, Request};
 use super::places::Places;
 use super::quota_limits::{QuotaLimit, quota_limits};
 use crate::catalog::Catalog;
-use crate::model::{Allocation, Job, Millis, Needs, Policy, Work};
+use crate::model::{Allocation, Job, Millis, Needs, Policy, Stage, Work};
 use crate::planning::problem::{CandidateId, Choice, Placement};
 use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeSet;
@@ -85,7 +85,9 @@ pub fn with_spares(
         let spares = spares(
             &compiled.candidates[index],
             &contenders,
-            (stage, &places, &limits),
+            stage,
+            &places,
+            &limits,
         );
         let candidates = &mut extended.candidates[index];
         for candidate in spares {
@@ -108,7 +110,9 @@ pub fn with_spares(
 fn spares(
     had: &IdVec<CandidateId, Candidate>,
     contenders: &[Contender],
-    (stage, places, limits): (&crate::model::Stage, &Places<'_>, &[QuotaLimit]),
+    stage: &Stage,
+    places: &Places<'_>,
+    limits: &[QuotaLimit],
 ) -> Vec<Candidate> {
     let offers: BTreeSet<usize> = had.iter().map(|candidate| candidate.offer).collect();
     let others: Vec<Contender> = contenders

@@ -95,13 +95,26 @@ pub enum ExplainError {
     Solver(#[from] SolverError),
 }
 
+/// The inputs that a plan was made from.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedInputs<'a> {
+    pub job: &'a Job,
+    pub policy: &'a Policy,
+    pub catalog: &'a Catalog,
+}
+
 /// Explains a plan of these inputs; `named`: names of stages of the plan, or none for all.
 pub fn explain(
     plan: &Plan,
     named: &BTreeSet<&str>,
-    (job, policy, catalog): (&Job, &Policy, &Catalog),
+    inputs: &PlannedInputs<'_>,
     effort: &Effort,
 ) -> Result<Explanation, ExplainError> {
+    let PlannedInputs {
+        job,
+        policy,
+        catalog,
+    } = *inputs;
     let foreign = |plan: &Plan| {
         ExplainError::Foreign(
             plan.stages

@@ -11,5 +11,7 @@ pub use constraints::{
     Constraint, ConstraintFile, ConstraintKind, Counted, Need, without_constraints,
     written_constraints,
 };
-pub use explanation::{BreakEven, Elsewhere, ExplainError, Explanation, Ruled, Why, explain};
+pub use explanation::{
+    BreakEven, Elsewhere, ExplainError, Explanation, PlannedInputs, Ruled, Why, explain,
+};
 pub use relax::{Relaxation, Relaxed};

@@ -134,6 +134,13 @@ struct Case<'a> {
     free: &'a Optimum,
 }
 
+/// The number that a line gives, and those that could take its place.
+struct NumberOptions {
+    now: u64,
+    /// In rising ease; none if any number could.
+    values: Vec<u64>,
+}
+
 impl Case<'_> {
     /// The line goes altogether.
     fn gone(&self) -> Relaxation {
@@ -146,7 +153,7 @@ impl Case<'_> {
 
     /// The least change of a number that would do.
     fn number(&self) -> Result<Relaxation, SolverError> {
-        let (now, mut values) = self.values();
+        let NumberOptions { now, mut values } = self.values();
         let would_do = |value: u64| {
             let (job, policy) = self.with_number(value);
             feasible(&job, &policy, self.catalog, self.effort)
@@ -196,70 +203,64 @@ impl Case<'_> {
         })
     }
 
-    /// The number that the line gives, and those that could take its place, in rising ease; none
-    /// if any number could.
-    fn values(&self) -> (u64, Vec<u64>) {
-        let below = |now: u64, of: &mut dyn Iterator<Item = u64>| -> Vec<u64> {
+    /// The number that the line gives, and those that could take its place.
+    fn values(&self) -> NumberOptions {
+        let below = |now: u64, of: &mut dyn Iterator<Item = u64>| -> NumberOptions {
             let values: BTreeSet<u64> = of.filter(|value| *value < now && *value > 0).collect();
-            values.into_iter().rev().collect()
+            let values = values.into_iter().rev().collect();
+            NumberOptions { now, values }
         };
         let machines = || self.catalog.machines.iter();
-        match &self.constraint.kind {
+        let now = match &self.constraint.kind {
             ConstraintKind::Need(stage, need) => {
                 let needs = &self.job.stages[stage].needs;
-                match need {
-                    Need::Cpus => {
-                        let now = needs.vcpu_thousandths;
-                        (
-                            now,
-                            below(
-                                now,
-                                &mut machines().map(Machine::sustained_vcpu_thousandths),
-                            ),
-                        )
-                    }
-                    Need::Memory => (
+                return match need {
+                    Need::Cpus => below(
+                        needs.vcpu_thousandths,
+                        &mut machines().map(Machine::sustained_vcpu_thousandths),
+                    ),
+                    Need::Memory => below(
                         needs.memory.0,
-                        below(needs.memory.0, &mut machines().map(|m| m.memory.0)),
+                        &mut machines().map(|machine| machine.memory.0),
                     ),
                     Need::MaxPrice => self.prices(needs.max_price),
-                    _ => {
-                        let now = needs
-                            .latency
-                            .as_ref()
-                            .map_or(0, |latency| latency.at_most.0);
-                        let known: BTreeSet<u64> = self
-                            .catalog
-                            .round_trips
-                            .values()
-                            .map(|time| time.0)
-                            .collect();
-                        (now, known.into_iter().filter(|time| *time > now).collect())
-                    }
-                }
+                    _ => self.latencies(needs),
+                };
             }
-            ConstraintKind::StageDeadline(stage) => (
-                self.job.stages[stage].deadline.unwrap_or_default().0,
-                Vec::new(),
-            ),
+            ConstraintKind::MaxPrice => return self.prices(self.policy.max_price),
+            ConstraintKind::StageDeadline(stage) => {
+                self.job.stages[stage].deadline.unwrap_or_default().0
+            }
             ConstraintKind::Quota(pattern, counted) => {
                 let mut quota = self.policy.quotas.get(pattern).cloned().unwrap_or_default();
-                (
-                    counted.of(&mut quota).copied().unwrap_or_default(),
-                    Vec::new(),
-                )
+                counted.of(&mut quota).copied().unwrap_or_default()
             }
-            ConstraintKind::Spread(index) => {
-                (u64::from(self.job.spread[*index].at_most), Vec::new())
-            }
-            ConstraintKind::MaxPrice => self.prices(self.policy.max_price),
-            _ => (0, Vec::new()),
+            ConstraintKind::Spread(index) => u64::from(self.job.spread[*index].at_most),
+            _ => 0,
+        };
+        NumberOptions {
+            now,
+            values: Vec::new(),
+        }
+    }
+
+    /// A limit on the time to an answer, and the longer times that are known.
+    fn latencies(&self, needs: &Needs) -> NumberOptions {
+        let now = needs
+            .latency
+            .as_ref()
+            .map_or(0, |latency| latency.at_most.0);
+        let known = self.catalog.round_trips.values();
+        let known: BTreeSet<u64> = known.map(|time| time.0).collect();
+        NumberOptions {
+            now,
+            values: known.into_iter().filter(|time| *time > now).collect(),
         }
     }
 
     /// A cap on the price of an hour and the prices on offer above it, in micro-USD, rounded up to
     /// what can be written.
-    fn prices(&self, cap: Option<Rate>) -> (u64, Vec<u64>) {
+    fn prices(&self, cap: Option<Rate>) -> NumberOptions {
         let micro_usd = |rate: Rate| u64::try_from(rate.0).unwrap_or_default().div_ceil(1000);
         let now = cap.map_or(0, micro_usd);
         let prices: BTreeSet<u64> = self
@@ -268,10 +269,10 @@ impl Case<'_> {
             .iter()
             .map(|offer| micro_usd(offer.rate))
             .collect();
-        (
+        NumberOptions {
             now,
-            prices.into_iter().filter(|price| *price > now).collect(),
-        )
+            values: prices.into_iter().filter(|price| *price > now).collect(),
+        }
     }
 
     /// The finest difference worth naming.

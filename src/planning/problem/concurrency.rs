@@ -172,7 +172,7 @@ pub fn heaviest_antichain(shape: &Shape, weights: &IdVec<StageId, i64>) -> Antic
     let sink = network.add_node(());
     let before: Vec<NodeIndex> = heavy.iter().map(|_| network.add_node(())).collect();
     let after: Vec<NodeIndex> = heavy.iter().map(|_| network.add_node(())).collect();
-    let weight = |stage: StageId| u64::try_from(weights[stage]).unwrap_or(0);
+    let weight = |stage: StageId| weights[stage].unsigned_abs();
     for (index, stage) in heavy.iter().enumerate() {
         network.add_edge(source, before[index], weight(*stage));
         network.add_edge(after[index], sink, weight(*stage));
@@ -199,8 +199,9 @@ pub fn heaviest_antichain(shape: &Shape, weights: &IdVec<StageId, i64>) -> Antic
     }
 }
 
-/// By node: whether more could flow there from `source`.
-fn with_room(network: &DiGraph<(), u64>, source: NodeIndex, flows: &[u64]) -> Vec<bool> {
+/// Returns, by node, whether more could flow there from `source`: what a minimum cut leaves on its
+/// side.
+pub fn with_room(network: &DiGraph<(), u64>, source: NodeIndex, flows: &[u64]) -> Vec<bool> {
     let mut reached = vec![false; network.node_count()];
     reached[source.index()] = true;
     let mut stack = vec![source];

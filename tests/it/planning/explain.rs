@@ -10,7 +10,7 @@ use sky::plan::{Plan, PlannedStage};
 use sky::planning::compile::{Compiled, compile};
 use sky::planning::problem::Instance;
 use sky::planning::solve::{Effort, exhaustive};
-use sky::planning::{self, BreakEven, Elsewhere, Settings, Why};
+use sky::planning::{self, BreakEven, Elsewhere, PlannedInputs, Settings, Why};
 use std::collections::BTreeSet;
 
 const EXPLAIN: [&str; 3] = ["explain", "--catalog", "catalog"];
@@ -67,7 +67,11 @@ fn other_places_and_prices_are_those_of_the_problem_without_them() {
         let explained = planning::explain(
             &plan,
             &BTreeSet::new(),
-            (&job, &policy, &catalog),
+            &PlannedInputs {
+                job: &job,
+                policy: &policy,
+                catalog: &catalog,
+            },
             &Effort::default(),
         )
         .unwrap();
@@ -247,7 +251,11 @@ fn a_rule_costs_what_the_best_placement_saves_without_it() {
                 ..plan.clone()
             },
             &BTreeSet::new(),
-            (&job, &policy, &catalog),
+            &PlannedInputs {
+                job: &job,
+                policy: &policy,
+                catalog: &catalog,
+            },
             &Effort::default(),
         )
         .unwrap();

@@ -2,6 +2,7 @@
 
 use super::{Builder, Relay, Terms};
 use crate::model::Money;
+use crate::model::units::signed_count;
 use crate::planning::problem::ids::{ArtifactId, PriceId, SiteId, StageId};
 use crate::planning::problem::instance::{Artifact, Origin};
 use crate::planning::problem::price_groups::{PriceGroups, price_groups};
@@ -341,7 +342,7 @@ impl Builder<'_> {
             }
         }
         if !relays.is_empty() {
-            let most = i64::try_from(destinations.len()).unwrap_or(i64::MAX);
+            let most = signed_count(destinations.len());
             let step = |builder: &mut Self, site: &SiteId| {
                 let label = &builder.instance.links.labels[*site];
                 builder.program.column(

@@ -20,6 +20,7 @@ use super::concurrency;
 use super::instance::{Instance, Shape};
 use super::program::Program;
 use super::routes::Routes;
+use crate::model::units::signed_count;
 use crate::model::{Millis, Money, Objective};
 use crate::planning::problem::ids::{ArtifactId, ChoiceId, Placement, PoolId, SiteId, StageId};
 use crate::util::id_vec::{Id, IdVec};
@@ -228,8 +229,7 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
                 .map(|entry| (entry.stage, entry.weight))
                 .collect();
             let rank = |stage: StageId, position: ChoiceId| {
-                weights.get(&stage).copied().unwrap_or(0)
-                    * i64::try_from(position.index()).unwrap_or(i64::MAX)
+                weights.get(&stage).copied().unwrap_or(0) * signed_count(position.index())
             };
             program.minimize(over_choices(&rank), 0);
         }

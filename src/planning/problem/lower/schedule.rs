@@ -3,7 +3,7 @@
 use super::pools::gcd;
 use super::{Builder, Relay, Target, Terms};
 use crate::model::Millis;
-use crate::model::units::MS_PER_HOUR;
+use crate::model::units::{MS_PER_HOUR, signed_count};
 use crate::planning::problem::ids::{ArtifactId, SiteId, StageId};
 use crate::planning::problem::instance::{Origin, StageInput};
 use crate::util::id_vec::IdVec;
@@ -159,8 +159,7 @@ impl Builder<'_> {
                 .unwrap_or(0)
         };
         let copies = self.instance.artifacts.iter().map(|artifact| {
-            longest(artifact.link_bytes)
-                .saturating_mul(i64::try_from(artifact.readers.len()).unwrap_or(i64::MAX))
+            longest(artifact.link_bytes).saturating_mul(signed_count(artifact.readers.len()))
         });
         copies.fold(running, i64::saturating_add)
     }
@@ -295,12 +294,13 @@ impl Builder<'_> {
     /// The worth of the makespan in micro-USD, whose column is returned.
     pub(super) fn worth(&mut self, makespan: usize) -> usize {
         let worth = self.program.column("worth".to_owned(), None, false);
-        let per_hour = i64::try_from(MS_PER_HOUR).unwrap_or(i64::MAX);
+        const PER_HOUR: i64 = MS_PER_HOUR as i64;
         // Small coefficients: a solver's sums of large ones are off by more than it tolerates.
-        let common = gcd(per_hour.unsigned_abs(), self.instance.hour.0.unsigned_abs()).max(1);
-        let common = i64::try_from(common).unwrap_or(1);
+        let common = gcd(PER_HOUR.unsigned_abs(), self.instance.hour.0.unsigned_abs());
+        // A divisor of the milliseconds of an hour.
+        let common = common as i64;
         let row = vec![
-            (worth, per_hour / common),
+            (worth, PER_HOUR / common),
             (makespan, -self.instance.hour.0 / common),
         ];
         self.program.row("worth".to_owned(), Some(0), None, row);

@@ -7,8 +7,13 @@ use crate::planning::problem::{
 };
 use crate::util::id_vec::Id;
 
-/// Preference, objective, other figure.
-type Key = (i64, i64, i64);
+/// What makes one placement better than another, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    preference: i64,
+    objective: i64,
+    other: i64,
+}
 
 /// The best placement within all limits: least preference, then least objective, then least other
 /// figure, then the first in the order of choices; its copies on any trees of holders. `None`:
@@ -32,7 +37,7 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
             let within = instance.budget.is_none_or(|budget| cost <= budget)
                 && instance.deadline.is_none_or(|deadline| time <= deadline)
                 && instance.lateness(&evaluation) == Millis(0);
-            let rank = instance
+            let preference = instance
                 .stages
                 .iter()
                 .zip(&picks)
@@ -42,7 +47,11 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
                 Objective::Cost => time.signed(),
                 Objective::Time => cost.0,
             };
-            let key = (rank, instance.score(&evaluation), other);
+            let key = Key {
+                preference,
+                objective: instance.score(&evaluation),
+                other,
+            };
             // Placements come in lexicographic order, so the first of equals stays.
             if within && best.as_ref().is_none_or(|(known, _, _)| key < *known) {
                 best = Some((key, picks.clone(), evaluation));

@@ -141,7 +141,8 @@ fn scale(row: &Row) -> f64 {
 const LEAST_SECONDS: f64 = 0.01;
 
 fn configure(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), SolverError> {
-    let seed = i32::try_from(SEED).unwrap_or(0);
+    const _: () = assert!(SEED <= i32::MAX as u32);
+    let seed = SEED as i32;
     let nodes = i32::try_from(effort.nodes).unwrap_or(i32::MAX);
     let settings = [
         model.try_set_option("threads", 1),

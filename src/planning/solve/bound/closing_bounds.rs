@@ -64,7 +64,7 @@ pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> 
     let (mut idle, mut reached) = (0, i64::MIN);
     for _ in 0..SWEEPS {
         let known = best.as_ref().map_or(i64::MAX, |(value, _)| *value);
-        let (keep, placed) = sweep(&mut dual, instance, known);
+        let Swept { keep, placed } = sweep(&mut dual, instance, known);
         for ScaledPlacement { value, picks } in placed {
             if best.as_ref().is_none_or(|(known, _)| value < *known) {
                 best = Some((value, picks));
@@ -227,7 +227,9 @@ fn own(instance: &Instance, net: &Network) -> IdVec<StageId, Vec<i64>> {
             };
             node.choices
                 .iter()
-                .map(|choices| least(choices).unwrap_or(0) * net.scale)
+                .map(|choices| {
+                    least(choices).expect("a stage has a choice at each of its sites") * net.scale
+                })
                 .collect()
         })
         .collect()
@@ -254,12 +256,15 @@ struct ScaledPlacement {
     picks: Placement,
 }
 
+/// The outcome of one sweep there and back.
+struct Swept {
+    /// By stage and position of its site: a placement with it may cost at most the limit.
+    keep: IdVec<StageId, Vec<bool>>,
+    placed: Vec<ScaledPlacement>,
+}
+
 /// As [`trim`], and placements on the way forward, each stage where the messages want it.
-fn sweep(
-    dual: &mut DualMessages<'_>,
-    instance: &Instance,
-    limit: i64,
-) -> (IdVec<StageId, Vec<bool>>, Vec<ScaledPlacement>) {
+fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> Swept {
     let mut keep = dual.level.map(|level| vec![true; level.len()]);
     let mut drop = |dual: &DualMessages<'_>, stage: StageId| {
         let bound = dual.bound();
@@ -296,7 +301,7 @@ fn sweep(
             let choices = net.nodes[stage].choices[position].iter().copied();
             choices
                 .min_by_key(|choice| (instance.stages[stage].choices[*choice].cost, *choice))
-                .unwrap_or_default()
+                .expect("a stage has a choice at each of its sites")
         };
         ScaledPlacement {
             value: walk.total(),
@@ -307,5 +312,6 @@ fn sweep(
                 .collect(),
         }
     });
-    (keep, placed.collect())
+    let placed = placed.collect();
+    Swept { keep, placed }
 }

@@ -104,18 +104,18 @@ pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fa
                 .collect(),
         );
     }
-    let mut best: Option<(i64, IdVec<StageId, usize>)> = None;
+    let mut best: Option<TimedPlaces> = None;
     let mut pairs = PAIRS;
     for home in std::iter::once(None).chain(network.homes().into_iter().map(Some)) {
-        let (makespan, places) = network.improved(network.placed(home, &tails), &mut pairs);
-        if makespan < best.as_ref().map_or(NEVER, |(known, _)| *known) {
-            best = Some((makespan, places));
+        let found = network.improved(network.placed(home, &tails), &mut pairs);
+        if found.makespan < best.as_ref().map_or(NEVER, |known| known.makespan) {
+            best = Some(found);
         }
-        if best.as_ref().is_some_and(|(known, _)| *known <= bound) {
+        if best.as_ref().is_some_and(|known| known.makespan <= bound) {
             break;
         }
     }
-    let (makespan, places) = best?;
+    let TimedPlaces { makespan, places } = best?;
     let picks = network
         .nodes
         .iter()
@@ -127,6 +127,12 @@ pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fa
         bound: bound.min(makespan),
         with,
     })
+}
+
+/// By stage the position of its site, and when the last stage ends then.
+struct TimedPlaces {
+    makespan: i64,
+    places: IdVec<StageId, usize>,
 }
 
 /// The schedule of one placement.
@@ -397,11 +403,7 @@ impl<'a> Network<'a> {
 
     /// Moves stages on longest paths to where the way through them is shortest, as long as the
     /// makespan or the number of stages on such paths falls.
-    fn improved(
-        &self,
-        mut places: IdVec<StageId, usize>,
-        pairs: &mut usize,
-    ) -> (i64, IdVec<StageId, usize>) {
+    fn improved(&self, mut places: IdVec<StageId, usize>, pairs: &mut usize) -> TimedPlaces {
         let mut known = self.schedule(&places);
         loop {
             let mut moved = false;
@@ -419,7 +421,10 @@ impl<'a> Network<'a> {
                 let work =
                     node.sites.len() * (self.before[stage].len() + self.after[stage].len() + 1);
                 if *pairs < work + self.nodes.len() + self.edges {
-                    return (known.makespan, places);
+                    return TimedPlaces {
+                        makespan: known.makespan,
+                        places,
+                    };
                 }
                 *pairs -= work;
                 let ways = node.sites.iter().zip(&node.shortest).enumerate().map(
@@ -448,7 +453,10 @@ impl<'a> Network<'a> {
                 }
             }
             if !moved {
-                return (known.makespan, places);
+                return TimedPlaces {
+                    makespan: known.makespan,
+                    places,
+                };
             }
         }
     }

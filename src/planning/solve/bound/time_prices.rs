@@ -41,116 +41,174 @@ const CAPACITY: i128 = 1 << 22;
 /// Deadline in the program's units of time.
 const TICKS: i64 = 1 << 20;
 
-/// The best flow for these curves: `(time, cost)` by stage, in any order. `None`: the solver found
-/// none.
+/// A way for the flow to reach a stage.
+struct StageArc {
+    /// `None`: from outside of the DAG.
+    from: Option<StageId>,
+    column: usize,
+}
+
+/// The linear program of the best flow.
+struct FlowProgram {
+    program: Program,
+    objective: Vec<(usize, i64)>,
+    /// By stage: what flows into it.
+    into: IdVec<StageId, Vec<(usize, i64)>>,
+    /// By stage: what flows out of it.
+    out: IdVec<StageId, Vec<(usize, i64)>>,
+    /// By stage: the arcs that lead to it.
+    arcs: IdVec<StageId, Vec<StageArc>>,
+    /// By stage: the column of what leaves the DAG there.
+    ends: IdVec<StageId, Option<usize>>,
+    /// Units of the curves' slopes that are one unit of flow.
+    unit: i64,
+    /// Milliseconds that are one unit of time.
+    tick: i64,
+}
+
+impl FlowProgram {
+    fn new(stages: &IdVec<StageId, Vec<StageId>>, unit: i64, tick: i64) -> Self {
+        Self {
+            program: Program {
+                name: "time".to_owned(),
+                ..Program::default()
+            },
+            objective: Vec::new(),
+            into: stages.map(|_| Vec::new()),
+            out: stages.map(|_| Vec::new()),
+            arcs: stages.map(|_| Vec::new()),
+            ends: stages.map(|_| None),
+            unit,
+            tick,
+        }
+    }
+
+    /// Adds the arcs that lead to a stage: one from each that it waits for, or one from outside.
+    fn add_arcs(&mut self, stage: StageId, before: &[StageId], deadline: i64) -> Option<()> {
+        if before.is_empty() {
+            let most = i64::try_from(CAPACITY).ok()?.checked_mul(4)?;
+            let name = format!("first[{stage}]");
+            let column = self.program.column(name, Some(most), false);
+            self.objective.push((column, deadline / self.tick));
+            self.into[stage].push((column, 1));
+            self.arcs[stage].push(StageArc { from: None, column });
+        }
+        for from in before {
+            let name = format!("arc[{from},{stage}]");
+            let column = self.program.column(name, None, false);
+            self.into[stage].push((column, 1));
+            self.out[*from].push((column, -1));
+            self.arcs[stage].push(StageArc {
+                from: Some(*from),
+                column,
+            });
+        }
+        Some(())
+    }
+
+    /// Adds what flows through a stage, in parts at each of which another point of its curve is
+    /// best. `is_last`: no stage waits for it.
+    fn add_stage(&mut self, stage: StageId, hull: &[HullPoint], is_last: bool) -> Option<()> {
+        let mut parts = Vec::new();
+        let mut reached = 0;
+        for (number, point) in hull.iter().enumerate() {
+            let upper = if number + 1 == hull.len() {
+                None
+            } else {
+                let end = point.rate / i128::from(self.unit);
+                let width = i64::try_from(end - reached).ok()?;
+                reached = end;
+                Some(width)
+            };
+            let name = format!("part[{stage},{number}]");
+            let part = self.program.column(name, upper, false);
+            self.objective.push((part, -(point.time / self.tick)));
+            parts.push(part);
+        }
+        if is_last {
+            let name = format!("last[{stage}]");
+            let column = self.program.column(name, None, false);
+            self.out[stage].push((column, -1));
+            self.ends[stage] = Some(column);
+        }
+        let mut terms = std::mem::take(&mut self.into[stage]);
+        terms.extend(parts.iter().map(|part| (*part, -1)));
+        self.program
+            .row(format!("in[{stage}]"), Some(0), Some(0), terms);
+        let mut terms = std::mem::take(&mut self.out[stage]);
+        terms.extend(parts.iter().map(|part| (*part, 1)));
+        self.program
+            .row(format!("out[{stage}]"), Some(0), Some(0), terms);
+        Some(())
+    }
+
+    /// The flow in a point of the program, made whole from the last stages on: what flows into a
+    /// stage is what flows out of it, exactly. `order`: stages so that each comes before all it
+    /// waits for.
+    fn prices(&self, values: &[f64], order: &[StageId]) -> TimePrices {
+        let whole = |column: usize| {
+            self.unit
+                .saturating_mul(values[column].max(0.0).round() as i64)
+        };
+        let mut of = self.ends.map(|column| column.map_or(0, whole));
+        let mut total = 0;
+        for &stage in order {
+            let mut left = of[stage];
+            let arcs = &self.arcs[stage];
+            for (number, arc) in arcs.iter().enumerate() {
+                let flow = if number + 1 == arcs.len() {
+                    left
+                } else {
+                    whole(arc.column).min(left)
+                };
+                left -= flow;
+                match arc.from {
+                    Some(from) => of[from] += flow,
+                    None => total += flow,
+                }
+            }
+        }
+        TimePrices { of, total }
+    }
+}
+
+/// The best flow for these curves, whose points are in any order. `None`: the solver found none.
 pub(crate) fn time_prices(
-    curves: &IdVec<StageId, Vec<(i64, i64)>>,
+    curves: &IdVec<StageId, Vec<CurvePoint>>,
     before: &IdVec<StageId, Vec<StageId>>,
     deadline: i64,
     solver: &dyn Solver,
     effort: &Effort,
 ) -> Option<TimePrices> {
     let hulls = curves.map(|curve| hull(curve));
-    let steepest = hulls
-        .iter()
-        .flatten()
-        .map(|(_, capacity)| *capacity)
-        .max()
-        .unwrap_or(0);
+    let rates = hulls.iter().flatten().map(|point| point.rate);
+    let steepest = rates.max().unwrap_or(0);
     if steepest == 0 {
         return Some(TimePrices {
             of: curves.map(|_| 0),
             total: 0,
         });
     }
-    let unit = (steepest / CAPACITY).max(1);
+    let unit = i64::try_from(steepest / CAPACITY).ok()?.max(1);
     let tick = (deadline / TICKS).max(1);
-    let mut program = Program {
-        name: "time".to_owned(),
-        ..Program::default()
-    };
-    let mut objective = Vec::new();
-    let mut into: IdVec<StageId, Vec<(usize, i64)>> = curves.map(|_| Vec::new());
-    let mut out: IdVec<StageId, Vec<(usize, i64)>> = curves.map(|_| Vec::new());
-    let mut last = curves.map(|_| true);
+    let mut flow = FlowProgram::new(before, unit, tick);
+    for (stage, before) in before.iter_enumerated() {
+        flow.add_arcs(stage, before, deadline)?;
+    }
+    let mut is_last = curves.map(|_| true);
     before
         .iter()
         .flatten()
-        .for_each(|stage| last[*stage] = false);
-    let mut arcs: IdVec<StageId, Vec<(Option<StageId>, usize)>> = curves.map(|_| Vec::new());
-    let most = i64::try_from(CAPACITY).ok()?.checked_mul(4)?;
-    for (stage, before) in before.iter_enumerated() {
-        if before.is_empty() {
-            let arc = program.column(format!("first[{stage}]"), Some(most), false);
-            objective.push((arc, deadline / tick));
-            into[stage].push((arc, 1));
-            arcs[stage].push((None, arc));
-        }
-        for from in before {
-            let arc = program.column(format!("arc[{from},{stage}]"), None, false);
-            into[stage].push((arc, 1));
-            out[*from].push((arc, -1));
-            arcs[stage].push((Some(*from), arc));
-        }
-    }
-    let mut ends = curves.map(|_| None);
+        .for_each(|stage| is_last[*stage] = false);
     for (stage, hull) in hulls.iter_enumerated() {
-        let mut parts = Vec::new();
-        let mut reached = 0;
-        for (number, (time, end)) in hull.iter().enumerate() {
-            let upper = if number + 1 == hull.len() {
-                None
-            } else {
-                let end = end / unit;
-                let width = i64::try_from(end - reached).ok()?;
-                reached = end;
-                Some(width)
-            };
-            let part = program.column(format!("part[{stage},{number}]"), upper, false);
-            objective.push((part, -(time / tick)));
-            parts.push(part);
-        }
-        if last[stage] {
-            let arc = program.column(format!("last[{stage}]"), None, false);
-            out[stage].push((arc, -1));
-            ends[stage] = Some(arc);
-        }
-        let mut terms = std::mem::take(&mut into[stage]);
-        terms.extend(parts.iter().map(|part| (*part, -1)));
-        program.row(format!("in[{stage}]"), Some(0), Some(0), terms);
-        let mut terms = std::mem::take(&mut out[stage]);
-        terms.extend(parts.iter().map(|part| (*part, 1)));
-        program.row(format!("out[{stage}]"), Some(0), Some(0), terms);
+        flow.add_stage(stage, hull, is_last[stage])?;
     }
-    program.minimize(objective, 0);
-    let Ok(Answer::Found { values, .. }) = solver.minimize(&program, &[], effort) else {
+    flow.program
+        .minimize(std::mem::take(&mut flow.objective), 0);
+    let Ok(Answer::Found { values, .. }) = solver.minimize(&flow.program, &[], effort) else {
         return None;
     };
-    // From the last stages on: what flows into a stage is made what flows out of it, exactly.
-    let whole = |column: usize| {
-        i64::try_from(unit)
-            .unwrap_or(1)
-            .saturating_mul(values[column].max(0.0).round() as i64)
-    };
-    let mut of = ends.map(|arc| arc.map_or(0, whole));
-    let mut total = 0;
-    for stage in reversed(before) {
-        let mut left = of[stage];
-        let arcs = &arcs[stage];
-        for (number, (from, arc)) in arcs.iter().enumerate() {
-            let flow = if number + 1 == arcs.len() {
-                left
-            } else {
-                whole(*arc).min(left)
-            };
-            left -= flow;
-            match from {
-                Some(from) => of[*from] += flow,
-                None => total += flow,
-            }
-        }
-    }
-    Some(TimePrices { of, total })
+    Some(flow.prices(&values, &reversed(before)))
 }
 
 /// Stages so that each comes before all it waits for.
@@ -171,31 +229,52 @@ fn reversed(before: &IdVec<StageId, Vec<StageId>>) -> Vec<StageId> {
     order
 }
 
-/// The lower hull of a curve from its cheapest point to its shortest: each point's time, and the
-/// rate up to which it is best (that of the last one has no meaning).
-fn hull(curve: &[(i64, i64)]) -> Vec<(i64, i128)> {
-    let mut points: Vec<(i64, i64)> = curve.iter().map(|(time, cost)| (*cost, *time)).collect();
+/// What a stage costs to run for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CurvePoint {
+    /// Scaled.
+    pub cost: i64,
+    /// In milliseconds.
+    pub time: i64,
+}
+
+/// A point of a curve's lower hull.
+struct HullPoint {
+    time: i64,
+    /// The price of time up to which the point is best; that of the last one has no meaning.
+    rate: i128,
+}
+
+/// The lower hull of a curve from its cheapest point to its shortest.
+fn hull(curve: &[CurvePoint]) -> Vec<HullPoint> {
+    let mut points: Vec<CurvePoint> = curve.to_vec();
     points.sort_unstable();
-    let mut hull: Vec<(i64, i64)> = Vec::new();
-    for (cost, time) in points {
-        if hull.last().is_some_and(|(_, last)| time >= *last) {
+    let mut hull: Vec<CurvePoint> = Vec::new();
+    for point in points {
+        if hull.last().is_some_and(|last| point.time >= last.time) {
             continue;
         }
-        while let [.., (cost_a, time_a), (cost_b, time_b)] = hull[..] {
+        while let [.., a, b] = hull[..] {
             // b is above the line from a to this point.
-            let above = i128::from(cost_b - cost_a) * i128::from(time_a - time)
-                >= i128::from(cost - cost_a) * i128::from(time_a - time_b);
+            let above = i128::from(b.cost - a.cost) * i128::from(a.time - point.time)
+                >= i128::from(point.cost - a.cost) * i128::from(a.time - b.time);
             if !above {
                 break;
             }
             hull.pop();
         }
-        hull.push((cost, time));
+        hull.push(point);
     }
-    let rate = |(a, b): (&(i64, i64), &(i64, i64))| {
-        (i128::from(b.0 - a.0) << SHIFT) / i128::from(a.1 - b.1)
+    let rate = |(a, b): (&CurvePoint, &CurvePoint)| {
+        (i128::from(b.cost - a.cost) << SHIFT) / i128::from(a.time - b.time)
     };
     let mut rates: Vec<i128> = hull.iter().zip(&hull[1..]).map(rate).collect();
     rates.push(0);
-    hull.into_iter().map(|(_, time)| time).zip(rates).collect()
+    hull.iter()
+        .zip(rates)
+        .map(|(point, rate)| HullPoint {
+            time: point.time,
+            rate,
+        })
+        .collect()
 }

@@ -2,13 +2,13 @@
 //! wide layers only help together: the cheapest set of stages such that every late path passes
 //! one is a minimum cut, as in project crashing (Phillips and Dessouky, 1977).
 
+use crate::planning::problem::concurrency::with_room;
 use crate::planning::problem::{ChoiceId, Origin, StageId, StageInput};
 use crate::planning::solve::heuristic::allowed_choices::AllowedChoices;
 use crate::planning::solve::heuristic::deadline_repair::TimedPlacement;
 use crate::util::id_vec::IdVec;
 use petgraph::algo::maximum_flow::dinics;
 use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::EdgeRef;
 
 /// More than all capacities that can be cut.
 const ENDLESS: u64 = 1 << 60;
@@ -75,92 +75,130 @@ impl TimedPlacement<'_> {
         let work: usize = stages.iter().map(|stage| allowed[*stage].len() + 1).sum();
         *visits = visits.checked_sub(work)?;
         let dearest = ENDLESS / (stages.len() as u64 + 1);
-        let mut graph: DiGraph<(), u64> =
-            DiGraph::with_capacity(2 * stages.len() + 2, 4 * stages.len());
-        let (source, sink) = (graph.add_node(()), graph.add_node(()));
-        let mut nodes: IdVec<StageId, Option<(NodeIndex, NodeIndex)>> = self.picks.map(|_| None);
+        let mut late_paths = LatePaths::new(self.picks.len(), stages.len());
         let mut moves = Vec::with_capacity(stages.len());
         for &stage in &stages {
             let now = self.now(stage);
             let options = self.options(stage, &allowed[stage]).into_iter();
             let best = options
                 .filter(|option| option.way <= target)
-                .map(|option| (option.cost, option.pick))
-                .min();
+                .min_by_key(|option| (option.cost, option.pick));
             // Of cuts that cost the same, the one with fewer moves.
-            let capacity = best.map_or(dearest, |(cost, _)| {
-                u64::try_from(cost - now)
-                    .unwrap_or(0)
-                    .saturating_add(1)
-                    .min(dearest)
+            let capacity = best.map_or(dearest, |option| {
+                let dearer = (option.cost - now).max(0).unsigned_abs();
+                dearer.saturating_add(1).min(dearest)
             });
-            let (into, out) = (graph.add_node(()), graph.add_node(()));
-            graph.add_edge(into, out, capacity);
-            nodes[stage] = Some((into, out));
-            moves.push((stage, into, out, best));
+            let nodes = late_paths.add_stage(stage, capacity);
+            moves.push(CutStage {
+                stage,
+                nodes,
+                pick: best.map(|option| option.pick),
+            });
         }
-        for &(stage, into, out, _) in &moves {
-            let site = self.site(stage);
-            let rest = self.duration(stage) + self.tail[stage];
-            let inputs = &self.shape.inputs[stage];
-            let mut first = inputs.is_empty();
-            for StageInput { origin, artifact } in inputs {
-                match origin {
-                    Origin::Site(from) => {
-                        first |= self.travel(*artifact, *from, site) + rest > target
-                    }
-                    Origin::Stage(before) => {
-                        let arrival =
-                            self.end(*before) + self.travel(*artifact, self.site(*before), site);
-                        if let Some((_, before)) =
-                            nodes[*before].filter(|_| arrival + rest > target)
-                        {
-                            graph.add_edge(before, into, ENDLESS);
-                        }
-                    }
-                }
-            }
-            if first {
-                graph.add_edge(source, into, ENDLESS);
-            }
-            if self.end(stage) > target {
-                graph.add_edge(out, sink, ENDLESS);
-            }
+        for CutStage { stage, nodes, .. } in &moves {
+            self.connect(*stage, *nodes, target, &mut late_paths);
         }
+        let LatePaths {
+            graph,
+            source,
+            sink,
+            ..
+        } = late_paths;
         let (cost, flows) = dinics(&graph, source, sink);
         if cost >= dearest {
             return None;
         }
-        let mut reached = vec![false; graph.node_count()];
-        reached[source.index()] = true;
-        let mut open = vec![source];
-        while let Some(node) = open.pop() {
-            let forth = graph
-                .edges(node)
-                .filter(|edge| flows[edge.id().index()] < *edge.weight());
-            let back = graph
-                .edges_directed(node, petgraph::Direction::Incoming)
-                .filter(|edge| flows[edge.id().index()] > 0);
-            let next: Vec<NodeIndex> = forth
-                .map(|edge| edge.target())
-                .chain(back.map(|edge| edge.source()))
-                .collect();
-            for node in next {
-                if !std::mem::replace(&mut reached[node.index()], true) {
-                    open.push(node);
-                }
-            }
-        }
+        let reached = with_room(&graph, source, &flows);
         let crossed = moves
             .into_iter()
-            .filter(|(_, into, out, _)| reached[into.index()] && !reached[out.index()]);
+            .filter(|cut| reached[cut.nodes.into.index()] && !reached[cut.nodes.out.index()]);
         crossed
-            .map(|(stage, _, _, best)| {
+            .map(|cut| {
                 Some(StageMove {
-                    stage,
-                    pick: best?.1,
+                    stage: cut.stage,
+                    pick: cut.pick?,
                 })
             })
             .collect()
+    }
+
+    /// Adds the edges that lead to a stage on paths that are longer than `target`, and its edge to
+    /// the sink if it ends too late itself.
+    fn connect(&self, stage: StageId, nodes: StageNodes, target: i64, late_paths: &mut LatePaths) {
+        let site = self.site(stage);
+        let rest = self.duration(stage) + self.tail[stage];
+        let inputs = &self.shape.inputs[stage];
+        let mut is_first = inputs.is_empty();
+        for StageInput { origin, artifact } in inputs {
+            match origin {
+                Origin::Site(from) => {
+                    is_first |= self.travel(*artifact, *from, site) + rest > target
+                }
+                Origin::Stage(before) => {
+                    let arrival =
+                        self.end(*before) + self.travel(*artifact, self.site(*before), site);
+                    if let Some(before) =
+                        late_paths.nodes[*before].filter(|_| arrival + rest > target)
+                    {
+                        late_paths.graph.add_edge(before.out, nodes.into, ENDLESS);
+                    }
+                }
+            }
+        }
+        if is_first {
+            let source = late_paths.source;
+            late_paths.graph.add_edge(source, nodes.into, ENDLESS);
+        }
+        if self.end(stage) > target {
+            let sink = late_paths.sink;
+            late_paths.graph.add_edge(nodes.out, sink, ENDLESS);
+        }
+    }
+}
+
+/// The two nodes of a stage; the edge between them is cut where the stage moves.
+#[derive(Clone, Copy)]
+struct StageNodes {
+    into: NodeIndex,
+    out: NodeIndex,
+}
+
+/// A stage on a late path.
+struct CutStage {
+    stage: StageId,
+    nodes: StageNodes,
+    /// The cheapest choice that is fast enough.
+    pick: Option<ChoiceId>,
+}
+
+/// The late paths of a placement as a network.
+struct LatePaths {
+    graph: DiGraph<(), u64>,
+    source: NodeIndex,
+    sink: NodeIndex,
+    nodes: IdVec<StageId, Option<StageNodes>>,
+}
+
+impl LatePaths {
+    /// A network without stages, with room for `late` of them.
+    fn new(stages: usize, late: usize) -> Self {
+        let mut graph = DiGraph::with_capacity(2 * late + 2, 4 * late);
+        let (source, sink) = (graph.add_node(()), graph.add_node(()));
+        Self {
+            graph,
+            source,
+            sink,
+            nodes: IdVec::filled(None, stages),
+        }
+    }
+
+    fn add_stage(&mut self, stage: StageId, capacity: u64) -> StageNodes {
+        let nodes = StageNodes {
+            into: self.graph.add_node(()),
+            out: self.graph.add_node(()),
+        };
+        self.graph.add_edge(nodes.into, nodes.out, capacity);
+        self.nodes[stage] = Some(nodes);
+        nodes
     }
 }

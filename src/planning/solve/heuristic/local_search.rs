@@ -13,7 +13,22 @@ use crate::util::id_vec::IdVec;
 
 /// What makes one placement better than another: less over the limits first, then the
 /// objective, then the other figure.
-type Key = (i64, i64, i64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    /// Milliseconds, micro-USD and units of caps over the limits, in sum.
+    over: i64,
+    objective: i64,
+    other: i64,
+}
+
+impl Key {
+    /// What is worse than every placement.
+    const WORST: Self = Self {
+        over: i64::MAX,
+        objective: i64::MAX,
+        other: i64::MAX,
+    };
+}
 
 /// Work before the search gives up, in visits of a stage or an artifact (about 10 ns each).
 const VISITS: usize = 20_000_000;
@@ -41,7 +56,7 @@ pub(crate) fn local_search(
     let cheapest = forest(instance, shape)?.picks;
     let usage = Usage::of(instance);
     for start in std::iter::once(cheapest).chain(starts(instance)) {
-        if effort.should_stop() && best.as_ref().is_some_and(|(key, _)| key.0 == 0) {
+        if effort.should_stop() && best.as_ref().is_some_and(|(key, _)| key.over == 0) {
             break;
         }
         // Where only money counts, a move changes only what touches its stage.
@@ -49,14 +64,14 @@ pub(crate) fn local_search(
             let picks = cheapen(instance, &stage_artifacts, start, &mut visits, effort);
             (key(instance, shape, &usage, &picks), picks)
         } else {
-            descend(instance, (shape, &usage), start, &mut moves, effort)
+            descend(instance, shape, &usage, start, &mut moves, effort)
         };
         if best.as_ref().is_none_or(|(known, _)| key < *known) {
             best = Some((key, picks));
         }
     }
     let (key, picks) = best?;
-    if key.0 > 0 {
+    if key.over > 0 {
         return None;
     }
     Some(picks)
@@ -72,7 +87,8 @@ pub(crate) fn improve_placement(
     let mut moves = IMPROVING / (instance.stages.len() + instance.artifacts.len()).max(1);
     descend(
         instance,
-        (shape, &Usage::of(instance)),
+        shape,
+        &Usage::of(instance),
         picks,
         &mut moves,
         effort,
@@ -82,7 +98,7 @@ pub(crate) fn improve_placement(
 
 fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &Placement) -> Key {
     let Some(evaluation) = evaluate(instance, shape, picks) else {
-        return (i64::MAX, i64::MAX, i64::MAX);
+        return Key::WORST;
     };
     let (cost, time) = (evaluation.cost().0, evaluation.makespan.signed());
     let over_time = instance
@@ -94,8 +110,16 @@ fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &Placement)
         .saturating_add(instance.lateness(&evaluation).signed());
     let over = over.saturating_add(usage.excess(picks));
     match instance.minimize {
-        Objective::Cost => (over, instance.score(&evaluation), time),
-        Objective::Time => (over, time, cost),
+        Objective::Cost => Key {
+            over,
+            objective: instance.score(&evaluation),
+            other: time,
+        },
+        Objective::Time => Key {
+            over,
+            objective: time,
+            other: cost,
+        },
     }
 }
 
@@ -196,7 +220,8 @@ fn cheapen(
 /// Moves one stage at a time to its best choice until no move helps or `moves` are used up.
 fn descend(
     instance: &Instance,
-    (shape, usage): (&Shape, &Usage<'_>),
+    shape: &Shape,
+    usage: &Usage<'_>,
     mut picks: Placement,
     moves: &mut usize,
     effort: &Effort,

@@ -107,7 +107,7 @@ impl<'a> NetworkWalk<'a> {
                         if self.site(stage) == Some(site) {
                             continue;
                         }
-                        self.place[stage].unwrap_or(0)
+                        self.place[stage].expect("inputs are placed before their readers")
                     }
                 };
                 cost += dual.part(*star, *number, source, position);
@@ -164,8 +164,9 @@ impl<'a> NetworkWalk<'a> {
         own + copies.sum::<i64>()
     }
 
-    /// The position of every stage's site.
+    /// The position of every stage's site; every stage must have one.
     pub(crate) fn positions(&self) -> IdVec<StageId, usize> {
-        self.place.map(|place| place.unwrap_or(0))
+        self.place
+            .map(|place| place.expect("a finished placement has a site for every stage"))
     }
 }

@@ -30,7 +30,8 @@ impl PlacementSearch<'_> {
     pub(super) fn count_replicas(
         &self,
         instance: &Instance,
-        (goal, other): (Figure, Figure),
+        goal: Figure,
+        other: Figure,
         limits: Limits,
     ) -> Result<CountedOutcome, SolverError> {
         let Some(counted) = self.counted(instance, goal) else {

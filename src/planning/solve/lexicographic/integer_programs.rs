@@ -2,7 +2,8 @@
 
 use super::figure::Figure;
 use super::placement_search::{
-    FoundPlacement, KnownPlacement, PlacementSearch, choice_positions, choice_tags, has_deadlines,
+    FoundPlacement, KnownPlacement, PlacementSearch, ResolvedPlacement, choice_positions,
+    choice_tags, has_deadlines,
 };
 use crate::planning::problem::{Goal, Instance, Lowered, Placement, Target, lower};
 use crate::planning::solve::backend::solver::{Answer, SolverError};
@@ -92,11 +93,14 @@ impl PlacementSearch<'_> {
         };
         let routed = self
             .value(instance, measured, limits, &routed)
-            .map(|value| (routed, value));
+            .map(|value| ResolvedPlacement {
+                known: routed,
+                value,
+            });
         // Within its tolerances a solver may miss a limit by a hair; what counts is exact.
-        let (known, value) = match (plain, routed) {
+        let ResolvedPlacement { known, value } = match (plain, routed) {
             (Some(plain), Some(routed)) => {
-                if plain.1 <= routed.1 {
+                if plain.value <= routed.value {
                     plain
                 } else {
                     routed

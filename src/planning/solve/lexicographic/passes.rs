@@ -260,7 +260,7 @@ impl PlacementSearch<'_> {
             time: instance.deadline,
             ..Limits::default()
         };
-        match self.count_replicas(instance, (goal, other), limits)? {
+        match self.count_replicas(instance, goal, other, limits)? {
             CountedOutcome::Ranked(ranked) => return Ok(Some(*ranked)),
             CountedOutcome::Nothing => return Ok(None),
             CountedOutcome::Unknown => {}

@@ -37,6 +37,12 @@ pub(super) struct KnownPlacement {
     pub routes: Routes,
 }
 
+/// A placement that keeps all limits, and its figure.
+pub(super) struct ResolvedPlacement {
+    pub known: KnownPlacement,
+    pub value: i64,
+}
+
 impl FoundPlacement {
     /// A placement whose figure is as good as its bound.
     pub(super) fn proven(known: KnownPlacement, value: i64) -> Self {
@@ -164,7 +170,7 @@ impl PlacementSearch<'_> {
         goal: Figure,
         limits: Limits,
         tags: PlacedCandidates,
-    ) -> Option<(KnownPlacement, i64)> {
+    ) -> Option<ResolvedPlacement> {
         let cheapest = routes::cheapest(instance, &choice_positions(instance, &tags)?);
         let straight = (!cheapest.is_empty()).then(Routes::new);
         let ways = std::iter::once(cheapest)
@@ -175,10 +181,10 @@ impl PlacementSearch<'_> {
                     routes,
                 };
                 let value = self.value(instance, goal, limits, &known)?;
-                Some((known, value))
+                Some(ResolvedPlacement { known, value })
             });
         // Of equals the first.
-        ways.min_by_key(|(_, value)| *value)
+        ways.min_by_key(|resolved| resolved.value)
     }
 
     /// All figures of a placement that was found for the instance.

@@ -2,8 +2,8 @@
 
 use super::figure::Figure;
 use super::placement_search::{
-    FoundPlacement, KnownPlacement, PlacementSearch, choice_positions, choice_tags, has_deadlines,
-    lost_placement,
+    FoundPlacement, KnownPlacement, PlacementSearch, ResolvedPlacement, choice_positions,
+    choice_tags, has_deadlines, lost_placement,
 };
 use crate::model::{Millis, Money, Objective};
 use crate::planning::problem::{ChoiceId, Instance, Origin, SiteId, StageId, routes, worth};
@@ -62,10 +62,10 @@ impl PlacementSearch<'_> {
         let mut start = known;
         if let Some(closed) = closed {
             match self.resolved(instance, goal, limits, choice_tags(instance, &closed.picks)) {
-                Some((known, value)) if value == floor => {
+                Some(ResolvedPlacement { known, value }) if value == floor => {
                     return Ok(Some(FoundPlacement::proven(known, value)));
                 }
-                Some((known, _)) => start = Some(known),
+                Some(resolved) => start = Some(resolved.known),
                 None if limits.cost.is_some_and(|limit| floor > limit.0) => return Ok(None),
                 None => {}
             }
@@ -98,7 +98,7 @@ impl PlacementSearch<'_> {
         let straight = !routes::possible(&instance);
         if let (Figure::Time, None, true, None) = (goal, &start, straight, limits.cost)
             && let Some(found) = fastest_placement(&instance, self.shape)
-            && let Some((known, value)) = self.resolved(
+            && let Some(ResolvedPlacement { known, value }) = self.resolved(
                 &instance,
                 goal,
                 limits,
@@ -138,7 +138,7 @@ impl PlacementSearch<'_> {
                 self.effort,
             ) {
                 floor = floor.max(closed.bound);
-                if let Some((known, value)) = self.resolved(
+                if let Some(ResolvedPlacement { known, value }) = self.resolved(
                     &instance,
                     goal,
                     limits,
@@ -175,7 +175,7 @@ impl PlacementSearch<'_> {
             .and_then(|picks| {
                 self.resolved(&instance, goal, limits, choice_tags(&instance, &picks))
             })
-            .map(|(known, _)| known);
+            .map(|resolved| resolved.known);
         }
         let Some(start) = start else {
             return self.program(&instance, goal, limits, None);
@@ -340,10 +340,10 @@ impl PlacementSearch<'_> {
         };
         Some(
             match self.resolved(instance, goal, limits, choice_tags(instance, &picks)) {
-                Some((moved, better)) if better <= value => FoundPlacement {
-                    tags: moved.tags,
-                    routes: moved.routes,
-                    value: better,
+                Some(better) if better.value <= value => FoundPlacement {
+                    tags: better.known.tags,
+                    routes: better.known.routes,
+                    value: better.value,
                     bound,
                     proven: false,
                     left: None,

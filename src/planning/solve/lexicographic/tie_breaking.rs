@@ -6,6 +6,7 @@ use super::placement_search::{
     KnownPlacement, PlacementSearch, choice_positions, choice_tags, lost_placement,
 };
 use crate::model::Millis;
+use crate::model::units::signed_count;
 use crate::planning::problem::{Goal, Instance, StageId, StageWeight};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::bound::closing_bounds::has_direct_transfers_only;
@@ -75,10 +76,10 @@ impl PlacementSearch<'_> {
                 .take_while(|choice| choice.tag < kept.tags[stage])
             {
                 best.tags[stage] = choice.tag;
-                if let Some((moved, _)) =
+                if let Some(moved) =
                     self.resolved(instance, Figure::Cost, limits, best.tags.clone())
                 {
-                    best = moved;
+                    best = moved.known;
                     break;
                 }
                 best = kept.clone();
@@ -111,15 +112,14 @@ impl PlacementSearch<'_> {
             limits,
             choice_tags(instance, &timed.picks),
         )
-        .map(|(known, _)| known)
+        .map(|resolved| resolved.known)
     }
 }
 
 /// Takes stages off the end of `left` as long as their ranks fit into one number, with weights so
 /// that an earlier stage counts more than all later ones.
 fn take_group(instance: &Instance, left: &mut Vec<StageId>) -> Vec<StageWeight> {
-    let count =
-        |stage: StageId| i64::try_from(instance.stages[stage].choices.len()).unwrap_or(i64::MAX);
+    let count = |stage: StageId| signed_count(instance.stages[stage].choices.len());
     let mut product = 1_i64;
     let mut stages = Vec::new();
     while let Some(stage) = left.last().copied() {

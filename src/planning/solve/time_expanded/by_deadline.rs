@@ -14,7 +14,7 @@ use crate::planning::solve::backend::solver::Solver;
 use crate::planning::solve::bound::closing_bounds::{ClosedGap, KeptChoices};
 use crate::planning::solve::bound::dual_messages::DualMessages;
 use crate::planning::solve::bound::network::{Network, Node};
-use crate::planning::solve::bound::time_prices::{TimePrices, time_prices};
+use crate::planning::solve::bound::time_prices::{CurvePoint, TimePrices, time_prices};
 use crate::planning::solve::effort::Effort;
 use crate::planning::solve::heuristic::incumbent::{Incumbent, LARGE};
 use crate::planning::solve::heuristic::network_moves::NetworkWalk;
@@ -253,7 +253,7 @@ impl<'a> DeadlineSearch<'a> {
             if idle >= if instance.size() > LARGE { 1 } else { PATIENCE } {
                 break;
             }
-            let curves: IdVec<StageId, Vec<(i64, i64)>> = instance
+            let curves: IdVec<StageId, Vec<CurvePoint>> = instance
                 .stages
                 .ids()
                 .map(|stage| cost_by_duration(instance, &dual, &own, stage))
@@ -537,17 +537,17 @@ fn cost_by_duration(
     dual: &DualMessages<'_>,
     own: &IdVec<StageId, Vec<i64>>,
     stage: StageId,
-) -> Vec<(i64, i64)> {
+) -> Vec<CurvePoint> {
     let node = &dual.net.nodes[stage];
     let mut curve = Vec::new();
     for (position, choices) in node.choices.iter().enumerate() {
         let messages = dual.level[stage][position] - own[stage][position];
         for choice in choices {
             let choice = &instance.stages[stage].choices[*choice];
-            curve.push((
-                choice.duration.signed(),
-                choice.cost.0 * dual.net.scale + messages,
-            ));
+            curve.push(CurvePoint {
+                cost: choice.cost.0 * dual.net.scale + messages,
+                time: choice.duration.signed(),
+            });
         }
     }
     curve
@@ -569,7 +569,7 @@ fn cheapest_choice(
         .iter()
         .copied()
         .min_by_key(|choice| (cost(choice), *choice))
-        .unwrap_or_default()
+        .expect("a stage has a choice at each of its sites")
 }
 
 /// By stage and position of its site: the least that it costs there, its time included, scaled.
@@ -587,7 +587,8 @@ fn least_own_costs(
             };
             node.choices
                 .iter()
-                .map(|choices| choices.iter().map(cost).min().unwrap_or(0))
+                .map(|choices| choices.iter().map(cost).min())
+                .map(|least| least.expect("a stage has a choice at each of its sites"))
                 .collect()
         })
         .collect()

@@ -327,7 +327,7 @@ impl Grid {
                         let at = before
                             .sites
                             .binary_search(&node.sites[position])
-                            .unwrap_or(0);
+                            .expect("a finer grid has the sites of the coarser one, or fewer");
                         let (starts, ends) = (&fates.start[stage], &fates.end[stage]);
                         (
                             Slots::within(&before.start, at, starts),

@@ -4,6 +4,7 @@ use super::grid::Grid;
 use super::network_inputs::NetworkInputs;
 use super::sweep::Sweeper;
 use super::walk::Walk;
+use crate::model::units::signed_count;
 use crate::planning::solve::bound::closing_bounds::KeptChoices;
 use crate::planning::solve::effort::Effort;
 use crate::planning::solve::heuristic::allowed_choices::AllowedChoices;
@@ -104,10 +105,9 @@ pub(in crate::planning::solve) fn raise_bound(
     let mut stuck: Vec<Search> = Vec::new();
     // Down to placements first: the newest half is looked into before the one of the least bound.
     let mut newest: Option<usize> = None;
-    while !open.is_empty() && !work.over() {
-        let least = (0..open.len())
-            .min_by_key(|index| (open[*index].bound, *index))
-            .unwrap_or(0);
+    while !work.over() {
+        let least = (0..open.len()).min_by_key(|index| (open[*index].bound, *index));
+        let Some(least) = least else { break };
         // No search can raise the bound above what is stuck.
         if stuck.iter().any(|search| search.bound <= open[least].bound) {
             break;
@@ -166,7 +166,7 @@ impl Search {
         work: &mut SearchWork<'_, '_>,
         tied: &mut KeptChoices,
     ) -> bool {
-        let stages = i64::try_from(self.keep.len()).unwrap_or(1);
+        let stages = signed_count(self.keep.len());
         let (mut near, mut steep) = (NEAR, STEEP);
         let mut stalled = 0;
         loop {

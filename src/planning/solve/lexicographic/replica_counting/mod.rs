@@ -14,6 +14,7 @@ mod surroundings;
 mod tests;
 
 use crate::model::Millis;
+use crate::model::units::signed_count;
 use crate::planning::problem::{
     CapId, ChoiceId, Instance, Placement, Program, Shape, StageId, routes,
 };
@@ -195,7 +196,8 @@ impl Counted {
                         range: next..first,
                     },
                     &mut best,
-                    (solver, effort),
+                    solver,
+                    effort,
                 )? {
                     continue;
                 }
@@ -207,7 +209,8 @@ impl Counted {
                         range: first..first + 1,
                     },
                     &mut best,
-                    (solver, effort),
+                    solver,
+                    effort,
                 )?;
                 let fixed = best[group].iter_enumerated().take(first + 1).skip(next);
                 fixed.for_each(|(choice, count)| lowered.fix(group, choice, *count));
@@ -225,7 +228,8 @@ impl Counted {
         limits: Limits,
         GroupChoices { group, range }: GroupChoices,
         best: &mut Counts,
-        (solver, effort): (&dyn Solver, &Effort),
+        solver: &dyn Solver,
+        effort: &Effort,
     ) -> Result<bool, SolverError> {
         let columns: Vec<usize> = range
             .clone()
@@ -313,9 +317,10 @@ impl Counted {
                 room[*cap] = room[*cap].saturating_sub(used.saturating_mul(count))
             });
         }
-        let complete = self.groups.iter().zip(counts).all(|(group, counts)| {
-            counts.iter().sum::<i64>() == i64::try_from(group.stages.len()).unwrap_or(i64::MAX)
-        });
+        let complete =
+            self.groups.iter().zip(counts).all(|(group, counts)| {
+                counts.iter().sum::<i64>() == signed_count(group.stages.len())
+            });
         complete
             && room.iter().all(|left| *left >= 0)
             && self.taken(counts).all(|(choice, _)| choice.allowed)
@@ -386,7 +391,7 @@ impl Counted {
         let mut readers: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         let mut columns = Vec::with_capacity(self.groups.len());
         for (number, group) in self.groups.iter().enumerate() {
-            let members = i64::try_from(group.stages.len()).unwrap_or(i64::MAX);
+            let members = signed_count(group.stages.len());
             let in_time = |choice: &ChoiceEffect| {
                 choice.allowed
                     && limits
@@ -458,7 +463,7 @@ impl Counted {
                 cost.push((column, self.copies[copy]));
                 column
             });
-            let members = i64::try_from(self.groups[group].stages.len()).unwrap_or(i64::MAX);
+            let members = signed_count(self.groups[group].stages.len());
             let terms = columns
                 .into_iter()
                 .map(|reader| (reader, -1))
@@ -472,9 +477,9 @@ impl Counted {
     fn picks(&self, counts: &Counts) -> Placement {
         let mut picks = self.fixed.clone();
         for (group, counts) in self.groups.iter().zip(counts) {
-            let of_choice = |(position, count): (ChoiceId, &i64)| {
-                std::iter::repeat_n(position, usize::try_from(*count).unwrap_or(0))
-            };
+            // Counts that keep the limits are not negative.
+            let of_choice =
+                |(position, count): (ChoiceId, &i64)| (0..*count).map(move |_| position);
             let positions = counts.iter_enumerated().flat_map(of_choice);
             group
                 .stages

@@ -39,6 +39,14 @@ const ONLY: ChoiceId = ChoiceId::new(0);
 /// Later than every deadline, and far from overflow in sums.
 const NEVER: i64 = i64::MAX / 4;
 
+/// What follows the end of a stage at a site, as far as stages with one choice do.
+struct PathOnward {
+    /// The longest path.
+    tail: i64,
+    /// The latest end of the stage that keeps all deadlines.
+    latest: i64,
+}
+
 impl Surroundings {
     /// `None`: an open stage waits for another one.
     pub(super) fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
@@ -111,7 +119,8 @@ impl Surroundings {
         }
         for &stage in shape.order.iter().rev().filter(|stage| !self.open[**stage]) {
             let site = instance.stages[stage].choices[ONLY].site;
-            (self.tail[stage], self.latest[stage]) = self.onward(instance, stage, site);
+            let onward = self.onward(instance, stage, site);
+            (self.tail[stage], self.latest[stage]) = (onward.tail, onward.latest);
             // What waits for an open stage may be late by its other inputs alone.
             if waits[stage] {
                 let fixed = shape.inputs[stage]
@@ -140,7 +149,7 @@ impl Surroundings {
 
     /// The longest path from the end of a stage at a site over stages with one choice, and the
     /// latest end that keeps their deadlines and its own.
-    fn onward(&self, instance: &Instance, stage: StageId, site: SiteId) -> (i64, i64) {
+    fn onward(&self, instance: &Instance, stage: StageId, site: SiteId) -> PathOnward {
         let mut tail = 0;
         let deadline = instance.stages[stage].deadline;
         let mut latest = deadline.map_or(NEVER, Millis::signed);
@@ -153,7 +162,7 @@ impl Surroundings {
             tail = tail.max(until + self.tail[*next]);
             latest = latest.min(self.latest[*next] - until);
         }
-        (tail, latest)
+        PathOnward { tail, latest }
     }
 
     /// Costs that no open stage changes, what is left of caps, and copies that open stages share.
@@ -264,7 +273,7 @@ impl Surroundings {
                 site,
             )
             .signed();
-            let (tail, latest) = self.onward(instance, stage, site);
+            let PathOnward { tail, latest } = self.onward(instance, stage, site);
             // Until a choice is known, `through` is all of the path but its own time.
             let mut there = ChoiceEffect {
                 through: start + tail,
