@@ -330,23 +330,21 @@ impl Worker for Inside {
 
     async fn written(&self) -> Result<Vec<Written>, ProviderError> {
         let stage = self.stage();
-        let written = self
-            .call("written", move |machine, _| {
-                let empty = BTreeMap::new();
-                let inputs = machine.inputs.as_ref().unwrap_or(&empty);
-                let declared = (0..stage.outputs).map(|number| {
-                    let name = format!("o{number}");
-                    let bytes = output(&stage, &name, inputs).len() as u64;
-                    Written { name, bytes }
-                });
-                let other = stage.undeclared.then(|| Written {
-                    name: "other".to_owned(),
-                    bytes: 2 * OUTPUT_LIMIT,
-                });
-                Ok(declared.chain(other).collect())
-            })
-            .await;
-        written
+        self.call("written", move |machine, _| {
+            let empty = BTreeMap::new();
+            let inputs = machine.inputs.as_ref().unwrap_or(&empty);
+            let declared = (0..stage.outputs).map(|number| {
+                let name = format!("o{number}");
+                let bytes = output(&stage, &name, inputs).len() as u64;
+                Written { name, bytes }
+            });
+            let other = stage.undeclared.then(|| Written {
+                name: "other".to_owned(),
+                bytes: 2 * OUTPUT_LIMIT,
+            });
+            Ok(declared.chain(other).collect())
+        })
+        .await
     }
 
     fn staging(&self) -> Option<&dyn Staging> {
