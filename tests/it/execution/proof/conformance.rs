@@ -650,7 +650,7 @@ fn an_instance_at_amazon() {
     let mut inside = std::process::Command::new(std::env::current_exe().unwrap());
     inside.args([
         "--exact",
-        "proof::conformance::an_instance_at_amazon",
+        &crate::support::sandbox::test_name(module_path!(), "an_instance_at_amazon"),
         "--nocapture",
     ]);
     let output = inside

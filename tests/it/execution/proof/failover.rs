@@ -148,7 +148,7 @@ fn when_nothing_is_to_be_had_the_rest_goes_on_and_the_way_out_is_said() {
     ground.faults("[[faults]]\ncall = \"create\"\nstage = \"b\"\nfault = \"stockout\"");
     let said = ended(&ground.apply(&[]), 7);
     for words in [
-        "no alternative of the plan is",
+        "so is every alternative of the plan",
         "n1 at gcp:europe-west4: sim: create for stage.b: no capacity",
         "stage.e: done",
         "stage.c: done",

@@ -29,7 +29,7 @@ fn within(name: &str, environment: Vec<(&'static str, String)>) {
     command
         .args([
             "--exact",
-            &format!("clouds::azure::within::{name}"),
+            &crate::support::sandbox::test_name(module_path!(), &format!("within::{name}")),
             "--ignored",
         ])
         .stdin(Stdio::null());

@@ -452,7 +452,7 @@ pub(super) fn within(name: &str, environment: Vec<(&'static str, String)>) {
     command
         .args([
             "--exact",
-            &format!("clouds::gcp::within::{name}"),
+            &crate::support::sandbox::test_name(module_path!(), &format!("within::{name}")),
             "--ignored",
         ])
         .stdin(Stdio::null());
