@@ -2,6 +2,7 @@
 
 use super::held_state::HeldState;
 use super::inputs::{self, InputArgs, Inputs};
+use super::invalid_argument::InvalidArgument;
 use super::planning_stopped::PlanningStopped;
 use super::solve_effort::solve_effort;
 use super::waiting::{spinner, waiting};
@@ -34,14 +35,14 @@ pub(super) struct SolvingArgs {
     pub time_limit: Option<f64>,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+fn seconds(text: &str) -> Result<f64, InvalidArgument> {
     let seconds: f64 = text
         .parse()
-        .map_err(|_| "not a number of seconds".to_owned())?;
+        .map_err(|_| InvalidArgument::new("not a number of seconds"))?;
     if seconds.is_finite() && seconds > 0.0 {
         Ok(seconds)
     } else {
-        Err("must be more than 0".to_owned())
+        Err(InvalidArgument::new("must be more than 0"))
     }
 }
 

@@ -17,6 +17,7 @@ mod held_state;
 mod hosts;
 mod import;
 mod inputs;
+mod invalid_argument;
 pub mod lock;
 mod locked_plan;
 mod outcome;

@@ -146,9 +146,9 @@ async fn fetch_list(
 ) -> Result<PagedList, Fault> {
     let mut first = below(&request.endpoints.gcp, &format!("{service}/skus"));
     first.set_query(Some("currencyCode=USD&pageSize=5000"));
-    let next = |body: &[u8]| -> Result<Option<Url>, String> {
+    let next = |body: &[u8]| -> Result<Option<Url>, Fault> {
         let page: Page = serde_json::from_slice(body)
-            .map_err(|error| format!("this is not a list of SKUs: {error}"))?;
+            .map_err(|error| Fault(format!("this is not a list of SKUs: {error}")))?;
         Ok((!page.next_page_token.is_empty()).then(|| {
             let mut url = first.clone();
             url.query_pairs_mut()

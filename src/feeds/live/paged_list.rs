@@ -100,7 +100,7 @@ pub(super) async fn fetch(
     unit: &str,
     first: &Url,
     headers: &HeaderMap,
-    next: impl Fn(&[u8]) -> Result<Option<Url>, String>,
+    next: impl Fn(&[u8]) -> Result<Option<Url>, Fault>,
 ) -> Result<PagedList, Fault> {
     let folder = folder_of(http, first);
     let path = folder.join("state.json");
@@ -125,11 +125,9 @@ pub(super) async fn fetch(
         };
         may_restart = false;
         let number = state.pages + 1;
-        let following = next(&page.bytes).map_err(|why| {
-            Fault(format!(
-                "page {number} of {}: {why}",
-                http_client::host_of(&url)
-            ))
+        let following = next(&page.bytes).map_err(|Fault(why)| {
+            let host = http_client::host_of(&url);
+            Fault(format!("page {number} of {host}: {why}"))
         })?;
         seen.insert(url.to_string());
         let leads_back = |url: &Url| seen.contains(url.as_str());
