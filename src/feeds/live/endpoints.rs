@@ -1,6 +1,6 @@
 //! Where sources are asked, each to be set by an environment variable: for mirrors, and for tests.
 
-use super::http_client::Fault;
+use super::fault::Fault;
 use reqwest::Url;
 
 /// The addresses of all sources.
