@@ -22,6 +22,7 @@
 //! | [`spec`] | what people write: TOML to model, with a span for every message; other formats to TOML | model |
 //! | [`catalog`] | what clouds offer: the text format, its loader, queries, the offers of one's own hosts; no network | model |
 //! | [`feeds`] | where catalogs come from: one file per price source, over HTTP or from files; registration of a cloud by a file | catalog, model |
+//! | [`guide`] | the manual, one topic a file | nothing |
 //! | [`model`] | plain data for all: units, job DAG, places, offers, policy, hosts | nothing |
 //! | [`planning`] | pure: no IO, no clock, no environment, no threads; its parts are below | catalog, plan, model |
 //! | [`planning::rule`] | one file per rule of the policy: what it forbids, by which line | model |
@@ -149,6 +150,7 @@ pub mod catalog;
 pub mod cli;
 pub mod execution;
 pub mod feeds;
+pub mod guide;
 pub mod model;
 pub mod plan;
 pub mod planning;

@@ -4,8 +4,8 @@ use super::command_line::CommandLine;
 use super::terminal::Colour;
 use super::{Exit, Failure};
 use super::{
-    apply_job, catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show,
-    states, sweep, validate, verify, version,
+    apply_job, catalog, check, completions, destroy, explain, frontier, graph, guide, import,
+    manual_pages, plan, refresh, show, states, sweep, validate, verify, version,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
@@ -68,6 +68,9 @@ pub(super) enum Verb {
     Lock(states::LockVerbArgs),
     ForceUnlock(states::ForceUnlockArgs),
     Catalog(catalog::CatalogArgs),
+    Guide(guide::GuideArgs),
+    Completions(completions::CompletionsArgs),
+    Man(manual_pages::ManArgs),
     Version(version::VersionArgs),
 }
 
@@ -123,6 +126,11 @@ impl NoCommand {
             stream: words.find_map(stream_of),
         }
     }
+}
+
+/// Returns the whole command line: all verbs with their arguments.
+pub(super) fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Parses the words.

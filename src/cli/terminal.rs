@@ -16,6 +16,8 @@ pub struct Terminal {
     pub colour_stdout: bool,
     /// stderr may carry colours.
     pub colour_stderr: bool,
+    /// stdout is a terminal: somebody reads it now.
+    pub stdout_is_terminal: bool,
     /// stderr is a terminal that can redraw lines: progress is animated.
     pub animate: bool,
     /// Questions may be asked.
@@ -57,6 +59,7 @@ impl Terminal {
         Self {
             colour_stdout: colours(stdout),
             colour_stderr: colours(stderr),
+            stdout_is_terminal: stdout,
             animate: stderr && !dumb,
             interactive: std::io::stdin().is_terminal() && !no_input,
             automation: set("CI") || set("SKY_IN_AUTOMATION"),
@@ -67,7 +70,11 @@ impl Terminal {
     /// Writes a result, without what would drive a terminal in it. A reader that has gone away ends
     /// the verb quietly.
     pub fn out(&self, text: &str) -> Result<(), Failure> {
-        let text = printable(text, styles(self.colour_stdout));
+        self.out_own(&printable(text, styles(self.colour_stdout)))
+    }
+
+    /// Writes a text of sky itself as it is, with whatever styles it has. Never for text of others.
+    pub fn out_own(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         stdout
             .write_all(text.as_bytes())

@@ -9,6 +9,7 @@ pub mod explanation;
 pub mod frontier;
 pub mod frontier_svg;
 pub mod graph;
+pub mod manual_page;
 pub mod markdown;
 pub mod no_plan;
 pub mod plan_text;

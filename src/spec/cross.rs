@@ -2,8 +2,9 @@
 
 use crate::model::policy::DEFAULT_LABEL;
 use crate::model::{Allocation, Job, Policy};
-use crate::spec::table::{did_you_mean, suggestion};
+use crate::spec::table::suggestion;
 use crate::spec::{Diagnostic, Diagnostics, Parsed};
+use crate::util::nearest_name::nearest_name;
 use std::collections::BTreeSet;
 
 /// Returns what is wrong or hardly meant about lines of the policy in the light of this job.
@@ -46,7 +47,7 @@ pub fn check_labels(job: &Parsed<Job>, policy: &Parsed<Policy>) -> Diagnostics {
         .flat_map(|(name, dataset)| dataset.labels.iter().map(move |l| (name, l)));
     let similar = |(name, label): (&String, &String)| {
         let known = ruled.contains(label.as_str());
-        let meant = did_you_mean(
+        let meant = nearest_name(
             label,
             ruled.iter().copied().filter(|rule| *rule != DEFAULT_LABEL),
         );
@@ -97,7 +98,7 @@ fn uncarried_label(
         .span(&format!("{table}.{label}"))
         .unwrap_or(0..0);
     let known = carried.iter().copied().chain([DEFAULT_LABEL]);
-    let meant = match (did_you_mean(label, known), carried.is_empty()) {
+    let meant = match (nearest_name(label, known), carried.is_empty()) {
         (Some(meant), _) => format!("did you mean `{meant}`? "),
         (None, true) => "add `labels` to the datasets that carry it; ".to_owned(),
         (None, false) => format!(

@@ -1,7 +1,8 @@
 //! Messages about artifacts that a job names and that no stage writes.
 
 use crate::model::{ArtifactRef, Job, Stage};
-use crate::spec::table::{did_you_mean, shown, suggestion};
+use crate::spec::table::{shown, suggestion};
+use crate::util::nearest_name::nearest_name;
 
 /// Returns a message that says why `read` does not exist, and a hint that says what to write
 /// instead.
@@ -22,7 +23,7 @@ pub(super) fn why_missing(job: &Job, read: &ArtifactRef) -> Option<(String, Stri
             Some(body) if body.writes.contains_key(name) => None,
             Some(body) => {
                 let message = format!("stage `{stage}` writes no `{}`", shown(name));
-                let hint = match did_you_mean(name, body.writes.keys().map(String::as_str)) {
+                let hint = match nearest_name(name, body.writes.keys().map(String::as_str)) {
                     Some(meant) => format!("did you mean `{stage}.{meant}`?"),
                     None if body.writes.is_empty() => {
                         format!("it writes nothing; add it to `writes` of `{stage}`")

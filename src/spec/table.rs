@@ -2,6 +2,7 @@
 //! keys that nobody took.
 
 use crate::spec::{Diagnostic, Diagnostics, Parsed, Severity, SourceFile};
+use crate::util::nearest_name::nearest_name;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -268,7 +269,7 @@ impl<'d, 'i> Section<'d, 'i> {
                 format!("`{}`", self.path)
             };
             let keys = format!("known keys: {}", self.known.join(", "));
-            let meant = did_you_mean(key, self.known.iter().copied());
+            let meant = nearest_name(key, self.known.iter().copied());
             unknown.push(meant);
             let hint = match meant {
                 Some(meant) => format!("did you mean `{meant}`? {keys}"),
@@ -502,31 +503,6 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
-/// The candidate that `word` most likely stands for.
-pub(super) fn did_you_mean<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
-    // No name that anyone meant is this long, and the distance takes quadratic time.
-    const LONGEST: usize = 200;
-    if word.is_empty() || word.len() > LONGEST {
-        return None;
-    }
-    let lower = word.to_lowercase();
-    candidates
-        .into_iter()
-        .filter(|candidate| candidate.len() <= LONGEST)
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
 /// ``did you mean `x`? known: a, b`` as far as it applies.
 pub(super) fn suggestion<'c>(
     word: &str,
@@ -535,7 +511,7 @@ pub(super) fn suggestion<'c>(
 ) -> String {
     const MOST: usize = 12;
     let meant =
-        did_you_mean(word, candidates.clone()).map(|meant| format!("did you mean `{meant}`?"));
+        nearest_name(word, candidates.clone()).map(|meant| format!("did you mean `{meant}`?"));
     let all: Vec<&str> = candidates.into_iter().collect();
     let listed = (!all.is_empty()).then(|| {
         let more = if all.len() > MOST { ", …" } else { "" };

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 /// Room, and the rooms that it may use. The parts of `planning` and `execution` are rooms of their
 /// own.
-const ARROWS: [(&str, &str); 19] = [
+const ARROWS: [(&str, &str); 20] = [
     ("catalog", "model"),
     (
         "cli",
-        "catalog execution/apply execution/provider execution/state execution/storage feeds model plan planning \
+        "catalog execution/apply execution/provider execution/state execution/storage feeds guide model plan planning \
          planning/compile planning/solve render spec",
     ),
     (
@@ -22,6 +22,7 @@ const ARROWS: [(&str, &str); 19] = [
     ("execution/state", "model plan"),
     ("execution/storage", "model"),
     ("feeds", "catalog model"),
+    ("guide", ""),
     ("model", ""),
     ("plan", "model"),
     ("planning", "model plan"),

@@ -1,9 +1,11 @@
 //! What people and programs meet on the command line.
 
 pub(crate) mod check;
+pub(crate) mod completions_and_man;
 pub(crate) mod door;
 pub(crate) mod errors;
 pub(crate) mod flags;
+pub(crate) mod guide;
 pub(crate) mod hostile;
 pub(crate) mod import;
 pub(crate) mod json_answers;
