@@ -7,7 +7,7 @@ use super::super::{ErrorKind, GCP, ProviderError};
 use super::account::Gcp;
 use super::api_client::Settings;
 use super::instances::{last, lineage, plain, read};
-use super::tpu::Slice;
+use super::tpu_slice::Slice;
 use super::{api_client, check, launch, tpu};
 use crate::model::PlaceName;
 use async_trait::async_trait;

@@ -249,11 +249,8 @@ impl Provider for Slurm {
         let options = options(cluster, spec.nodes);
         let mut arguments = vec![token.id.as_str(), &text, &lease, &lease_end, JOB, &limit];
         arguments.extend(options.iter().map(String::as_str));
-        let lines = self.links[at].lines("create", &arguments).await?;
-        let (_, machine) = tags::machine(
-            self.name(at),
-            lines.first().map(String::as_str).unwrap_or_default(),
-        )?;
+        let line = self.links[at].line("create", &arguments).await?;
+        let (_, machine) = tags::machine(self.name(at), &line)?;
         self.saw(&token.id, at);
         Ok(machine)
     }
@@ -332,14 +329,11 @@ impl Provider for Slurm {
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
         tags.belong_to(owner);
-        let lines = self.links[at]
-            .lines("adopt", &[&token.id, &tags.encode()?])
+        let line = self.links[at]
+            .line("adopt", &[&token.id, &tags.encode()?])
             .await?;
-        Ok(tags::machine(
-            self.name(at),
-            lines.first().map(String::as_str).unwrap_or_default(),
-        )?
-        .1)
+        let (_, machine) = tags::machine(self.name(at), &line)?;
+        Ok(machine)
     }
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
