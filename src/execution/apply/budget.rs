@@ -111,19 +111,19 @@ pub struct Refused {
 }
 
 /// How long a stage wants its machine to live, when it is planned to take `planned`.
-pub fn most(planned: Millis, bills: bool) -> Millis {
+pub fn longest_lease(planned: Millis, bills: bool) -> Millis {
     let slack = least_slack().max(planned.0 / 2);
     let most = planned.0.saturating_add(slack);
     Millis(if bills { most } else { most.max(FREE.0) })
 }
 
 /// How much longer than it is there a machine wants to live whenever its lease is renewed.
-pub fn slack(planned: Millis) -> Duration {
+pub fn lease_slack(planned: Millis) -> Duration {
     Duration::from_millis(least_slack().max(planned.0 / 2))
 }
 
 /// Sets money aside, for the longest lease that it is enough for.
-pub fn reserve(account: &Account, wanted: &Wanted) -> Result<Reservation, Refused> {
+pub fn reserve_from(account: &Account, wanted: &Wanted) -> Result<Reservation, Refused> {
     let cost = |time: Millis| Money(wanted.meter.cost(time).0.saturating_add(wanted.once.0));
     // What may be left over to pay for after the lease is set aside as well, as far as there is
     // money that nobody needs.
@@ -250,8 +250,8 @@ impl Purse {
         state: &State,
         wanted: &Wanted,
     ) -> Result<Reservation, Refused> {
-        let given = reserve(&self.account(stage, state), wanted)?;
-        self.begin(stage);
+        let given = reserve_from(&self.account(stage, state), wanted)?;
+        self.note_begun(stage);
         Ok(given)
     }
 
@@ -284,7 +284,7 @@ impl Purse {
 
     /// Notes that a stage was begun, by this `sky` or an earlier one, so that it no longer counts
     /// as one to come.
-    pub fn begin(&mut self, stage: &str) {
+    pub fn note_begun(&mut self, stage: &str) {
         if let Some(own) = self.to_come.remove(stage) {
             self.sum.0 = self.sum.0.saturating_sub(own.0);
         }
@@ -342,7 +342,7 @@ impl<'a> MachineTime<'a> {
         Self {
             started: &record.started,
             seen: Duration::ZERO,
-            unseen: unseen(record),
+            unseen: unseen_time(record),
             end,
         }
     }
@@ -350,7 +350,7 @@ impl<'a> MachineTime<'a> {
 
 /// How long the machine of an attempt may have been there, at most, if another host began it: by
 /// its lease, since the clocks of two hosts may differ by more than it was there.
-pub fn unseen(record: &StageRecord) -> Option<Duration> {
+pub fn unseen_time(record: &StageRecord) -> Option<Duration> {
     let host = record.started_host.as_ref()?;
     let lease = record.lease_ms.filter(|_| *host != holder::host())?;
     Some(Duration::from_millis(lease.0))
@@ -359,7 +359,7 @@ pub fn unseen(record: &StageRecord) -> Option<Duration> {
 /// What the time of a machine that is gone costs, also when that is more than was set aside: what
 /// is paid has to be known. Of a machine that has ended itself nobody knows when: it is charged
 /// until the end of its lease, and for no less than what was set aside for that.
-pub fn charge(meter: &Meter, time: &MachineTime<'_>, reserved: Money) -> Money {
+pub fn charge_for_machine(meter: &Meter, time: &MachineTime<'_>, reserved: Money) -> Money {
     let until_now = clock::between(time.started, &clock::timestamp()).max(millis(time.seen));
     let whole = meter.cost(Millis(until_now));
     // By the clock of another host, it may have been there for all of the time that money was set
@@ -407,7 +407,7 @@ mod tests {
         let wanted = Wanted {
             meter: meter(10_000_000_000),
             least: Millis(HOUR),
-            most: most(Millis(HOUR), true),
+            most: longest_lease(Millis(HOUR), true),
             once: Money(0),
             overrun: Duration::ZERO,
         };
@@ -417,12 +417,13 @@ mod tests {
             reserved: Money(2_000_000),
             to_come: Money(to_come),
         };
-        let lease =
-            |limit, to_come| reserve(&account(limit, to_come), &wanted).map(|given| given.lease.0);
+        let lease = |limit, to_come| {
+            reserve_from(&account(limit, to_come), &wanted).map(|given| given.lease.0)
+        };
         assert_eq!(lease(18_000_000, 0), Ok(HOUR * 3 / 2));
         assert_eq!(lease(18_000_000, 5_000_000), Ok(HOUR));
         assert_eq!(lease(15_000_000, 0).unwrap() / 1000, HOUR * 6 / 5 / 1000);
-        let refused = reserve(&account(12_999_999, 0), &wanted).unwrap_err();
+        let refused = reserve_from(&account(12_999_999, 0), &wanted).unwrap_err();
         assert_eq!(refused.needed, Money(10_000_000));
         assert_eq!(
             refused.to_string(),
@@ -433,7 +434,7 @@ mod tests {
             ..wanted
         };
         assert_eq!(
-            reserve(&account(3_000_000, 0), &free).unwrap().amount,
+            reserve_from(&account(3_000_000, 0), &free).unwrap().amount,
             Money(0)
         );
     }
@@ -448,7 +449,10 @@ mod tests {
             unseen: None,
             end: MachineEnd::Now,
         };
-        assert_eq!(charge(&meter, &time, Money(5_000_000)), Money(2_000_000));
+        assert_eq!(
+            charge_for_machine(&meter, &time, Money(5_000_000)),
+            Money(2_000_000)
+        );
     }
 
     #[test]
@@ -467,7 +471,7 @@ mod tests {
                 unseen: None,
                 end,
             };
-            charge(&meter, &time, Money(reserved)).0 / 1_000_000
+            charge_for_machine(&meter, &time, Money(reserved)).0 / 1_000_000
         };
         // It was powered off, and billed until somebody deleted it.
         assert_eq!(charged(MachineEnd::Now, 10_000_000), 60);
@@ -505,7 +509,7 @@ mod tests {
                 unseen,
                 end: MachineEnd::Now,
             };
-            charge(&meter, &time, Money(100_000_000)).0 / 1_000_000
+            charge_for_machine(&meter, &time, Money(100_000_000)).0 / 1_000_000
         };
         assert_eq!(charged(60, 0), 60);
         assert_eq!(charged(60, 20), 80);
@@ -532,7 +536,7 @@ mod tests {
             let extras = Extras { address_nano_usd_per_hour: Rate(5_000_000), ..Extras::default() };
             let meter = Meter { rate: Rate(rate), extras, nodes, billing };
             let wanted = Wanted { meter, least: Millis(least), most: Millis(least + slack), once: Money(once), overrun: Duration::from_millis(overrun) };
-            match reserve(&account, &wanted) {
+            match reserve_from(&account, &wanted) {
                 Ok(given) => {
                     prop_assert!(given.amount.0 == 0 || given.amount.0 + spent + reserved <= limit);
                     prop_assert!(given.lease >= wanted.least && given.lease <= wanted.most);
