@@ -14,7 +14,7 @@
 //!   `buckets` opens and deletes them. `held_artifacts` are those in the store of this machine;
 //!   `evidence` brings home what is worth keeping of an attempt that failed.
 //! - [`destroy`] deletes everything, [`sweep`] finds what is in no state, [`refresh`] what was
-//!   changed outside.
+//!   changed outside; [`take_over`] makes a machine that the state does not know its own.
 //!
 //! Invariants: every provider call is announced in the journal first. A stage that is done with
 //! the same content is never run again; one that may be running is looked up by its token before
@@ -65,6 +65,7 @@ mod step_error;
 pub mod stray;
 pub mod stray_buckets;
 pub mod sweep;
+pub mod take_over;
 mod walk;
 mod watch;
 mod wind_down;

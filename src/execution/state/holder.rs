@@ -52,7 +52,11 @@ impl Holder {
         let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
         let created = clock::timestamp();
         let pid = simulation::current().map_or_else(std::process::id, |process| process.pid);
-        let (machine, started) = (machine(), process(pid).unwrap_or(0));
+        // A process whose beginning cannot be read could be taken for dead: it names no machine.
+        let (machine, started) = match process(pid) {
+            Some(started) => (machine(), started),
+            None => (String::new(), 0),
+        };
         // Several may be taken by one process at one time, and ids must not meet.
         let seed = match simulation::random() {
             Some(random) => format!("simulated {random}"),
