@@ -46,7 +46,7 @@ impl StageRun {
 /// What has become of the attempt that an earlier `sky` made at a stage.
 enum FormerAttempt {
     /// It is under way, and is gone on with.
-    UnderWay(StageRecord),
+    UnderWay(Box<StageRecord>),
     /// It is over: another attempt has to be made.
     Over,
     /// The stage needs no other attempt, or can have none.
@@ -84,7 +84,7 @@ pub(super) async fn run_stage(
     let mut resumed = None;
     if let Some(former) = former() {
         match settle_former_attempt(context, planned, &work, former).await? {
-            FormerAttempt::UnderWay(former) => resumed = Some(former),
+            FormerAttempt::UnderWay(former) => resumed = Some(*former),
             FormerAttempt::Over => {}
             FormerAttempt::Ended(outcome) => return Ok(StageRun::Ended(outcome)),
         }
@@ -136,7 +136,7 @@ async fn settle_former_attempt(
         return Ok(FormerAttempt::Over);
     }
     if former.status.in_flight() && same && !former.stopping {
-        return Ok(FormerAttempt::UnderWay(former));
+        return Ok(FormerAttempt::UnderWay(Box::new(former)));
     }
     let why = if former.stopping {
         // A command that was asked to stop may have exited well with half of its outputs.

@@ -57,6 +57,7 @@ mod launch;
 mod machine_type;
 mod rest_client;
 mod tpu;
+mod tpu_node;
 mod tpu_slice;
 
 pub use account::Gcp;

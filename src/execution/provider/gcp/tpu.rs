@@ -13,20 +13,20 @@
 //! or that is stopped, is billed on and may still be called `READY`. The watchdog ends what runs
 //! there, as everywhere; but only `sky` ends what it costs, when it next looks at it, in an apply,
 //! a destroy or a sweep. A node whose lease has been over for so long that its watchdog must have
-//! seen it is [`Life::Stopped`] whatever Google says. A node that was taken back is there until it
+//! seen it is [`Life::Stopped`](super::super::cloud::Life::Stopped) whatever Google says. A node that was taken back is there until it
 //! is deleted, and costs nothing.
 
 use super::super::cloud::remembered_names::name_of_state;
-use super::super::cloud::{Instance, Life, Wanted, instance_tags};
+use super::super::cloud::{Instance, Wanted, instance_tags};
 use super::super::{ErrorKind, GCP, ProviderError, created_and_gone, ended_or_gone, without_tee};
 use super::account::Gcp;
-use super::instances::{name, place, plain};
+use super::instances::{name, plain};
 use super::machine_type::is_in;
 use super::rest_client::{Call, Rest, looks};
-use super::tpu_slice::{PREFIX, Slice};
+use super::tpu_node::{node_instance, parts, parts_of_node};
+use super::tpu_slice::Slice;
 use super::{firewall, labels, launch};
 use crate::model::{PlaceName, Purchase};
-use crate::util::clock;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -35,78 +35,11 @@ use std::collections::BTreeMap;
 const V2: &str = "v2";
 /// What a node's disk holds that nobody can choose the size of, less its image: in bytes.
 const DISK: u64 = 60 << 30;
-/// A watchdog sees the end of a lease within two minutes and some seconds.
-const OVERDUE_MS: u64 = 300_000;
 /// Lets who has it read the name of the account that it is of.
 const SCOPE: &str = "https://www.googleapis.com/auth/userinfo.email";
 
-/// Whether an id is that of a node: `locations/ZONE/nodes/NAME`.
-pub(super) fn is_node(id: &str) -> bool {
-    parts(id).is_some()
-}
-
-fn parts(id: &str) -> Option<(&str, &str)> {
-    let rest = id
-        .strip_prefix("locations/")
-        .or_else(|| id.split_once("/locations/").map(|(_, rest)| rest))?;
-    rest.split_once("/nodes/")
-        .filter(|(zone, name)| plain(zone) && plain(name))
-}
-
-/// The zone and the name of a node, whose id was made from them.
-fn parts_of_node(instance: &Instance) -> Result<(&str, &str), ProviderError> {
-    parts(&instance.id).ok_or_else(|| {
-        let message = format!("gcp: `{}` is not the id of a TPU node", instance.id);
-        ProviderError::new(ErrorKind::Other, message)
-    })
-}
-
 fn path(project: &str, zone: &str, name: &str) -> String {
     format!("{V2}/projects/{project}/locations/{zone}/nodes/{name}")
-}
-
-/// A node as the shared layer sees it.
-fn read(node: &Value) -> Option<Instance> {
-    let (zone, name) = parts(node["name"].as_str()?)?;
-    let texts = |field: &str| {
-        let all = node[field].as_object().into_iter().flatten();
-        all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-    };
-    let long = texts("metadata").filter(|(name, _)| name.starts_with("sky-"));
-    let labels = texts("labels").map(|(name, value)| (name, labels::decode(&value)));
-    let tags: BTreeMap<String, String> = long.chain(labels).collect();
-    let over = || {
-        let end = tags.get(instance_tags::LEASE_END);
-        end.is_some_and(|end| clock::between(end, &clock::timestamp()) > OVERDUE_MS)
-    };
-    let life = match node["state"].as_str().unwrap_or_default() {
-        "DELETING" | "TERMINATED" => Life::Ended,
-        "PREEMPTED" => Life::Preempted,
-        "STOPPING" | "STOPPED" => Life::Stopped,
-        _ if over() => Life::Stopped,
-        // What this sky does not know may cost something.
-        _ => Life::Alive,
-    };
-    let endpoints = node["networkEndpoints"].as_array().into_iter().flatten();
-    let mut addresses =
-        endpoints.filter_map(|endpoint| endpoint["accessConfig"]["externalIp"].as_str());
-    Some(Instance {
-        id: format!("locations/{zone}/nodes/{name}"),
-        place: place(zone)?,
-        instance_type: format!(
-            "{PREFIX}{}",
-            node["acceleratorType"].as_str().unwrap_or_default()
-        ),
-        life,
-        address: addresses
-            .find(|address| !address.is_empty())
-            .map(str::to_owned),
-        inside: node["networkEndpoints"][0]["ipAddress"]
-            .as_str()
-            .map(str::to_owned),
-        zone: Some(zone.to_owned()),
-        tags,
-    })
 }
 
 /// The nodes in all zones of the world. None if the project does not use the API: then it has none.
@@ -166,7 +99,7 @@ pub(super) async fn tagged(gcp: &Gcp, token: Option<&str>) -> Result<Vec<Instanc
     Ok(all(gcp)
         .await?
         .iter()
-        .filter_map(read)
+        .filter_map(node_instance)
         .filter(ours)
         .collect())
 }
@@ -220,7 +153,7 @@ pub(super) async fn by_id(gcp: &Gcp, id: &str) -> Result<Option<Instance>, Provi
     Ok(get(&api.tpu, &api.project, zone, name)
         .await?
         .as_ref()
-        .and_then(read))
+        .and_then(node_instance))
 }
 
 /// The zones of a place that have a slice.
@@ -294,7 +227,7 @@ pub(super) async fn create(
         if let Some(made) = settled(&api.tpu, &api.project, zone, &name)
             .await?
             .as_ref()
-            .and_then(read)
+            .and_then(node_instance)
         {
             return Ok(made);
         }
@@ -321,7 +254,7 @@ pub(super) async fn create(
             Ok(()) => match get(&api.tpu, &api.project, zone, &name)
                 .await?
                 .as_ref()
-                .and_then(read)
+                .and_then(node_instance)
             {
                 Some(made) => return Ok(made),
                 None => created_and_gone(format!("gcp {zone}: {name}")),
@@ -488,15 +421,3 @@ pub(super) async fn end(gcp: &Gcp, instance: &Instance) -> Result<(), ProviderEr
     let (zone, name) = parts_of_node(instance)?;
     delete(&api.tpu, &api.project, zone, name).await
 }
-
-/// The tags of networks that a node carries.
-pub(super) fn network_tags(node: &Value) -> impl Iterator<Item = &str> {
-    node["tags"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,6 @@
 use super::*;
+use crate::model::PlaceName;
+use serde_json::json;
 use std::time::Duration;
 
 #[test]
@@ -31,7 +33,7 @@ fn node(state: &str, lease_end: &str) -> Value {
 
 #[test]
 fn nodes_are_read() {
-    let instance = read(&node("READY", "9999-01-01T00:00:00Z")).unwrap();
+    let instance = node_instance(&node("READY", "9999-01-01T00:00:00Z")).unwrap();
     assert_eq!(instance.id, "locations/europe-west4-a/nodes/sky-1");
     assert_eq!(
         instance.place,
@@ -60,6 +62,10 @@ fn what_has_outlived_its_lease_has_ended_and_costs() {
         ("PREEMPTED", &soon, Life::Preempted),
         ("DELETING", &soon, Life::Ended),
     ] {
-        assert_eq!(read(&node(state, end)).unwrap().life, life, "{state} {end}");
+        assert_eq!(
+            node_instance(&node(state, end)).unwrap().life,
+            life,
+            "{state} {end}"
+        );
     }
 }
