@@ -87,7 +87,9 @@
 //! | When is money set aside for a machine? | `execution/apply/reservation.rs`, by the arithmetic of `execution/apply/budget.rs` |
 //! | How is an error of AWS known as a stockout? | `execution/provider/aws/errors.rs`; each cloud has a file of that name |
 //! | What happens then? | `execution/apply/failover.rs` |
+//! | In which order are stages begun? | `execution/apply/walk.rs`, by `execution/apply/schedule.rs` |
 //! | Which steps does an attempt of a stage take? | `execution/apply/attempt_life.rs` |
+//! | How does an attempt end? | `execution/apply/attempt_endings.rs` |
 //! | What does an exit code mean? | `cli/exit.rs` |
 //!
 //! # Adding things

@@ -10,7 +10,7 @@ use super::{Exit, Failure, Terminal};
 use crate::cli::working_folder::working_folder;
 use crate::execution::apply::staging::CHUNK_MIB;
 use crate::execution::apply::{
-    self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure,
+    self, Checked, Interrupt, Observer, OnFailure, Outcome, Settings, StageOutcome,
 };
 use crate::execution::state::{Lock, Opened, Store};
 use crate::execution::storage::Staging;
@@ -247,7 +247,7 @@ async fn execute_until_signalled(
         opened,
     } = prepared;
     let (interrupt, interrupted) = watch::channel(None);
-    let mut walk = std::pin::pin!(apply::run(
+    let mut walk = std::pin::pin!(apply::apply_plan(
         plan,
         checked,
         settings,
@@ -297,7 +297,7 @@ async fn prepare(
         .await
         .map_err(|error| fail(error.into()))?;
     let checked = apply::check(plan, settings, before.as_ref()).map_err(fail)?;
-    let unready = apply::preflight::ready(plan, checked, settings)
+    let unready = apply::preflight::check_providers(plan, checked, settings)
         .await
         .map_err(fail)?
         .unready;

@@ -4,7 +4,7 @@ use super::state::StateArgs;
 use super::{Exit, Failure, Terminal};
 use crate::cli::working_folder::working_folder;
 use crate::execution::apply::preflight;
-use crate::execution::apply::staging::lacking;
+use crate::execution::apply::staging::needed_buckets;
 use crate::execution::provider::check::{Finding, Need, Topic, Verdict, in_time};
 use crate::execution::provider::{self, Access};
 use crate::execution::storage::Staging;
@@ -92,12 +92,15 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure
         .as_ref()
         .map(|path| plan_file::read(path).map_err(Failure::error))
         .transpose()?;
-    let needs = plan.as_ref().map(preflight::needs).unwrap_or_default();
+    let needs = plan
+        .as_ref()
+        .map(preflight::needs_of_plan)
+        .unwrap_or_default();
     let names = names(args, &needs, &access)?;
     let mut seen = super::runtime::runtime()?.block_on(look(names, &needs, &access));
     let stores = plan
         .as_ref()
-        .map(|plan| lacking(plan, args.staging.as_ref().unwrap_or(&Staging::Buckets)));
+        .map(|plan| needed_buckets(plan, args.staging.as_ref().unwrap_or(&Staging::Buckets)));
     for (cloud, lacks) in stores.unwrap_or_default() {
         if let Some(seen) = seen.iter_mut().find(|seen| seen.name == cloud) {
             seen.findings.push(match lacks {

@@ -4,7 +4,7 @@ use super::progress::Stream;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::cli::working_folder::working_folder;
-use crate::execution::apply::destroy::{Destroyed, Inventory, Left, inventory, run as delete};
+use crate::execution::apply::destroy::{Destroyed, Inventory, Left, destroy_all, inventory};
 use crate::model::Bytes;
 use crate::util::shell;
 use serde_json::json;
@@ -94,7 +94,7 @@ fn execute(
         return Err(Failure::error("destroy cancelled: nothing was deleted"));
     }
     let destroyed = runtime
-        .block_on(delete(&store.folder, opened, &found, &access))
+        .block_on(destroy_all(&store.folder, opened, &found, &access))
         .map_err(|error| {
             failure(error, &store)
                 .hint("what is deleted is in the state; `sky destroy` again goes on with the rest")

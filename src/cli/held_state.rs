@@ -55,6 +55,6 @@ impl HeldState {
                 .hint("go to the folder where this job was applied"));
         }
         let present = |artifact: &Artifact| self.objects.has(&artifact.digest, artifact.kind);
-        Ok(state::summary::facts(state, job, contents, &present))
+        state::summary::facts(state, job, contents, &present).map_err(Failure::error)
     }
 }

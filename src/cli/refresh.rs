@@ -5,7 +5,8 @@ use super::progress::Stream;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::cli::working_folder::working_folder;
-use crate::execution::apply::refresh::{Drift, Refreshed, What, import as take_over, refresh};
+use crate::execution::apply::refresh::{Drift, Refreshed, What, refresh};
+use crate::execution::apply::take_over::take_over_machine;
 use crate::model::canonical;
 use serde_json::json;
 
@@ -209,7 +210,7 @@ pub(super) fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, F
         .iter()
         .for_each(|warning| terminal.warn(warning));
     let access = args.state.access(&here);
-    let taken = take_over(opened, &access, (stage, provider, id));
+    let taken = take_over_machine(opened, &access, (stage, provider, id));
     let taken = super::runtime::runtime()?.block_on(taken);
     drop(lock);
     let (machine, serial) = taken.map_err(|error| failure(error, &store))?;

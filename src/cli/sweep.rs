@@ -5,7 +5,7 @@ use super::{Exit, Failure, Terminal};
 use crate::cli::working_folder::working_folder;
 use crate::execution::apply::stray::{Found, Scope, Stray, StrayBucket, Swept, Why};
 use crate::execution::apply::stray_buckets::look_for_buckets;
-use crate::execution::apply::sweep::{look, sweep};
+use crate::execution::apply::sweep::{look_for_machines, sweep};
 use crate::execution::provider;
 use crate::render::table;
 use serde_json::json;
@@ -63,7 +63,7 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
         false => args.provider.clone(),
     };
     let scope = if args.all { Scope::All } else { Scope::Own };
-    let found = runtime.block_on(look(&opened.state, &names, scope, &access));
+    let found = runtime.block_on(look_for_machines(&opened.state, &names, scope, &access));
     let mut found = found.map_err(|error| failure(error, &store))?;
     if args.buckets {
         runtime.block_on(look_for_buckets(&opened.state, scope, &mut found));

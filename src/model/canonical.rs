@@ -14,6 +14,25 @@ pub fn to_text<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
+/// Canonical JSON text of what is JSON already, as [`to_text`] writes it.
+pub fn text_of_value(value: &Value) -> String {
+    format!("{:#}\n", sorted_value(value))
+}
+
+fn sorted_value(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<&String, &Value> = members.iter().collect();
+            let sorted = sorted
+                .into_iter()
+                .map(|(key, value)| (key.clone(), sorted_value(value)));
+            Value::Object(sorted.collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted_value).collect()),
+        leaf => leaf.clone(),
+    }
+}
+
 enum Sorted {
     Object(BTreeMap<String, Sorted>),
     Array(Vec<Sorted>),
@@ -40,5 +59,23 @@ fn sorted(value: Value) -> Sorted {
         ),
         Value::Array(items) => Sorted::Array(items.into_iter().map(sorted).collect()),
         leaf => Sorted::Leaf(leaf),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_written_as_everything_else_is() {
+        for value in [
+            json!({}),
+            json!([]),
+            json!({ "b": [1, { "z": null, "a": "\u{e9}\n\"" }], "a": {}, "c": [] }),
+            json!("text"),
+        ] {
+            assert_eq!(text_of_value(&value), to_text(&value).unwrap());
+        }
     }
 }

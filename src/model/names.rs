@@ -60,6 +60,11 @@ pub fn is_lineage(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_NAME && text.bytes().all(plain)
 }
 
+/// A text that is not the name of a place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a place; write `cloud:region`")]
+pub struct NotAPlace(pub String);
+
 /// `cloud:region`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -99,9 +104,9 @@ impl fmt::Display for PlaceName {
 }
 
 impl TryFrom<String> for PlaceName {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text).ok_or_else(|| format!("`{text}` is not a place; write `cloud:region`"))
+    type Error = NotAPlace;
+    fn try_from(text: String) -> Result<Self, NotAPlace> {
+        Self::parse(&text).ok_or(NotAPlace(text))
     }
 }
 

@@ -225,20 +225,41 @@ pub struct ServiceNeed {
     bounds: Vec<Bound>,
 }
 
+/// Why a text does not say which service a stage needs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}; {}", self.message(), Self::HINT)]
+pub struct ServiceNeedError {
+    /// The part of the text that is wrong.
+    part: String,
+    /// What is wrong with it.
+    what: &'static str,
+}
+
+impl ServiceNeedError {
+    /// Says how a need is written.
+    pub const HINT: &str =
+        "write it like `spark`, `spark>=3.4`, `kubernetes ~1.29` or `spark>=3.4,<4`";
+
+    /// Returns what is wrong, without the hint.
+    pub fn message(&self) -> String {
+        format!("`{}` {}", self.part.escape_debug(), self.what)
+    }
+}
+
 impl ServiceNeed {
     /// Reads `NAME` and bounds; what is wrong with it otherwise.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let example = "write it like `spark`, `spark>=3.4`, `kubernetes ~1.29` or `spark>=3.4,<4`";
+    pub fn parse(text: &str) -> Result<Self, ServiceNeedError> {
+        let wrong = |part: &str, what| ServiceNeedError {
+            part: part.to_owned(),
+            what,
+        };
         let text = text.trim();
         let end = text
             .find(|c: char| c.is_whitespace() || "<>=^~@!,".contains(c))
             .unwrap_or(text.len());
         let (name, mut rest) = text.split_at(end);
         if !is_name(name) {
-            return Err(format!(
-                "`{}` is not a name of a service; {example}",
-                name.escape_debug()
-            ));
+            return Err(wrong(name, "is not a name of a service"));
         }
         let mut bounds = Vec::new();
         rest = rest.trim();
@@ -246,27 +267,16 @@ impl ServiceNeed {
             let (piece, after) = rest.split_once(',').unwrap_or((rest, ""));
             let piece = piece.trim();
             if after.trim().is_empty() && rest.trim_end().ends_with(',') {
-                return Err(format!(
-                    "`{}` ends with a comma; {example}",
-                    text.escape_debug()
-                ));
+                return Err(wrong(text, "ends with a comma"));
             }
             let found = OPERATORS
                 .iter()
                 .find_map(|(sign, operator)| Some((*operator, piece.strip_prefix(sign)?)));
-            let (operator, version) = found.ok_or_else(|| {
-                format!(
-                    "`{}` does not start with one of >= > <= < = ^ ~; {example}",
-                    piece.escape_debug()
-                )
-            })?;
+            let (operator, version) =
+                found.ok_or_else(|| wrong(piece, "does not start with one of >= > <= < = ^ ~"))?;
             let version = version.trim();
-            let version = Version::parse(version).ok_or_else(|| {
-                format!(
-                    "`{}` is not a version: numbers with dots between; {example}",
-                    version.escape_debug()
-                )
-            })?;
+            let version = Version::parse(version)
+                .ok_or_else(|| wrong(version, "is not a version: numbers with dots between"))?;
             bounds.push(Bound {
                 operator,
                 parts: version.parts.len(),
@@ -333,8 +343,8 @@ impl fmt::Display for ServiceNeed {
 }
 
 impl TryFrom<String> for ServiceNeed {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
+    type Error = ServiceNeedError;
+    fn try_from(text: String) -> Result<Self, ServiceNeedError> {
         Self::parse(&text)
     }
 }

@@ -53,11 +53,37 @@ pub const SCHEME: &str = "sky:";
 pub const SERVICE: &str = "service/";
 const MACHINE: &str = "vm/";
 
+/// Why a text is not the uniform name of an offer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UniformNameError {
+    /// The text does not have the form of a name.
+    #[error(
+        "`{}` {what}; write it like `sky:aws:us-east-1:vm/m5.large` or `sky:azure:westeurope:service/spark@3.5`",
+        text.escape_debug()
+    )]
+    Malformed {
+        /// The text.
+        text: String,
+        /// What it lacks or has too much.
+        what: &'static str,
+    },
+    /// The text could be a name, and is written in another way.
+    #[error("`{}` is written `{canonical}`", text.escape_debug())]
+    NotCanonical {
+        /// The text.
+        text: String,
+        /// How the name is written.
+        canonical: String,
+    },
+}
+
 impl UniformName {
     /// Reads a name; the error says what is wrong and how to write it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let example = "write it like `sky:aws:us-east-1:vm/m5.large` or `sky:azure:westeurope:service/spark@3.5`";
-        let wrong = |what: &str| format!("`{}` {what}; {example}", text.escape_debug());
+    pub fn parse(text: &str) -> Result<Self, UniformNameError> {
+        let wrong = |what| UniformNameError::Malformed {
+            text: text.to_owned(),
+            what,
+        };
         let rest = text
             .strip_prefix(SCHEME)
             .ok_or_else(|| wrong("does not start with `sky:`"))?;
@@ -94,10 +120,10 @@ impl UniformName {
         if canonical == text {
             Ok(name)
         } else {
-            Err(format!(
-                "`{}` is written `{canonical}`",
-                text.escape_debug()
-            ))
+            Err(UniformNameError::NotCanonical {
+                text: text.to_owned(),
+                canonical,
+            })
         }
     }
 }
@@ -297,7 +323,7 @@ mod tests {
             ("sky:aws:r:service/@3", "names no service"),
             ("sky:aws:r:service/spark/", "names no service"),
         ] {
-            let error = UniformName::parse(text).unwrap_err();
+            let error = UniformName::parse(text).unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
         }
     }

@@ -87,9 +87,12 @@ pub fn read(path: &Path) -> Result<Plan, PlanFileError> {
     if plan.digest != self_digest(&plan).ok() {
         return Err(PlanFileError::Changed { path: name });
     }
-    match names::check(&plan) {
+    match names::check_names(&plan) {
         Ok(()) => Ok(plan),
-        Err(reason) => Err(PlanFileError::Malformed { path: name, reason }),
+        Err(error) => Err(PlanFileError::Malformed {
+            path: name,
+            reason: error.to_string(),
+        }),
     }
 }
 

@@ -6,5 +6,9 @@
 pub mod data;
 pub mod file;
 mod names;
+pub mod planned_stage;
+pub mod planned_transfer;
 
 pub use data::*;
+pub use planned_stage::*;
+pub use planned_transfer::*;

@@ -2,6 +2,7 @@
 
 use crate::model::geography::{blocs, countries};
 use crate::model::offer::ANY_ARCH;
+use crate::model::service::ServiceNeedError;
 use crate::model::units::scaled;
 use crate::model::{AcceleratorNeed, Latency, Needs, ServiceNeed};
 use crate::spec::Diagnostic;
@@ -219,11 +220,10 @@ fn service(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<ServiceNeed
     let text = entry.text("spark>=3.4", findings)?;
     match ServiceNeed::parse(text) {
         Ok(need) => Some(need),
-        Err(message) => {
-            let (message, hint) = message.split_once("; ").unwrap_or((&message, ""));
+        Err(error) => {
             let diagnostic =
-                Diagnostic::error(entry.span.clone(), message).with_label("not a service");
-            findings.push(diagnostic.with_hint(hint));
+                Diagnostic::error(entry.span.clone(), error.message()).with_label("not a service");
+            findings.push(diagnostic.with_hint(ServiceNeedError::HINT));
             None
         }
     }

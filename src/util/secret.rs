@@ -38,32 +38,55 @@ impl fmt::Display for Secret {
     }
 }
 
+/// Why a reference to a secret leads to no value. No message holds a value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The environment variable is not set.
+    #[error("environment variable {0} is not set")]
+    VariableNotSet(String),
+    /// The environment variable is empty.
+    #[error("environment variable {0} is empty")]
+    EmptyVariable(String),
+    /// The environment variable is not a text.
+    #[error("environment variable {0} is not UTF-8")]
+    VariableNotText(String),
+    /// The file cannot be read.
+    #[error("{0}")]
+    File(std::io::Error),
+    /// The file is empty.
+    #[error("{0} is empty")]
+    EmptyFile(String),
+    /// The reference has none of the forms that are known.
+    #[error("write env:NAME or file:PATH")]
+    UnknownForm,
+}
+
 /// Looks up a reference: `env:NAME`, or `file:PATH` relative to `folder`, without its last line's
-/// end. The error says what is wrong with the reference, and never holds a value.
-pub fn resolve(reference: &str, folder: &Path) -> Result<Secret, String> {
+/// end.
+pub fn resolve(reference: &str, folder: &Path) -> Result<Secret, SecretError> {
     if let Some(name) = reference.strip_prefix("env:") {
         return match super::environment::exact_text(name) {
             Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
-            Ok(_) => Err(format!("environment variable {name} is empty")),
+            Ok(_) => Err(SecretError::EmptyVariable(name.to_owned())),
             Err(std::env::VarError::NotPresent) => {
-                Err(format!("environment variable {name} is not set"))
+                Err(SecretError::VariableNotSet(name.to_owned()))
             }
             Err(std::env::VarError::NotUnicode(_)) => {
-                Err(format!("environment variable {name} is not UTF-8"))
+                Err(SecretError::VariableNotText(name.to_owned()))
             }
         };
     }
     if let Some(path) = reference.strip_prefix("file:") {
-        let text = super::file::read_text(&folder.join(path)).map_err(|error| error.to_string())?;
+        let text = super::file::read_text(&folder.join(path)).map_err(SecretError::File)?;
         let value = text.strip_suffix('\n').unwrap_or(&text);
         let value = value.strip_suffix('\r').unwrap_or(value);
         return if value.is_empty() {
-            Err(format!("{path} is empty"))
+            Err(SecretError::EmptyFile(path.to_owned()))
         } else {
             Ok(Secret::new(value))
         };
     }
-    Err("write env:NAME or file:PATH".to_owned())
+    Err(SecretError::UnknownForm)
 }
 
 /// Values of fewer bytes than this are left: they would be found everywhere.
@@ -279,16 +302,19 @@ mod tests {
         assert!(
             resolve("file:none", folder.path())
                 .unwrap_err()
+                .to_string()
                 .contains("none")
         );
         assert!(
             resolve("env:SKY_NO_SUCH_VARIABLE", folder.path())
                 .unwrap_err()
+                .to_string()
                 .contains("is not set")
         );
         assert!(
             resolve("hunter2", folder.path())
                 .unwrap_err()
+                .to_string()
                 .starts_with("write env:")
         );
     }

@@ -192,8 +192,8 @@ fn tee_flag(text: &str) -> Result<Tee, CatalogError> {
 
 /// The service of `--service`, which the catalog must have.
 fn service_flag(catalog: &Catalog, text: &str) -> Result<ServiceNeed, CatalogError> {
-    let need =
-        ServiceNeed::parse(text).map_err(|message| CatalogError::file("--service", message, ""))?;
+    let need = ServiceNeed::parse(text)
+        .map_err(|error| CatalogError::file("--service", error.to_string(), ""))?;
     if search::has_service(catalog, &need.name) {
         return Ok(need);
     }

@@ -233,7 +233,8 @@ fn boards_of<'a>(catalog: &'a Catalog, kind: &str) -> Vec<&'a str> {
 /// One offer, by its uniform name.
 fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, CatalogError> {
     let fault = |message: String, hint: String| CatalogError::file(name, message, hint);
-    let parsed = UniformName::parse(name).map_err(|message| fault(message, String::new()))?;
+    let parsed =
+        UniformName::parse(name).map_err(|error| fault(error.to_string(), String::new()))?;
     let Some(offer) = query::named(catalog, &parsed) else {
         if let Some(lapsed) = query::named_lapsed(catalog, &parsed) {
             let (day, rate) = (catalog.held_until(lapsed), lapsed.rate);

@@ -2,10 +2,11 @@
 
 use super::Error;
 use super::budget::{MachineTime, Meter};
-use super::calls::{Patience, call};
+use super::calls::{Patience, call_and_record};
 use super::context::Context;
 use super::notice::Notice;
-use crate::execution::provider::{Evidence, ProviderError, Token};
+use super::step_error::Step;
+use crate::execution::provider::{Evidence, Token};
 use crate::execution::state::event::{Call, Event};
 use crate::execution::state::journal::Durability;
 use crate::execution::state::standing;
@@ -15,19 +16,19 @@ use crate::plan::{Billing, PlannedStage};
 use crate::util::clock;
 
 /// Ends an attempt that is of no use any more. An attempt that cannot be ended stays live in the
-/// state, so that the next apply and destroy come back to it; the inner error says why.
-pub(super) async fn abandon(
+/// state, so that the next apply and destroy come back to it: that is an error of the attempt.
+pub(super) async fn abandon_attempt(
     context: &Context,
     name: &str,
     former: &StageRecord,
     why: &str,
-) -> Result<Result<(), ProviderError>, Error> {
+) -> Step<()> {
     let token = Token {
         id: former.token.clone(),
         stage: name.to_owned(),
         attempt: former.attempt,
     };
-    let provider = context.open(&former.provider)?;
+    let provider = context.open_provider(&former.provider)?;
     let evidence = if former.status == Status::Done {
         Evidence::Drop
     } else {
@@ -35,13 +36,10 @@ pub(super) async fn abandon(
     };
     let call_of = (name, token.id.as_str(), Call::Release);
     let end = context.end_of_machine(provider.as_ref(), &token).await;
-    let released = call(&context.recorder, call_of, Patience::Through, || {
+    call_and_record(&context.recorder, call_of, Patience::Through, || {
         provider.release(&token, evidence)
     })
     .await?;
-    if let Err(error) = released {
-        return Ok(Err(error));
-    }
     if former.status.in_flight() {
         let (stage, message) = (name.to_owned(), why.to_owned());
         context
@@ -57,8 +55,10 @@ pub(super) async fn abandon(
             .await?;
     }
     let time = MachineTime::of(former, end);
-    context.settle(&token, &meter(former), &time).await?;
-    Ok(Ok(()))
+    context
+        .settle_machine(&token, &meter_of_record(former), &time)
+        .await?;
+    Ok(())
 }
 
 /// Ends an attempt on which nothing else depends: one that cannot be ended is told in a
@@ -69,7 +69,8 @@ pub(super) async fn abandon_or_warn(
     former: &StageRecord,
     why: &str,
 ) -> Result<(), Error> {
-    if let Err(error) = abandon(context, name, former, why).await? {
+    if let Err(error) = abandon_attempt(context, name, former, why).await {
+        let error = error.of_attempt()?;
         let message = format!(
             "stage.{name}: cannot clean up: {error}; the next apply or destroy tries it again"
         );
@@ -79,7 +80,7 @@ pub(super) async fn abandon_or_warn(
 }
 
 /// What the machine of an attempt costs by its time.
-pub(super) fn meter(record: &StageRecord) -> Meter {
+pub(super) fn meter_of_record(record: &StageRecord) -> Meter {
     match &record.rented {
         Some(rented) => Meter {
             rate: rented.rate_nano_usd_per_hour,
@@ -102,18 +103,16 @@ pub(super) fn never_begun(
     planned: &PlannedStage,
     status: Status,
     message: String,
-) -> Box<StageRecord> {
-    Box::new(StageRecord {
+) -> Result<Box<StageRecord>, Error> {
+    let provider = context.checked.providers.get(&planned.name).cloned();
+    let provider = provider
+        .ok_or_else(|| Error::Bug(format!("no provider was found for stage.{}", planned.name)))?;
+    Ok(Box::new(StageRecord {
         status,
         attempt: 0,
         token: String::new(),
         live: false,
-        provider: context
-            .checked
-            .providers
-            .get(&planned.name)
-            .cloned()
-            .unwrap_or_default(),
+        provider,
         place: planned.place.clone(),
         definition: standing::Content::new(planned.into(), |_| None, |_| None).definition,
         fingerprint: String::new(),
@@ -131,5 +130,5 @@ pub(super) fn never_begun(
         message: Some(message),
         started: clock::timestamp(),
         ended: None,
-    })
+    }))
 }

@@ -4,33 +4,53 @@ use super::Error;
 use super::attempt::Attempt;
 use super::budget::Refused;
 use super::calls::patiently;
-use super::reservation::reserve;
+use super::reservation::{ReservationError, reserve_for_machine};
 use crate::execution::provider::{ErrorKind, MachineSpec, ProviderError, Worker};
 use crate::execution::state::Status;
 use crate::execution::state::event::Call;
 use crate::plan::PlannedStage;
+use std::io;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Why there is no machine.
 pub(super) enum NoMachine {
+    /// The provider has none, or it cannot be reached.
     Provider(ProviderError),
+    /// The budget does not allow it.
     Budget(Refused),
+    /// The state cannot be written: the whole apply ends.
+    Apply(Error),
+}
+
+impl From<ReservationError> for NoMachine {
+    fn from(error: ReservationError) -> Self {
+        match error {
+            ReservationError::Refused(refused) => Self::Budget(refused),
+            ReservationError::Apply(error) => Self::Apply(error),
+        }
+    }
+}
+
+impl From<io::Error> for NoMachine {
+    fn from(error: io::Error) -> Self {
+        Self::Apply(error.into())
+    }
 }
 
 impl Attempt<'_> {
     /// The machine of this attempt, found or made. From here on its lease is kept.
-    pub(super) async fn machine(
+    pub(super) async fn find_or_create_machine(
         &self,
         planned: &PlannedStage,
-    ) -> Result<Result<Box<dyn Worker>, NoMachine>, Error> {
+    ) -> Result<Box<dyn Worker>, NoMachine> {
         let mut lease = self.lease;
         if let Some(former) = &self.resumed {
             match patiently(self.patience(), || self.provider.get(&self.token)).await {
-                Err(error) => return Ok(Err(NoMachine::Provider(error))),
+                Err(error) => return Err(NoMachine::Provider(error)),
                 Ok(Some(_)) => {
-                    self.keeper.begin(lease, true);
-                    return self.worker().await;
+                    self.keeper.begin_lease(lease, true);
+                    return self.reach_worker().await;
                 }
                 // It was there, so something may have come of it: another attempt has to be made.
                 // So it has if the call of an earlier `sky` may have made it after all, and its
@@ -42,12 +62,9 @@ impl Attempt<'_> {
                         || self.unseen.is_some() =>
                 {
                     let gone = ProviderError::new(ErrorKind::NotFound, "its machine is gone");
-                    return Ok(Err(NoMachine::Provider(gone)));
+                    return Err(NoMachine::Provider(gone));
                 }
-                Ok(None) => match self.reserve_anew(planned).await? {
-                    Ok(given) => lease = given,
-                    Err(refused) => return Ok(Err(NoMachine::Budget(refused))),
-                },
+                Ok(None) => lease = self.reserve_anew(planned).await?,
             }
         }
         let stage_offer = &self.stage_offer;
@@ -69,19 +86,20 @@ impl Attempt<'_> {
         let created = patiently(self.patience(), || self.provider.create(&self.token, &spec)).await;
         self.context
             .recorder
-            .result(&planned.name, &self.token.id, Call::Create, &created)
+            .record_result(&planned.name, &self.token.id, Call::Create, &created)
             .await?;
         match created {
             Ok(_) => {
                 self.keeper
-                    .begin(lease.saturating_sub(asked.elapsed()), false);
-                self.worker().await
+                    .begin_lease(lease.saturating_sub(asked.elapsed()), false);
+                self.reach_worker().await
             }
-            Err(error) => Ok(Err(NoMachine::Provider(error))),
+            Err(error) => Err(NoMachine::Provider(error)),
         }
     }
 
-    async fn worker(&self) -> Result<Result<Box<dyn Worker>, NoMachine>, Error> {
+    /// Waits until the inside of the machine can be reached, or a signal comes.
+    async fn reach_worker(&self) -> Result<Box<dyn Worker>, NoMachine> {
         let mut interrupt = self.context.interrupt.clone();
         let worker = tokio::select! {
             biased;
@@ -92,20 +110,16 @@ impl Attempt<'_> {
                 Err(ProviderError::new(ErrorKind::Unreachable, message))
             }
         };
-        Ok(worker.map_err(NoMachine::Provider))
+        worker.map_err(NoMachine::Provider)
     }
 
     /// An earlier `sky` announced a machine that never came to be: its lease begins now.
-    async fn reserve_anew(
-        &self,
-        planned: &PlannedStage,
-    ) -> Result<Result<Duration, Refused>, Error> {
+    async fn reserve_anew(&self, planned: &PlannedStage) -> Result<Duration, ReservationError> {
         let meter = (&self.meter, self.provider.as_ref());
-        Ok(self
-            .context
+        self.context
             .recorder
             .decide(|state| {
-                let (given, reserved) = reserve(
+                let (given, reserved) = reserve_for_machine(
                     self.context,
                     planned,
                     &self.stage_offer,
@@ -115,6 +129,6 @@ impl Attempt<'_> {
                 )?;
                 Ok((given, vec![reserved]))
             })
-            .await?)
+            .await
     }
 }

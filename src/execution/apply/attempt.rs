@@ -1,19 +1,19 @@
 //! One attempt at a stage: its machine, its money, and what every part of its life needs.
 
 use super::Error;
-use super::budget::{self, MachineTime, Meter, Refused};
+use super::budget::{self, MachineTime, Meter};
 use super::calls::{Patience, patiently};
 use super::context::Context;
 use super::failover::StageOffer;
 use super::lease_keeper::LeaseKeeper;
 use super::notice::Notice;
-use super::reservation::reserve;
-use super::stage_inputs::Work;
+use super::reservation::{ReservationError, reserve_for_machine};
+use super::stage_inputs::StageWork;
 use crate::execution::provider::{Content, Evidence, LOCAL, Provider, SIM, Token};
 use crate::execution::state::event::Event;
 use crate::execution::state::journal::Durability;
 use crate::execution::state::{Rented, StageRecord, Status};
-use crate::model::{Extras, Millis, Money};
+use crate::model::{Extras, Millis, Money, Rate};
 use crate::plan::PlannedStage;
 use crate::util::clock;
 use crate::util::interruptible::blocking;
@@ -54,131 +54,111 @@ pub(super) struct Attempt<'a> {
     pub(super) failures: u32,
 }
 
+/// What an attempt is to be made of.
+#[derive(Clone, Copy)]
+pub(super) struct AttemptPlan<'p> {
+    pub planned: &'p PlannedStage,
+    /// The offer of the plan that is taken.
+    pub stage_offer: &'p StageOffer,
+    pub work: &'p StageWork,
+    /// Whether the stage was done before, with other content.
+    pub changed: bool,
+    /// How often the command has failed before this attempt.
+    pub failures: u32,
+}
+
+/// What tells an attempt from all others, and how far its machine is paid for.
+struct AttemptIdentity {
+    token: Token,
+    /// When its machine may have begun to cost something, RFC 3339.
+    started: String,
+    /// From the beginning on, or what is left of it.
+    lease: Duration,
+}
+
+impl AttemptIdentity {
+    /// The identity that an earlier `sky` gave.
+    fn of_former(former: &StageRecord, stage: &str) -> Self {
+        let now = clock::timestamp();
+        // An attempt without a lease has no machine that could still be there.
+        let left = former
+            .lease_end
+            .as_deref()
+            .map_or(0, |end| clock::between(&now, end));
+        Self {
+            token: Token {
+                id: former.token.clone(),
+                stage: stage.to_owned(),
+                attempt: former.attempt,
+            },
+            started: former.started.clone(),
+            lease: Duration::from_millis(left),
+        }
+    }
+}
+
 impl<'a> Attempt<'a> {
     /// Sets money aside and journals a new attempt, or goes on with the one that an earlier `sky`
     /// began.
-    pub(super) async fn begin(
+    pub(super) async fn begin_or_resume(
         context: &'a Arc<Context>,
-        planned: &PlannedStage,
-        stage_offer: &StageOffer,
-        work: &Work,
+        attempt_plan: &AttemptPlan<'_>,
         resumed: Option<StageRecord>,
-        (changed, failures): (bool, u32),
-    ) -> Result<Result<Self, Refused>, Error> {
-        let stage = planned.name.clone();
-        let name = match &resumed {
+    ) -> Result<Self, ReservationError> {
+        let AttemptPlan {
+            planned,
+            stage_offer,
+            ..
+        } = *attempt_plan;
+        let provider_name = match &resumed {
             Some(former) => former.provider.clone(),
             None => context
-                .provider(&stage_offer.place.cloud)
-                .map_err(|missing| Error::NotReady(vec![missing]))?,
+                .provider_of_cloud(&stage_offer.place.cloud)
+                .map_err(|missing| Error::NotReady(vec![missing.to_string()]))?,
         };
-        let provider = context.open(&name)?;
-        let free = if provider.bills() { 1 } else { 0 };
-        let rate = crate::model::Rate(stage_offer.rate.0 * free);
-        let extras = if provider.bills() {
-            stage_offer.extras
-        } else {
-            Extras::default()
-        };
-        let meter = Meter {
-            rate,
-            extras,
-            nodes: planned.nodes,
-            billing: stage_offer.billing,
-        };
-        let storage = Money(planned.storage_micro_usd.0 * free);
+        let provider = context.open_provider(&provider_name)?;
+        let bills = provider.bills();
+        let meter = meter_of_offer(planned, stage_offer, bills);
         let begun = Instant::now();
-        let attempt =
-            |token: Token, started: String, lease: Duration, resumed: Option<StageRecord>| Self {
-                context,
-                provider: provider.clone(),
-                token,
-                meter,
-                planned: stage_offer.duration,
-                once: storage,
-                begun,
-                started,
-                unseen: resumed.as_ref().and_then(budget::unseen),
-                lease,
-                stage_offer: stage_offer.clone(),
-                resumed,
-                lost_input: Mutex::default(),
-                warned_of_progress: AtomicBool::new(false),
-                keeper: LeaseKeeper::default(),
-                failures,
-            };
-        let tell = |attempt: u32, resumed: bool| {
-            let place = stage_offer.place.clone();
-            context.observer.notice(&Notice::Began {
-                stage: stage.clone(),
-                attempt,
-                place,
-                resumed,
-                changed,
-            });
+        let identity = match &resumed {
+            Some(former) => {
+                context.purse().note_begun(&planned.name);
+                AttemptIdentity::of_former(former, &planned.name)
+            }
+            None => {
+                let named = (provider_name.as_str(), provider.as_ref());
+                reserve_new_attempt(context, attempt_plan, named, &meter).await?
+            }
         };
-        if let Some(former) = resumed {
-            let token = Token {
-                id: former.token.clone(),
-                stage: stage.clone(),
-                attempt: former.attempt,
-            };
-            let now = clock::timestamp();
-            let left = former
-                .lease_end
-                .as_deref()
-                .map_or(0, |end| clock::between(&now, end));
-            context.purse().begin(&stage);
-            tell(former.attempt, true);
-            return Ok(Ok(attempt(
-                token,
-                former.started.clone(),
-                Duration::from_millis(left),
-                Some(former),
-            )));
-        }
-        let reserved = context
-            .recorder
-            .decide(|state| {
-                let last = state.stages.get(&stage).map_or(0, |former| former.attempt);
-                let token = Token::new(&state.lineage, &context.plan_digest, &stage, last + 1);
-                let rented = Rented {
-                    instance_type: stage_offer.instance_type.clone(),
-                    purchase: stage_offer.purchase,
-                    nodes: planned.nodes,
-                    rate_nano_usd_per_hour: rate,
-                    extras,
-                    billing: stage_offer.billing,
-                    alternative: stage_offer.number,
-                };
-                let (given, reserved) = reserve(
-                    context,
-                    planned,
-                    stage_offer,
-                    (&meter, provider.as_ref()),
-                    state,
-                    &token,
-                )?;
-                let attempt = Event::Attempt {
-                    stage: stage.clone(),
-                    attempt: token.attempt,
-                    token: token.id.clone(),
-                    provider: name.clone(),
-                    place: stage_offer.place.clone(),
-                    definition: work.content.definition.clone(),
-                    fingerprint: work.fingerprint.clone(),
-                    rented: Some(rented),
-                    failures,
-                };
-                Ok(((token, given), vec![attempt, reserved]))
-            })
-            .await?;
-        let (token, lease) = match reserved {
-            Ok(reserved) => reserved,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        tell(token.attempt, false);
-        Ok(Ok(attempt(token, clock::timestamp(), lease, None)))
+        context.observer.notice(&Notice::Began {
+            stage: planned.name.clone(),
+            attempt: identity.token.attempt,
+            place: stage_offer.place.clone(),
+            resumed: resumed.is_some(),
+            changed: attempt_plan.changed,
+        });
+        Ok(Self {
+            context,
+            provider,
+            token: identity.token,
+            meter,
+            planned: stage_offer.duration,
+            once: if bills {
+                planned.storage_micro_usd
+            } else {
+                Money(0)
+            },
+            begun,
+            started: identity.started,
+            unseen: resumed.as_ref().and_then(budget::unseen_time),
+            lease: identity.lease,
+            stage_offer: stage_offer.clone(),
+            resumed,
+            lost_input: Mutex::default(),
+            warned_of_progress: AtomicBool::new(false),
+            keeper: LeaseKeeper::default(),
+            failures: attempt_plan.failures,
+        })
     }
 
     /// Does what may be left half-way when a signal comes; none: one came.
@@ -197,7 +177,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Puts what a command wrote into the store.
-    pub(super) async fn take_in(
+    pub(super) async fn store_content(
         &self,
         content: Content,
         most: Option<u64>,
@@ -223,7 +203,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Ends the attempt; whether nothing of it is left.
-    pub(super) async fn finish(
+    pub(super) async fn end_and_release(
         &self,
         status: Status,
         message: &str,
@@ -241,12 +221,12 @@ impl<'a> Attempt<'a> {
                 Durability::Now,
             )
             .await?;
-        self.release(evidence).await
+        self.release_machine(evidence).await
     }
 
     /// Gives the machine back and charges for its time; whether that went well.
-    pub(super) async fn release(&self, evidence: Evidence) -> Result<bool, Error> {
-        self.keeper.end();
+    pub(super) async fn release_machine(&self, evidence: Evidence) -> Result<bool, Error> {
+        self.keeper.end_lease();
         let end = self
             .context
             .end_of_machine(self.provider.as_ref(), &self.token)
@@ -263,7 +243,9 @@ impl<'a> Attempt<'a> {
                     unseen: self.unseen,
                     end,
                 };
-                self.context.settle(&self.token, &self.meter, &time).await?;
+                self.context
+                    .settle_machine(&self.token, &self.meter, &time)
+                    .await?;
                 Ok(true)
             }
             // It stays live in the state: the next apply and destroy come back to it.
@@ -276,13 +258,13 @@ impl<'a> Attempt<'a> {
     }
 
     /// The time since its machine may have begun to cost something.
-    pub(super) fn age(&self) -> Duration {
+    pub(super) fn machine_age(&self) -> Duration {
         let by_clock = clock::between(&self.started, &clock::timestamp());
         let seen = self.begun.elapsed();
         Duration::from_millis(by_clock).max(self.unseen.unwrap_or_default().saturating_add(seen))
     }
 
-    pub(super) async fn moved(&self, status: Status) -> io::Result<()> {
+    pub(super) async fn record_status(&self, status: Status) -> io::Result<()> {
         let stage = self.token.stage.clone();
         self.context
             .recorder
@@ -306,7 +288,77 @@ impl<'a> Attempt<'a> {
         Patience::UntilSignal(self.context.interrupt.clone())
     }
 
-    pub(super) fn interrupted(&self) -> bool {
+    pub(super) fn is_interrupted(&self) -> bool {
         self.context.interrupt.borrow().is_some()
     }
+}
+
+/// What the machines of an offer cost by their time, if their provider bills at all.
+fn meter_of_offer(planned: &PlannedStage, stage_offer: &StageOffer, bills: bool) -> Meter {
+    let (rate, extras) = if bills {
+        (stage_offer.rate, stage_offer.extras)
+    } else {
+        (Rate(0), Extras::default())
+    };
+    Meter {
+        rate,
+        extras,
+        nodes: planned.nodes,
+        billing: stage_offer.billing,
+    }
+}
+
+/// Sets money aside for a new attempt, and writes both down in one decision.
+async fn reserve_new_attempt(
+    context: &Context,
+    attempt_plan: &AttemptPlan<'_>,
+    (provider_name, provider): (&str, &dyn Provider),
+    meter: &Meter,
+) -> Result<AttemptIdentity, ReservationError> {
+    let AttemptPlan {
+        planned,
+        stage_offer,
+        work,
+        ..
+    } = *attempt_plan;
+    let stage = &planned.name;
+    let decided = context.recorder.decide(|state| {
+        let last = state.stages.get(stage).map_or(0, |former| former.attempt);
+        let token = Token::new(&state.lineage, &context.plan_digest, stage, last + 1);
+        let (lease, reserved) = reserve_for_machine(
+            context,
+            planned,
+            stage_offer,
+            (meter, provider),
+            state,
+            &token,
+        )?;
+        let rented = Rented {
+            instance_type: stage_offer.instance_type.clone(),
+            purchase: stage_offer.purchase,
+            nodes: planned.nodes,
+            rate_nano_usd_per_hour: meter.rate,
+            extras: meter.extras,
+            billing: stage_offer.billing,
+            alternative: stage_offer.number,
+        };
+        let attempt = Event::Attempt {
+            stage: stage.clone(),
+            attempt: token.attempt,
+            token: token.id.clone(),
+            provider: provider_name.to_owned(),
+            place: stage_offer.place.clone(),
+            definition: work.content.definition.clone(),
+            fingerprint: work.fingerprint.clone(),
+            rented: Some(rented),
+            failures: attempt_plan.failures,
+        };
+        Ok::<_, ReservationError>(((token, lease), vec![attempt, reserved]))
+    });
+    let (token, lease) = decided.await?;
+    Ok(AttemptIdentity {
+        token,
+        started: clock::timestamp(),
+        lease,
+    })
 }

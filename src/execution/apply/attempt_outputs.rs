@@ -2,14 +2,15 @@
 
 use super::Error;
 use super::attempt::Attempt;
+use super::bucket_transfer::deliver_home;
 use super::calls::patiently;
 use super::evidence;
-use super::held_artifacts::publish;
+use super::held_artifacts::publish_output;
 use super::notice::Notice;
 use super::outcome::StageOutcome;
 use super::stage_inputs;
 use super::staging;
-use super::step_error::{Step, StepError, of_attempt};
+use super::step_error::{Step, StepError};
 use super::watch;
 use crate::execution::provider::{ErrorKind, Evidence, ProviderError, Worker};
 use crate::execution::state::event::Event;
@@ -31,9 +32,9 @@ impl Attempt<'_> {
     ) -> Step<bool> {
         let mut pause = Duration::from_secs(1);
         loop {
-            let error = match of_attempt(self.collect(planned, worker).await)? {
+            let error = match self.collect_outputs(planned, worker).await {
                 Ok(done) => return Ok(done),
-                Err(error) => error,
+                Err(error) => error.of_attempt()?,
             };
             let passes = matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled);
             if !passes || self.keeper.overdue() > watch::PATIENCE {
@@ -49,13 +50,17 @@ impl Attempt<'_> {
 
     /// Puts the outputs into the store and ends the attempt well; or says what is wrong with them.
     /// False: a signal came before all of them were there.
-    pub(super) async fn collect(&self, planned: &PlannedStage, worker: &dyn Worker) -> Step<bool> {
+    pub(super) async fn collect_outputs(
+        &self,
+        planned: &PlannedStage,
+        worker: &dyn Worker,
+    ) -> Step<bool> {
         let context = self.context;
-        self.moved(Status::StagingOut).await?;
+        self.record_status(Status::StagingOut).await?;
         let outputs = tokio::select! {
             biased;
             () = self.context.deadlines.grace_is_over() => return Ok(false),
-            gathered = self.gather(planned, worker) => gathered?,
+            gathered = self.gather_outputs(planned, worker) => gathered?,
         };
         self.pay_for_homeward(planned, &outputs).await?;
         let stage = planned.name.clone();
@@ -66,15 +71,15 @@ impl Attempt<'_> {
         };
         context.recorder.record(done, Durability::Now).await?;
         // The machine costs something, and what is left to do needs it no more.
-        self.release(Evidence::Drop).await?;
+        self.release_machine(Evidence::Drop).await?;
         let publishing = async {
             for (output, artifact) in &outputs {
                 let homeward = artifact.away && stage_inputs::goes_home(planned, output);
                 if homeward
-                    && let Err(error) = of_attempt(
-                        staging::deliver(context, &format!("{}.{output}", planned.name)).await,
-                    )?
+                    && let Err(error) =
+                        deliver_home(context, &format!("{}.{output}", planned.name)).await
                 {
+                    let error = error.of_attempt()?;
                     let message = format!(
                         "output `{output}` is not here yet, the next apply brings it: {error}"
                     );
@@ -82,7 +87,7 @@ impl Attempt<'_> {
                     continue;
                 }
                 if homeward || !artifact.away {
-                    publish(context, &planned.name, output, artifact).await;
+                    publish_output(context, &planned.name, output, artifact).await;
                 }
             }
             Ok::<(), Error>(())
@@ -101,7 +106,7 @@ impl Attempt<'_> {
     }
 
     /// Puts the outputs into the store, or into the bucket of their place.
-    pub(super) async fn gather(
+    pub(super) async fn gather_outputs(
         &self,
         planned: &PlannedStage,
         worker: &dyn Worker,
@@ -115,14 +120,16 @@ impl Attempt<'_> {
         if let Some(error) = evidence::check_sizes(self, planned, &written) {
             return Err(StepError::Attempt(error));
         }
-        let mut outputs = staging::outputs(self, worker, &through).await?;
+        let mut outputs = staging::send_outputs(self, worker, &through).await?;
         let contents = patiently(self.patience(), || worker.collect(&names))
             .await
             .map_err(StepError::Attempt)?;
         for (name, content) in names.into_iter().zip(contents) {
-            let declared = planned.writes.get(&name).map_or(0, |declared| declared.0);
-            let most = evidence::most(self.context.settings.output_limit, declared);
-            match self.take_in(content, Some(most)).await {
+            let declared = planned.writes.get(&name).ok_or_else(|| {
+                Error::Bug(format!("stage.{} does not write `{name}`", planned.name))
+            })?;
+            let most = evidence::most_of_output(self.context.settings.output_limit, declared.0);
+            match self.store_content(content, Some(most)).await {
                 Ok(measured) => {
                     let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
                     let (attempt, staged) = (self.token.attempt, BTreeMap::new());
@@ -160,14 +167,13 @@ impl Attempt<'_> {
         if !self.provider.bills() {
             return Ok(());
         }
-        let paid = self
-            .context
+        self.context
             .recorder
             .decide(|state| {
                 let sizes = outputs
                     .iter()
                     .map(|(output, artifact)| (output.as_str(), artifact.bytes));
-                let copies = stage_inputs::homeward(
+                let transfers = stage_inputs::unpaid_home_transfers(
                     self.context,
                     planned,
                     &self.stage_offer.place,
@@ -175,18 +181,17 @@ impl Attempt<'_> {
                     sizes,
                 )
                 .into_iter();
-                let events = copies.map(|copy| Event::Copied {
+                let events = transfers.map(|transfer| Event::Copied {
                     stage: self.token.stage.clone(),
                     token: self.token.id.clone(),
-                    artifact: copy.artifact,
+                    artifact: transfer.artifact,
                     to: PlaceName::here(),
-                    bytes: copy.bytes,
-                    micro_usd: copy.cost,
+                    bytes: transfer.bytes,
+                    micro_usd: transfer.cost,
                 });
-                Ok::<_, ()>(((), events.collect()))
+                Ok(((), events.collect()))
             })
-            .await?;
-        paid.map_err(|()| io::Error::other("nothing was decided"))
+            .await
     }
 
     /// What is said when a signal came before all outputs were here: the attempt stays as it is,

@@ -3,7 +3,7 @@
 use super::Error;
 use super::attempt::Attempt;
 use super::evidence;
-use super::held_artifacts::whole;
+use super::held_artifacts::is_whole;
 use super::notice::Notice;
 use crate::execution::provider::{Content, ErrorKind, Worker};
 use crate::execution::state::event::Event;
@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 
 impl Attempt<'_> {
     /// The progress that an earlier attempt has brought to safety.
-    pub(super) async fn checkpoint(&self) -> Result<Option<Content>, Error> {
+    pub(super) async fn saved_progress(&self) -> Result<Option<Content>, Error> {
         let record = |state: &State| state.stages.get(&self.token.stage).cloned();
         let Some(saved) = self
             .context
@@ -28,12 +28,12 @@ impl Attempt<'_> {
             return Ok(None);
         };
         let name = format!("the progress of stage.{}", self.token.stage);
-        let whole = whole(self.context, &name, &saved).await?;
+        let whole = is_whole(self.context, &name, &saved).await?;
         Ok(whole.then(|| Content::Stored(self.context.objects.path(&saved.digest, saved.kind))))
     }
 
     /// Brings the command's progress to safety, if it saves any and there is news.
-    pub(super) async fn save(
+    pub(super) async fn save_progress_if_any(
         &self,
         planned: &PlannedStage,
         worker: &dyn Worker,
@@ -45,7 +45,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Does what [`Attempt::save`] does, for a stage that saves progress.
+    /// Does what [`Attempt::save_progress_if_any`] does, for a stage that saves progress.
     pub(super) async fn save_progress(
         &self,
         worker: &dyn Worker,
@@ -87,7 +87,7 @@ impl Attempt<'_> {
             // What cannot be read now may be later; without it, more is done again.
             _ => return Ok(()),
         };
-        let measured = match self.take_in(content, None).await {
+        let measured = match self.store_content(content, None).await {
             Ok(measured) => measured,
             Err(error) => {
                 warn(&error);

@@ -35,7 +35,7 @@ pub(super) fn as_call(error: BucketError) -> ProviderError {
 }
 
 /// The bucket of a place, made if it is not there; none if the place can have none.
-pub(super) async fn bucket(context: &Context, place: &PlaceName) -> Step<Option<Bucket>> {
+pub(super) async fn bucket_of_place(context: &Context, place: &PlaceName) -> Step<Option<Bucket>> {
     let mut open = context.buckets.open.lock().await;
     if let Some(bucket) = open.get(place) {
         return Ok(Some(bucket.clone()));
@@ -77,8 +77,8 @@ pub(super) async fn bucket(context: &Context, place: &PlaceName) -> Step<Option<
 }
 
 /// Makes the bucket of the attempt's place, and tries whether addresses in it can be signed.
-pub(super) async fn usable(attempt: &Attempt<'_>) -> Step<()> {
-    let bucket = match bucket(attempt.context, &attempt.stage_offer.place).await? {
+pub(super) async fn check_bucket(attempt: &Attempt<'_>) -> Step<()> {
+    let bucket = match bucket_of_place(attempt.context, &attempt.stage_offer.place).await? {
         Some(bucket) => bucket,
         None => return Ok(()),
     };
@@ -96,7 +96,7 @@ pub(super) async fn usable(attempt: &Attempt<'_>) -> Step<()> {
 }
 
 /// Deletes the buckets once all stages are done: nobody reads any more what is in them.
-pub(super) async fn close(
+pub(super) async fn delete_buckets_when_done(
     context: &Context,
     outcomes: &BTreeMap<String, StageOutcome>,
 ) -> Result<(), Error> {
@@ -105,9 +105,12 @@ pub(super) async fn close(
     if context.settings.keep_buckets || !outcomes.values().all(done) {
         return Ok(());
     }
-    let (buckets, kept) = context
-        .recorder
-        .read(|state| (state.buckets.clone(), kept(&context.plan, state)));
+    let (buckets, kept) = context.recorder.read(|state| {
+        (
+            state.buckets.clone(),
+            outputs_kept_in_place(&context.plan, state),
+        )
+    });
     for (place, address) in buckets {
         if let Some(outputs) = kept.get(&place) {
             let outputs = outputs.join(", ");
@@ -115,7 +118,8 @@ pub(super) async fn close(
             context.observer.notice(&Notice::Warning { message });
             continue;
         }
-        if let Err(error) = delete(&context.recorder, &place, &address).await? {
+        if let Err(error) = delete_bucket(&context.recorder, &place, &address).await {
+            let error = error.of_attempt()?;
             // The next apply and a destroy come back to it.
             let message = format!("the bucket of {place} could not be deleted: {error}");
             context.observer.notice(&Notice::Warning { message });
@@ -125,7 +129,7 @@ pub(super) async fn close(
 }
 
 /// The outputs that stay in their places by the plan, by the place of the bucket that has them.
-fn kept(plan: &Plan, state: &State) -> BTreeMap<PlaceName, Vec<String>> {
+fn outputs_kept_in_place(plan: &Plan, state: &State) -> BTreeMap<PlaceName, Vec<String>> {
     let mut kept: BTreeMap<PlaceName, Vec<String>> = BTreeMap::new();
     for stage in &plan.stages {
         for (output, _) in stage
@@ -147,15 +151,16 @@ fn kept(plan: &Plan, state: &State) -> BTreeMap<PlaceName, Vec<String>> {
 }
 
 /// Deletes a bucket of the state.
-pub(super) async fn delete(
+pub(super) async fn delete_bucket(
     recorder: &Recorder,
     place: &PlaceName,
     address: &str,
-) -> Result<Result<(), ProviderError>, Error> {
+) -> Step<()> {
     let fault = recorder.read(|state| bucket_name::fault(address, place, &state.lineage));
     if let Some(fault) = fault {
         let message = format!("{address} is not deleted as the bucket of {place}: {fault}");
-        return Ok(Err(ProviderError::new(ErrorKind::Denied, message)));
+        let denied = ProviderError::new(ErrorKind::Denied, message);
+        return Err(StepError::Attempt(denied));
     }
     recorder
         .record(
@@ -172,9 +177,9 @@ pub(super) async fn delete(
             .await
             .map_err(as_call)
     };
-    if let Err(error) = patiently(Patience::Through, deleting).await {
-        return Ok(Err(error));
-    }
+    patiently(Patience::Through, deleting)
+        .await
+        .map_err(StepError::Attempt)?;
     recorder
         .record(
             Event::Unstaged {
@@ -183,5 +188,5 @@ pub(super) async fn delete(
             Durability::Now,
         )
         .await?;
-    Ok(Ok(()))
+    Ok(())
 }

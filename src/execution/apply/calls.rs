@@ -2,13 +2,13 @@
 
 use super::notice::Interrupt;
 use super::recorder::Recorder;
+use super::step_error::{Step, StepError};
 use crate::execution::provider::{
     ErrorKind, Owner, Provider, ProviderError, RunStatus, Survey, Worker,
 };
 use crate::execution::state::event::Call;
 use crate::util::{crash, simulation, watch};
 use backon::{BackoffBuilder, ExponentialBuilder};
-use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,25 +28,29 @@ pub(super) enum Patience {
 }
 
 /// Announces a call, makes it, and writes down how it went.
-pub(super) async fn call<T, F: Future<Output = Result<T, ProviderError>>>(
+pub(super) async fn call_and_record<T, F: Future<Output = Result<T, ProviderError>>>(
     recorder: &Recorder,
     (stage, token, call): (&str, &str, Call),
     patience: Patience,
     make: impl FnMut() -> F,
-) -> io::Result<Result<T, ProviderError>> {
-    recorder.intend(stage, token, call).await?;
+) -> Step<T> {
+    recorder.announce_call(stage, token, call).await?;
     let result = patiently(patience, make).await;
-    recorder.result(stage, token, call, &result).await?;
-    Ok(result)
+    recorder.record_result(stage, token, call, &result).await?;
+    result.map_err(StepError::Attempt)
 }
 
 /// What a provider has of an owner, or of all. What passes is waited out, briefly; what cannot be
 /// looked at then is told beside what can.
-pub(super) async fn survey(provider: &dyn Provider, owner: Option<&Owner>) -> Survey {
+pub(super) async fn patient_survey(provider: &dyn Provider, owner: Option<&Owner>) -> Survey {
     let newest = Mutex::new(Survey::default());
     let looked = patiently(Patience::Briefly, || async {
         let survey = provider.survey(owner).await;
-        let failed = survey.failed.iter().find(|error| passes(error)).cloned();
+        let failed = survey
+            .failed
+            .iter()
+            .find(|error| is_passing(error))
+            .cloned();
         *newest.lock().unwrap_or_else(PoisonError::into_inner) = survey;
         failed.map_or(Ok(()), Err)
     });
@@ -56,7 +60,7 @@ pub(super) async fn survey(provider: &dyn Provider, owner: Option<&Owner>) -> Su
 }
 
 /// Whether a call may go through later.
-pub(super) fn passes(error: &ProviderError) -> bool {
+pub(super) fn is_passing(error: &ProviderError) -> bool {
     matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unreachable)
 }
 
@@ -81,7 +85,7 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, ProviderError>>>(
         crash::point("call before");
         let result = make().await;
         crash::point("call after");
-        let Some(error) = result.as_ref().err().filter(|error| passes(error)) else {
+        let Some(error) = result.as_ref().err().filter(|error| is_passing(error)) else {
             return result;
         };
         unanswered += u32::from(error.kind == ErrorKind::Unreachable);
@@ -111,14 +115,16 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, ProviderError>>>(
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// What a machine says of its command, asked until it answers.
-pub(super) async fn answered(worker: &dyn Worker) -> Result<RunStatus, ProviderError> {
+pub(super) async fn status_when_answered(worker: &dyn Worker) -> Result<RunStatus, ProviderError> {
     loop {
-        match tokio::time::timeout(ANSWER, worker.status()).await {
-            Ok(Err(error)) if passes(&error) => {
-                tokio::time::sleep(Duration::from_millis(500)).await;
+        let Ok(answer) = tokio::time::timeout(ANSWER, worker.status()).await else {
+            continue;
+        };
+        match answer {
+            Err(error) if is_passing(&error) => {
+                tokio::time::sleep(Duration::from_millis(500)).await
             }
-            Ok(answer) => return answer,
-            Err(_) => {}
+            answer => return answer,
         }
     }
 }

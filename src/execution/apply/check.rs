@@ -1,95 +1,16 @@
 //! What must be right before anything starts, all of it told at once.
 
 use super::Error;
-use super::contents::{self, Sources};
-use crate::execution::provider::{self, Access, Content, Item};
+use super::found_inputs::{find_datasets, find_files, find_secrets, find_variables};
+use super::plan_shape::{check_commands, check_shape};
+use super::settings::{Checked, Settings};
+use crate::execution::provider;
 use crate::execution::state::data::REHEARSING;
 use crate::execution::state::{State, Status};
 use crate::execution::storage::Staging;
-use crate::model::{ArtifactRef, Bytes, Destination, Money};
+use crate::model::{ArtifactRef, Bytes, Destination};
 use crate::plan::{self, DoneStage, FromState, Plan, PlannedStage};
-use crate::util::environment;
-use crate::util::secret::{self, Secret};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
-
-/// How to apply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The current folder.
-    pub here: PathBuf,
-    /// The plan file's folder.
-    pub plan_folder: PathBuf,
-    /// In place of the providers of the plan's places.
-    pub provider: Option<String>,
-    /// Where datasets and files are, in place of the plan's and the current folder.
-    pub source: Option<PathBuf>,
-    /// Datasets given by hand.
-    pub data: BTreeMap<String, PathBuf>,
-    /// Empty files stand in for datasets that this machine does not have; only in a rehearsal.
-    pub stand_ins: bool,
-    /// Stages at a time.
-    pub parallelism: usize,
-    /// What happens to other stages after a failure.
-    pub on_failure: OnFailure,
-    /// Between asking a stage to end and killing it.
-    pub grace: Duration,
-    /// The most bytes that a machine keeps of the beginning of what a stage prints; 0: all of it.
-    pub log_limit: u64,
-    /// The most that the job may cost, in place of the plan's budget.
-    pub budget: Option<Money>,
-    /// What providers are reached with.
-    pub access: Access,
-    /// How data gets from one stage to the next.
-    pub staging: Staging,
-    /// The size of the chunks that are sent to buckets, in bytes; a multiple of a MiB.
-    pub chunk_bytes: u64,
-    /// Buckets stay when the job is done.
-    pub keep_buckets: bool,
-    /// The bytes that one output may have; none: ten times what was planned, and 1 GiB at least.
-    pub output_limit: Option<u64>,
-}
-
-/// What a failed stage means for those that do not depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// Other stages go on, and are begun.
-    GoOn,
-    /// Nothing new is begun; what runs may end.
-    StartNothing,
-}
-
-impl Settings {
-    /// Where datasets and files may be.
-    pub fn sources(&self) -> Sources {
-        Sources {
-            here: self.here.clone(),
-            folder: self.plan_folder.clone(),
-            source: self.source.clone(),
-            data: self.data.clone(),
-        }
-    }
-}
-
-/// A plan that can be started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checked {
-    /// The provider of every stage.
-    pub providers: BTreeMap<String, String>,
-    /// Where each dataset that is read lies.
-    pub datasets: BTreeMap<String, Content>,
-    /// Each stage's files.
-    pub files: BTreeMap<String, Vec<Item>>,
-    /// Each stage's plain variables, by name.
-    pub env: BTreeMap<String, BTreeMap<String, String>>,
-    /// Each stage's secrets, by the name of the variable.
-    pub secrets: BTreeMap<String, BTreeMap<String, Secret>>,
-    /// Providers that only alternatives would need, and why they cannot be asked.
-    pub unready: BTreeMap<String, String>,
-    /// What a user should know.
-    pub warnings: Vec<String>,
-}
 
 /// Looks at the plan, the files and the state; changes nothing.
 pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<Checked, Error> {
@@ -104,7 +25,7 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
     }
     check_rehearsal(plan, settings, state)?;
     if let Some(from) = &plan.from_state {
-        still_true(plan, from, state)?;
+        check_from_state(plan, from, state)?;
     }
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
@@ -126,7 +47,7 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
         if stage.nodes > 1
             && providers
                 .get(&stage.name)
-                .is_some_and(|name| one_process(name, stage))
+                .is_some_and(|name| runs_as_one_process(name, stage))
         {
             warnings.push(format!(
                 "stage.{} is planned on {} nodes: it runs here as one process with SKY_NODES={}",
@@ -268,13 +189,13 @@ fn check_rehearsal(plan: &Plan, settings: &Settings, state: Option<&State>) -> R
 }
 
 /// Whether a gang is one process at that provider, which is told how many it stands for.
-fn one_process(name: &str, stage: &PlannedStage) -> bool {
+fn runs_as_one_process(name: &str, stage: &PlannedStage) -> bool {
     name == provider::LOCAL || (name == provider::SSH && stage.place.cloud != provider::SSH)
 }
 
 /// Whether the state is still the one that the plan goes on from; or one that this plan was applied
 /// to since.
-fn still_true(plan: &Plan, from: &FromState, state: Option<&State>) -> Result<(), Error> {
+fn check_from_state(plan: &Plan, from: &FromState, state: Option<&State>) -> Result<(), Error> {
     let made = format!(
         "the plan goes on from serial {} of state {}",
         from.serial, from.lineage
@@ -294,11 +215,10 @@ fn still_true(plan: &Plan, from: &FromState, state: Option<&State>) -> Result<()
         return Ok(());
     }
     if state.serial != from.serial {
-        let by = state
-            .plan
-            .as_ref()
-            .map(|plan| format!(", by plan {plan}"))
-            .unwrap_or_default();
+        let by = match &state.plan {
+            Some(plan) => format!(", by plan {plan}"),
+            None => String::new(),
+        };
         return Err(Error::Stale(format!(
             "{made}, which is at serial {} since{by}",
             state.serial
@@ -322,122 +242,6 @@ fn still_true(plan: &Plan, from: &FromState, state: Option<&State>) -> Result<()
             "{made}; stage.{name} is not done there as it was"
         ))),
         None => Ok(()),
-    }
-}
-
-/// The stages that must end before `stage`, by data or by order.
-pub fn predecessors(stage: &PlannedStage) -> BTreeSet<&str> {
-    let by_data = stage.reads.iter().filter_map(|read| match read {
-        ArtifactRef::Output { stage, .. } => Some(stage.as_str()),
-        ArtifactRef::Dataset(_) => None,
-    });
-    by_data
-        .chain(stage.after.iter().map(String::as_str))
-        .collect()
-}
-
-/// A plan file may have been edited by hand: names must be plain, references must lead somewhere,
-/// and no stage may wait for itself.
-fn check_shape(plan: &Plan, problems: &mut Vec<String>) {
-    let mut known: BTreeMap<&str, &PlannedStage> = BTreeMap::new();
-    for stage in &plan.stages {
-        if known.insert(&stage.name, stage).is_some() {
-            problems.push(format!("stage.{} is in the plan twice", stage.name));
-        }
-        let names = std::iter::once(&stage.name).chain(stage.writes.keys());
-        for output in stage
-            .outputs
-            .keys()
-            .filter(|output| !stage.writes.contains_key(*output))
-        {
-            problems.push(format!(
-                "stage.{} sends `{output}` somewhere, which it does not write",
-                stage.name
-            ));
-        }
-        for name in names.filter(|name| !plain(name)) {
-            problems.push(format!(
-                "`{}` cannot be the name of a folder or file",
-                name.escape_debug()
-            ));
-        }
-    }
-    let done = plan.from_state.as_ref().map(|from| &from.done);
-    let done = |stage: &str| done.and_then(|done| done.get(stage));
-    for stage in &plan.stages {
-        if done(&stage.name).is_some() {
-            problems.push(format!(
-                "stage.{} is in the plan, which says that it is done already",
-                stage.name
-            ));
-        }
-        for read in &stage.reads {
-            let there = match read {
-                ArtifactRef::Dataset(name) => plan.datasets.contains_key(name) && plain(name),
-                ArtifactRef::Output { stage, name } => {
-                    known
-                        .get(stage.as_str())
-                        .is_some_and(|stage| stage.writes.contains_key(name))
-                        || done(stage).is_some_and(|done| done.outputs.contains_key(name))
-                }
-            };
-            if !there {
-                problems.push(format!(
-                    "stage.{} reads `{read}`, which the plan does not have",
-                    stage.name
-                ));
-            }
-        }
-        for before in stage
-            .after
-            .iter()
-            .filter(|before| !known.contains_key(before.as_str()) && done(before).is_none())
-        {
-            problems.push(format!(
-                "stage.{} waits for stage.{before}, which the plan does not have",
-                stage.name
-            ));
-        }
-    }
-    let mut left: BTreeMap<&str, BTreeSet<&str>> = known
-        .values()
-        .map(|stage| (stage.name.as_str(), predecessors(stage)))
-        .collect();
-    loop {
-        let open: BTreeSet<&str> = left.keys().copied().collect();
-        let before = left.len();
-        left.retain(|_, waits| waits.iter().any(|name| open.contains(name)));
-        if left.len() == before {
-            break;
-        }
-    }
-    if !left.is_empty() {
-        let names: Vec<&str> = left.keys().copied().collect();
-        problems.push(format!(
-            "stages wait for each other in a circle: {}",
-            names.join(", ")
-        ));
-    }
-}
-
-fn plain(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']) && name.len() <= 200
-}
-
-fn check_commands(plan: &Plan, problems: &mut Vec<String>) {
-    let none = |stage: &&PlannedStage| stage.run.as_deref().is_none_or(|run| run.trim().is_empty());
-    let names: Vec<String> = plan
-        .stages
-        .iter()
-        .filter(none)
-        .map(|stage| format!("stage.{}", stage.name))
-        .collect();
-    if !names.is_empty() {
-        let verb = if names.len() == 1 { "has" } else { "have" };
-        problems.push(format!(
-            "{} {verb} no `run`: give the command in the job file and plan again",
-            names.join(", ")
-        ));
     }
 }
 
@@ -490,182 +294,4 @@ fn find_providers(
         ));
     }
     chosen
-}
-
-fn find_datasets(
-    plan: &Plan,
-    settings: &Settings,
-    problems: &mut Vec<String>,
-    warnings: &mut Vec<String>,
-) -> BTreeMap<String, Content> {
-    let sources = settings.sources();
-    let mut found = BTreeMap::new();
-    for name in settings
-        .data
-        .keys()
-        .filter(|name| !plan.datasets.contains_key(*name))
-    {
-        let names: Vec<&str> = plan.datasets.keys().map(String::as_str).collect();
-        let known = if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.join(", ")
-        };
-        problems.push(format!(
-            "--data {name}=…: the plan has no dataset `{name}`; its datasets: {known}"
-        ));
-    }
-    let read: BTreeSet<&str> = plan
-        .stages
-        .iter()
-        .flat_map(|stage| &stage.reads)
-        .filter_map(dataset)
-        .collect();
-    for (name, planned) in plan
-        .datasets
-        .iter()
-        .filter(|(name, _)| read.contains(name.as_str()))
-    {
-        let tried = sources.dataset(name, planned.path.as_deref());
-        if tried.is_empty() {
-            let at = format!(
-                "dataset `{name}` lies at {}, and has no path on this machine",
-                planned.at
-            );
-            if settings.stand_ins {
-                warnings.push(format!(
-                    "{at}: an empty file stands in for it (--stand-ins)"
-                ));
-                found.insert(name.clone(), Content::Empty);
-            } else {
-                problems.push(format!(
-                    "{at}: give a copy of it with --data {name}=PATH; in a rehearsal (--provider sim or local), \
-                     --stand-ins puts empty files in place of such datasets"
-                ));
-            }
-            continue;
-        }
-        match tried.iter().find(|path| path.exists()) {
-            Some(path) => {
-                found.insert(name.clone(), Content::Local(path.clone()));
-            }
-            None => problems.push(format!(
-                "dataset `{name}` is not there: looked at {}; --data {name}=PATH gives another place",
-                shown(&tried)
-            )),
-        }
-    }
-    found
-}
-
-fn dataset(read: &ArtifactRef) -> Option<&str> {
-    match read {
-        ArtifactRef::Dataset(name) => Some(name),
-        ArtifactRef::Output { .. } => None,
-    }
-}
-
-fn find_files(stage: &PlannedStage, settings: &Settings, problems: &mut Vec<String>) -> Vec<Item> {
-    let (sources, mut items) = (settings.sources(), Vec::new());
-    for name in &stage.files {
-        let path = Path::new(name);
-        let inside = contents::is_inside(path);
-        let named = path
-            .components()
-            .any(|part| matches!(part, Component::Normal(_)));
-        if !inside || !named {
-            problems.push(format!(
-                "stage.{}: file `{name}` must be a relative path without `..`",
-                stage.name
-            ));
-            continue;
-        }
-        let tried = sources.path(name);
-        match tried.iter().find(|path| path.exists()) {
-            Some(path) => items.push(Item {
-                name: name.clone(),
-                content: Content::Local(path.clone()),
-            }),
-            None => problems.push(format!(
-                "stage.{}: file `{name}` is not there: looked at {}",
-                stage.name,
-                shown(&tried)
-            )),
-        }
-    }
-    items
-}
-
-/// The plain variables of each stage; those that the plan only refers to are looked up.
-fn find_variables(
-    plan: &Plan,
-    problems: &mut Vec<String>,
-) -> BTreeMap<String, BTreeMap<String, String>> {
-    let mut found: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for stage in &plan.stages {
-        for (name, text) in &stage.env {
-            let value = match text.strip_prefix("env:") {
-                None => text.clone(),
-                Some(variable) => match environment::exact_text(variable) {
-                    Ok(value) => value,
-                    Err(std::env::VarError::NotPresent) => {
-                        problems.push(format!(
-                            "stage.{}: variable {name}: environment variable {variable} is not set",
-                            stage.name
-                        ));
-                        continue;
-                    }
-                    Err(std::env::VarError::NotUnicode(_)) => {
-                        problems.push(format!(
-                            "stage.{}: variable {name}: environment variable {variable} is not UTF-8",
-                            stage.name
-                        ));
-                        continue;
-                    }
-                },
-            };
-            found
-                .entry(stage.name.clone())
-                .or_default()
-                .insert(name.clone(), value);
-        }
-    }
-    found
-}
-
-/// Looks up what the plan only refers to, before anything starts.
-fn find_secrets(
-    plan: &Plan,
-    settings: &Settings,
-    problems: &mut Vec<String>,
-) -> BTreeMap<String, BTreeMap<String, Secret>> {
-    let folder = settings
-        .source
-        .as_ref()
-        .map_or(settings.plan_folder.clone(), |source| {
-            settings.here.join(source)
-        });
-    let mut found: BTreeMap<String, BTreeMap<String, Secret>> = BTreeMap::new();
-    for stage in &plan.stages {
-        for (name, reference) in &stage.secrets {
-            match secret::resolve(reference, &folder) {
-                Ok(value) => {
-                    found
-                        .entry(stage.name.clone())
-                        .or_default()
-                        .insert(name.clone(), value);
-                }
-                Err(why) => problems.push(format!("stage.{}: secret {name}: {why}", stage.name)),
-            }
-        }
-    }
-    found
-}
-
-fn shown(paths: &[PathBuf]) -> String {
-    paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect::<Vec<_>>()
-        .join(" and ")
 }

@@ -1,7 +1,7 @@
 //! What was deleted with its bucket once all had read it, and whether anybody has to read it again.
 
 use super::context::Context;
-use super::stage_inputs::prepare;
+use super::stage_inputs::prepare_work;
 use crate::execution::state::{Artifact, State, Status};
 use crate::model::ArtifactRef;
 use crate::plan::PlannedStage;
@@ -14,7 +14,7 @@ pub(super) fn is_gone(artifact: &Artifact) -> bool {
 
 /// The stages of the plan that stay as they are, as far as the state tells: needed only to know
 /// whether somebody reads again what is gone.
-pub(super) async fn settled(context: &Context) -> BTreeSet<String> {
+pub(super) async fn settled_stages(context: &Context) -> BTreeSet<String> {
     if !context
         .recorder
         .read(|state| state.artifacts.values().any(is_gone))
@@ -29,7 +29,7 @@ pub(super) async fn settled(context: &Context) -> BTreeSet<String> {
         let Some(record) = record.filter(|record| record.status == Status::Done) else {
             continue;
         };
-        if prepare(context, planned)
+        if prepare_work(context, planned)
             .await
             .is_ok_and(|work| work.content.is_of(&record))
         {

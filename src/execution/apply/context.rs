@@ -2,10 +2,10 @@
 
 use super::Error;
 use super::budget::{self, MachineEnd, MachineTime, Meter, Purse};
-use super::check::{Checked, Settings};
 use super::notice::{Interrupt, Notice, Observer};
 use super::open_buckets::OpenBuckets;
 use super::recorder::Recorder;
+use super::settings::{Checked, Settings};
 use super::signal_deadlines::SignalDeadlines;
 use crate::execution::provider::{self, Owner, Provider, Token};
 use crate::execution::state::event::Event;
@@ -17,9 +17,21 @@ use crate::util::secret::Redactor;
 use crate::util::tree::Measured;
 use crate::util::{clock, watch};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
+
+/// Why no provider can rent machines at the places of a cloud.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoProvider {
+    /// No provider is built in for this cloud.
+    #[error("this sky has no provider for {0}")]
+    NotBuiltIn(String),
+    /// The provider is not ready, for this reason.
+    #[error("{0}")]
+    NotReady(String),
+}
 
 /// Why a stage is not begun after a signal.
 pub(super) const SIGNAL: &str = "interrupted before it began";
@@ -53,7 +65,7 @@ pub(super) struct Context {
     pub settled: BTreeSet<String>,
 }
 
-pub(super) fn context(
+pub(super) fn open_context(
     plan: &Plan,
     checked: Checked,
     settings: Settings,
@@ -128,27 +140,27 @@ pub(super) fn context(
         .chain(held)
         .collect();
     for name in wanted {
-        context.open(&name)?;
+        context.open_provider(&name)?;
     }
     Ok(context)
 }
 
 impl Context {
-    /// The name of the provider for the places of a cloud; else what is missing.
-    pub(super) fn provider(&self, cloud: &str) -> Result<String, String> {
+    /// The name of the provider for the places of a cloud.
+    pub(super) fn provider_of_cloud(&self, cloud: &str) -> Result<String, NoProvider> {
         let chosen = self.settings.provider.clone();
         let own = || provider::of_cloud(cloud, &self.settings.access).map(str::to_owned);
         let name = chosen
             .or_else(own)
-            .ok_or_else(|| format!("this sky has no provider for {cloud}"))?;
+            .ok_or_else(|| NoProvider::NotBuiltIn(cloud.to_owned()))?;
         self.checked
             .unready
             .get(&name)
-            .map_or(Ok(name), |why| Err(why.clone()))
+            .map_or(Ok(name), |why| Err(NoProvider::NotReady(why.clone())))
     }
 
     /// The provider of that name.
-    pub(super) fn open(&self, name: &str) -> Result<Arc<dyn Provider>, Error> {
+    pub(super) fn open_provider(&self, name: &str) -> Result<Arc<dyn Provider>, Error> {
         let mut providers = self
             .providers
             .lock()
@@ -203,14 +215,14 @@ impl Context {
     }
 
     /// Writes down that a machine is gone, and what it has cost.
-    pub(super) async fn settle(
+    pub(super) async fn settle_machine(
         &self,
         token: &Token,
         meter: &Meter,
         time: &MachineTime<'_>,
     ) -> Result<(), Error> {
         let stage = token.stage.clone();
-        let settled = self
+        let (paid, reserved) = self
             .recorder
             .decide(|state| {
                 let record = state
@@ -218,16 +230,14 @@ impl Context {
                     .get(&stage)
                     .filter(|record| record.token == token.id);
                 let reserved = record.map_or(Money(0), |record| record.reserved_micro_usd);
-                let micro_usd = budget::charge(meter, time, reserved);
+                let micro_usd = budget::charge_for_machine(meter, time, reserved);
                 let stage = stage.clone();
-                Ok::<_, ()>((
+                Ok::<_, io::Error>((
                     (micro_usd, reserved),
                     vec![Event::Released { stage, micro_usd }],
                 ))
             })
             .await?;
-        let (paid, reserved) =
-            settled.map_err(|()| Error::Bug("nothing was decided".to_owned()))?;
         if paid > reserved {
             let more = Money(paid.0.saturating_sub(reserved.0));
             let message = format!(

@@ -6,7 +6,7 @@
 
 use super::Error;
 use super::buckets;
-use super::calls::{Patience, patiently, survey};
+use super::calls::{Patience, patient_survey, patiently};
 use super::recorder::Recorder;
 use crate::execution::provider::{
     self, Access, ErrorKind, LOCAL, Machine, Owner, Provider, ProviderError, RunStatus, Token,
@@ -79,7 +79,7 @@ pub async fn inventory(
     state: &State,
     access: &Access,
 ) -> Result<Inventory, Error> {
-    let (providers, failed) = providers(state, access);
+    let (providers, failed) = providers_of_state(state, access);
     let mut inventory = Inventory {
         stages: state.stages.keys().cloned().collect(),
         artifacts: state.artifacts.clone(),
@@ -88,11 +88,12 @@ pub async fn inventory(
         ..Inventory::default()
     };
     for provider in providers {
-        let owner = owner(provider.name(), state);
-        let found = survey(provider.as_ref(), owner.as_ref()).await;
+        let owner = owner_at_provider(provider.name(), state);
+        let found = patient_survey(provider.as_ref(), owner.as_ref()).await;
         for machine in found.machines {
             // Only on this machine is it known without logging in anywhere.
-            let runs = provider.name() == LOCAL && runs(provider.as_ref(), &machine.token).await;
+            let runs =
+                provider.name() == LOCAL && is_running(provider.as_ref(), &machine.token).await;
             inventory
                 .machines
                 .push((provider.name().to_owned(), machine, runs));
@@ -113,7 +114,7 @@ pub async fn inventory(
     Ok(inventory)
 }
 
-async fn runs(provider: &dyn Provider, token: &Token) -> bool {
+async fn is_running(provider: &dyn Provider, token: &Token) -> bool {
     let Ok(worker) = provider.worker(token).await else {
         return false;
     };
@@ -122,29 +123,67 @@ async fn runs(provider: &dyn Provider, token: &Token) -> bool {
 
 /// Deletes it all, and leaves an empty state, or one with what could not be deleted. Doing it
 /// again, after a crash too, goes on with that.
-pub async fn run(
+pub async fn destroy_all(
     folder: &Folder,
     opened: Opened,
     inventory: &Inventory,
     access: &Access,
 ) -> Result<Destroyed, Error> {
-    let (providers, _) = providers(&opened.state, access);
+    let (providers, _) = providers_of_state(&opened.state, access);
     let stages: BTreeMap<String, String> = opened
         .state
         .stages
         .iter()
         .map(|(name, record)| (name.clone(), record.provider.clone()))
         .collect();
-    let tokens = tokens(&opened.state, inventory);
+    let tokens = tokens_to_delete(&opened.state, inventory);
     let recorder = Recorder::new(opened);
     // First what frees space: a journal on a full disk cannot be appended to. Outputs without which
     // a stage is not done are made again, so nothing is lost if this is as far as it comes.
     for path in [folder.artifacts(), folder.objects()] {
         tree::remove(&path)?;
     }
+    let (mut left, unwritten) = delete_machines(&recorder, &providers, &tokens).await?;
+    // Behind what cannot be looked at now either may be machines of all stages that ran there.
+    let failed = recorder.read(|state| with_owners(&providers, state));
+    let failed = still_failing(&failed, &inventory.failed).await;
+    left.extend(failed.iter().map(|(name, error)| Left {
+        what: format!("whatever else {name} has of this state"),
+        stage: None,
+        why: error.clone(),
+    }));
+    // After the machines, which may still be writing to them.
+    left.extend(delete_buckets(&recorder).await?);
+    let stays = |name: &String, provider: &String| {
+        left.iter().any(|left| left.stage.as_ref() == Some(name))
+            || failed.iter().any(|(failed, _)| failed == provider)
+    };
+    let gone: BTreeSet<String> = stages
+        .iter()
+        .filter(|(name, provider)| !stays(name, provider))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let serial = if left.is_empty() {
+        empty_state(folder, recorder, unwritten).await?
+    } else {
+        forget_stages(folder, recorder, &gone).await?
+    };
+    Ok(Destroyed {
+        serial,
+        stages: gone,
+        left,
+    })
+}
+
+/// Deletes machines, several at a time: what is left, and whether all of it was written down.
+async fn delete_machines(
+    recorder: &Recorder,
+    providers: &[Arc<dyn Provider>],
+    tokens: &BTreeSet<(String, Token)>,
+) -> Result<(Vec<Left>, io::Result<()>), Error> {
     let deleting = tokens.iter().filter_map(|(name, token)| {
         let provider = providers.iter().find(|provider| provider.name() == name)?;
-        Some(delete(&recorder, provider.as_ref(), token))
+        Some(delete_machine(recorder, provider.as_ref(), token))
     });
     let deleted: Vec<Result<Deleted, Error>> =
         stream::iter(deleting).buffered(AT_ONCE).collect().await;
@@ -158,77 +197,69 @@ pub async fn run(
         left.extend(one);
         unwritten = unwritten.and(written);
     }
-    // Behind what cannot be looked at now either may be machines of all stages that ran there.
-    let failed = recorder.read(|state| owners(&providers, state));
-    let failed = still_failing(&failed, &inventory.failed).await;
-    left.extend(failed.iter().map(|(name, error)| Left {
-        what: format!("whatever else {name} has of this state"),
-        stage: None,
-        why: error.clone(),
-    }));
-    // After the machines, which may still be writing to them.
+    Ok((left, unwritten))
+}
+
+/// Deletes the buckets of the state; what is left of them.
+async fn delete_buckets(recorder: &Recorder) -> Result<Vec<Left>, Error> {
+    let mut left = Vec::new();
     for (place, address) in recorder.read(|state| state.buckets.clone()) {
-        if let Err(why) = buckets::delete(&recorder, &place, &address).await? {
+        if let Err(error) = buckets::delete_bucket(recorder, &place, &address).await {
             left.push(Left {
                 what: format!("bucket {address} of {place}"),
                 stage: None,
-                why,
+                why: error.of_attempt()?,
             });
         }
     }
-    let stays = |name: &String, provider: &String| {
-        left.iter().any(|left| left.stage.as_ref() == Some(name))
-            || failed.iter().any(|(failed, _)| failed == provider)
-    };
-    let gone: BTreeSet<String> = stages
-        .iter()
-        .filter(|(name, provider)| !stays(name, provider))
-        .map(|(name, _)| name.clone())
-        .collect();
-    if left.is_empty() {
-        tree::remove(&folder.stages())?;
-        tree::remove(&folder.work())?;
-        let emptied = recorder.record(Event::Emptied, Durability::Now).await;
-        emptied.map_err(|error| not_written(error, unwritten))?;
-        let mut opened = recorder.into_inner();
-        opened
-            .compact()
-            .await
-            .map_err(|error| not_written(error, Ok(())))?;
-        return Ok(Destroyed {
-            serial: opened.state.serial,
-            stages: gone,
-            left,
-        });
-    }
-    for stage in &gone {
+    Ok(left)
+}
+
+/// Empties the state of which nothing is left; its serial. `unwritten`: whether all of the
+/// deletions were written down.
+async fn empty_state(
+    folder: &Folder,
+    recorder: Recorder,
+    unwritten: io::Result<()>,
+) -> Result<u64, Error> {
+    tree::remove(&folder.stages())?;
+    tree::remove(&folder.work())?;
+    let emptied = recorder.record(Event::Emptied, Durability::Now).await;
+    emptied.map_err(|error| not_written(error, unwritten))?;
+    let mut opened = recorder.into_inner();
+    opened
+        .compact()
+        .await
+        .map_err(|error| not_written(error, Ok(())))?;
+    Ok(opened.state.serial)
+}
+
+/// Takes the stages out of the state of which nothing is left; its serial.
+async fn forget_stages(
+    folder: &Folder,
+    recorder: Recorder,
+    gone: &BTreeSet<String>,
+) -> Result<u64, Error> {
+    for stage in gone {
         tree::remove(&folder.stages().join(stage))?;
-        recorder
-            .record(
-                Event::Forgotten {
-                    stage: stage.clone(),
-                },
-                Durability::Later,
-            )
-            .await?;
+        let forgotten = Event::Forgotten {
+            stage: stage.clone(),
+        };
+        recorder.record(forgotten, Durability::Later).await?;
     }
     let mut opened = recorder.into_inner();
     opened.compact().await?;
-    Ok(Destroyed {
-        serial: opened.state.serial,
-        stages: gone,
-        left,
-    })
+    Ok(opened.state.serial)
 }
 
 /// The usable providers with the owner that each is asked about.
-fn owners(
+fn with_owners(
     providers: &[Arc<dyn Provider>],
     state: &State,
 ) -> Vec<(Arc<dyn Provider>, Option<Owner>)> {
     providers
         .iter()
-        .map(|provider| (provider.clone(), owner(provider.name(), state)))
+        .map(|provider| (provider.clone(), owner_at_provider(provider.name(), state)))
         .collect()
 }
 
@@ -242,7 +273,7 @@ async fn still_failing(
     for name in names {
         match usable.iter().find(|(provider, _)| provider.name() == name) {
             Some((provider, owner)) => {
-                let now = survey(provider.as_ref(), owner.as_ref()).await;
+                let now = patient_survey(provider.as_ref(), owner.as_ref()).await;
                 failing.extend(now.failed.into_iter().map(|error| (name.clone(), error)));
             }
             None => failing.extend(before.iter().filter(|(of, _)| of == name).cloned()),
@@ -263,7 +294,7 @@ fn not_written(error: io::Error, earlier: io::Result<()>) -> Error {
 }
 
 /// Everything that may be there: what was found, and what the state knows of.
-fn tokens(state: &State, inventory: &Inventory) -> BTreeSet<(String, Token)> {
+fn tokens_to_delete(state: &State, inventory: &Inventory) -> BTreeSet<(String, Token)> {
     let known = state
         .stages
         .iter()
@@ -293,12 +324,14 @@ struct Deleted {
     unwritten: io::Result<()>,
 }
 
-async fn delete(
+async fn delete_machine(
     recorder: &Recorder,
     provider: &dyn Provider,
     token: &Token,
 ) -> Result<Deleted, Error> {
-    let announced = recorder.intend(&token.stage, &token.id, Call::Delete).await;
+    let announced = recorder
+        .announce_call(&token.stage, &token.id, Call::Delete)
+        .await;
     let announced = match announced {
         // Whoever has the lock now may be creating what this would delete.
         Err(error) if LockLost::of(&error).is_some() => return Err(error.into()),
@@ -306,7 +339,7 @@ async fn delete(
     };
     let deleted = patiently(Patience::Briefly, || provider.delete(token)).await;
     let told = recorder
-        .result(&token.stage, &token.id, Call::Delete, &deleted)
+        .record_result(&token.stage, &token.id, Call::Delete, &deleted)
         .await;
     let left = deleted.err().map(|why| Left {
         what: format!(
@@ -325,7 +358,7 @@ async fn delete(
 }
 
 /// The providers that may have machines of this state, and why others of them cannot be used.
-fn providers(state: &State, access: &Access) -> (Vec<Arc<dyn Provider>>, Vec<Failed>) {
+fn providers_of_state(state: &State, access: &Access) -> (Vec<Arc<dyn Provider>>, Vec<Failed>) {
     let mut names: BTreeSet<&str> = state
         .stages
         .values()
@@ -350,7 +383,7 @@ fn providers(state: &State, access: &Access) -> (Vec<Arc<dyn Provider>>, Vec<Fai
 }
 
 /// On this machine the state folder itself says whose everything in it is.
-fn owner(provider: &str, state: &State) -> Option<Owner> {
+fn owner_at_provider(provider: &str, state: &State) -> Option<Owner> {
     let owner = || Owner {
         job: state.job.clone().unwrap_or_default(),
         lineage: state.lineage.clone(),

@@ -1,6 +1,6 @@
 //! What has become of an attempt that an earlier `sky` has left.
 
-use super::calls::{Patience, answered, passes, patiently};
+use super::calls::{Patience, is_passing, patiently, status_when_answered};
 use super::context::Context;
 use crate::execution::provider::{RunStatus, Token};
 use crate::execution::state::{StageRecord, Status};
@@ -12,7 +12,7 @@ pub(super) const LOOK: Duration = Duration::from_secs(8);
 
 /// What has become of the command of an attempt that an earlier `sky` has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum CommandFate {
     /// The attempt has done its work, and is not run again.
     EndedWell,
     /// The attempt may be ended: it is at work or has failed, or there is none.
@@ -21,7 +21,7 @@ pub(super) enum Look {
     Unknown,
 }
 
-impl Look {
+impl CommandFate {
     /// What is said of an attempt that is left as it is; none: it is of no use.
     pub(super) fn left_as_it_is(self, stage: &str) -> Option<String> {
         let why = match self {
@@ -40,27 +40,33 @@ impl Look {
 }
 
 /// Looks whether the command of an attempt that an earlier `sky` has left has done its work.
-pub(super) async fn look(context: &Context, name: &str, former: &StageRecord) -> Look {
+pub(super) async fn look_at_command(
+    context: &Context,
+    name: &str,
+    former: &StageRecord,
+) -> CommandFate {
     // A process that was killed may not have come to write down that the command runs.
     if former.stopping || !former.status.in_flight() || former.status == Status::Provisioning {
-        return Look::OfNoUse;
+        return CommandFate::OfNoUse;
     }
     let token = Token {
         id: former.token.clone(),
         stage: name.to_owned(),
         attempt: former.attempt,
     };
-    let Ok(provider) = context.open(&former.provider) else {
-        return Look::OfNoUse;
+    let Ok(provider) = context.open_provider(&former.provider) else {
+        return CommandFate::OfNoUse;
     };
     let answer = async {
         let worker = patiently(Patience::Through, || provider.worker(&token)).await?;
-        answered(worker.as_ref()).await
+        status_when_answered(worker.as_ref()).await
     };
-    match time::timeout(LOOK, answer).await {
-        Ok(Ok(RunStatus::Exited(0))) => Look::EndedWell,
-        Ok(Err(error)) if passes(&error) => Look::Unknown,
-        Ok(_) => Look::OfNoUse,
-        Err(_) => Look::Unknown,
+    let Ok(status) = time::timeout(LOOK, answer).await else {
+        return CommandFate::Unknown;
+    };
+    match status {
+        Ok(RunStatus::Exited(0)) => CommandFate::EndedWell,
+        Err(error) if is_passing(&error) => CommandFate::Unknown,
+        _ => CommandFate::OfNoUse,
     }
 }

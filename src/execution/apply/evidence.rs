@@ -35,7 +35,7 @@ pub(super) struct Evidence {
 
 impl Evidence {
     /// What is to be said of it when an output is missing; empty if nothing is there.
-    pub(super) fn words(&self) -> String {
+    pub(super) fn shown_outputs(&self) -> String {
         let Some(folder) = &self.outputs else {
             return String::new();
         };
@@ -62,7 +62,7 @@ pub(super) fn most_of_progress(limit: Option<u64>, planned: Bytes) -> u64 {
 }
 
 /// The bytes that an output may have which was planned with so many.
-pub(super) fn most(limit: Option<u64>, planned: u64) -> u64 {
+pub(super) fn most_of_output(limit: Option<u64>, planned: u64) -> u64 {
     limit.unwrap_or(planned.saturating_mul(TIMES).max(LEAST))
 }
 
@@ -73,20 +73,16 @@ pub(super) fn check_sizes(
     written: &[Written],
 ) -> Option<ProviderError> {
     let limit = attempt.context.settings.output_limit;
-    let far = |one: &&Written| {
-        planned
-            .writes
-            .get(&one.name)
-            .is_some_and(|declared| one.bytes > most(limit, declared.0))
-    };
-    let one = written.iter().find(far)?;
-    let declared = planned.writes.get(&one.name).copied().unwrap_or(Bytes(0));
+    let (one, declared) = written.iter().find_map(|one| {
+        let declared = planned.writes.get(&one.name)?;
+        (one.bytes > most_of_output(limit, declared.0)).then_some((one, declared))
+    })?;
     let message = format!(
         "output `{}` has {}, and is planned with {declared}: more than {} are not copied; declare its size in `writes`, or \
          raise the limit with --output-limit",
         one.name,
         Bytes(one.bytes),
-        Bytes(most(limit, declared.0)),
+        Bytes(most_of_output(limit, declared.0)),
     );
     Some(ProviderError::new(ErrorKind::Output, message))
 }
@@ -119,7 +115,7 @@ pub(super) fn warn_of_undeclared(
 
 /// Brings home what an attempt leaves that did not end well. Whatever goes wrong here is said, and
 /// nothing else.
-pub(super) async fn bring(
+pub(super) async fn bring_evidence(
     attempt: &Attempt<'_>,
     planned: &PlannedStage,
     worker: &dyn Worker,
@@ -150,7 +146,7 @@ pub(super) async fn bring(
             // for more.
             Err(error) => {
                 if error.kind != ErrorKind::NotFound {
-                    warn(
+                    warn_of_missing_evidence(
                         attempt,
                         &format!("its log and what it wrote could not be brought home: {error}"),
                     );
@@ -161,7 +157,7 @@ pub(super) async fn bring(
         let (outputs, names) = bring_outputs(attempt, planned, worker, &folder)
             .await
             .unwrap_or_else(|error| {
-                warn(
+                warn_of_missing_evidence(
                     attempt,
                     &format!("what it wrote could not be brought home: {error}"),
                 );
@@ -176,14 +172,14 @@ pub(super) async fn bring(
     tokio::select! {
         biased;
         () = attempt.context.deadlines.saving_is_over() => {
-            warn(attempt, "a signal came before its log and what it wrote were all at home");
+            warn_of_missing_evidence(attempt, "a signal came before its log and what it wrote were all at home");
             stays
         }
         brought = bring => brought,
     }
 }
 
-fn warn(attempt: &Attempt<'_>, message: &str) {
+fn warn_of_missing_evidence(attempt: &Attempt<'_>, message: &str) {
     let message = attempt
         .context
         .redact(&format!("stage.{}: {message}", attempt.token.stage));
@@ -270,7 +266,7 @@ async fn bring_outputs(
         .writes
         .values()
         .fold(0_u64, |sum, one| sum.saturating_add(one.0));
-    let most = most(attempt.context.settings.output_limit, declared);
+    let most = most_of_output(attempt.context.settings.output_limit, declared);
     if bytes > most {
         let message = format!(
             "{} in $SKY_OUTPUTS are more than the {} that are copied; --output-limit raises that",
@@ -286,7 +282,7 @@ async fn bring_outputs(
     file::make_private(&to);
     let names = written.into_iter().map(|one| one.name).collect();
     if there {
-        warn(
+        warn_of_missing_evidence(
             attempt,
             &format!("what it left in $SKY_OUTPUTS is kept in {}", to.display()),
         );
@@ -300,9 +296,9 @@ mod tests {
 
     #[test]
     fn an_output_may_be_larger_than_planned_but_not_by_far() {
-        assert_eq!(most(None, 0), 1 << 30);
-        assert_eq!(most(None, 1 << 30), 10 << 30);
-        assert_eq!(most(None, u64::MAX), u64::MAX);
-        assert_eq!(most(Some(7), 1 << 30), 7);
+        assert_eq!(most_of_output(None, 0), 1 << 30);
+        assert_eq!(most_of_output(None, 1 << 30), 10 << 30);
+        assert_eq!(most_of_output(None, u64::MAX), u64::MAX);
+        assert_eq!(most_of_output(Some(7), 1 << 30), 7);
     }
 }

@@ -8,7 +8,7 @@
 //! and quotas and spreads, which count stages together and so hold only while all other stages
 //! are where the plan puts them.
 
-use super::check::predecessors;
+use super::plan_shape::predecessors;
 use crate::execution::state::{State, Status};
 use crate::model::{
     ArtifactRef, Bandwidth, Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate, Tee,
@@ -111,7 +111,7 @@ pub fn stage_offers(stage: &PlannedStage) -> Vec<StageOffer> {
 
 /// Whether the plan's stage may take an offer now, but for the budget. `elapsed` is the time since
 /// the job began.
-pub fn fits(
+pub fn check_offer(
     plan: &Plan,
     state: &State,
     stage: &PlannedStage,
@@ -128,15 +128,15 @@ pub fn fits(
         && let Some(other) = plan
             .stages
             .iter()
-            .find(|other| other.name != stage.name && elsewhere(state, &other.name))
+            .find(|other| other.name != stage.name && is_elsewhere(state, &other.name))
     {
         return Err(Passed::Together(other.name.clone()));
     }
-    on_time(plan, state, stage, stage_offer, elapsed)
+    check_deadlines(plan, state, stage, stage_offer, elapsed)
 }
 
 /// Whether a stage was or is somewhere else than its plan says.
-fn elsewhere(state: &State, stage: &str) -> bool {
+fn is_elsewhere(state: &State, stage: &str) -> bool {
     let record = state
         .stages
         .get(stage)
@@ -147,7 +147,7 @@ fn elsewhere(state: &State, stage: &str) -> bool {
 }
 
 /// Whether all deadlines are still kept when the stage begins on the offer now.
-fn on_time(
+fn check_deadlines(
     plan: &Plan,
     state: &State,
     stage: &PlannedStage,
@@ -160,9 +160,11 @@ fn on_time(
         return Ok(());
     }
     let before = plan.from_state.as_ref().map_or(0, |from| from.elapsed_ms.0);
-    let ends = ends(plan, state, Some((stage, stage_offer)), elapsed);
+    let ends = expected_ends(plan, state, Some((stage, stage_offer)), elapsed);
     for planned in &plan.stages {
-        let end = ends.get(planned.name.as_str()).copied().unwrap_or_default();
+        let Some(end) = ends.get(planned.name.as_str()).copied() else {
+            return Err(Passed::Unknown);
+        };
         let place = if planned.name == stage.name {
             &stage_offer.place
         } else {
@@ -215,97 +217,145 @@ fn homeward_time(plan: &Plan, stage: &PlannedStage, place: &PlaceName) -> Millis
 
 /// When each stage ends, in time since the job began: what is done has ended; what runs takes as
 /// long as it should, from its start; what is left begins once its inputs are there.
-pub fn ends<'a>(
+pub fn expected_ends<'a>(
     plan: &'a Plan,
     state: &State,
     moved: Option<(&PlannedStage, &StageOffer)>,
     elapsed: Millis,
 ) -> BTreeMap<&'a str, Millis> {
-    let ways: BTreeMap<(&PlaceName, &PlaceName), u64> = plan
-        .ways
-        .iter()
-        .map(|way| ((&way.from, &way.to), way.bits_per_second))
-        .collect();
-    let mut placed: BTreeMap<&str, (PlaceName, Millis)> = BTreeMap::new();
-    for stage in &plan.stages {
-        let record = state
-            .stages
-            .get(&stage.name)
-            .filter(|record| record.live || record.status == Status::Done);
-        let number = record
-            .and_then(|record| record.rented.as_ref())
-            .map_or(0, |rented| rented.alternative);
-        let stage_offer = match moved {
-            Some((of, stage_offer)) if of.name == stage.name => Some(stage_offer.clone()),
-            _ => stage_offers(stage)
-                .into_iter()
-                .find(|stage_offer| stage_offer.number == number),
-        };
-        let stage_offer = stage_offer.unwrap_or_else(|| stage_offers(stage).swap_remove(0));
-        placed.insert(&stage.name, (stage_offer.place, stage_offer.duration));
-    }
-    let by_name: BTreeMap<&str, &PlannedStage> = plan
-        .stages
-        .iter()
-        .map(|stage| (stage.name.as_str(), stage))
-        .collect();
+    let forecast = Forecast::new(plan, state, moved, elapsed);
     let mut ends: BTreeMap<&str, Millis> = BTreeMap::new();
-    let since = |at: &str| {
+    let since_begin = |at: &str| {
+        // A job that has not begun has taken no time.
         state
             .begun
             .as_deref()
             .map_or(0, |begun| clock::between(begun, at))
     };
     for stage in in_order(plan) {
-        let (place, duration) = &placed[stage.name.as_str()];
-        let record = state.stages.get(&stage.name);
+        let duration = forecast.placed[stage.name.as_str()].duration;
         let is_moved = moved.is_some_and(|(of, _)| of.name == stage.name);
-        let end = match record {
+        let end = match state.stages.get(&stage.name) {
+            // Whenever that was, it is over now.
             Some(record) if record.status == Status::Done => {
-                since(record.ended.as_deref().unwrap_or_default())
+                record.ended.as_deref().map_or(elapsed.0, since_begin)
             }
-            Some(record) if record.live && !is_moved => since(&record.started)
+            Some(record) if record.live && !is_moved => since_begin(&record.started)
                 .saturating_add(duration.0)
                 .max(elapsed.0),
-            _ => {
-                let mut start = elapsed.0;
-                for before in predecessors(stage) {
-                    let ended = ends.get(before).map_or(0, |end| end.0);
-                    start = start.max(ended);
-                }
-                for read in &stage.reads {
-                    let ArtifactRef::Output { stage: maker, name } = read else {
-                        continue;
-                    };
-                    let before = plan
-                        .from_state
-                        .as_ref()
-                        .and_then(|from| from.done.get(maker));
-                    let from = placed.get(maker.as_str()).map(|(from, _)| from);
-                    let from = from.or(before.map(|done| &done.place));
-                    let Some(from) = from.filter(|from| *from != place) else {
-                        continue;
-                    };
-                    let writes = by_name.get(maker.as_str()).map(|maker| &maker.writes);
-                    let bytes = writes
-                        .or(before.map(|done| &done.outputs))
-                        .and_then(|writes| writes.get(name));
-                    let bytes = bytes.copied().unwrap_or(Bytes(0));
-                    let ended = ends
-                        .get(maker.as_str())
-                        .map_or(0, |end| end.0)
-                        .max(elapsed.0.min(start));
-                    let moving = ways
-                        .get(&(from, place))
-                        .map_or(0, |bits| Bandwidth(*bits).time(bytes).0);
-                    start = start.max(ended.saturating_add(moving));
-                }
-                start.saturating_add(duration.0)
-            }
+            _ => forecast.start_of(stage, &ends).0.saturating_add(duration.0),
         };
         ends.insert(&stage.name, Millis(end));
     }
     ends
+}
+
+/// Where a stage runs or will, and for how long.
+struct PlacedStage {
+    place: PlaceName,
+    duration: Millis,
+}
+
+/// What the ends of stages are worked out from.
+struct Forecast<'a> {
+    plan: &'a Plan,
+    by_name: BTreeMap<&'a str, &'a PlannedStage>,
+    placed: BTreeMap<&'a str, PlacedStage>,
+    /// In bits per second, from one place to another.
+    bandwidths: BTreeMap<(&'a PlaceName, &'a PlaceName), u64>,
+    elapsed: Millis,
+}
+
+impl<'a> Forecast<'a> {
+    fn new(
+        plan: &'a Plan,
+        state: &State,
+        moved: Option<(&PlannedStage, &StageOffer)>,
+        elapsed: Millis,
+    ) -> Self {
+        let bandwidths = plan
+            .ways
+            .iter()
+            .map(|way| ((&way.from, &way.to), way.bits_per_second));
+        let place_stage = |stage: &'a PlannedStage| {
+            let moved_to = moved.filter(|(of, _)| of.name == stage.name);
+            let stage_offer = match moved_to {
+                Some((_, stage_offer)) => stage_offer.clone(),
+                None => offer_by_state(state, stage),
+            };
+            let placed = PlacedStage {
+                place: stage_offer.place,
+                duration: stage_offer.duration,
+            };
+            (stage.name.as_str(), placed)
+        };
+        Self {
+            plan,
+            by_name: plan
+                .stages
+                .iter()
+                .map(|stage| (stage.name.as_str(), stage))
+                .collect(),
+            placed: plan.stages.iter().map(place_stage).collect(),
+            bandwidths: bandwidths.collect(),
+            elapsed,
+        }
+    }
+
+    /// When a stage that is still to come can begin: not before now, nor before what it waits for
+    /// has ended and its inputs are there.
+    fn start_of(&self, stage: &PlannedStage, ends: &BTreeMap<&str, Millis>) -> Millis {
+        // What is not in the plan was done before the job went on with it.
+        let end_of = |name: &str| ends.get(name).copied().unwrap_or(Millis(0));
+        let mut start = self.elapsed;
+        for before in predecessors(stage) {
+            start = start.max(end_of(before));
+        }
+        for read in &stage.reads {
+            let ArtifactRef::Output { stage: maker, name } = read else {
+                continue;
+            };
+            if let Some(moving) = self.time_to_move(stage, maker, name) {
+                let ended = end_of(maker).max(self.elapsed.min(start));
+                start = start.max(Millis(ended.0.saturating_add(moving.0)));
+            }
+        }
+        start
+    }
+
+    /// How long an output takes to the place of its reader; none: it is there already, or the plan
+    /// does not say how it comes there.
+    fn time_to_move(&self, reader: &PlannedStage, maker: &str, output: &str) -> Option<Millis> {
+        let to = &self.placed[reader.name.as_str()].place;
+        let before = self
+            .plan
+            .from_state
+            .as_ref()
+            .and_then(|from| from.done.get(maker));
+        let from = self.placed.get(maker).map(|placed| &placed.place);
+        let from = from.or(before.map(|done| &done.place))?;
+        if from == to {
+            return None;
+        }
+        let writes = self.by_name.get(maker).map(|maker| &maker.writes);
+        let bytes = writes.or(before.map(|done| &done.outputs))?.get(output)?;
+        let bits_per_second = self.bandwidths.get(&(from, to))?;
+        Some(Bandwidth(*bits_per_second).time(*bytes))
+    }
+}
+
+/// The offer that a stage has taken by the state, or else the planned one.
+fn offer_by_state(state: &State, stage: &PlannedStage) -> StageOffer {
+    let number = state
+        .stages
+        .get(&stage.name)
+        .filter(|record| record.live || record.status == Status::Done)
+        .and_then(|record| record.rented.as_ref())
+        .map_or(0, |rented| rented.alternative);
+    let mut offers = stage_offers(stage);
+    let taken = offers.iter().position(|offer| offer.number == number);
+    // A state may be of an earlier plan, with more alternatives.
+    offers.swap_remove(taken.unwrap_or(0))
 }
 
 /// The stages so that each comes after all that it waits for.

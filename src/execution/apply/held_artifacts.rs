@@ -11,7 +11,7 @@ use std::io;
 
 /// Whether an artifact is in the store, and what was put there. What is damaged is said and
 /// discarded.
-pub(super) async fn whole(
+pub(super) async fn is_whole(
     context: &Context,
     name: &str,
     artifact: &Artifact,
@@ -28,13 +28,13 @@ pub(super) async fn whole(
         Held::Whole => Ok(true),
         Held::Missing => Ok(false),
         Held::Damaged(why) => {
-            discard(context, name, artifact, &why)?;
+            discard_held(context, name, artifact, &why)?;
             Ok(false)
         }
     }
 }
 
-pub(super) fn discard(
+pub(super) fn discard_held(
     context: &Context,
     name: &str,
     artifact: &Artifact,
@@ -51,7 +51,7 @@ pub(super) fn discard(
 
 /// Puts a copy of an output where people look for it. The stage is done without it, too. False:
 /// what is in the store is not what the stage has written, and was discarded.
-pub(super) async fn publish(
+pub(super) async fn publish_output(
     context: &Context,
     stage: &str,
     output: &str,
@@ -66,7 +66,7 @@ pub(super) async fn publish(
         blocking(move |bounds| objects.publish_within(&digest, kind, &to, bounds)).await
     {
         if error.kind() == io::ErrorKind::InvalidData {
-            return discard(
+            return discard_held(
                 context,
                 &format!("`{stage}.{output}`"),
                 artifact,

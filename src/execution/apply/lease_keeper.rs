@@ -30,7 +30,7 @@ pub(super) struct Lease {
 impl LeaseKeeper {
     /// The machine is there, and lives for so long from now on unless its lease is renewed.
     /// `resumed`: an earlier `sky` rented it, and its lease may be about to end.
-    pub(super) fn begin(&self, lease: Duration, resumed: bool) {
+    pub(super) fn begin_lease(&self, lease: Duration, resumed: bool) {
         let now = Instant::now();
         let early = if resumed { lease } else { EARLY.min(lease / 4) };
         let due = now + (lease - early);
@@ -43,7 +43,7 @@ impl LeaseKeeper {
     }
 
     /// The machine is about to be given back: its lease is not renewed any more.
-    pub(super) fn end(&self) {
+    pub(super) fn end_lease(&self) {
         *self.lock() = None;
         self.changed.notify_one();
     }
@@ -61,7 +61,7 @@ impl LeaseKeeper {
         })
     }
 
-    pub(super) fn change(&self, change: impl FnOnce(&mut Lease)) {
+    pub(super) fn change_lease(&self, change: impl FnOnce(&mut Lease)) {
         if let Some(lease) = self.lock().as_mut() {
             change(lease);
         }

@@ -1,16 +1,17 @@
 //! The lease of an attempt's machine, renewed for as long as the attempt is under way.
 //!
-//! One future, [`LeaseKeeper::keep`], runs beside everything that the attempt does: while its
+//! One future, [`LeaseKeeper::keep_lease`], runs beside everything that the attempt does: while its
 //! machine comes up, while inputs are laid out, while the command runs, while outputs are collected
 //! or progress is brought home. So no part of an attempt has to think of the lease, and none can
 //! forget it.
 
 use super::Error;
 use super::attempt::Attempt;
-use super::budget::{self, Refused, Wanted};
+use super::budget::{self, Wanted};
 use super::calls::patiently;
 use super::lease_keeper::{EARLY, LeaseKeeper};
 use super::notice::Notice;
+use super::reservation::ReservationError;
 use crate::execution::provider::{ErrorKind, LeaseEnd};
 use crate::execution::state::event::Event;
 use crate::model::Millis;
@@ -24,9 +25,19 @@ const WORTH_IT: Duration = Duration::from_secs(1);
 /// more than the lease that is asked for is set aside.
 const ON_ITS_WAY: Duration = Duration::from_secs(60);
 
+/// What the budget allows of a longer lease.
+pub(super) enum LongerLease {
+    /// There is money set aside for a lease of this length, from now on.
+    Granted(Duration),
+    /// The budget does not allow any longer lease.
+    Refused,
+    /// The machine is given back: it needs no lease any more.
+    GivenBack,
+}
+
 impl LeaseKeeper {
     /// Renews the lease whenever it is due. Returns only when the journal cannot be written.
-    pub(super) async fn keep(&self, attempt: &Attempt<'_>) -> Error {
+    pub(super) async fn keep_lease(&self, attempt: &Attempt<'_>) -> Error {
         loop {
             let due = self
                 .lock()
@@ -38,7 +49,7 @@ impl LeaseKeeper {
                     biased;
                     () = self.changed.notified() => {}
                     () = tokio::time::sleep_until(due) => {
-                        if let Err(error) = self.renew(attempt).await {
+                        if let Err(error) = self.renew_lease(attempt).await {
                             return error;
                         }
                     }
@@ -49,7 +60,7 @@ impl LeaseKeeper {
 
     /// Sets money aside for a longer lease, then asks for it. What the budget does not allow is not
     /// asked for: the machine ends itself then.
-    pub(super) async fn renew(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
+    pub(super) async fn renew_lease(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
         let Some(lease) = *self.lock() else {
             return Ok(());
         };
@@ -58,18 +69,18 @@ impl LeaseKeeper {
         if left.saturating_add(WORTH_IT) >= slack(attempt) {
             // It lasts for as long as a renewal would give, as after a resumption: there is time,
             // whatever the budget.
-            self.change(|lease| lease.due = lease.end - EARLY.min(left / 4));
+            self.change_lease(|lease| lease.due = lease.end - EARLY.min(left / 4));
             return Ok(());
         }
-        let longer = match self.reserve(attempt, left).await? {
-            Some(Ok(longer)) if longer > left.saturating_add(WORTH_IT) => longer,
+        let longer = match self.reserve_longer_lease(attempt, left).await? {
+            LongerLease::Granted(longer) if longer > left.saturating_add(WORTH_IT) => longer,
             // It is given back: nobody is to come here again for this lease.
-            None => {
+            LongerLease::GivenBack => {
                 *self.lock() = None;
                 return Ok(());
             }
-            Some(_) => {
-                self.change(|lease| lease.renewable = false);
+            LongerLease::Granted(_) | LongerLease::Refused => {
+                self.change_lease(|lease| lease.renewable = false);
                 let message = format!(
                     "stage.{stage}: the budget allows no longer lease: its machine ends in {} s",
                     millis(left).div_ceil(1000)
@@ -87,18 +98,20 @@ impl LeaseKeeper {
         })
         .await;
         match renewed {
-            Ok(()) => self.change(|lease| {
+            Ok(()) => self.change_lease(|lease| {
                 lease.end = end.instant();
                 lease.due = lease.end - EARLY.min(longer / 4);
             }),
             // What has become of it is found by whoever uses it.
             Err(error) if error.kind == ErrorKind::NotFound => {
-                self.change(|lease| lease.due = asked + EARLY)
+                self.change_lease(|lease| lease.due = asked + EARLY)
             }
             Err(error) => {
                 // With half of what is left, so not at once again.
                 let again = lease.end.saturating_duration_since(Instant::now()) / 2;
-                self.change(|lease| lease.due = Instant::now() + again.max(Duration::from_secs(1)));
+                self.change_lease(|lease| {
+                    lease.due = Instant::now() + again.max(Duration::from_secs(1))
+                });
                 if self.lock().is_some() {
                     let message = format!("stage.{stage}: its lease could not be renewed: {error}");
                     attempt
@@ -111,14 +124,14 @@ impl LeaseKeeper {
         Ok(())
     }
 
-    /// How long a lease there is money for, from now on, set aside already with the time that its
-    /// renewal may be on its way; none: the machine is given back.
-    pub(super) async fn reserve(
+    /// How long a lease there is money for, set aside already with the time that its renewal may be
+    /// on its way.
+    pub(super) async fn reserve_longer_lease(
         &self,
         attempt: &Attempt<'_>,
         left: Duration,
-    ) -> Result<Option<Result<Duration, Refused>>, Error> {
-        let (age, left) = (millis(attempt.age()), millis(left));
+    ) -> Result<LongerLease, Error> {
+        let (age, left) = (millis(attempt.machine_age()), millis(left));
         let (stage, token) = (&attempt.token.stage, &attempt.token.id);
         // Fifteen minutes, the least slack of a lease, have room for it; shorter ones of tests have
         // it in proportion.
@@ -139,14 +152,14 @@ impl LeaseKeeper {
                 .get(stage)
                 .filter(|record| record.live && record.token == *token);
             let Some(held) = held.filter(|_| self.lock().is_some()) else {
-                return Ok((None, Vec::new()));
+                return Ok((LongerLease::GivenBack, Vec::new()));
             };
             let given = attempt.context.purse().reserve(stage, state, &wanted)?;
             let longer =
                 Duration::from_millis(given.lease.0.saturating_sub(age.saturating_add(on_its_way)));
             if millis(longer) <= left {
                 // It stays as it is, and so does what is written down of it.
-                return Ok((Some(longer), Vec::new()));
+                return Ok((LongerLease::Granted(longer), Vec::new()));
             }
             let reserved = Event::Reserved {
                 stage: stage.clone(),
@@ -158,17 +171,21 @@ impl LeaseKeeper {
                 lease_ms: Some(given.lease),
                 host: None,
             };
-            Ok::<(Option<Duration>, Vec<Event>), Refused>((Some(longer), vec![reserved]))
+            Ok((LongerLease::Granted(longer), vec![reserved]))
         });
-        Ok(decided.await?.transpose())
+        match decided.await {
+            Ok(longer) => Ok(longer),
+            Err(ReservationError::Refused(_)) => Ok(LongerLease::Refused),
+            Err(ReservationError::Apply(error)) => Err(error),
+        }
     }
 }
 
 /// For how long from then on a lease is renewed.
 fn slack(attempt: &Attempt<'_>) -> Duration {
     match attempt.provider.bills() {
-        true => budget::slack(attempt.planned),
-        false => Duration::from_millis(budget::most(attempt.planned, false).0),
+        true => budget::lease_slack(attempt.planned),
+        false => Duration::from_millis(budget::longest_lease(attempt.planned, false).0),
     }
 }
 

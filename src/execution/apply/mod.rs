@@ -1,19 +1,20 @@
 //! Executing a plan: walking its stages, watching them, and leaving a true state behind.
 //!
-//! - [`check`](check::check) finds everything that stands in the way before anything starts;
-//!   `preflight` asks the providers whether they are ready.
-//! - [`run`](engine::run) walks the DAG in the order of `schedule`, with what all stages share in
-//!   `context`.
+//! - [`check`](check::check) finds everything that stands in the way before anything starts, with
+//!   `plan_shape` and `found_inputs`; `preflight` asks the providers whether they are ready.
+//! - [`apply_plan`] walks the DAG: `walk` begins stages in the order of `schedule`, with what all
+//!   of them share in `context`; `wind_down` ends what it did not come to.
 //! - `stage` is the life of one stage, `attempt_life` that of one attempt at it: `acquire_machine`,
-//!   `watch`, `attempt_progress`, `attempt_outputs`. Beside an attempt, `lease_renewal` renews the
-//!   lease of its machine.
-//! - [`budget`] and `reservation` set money aside before it can be spent; [`failover`] takes the
-//!   next alternative when an offer is unavailable.
-//! - [`staging`] moves data between stages through buckets, which `buckets` opens and deletes;
-//!   `held_artifacts` are those in the store of this machine; `evidence` brings home what is worth
-//!   keeping of an attempt that failed.
+//!   `watch`, `attempt_progress`, `attempt_outputs`, `attempt_endings`. Beside an attempt,
+//!   `lease_renewal` renews the lease of its machine. `finished_outputs` looks for what a stage has
+//!   made that was done before.
+//! - [`budget`] and `reservation` set money aside before it can be spent; [`failover`] says which
+//!   alternatives still fit when an offer is unavailable, and `offer_search` takes the next.
+//! - [`staging`] moves data between stages through buckets, pack by pack in `bucket_transfer`;
+//!   `buckets` opens and deletes them. `held_artifacts` are those in the store of this machine;
+//!   `evidence` brings home what is worth keeping of an attempt that failed.
 //! - [`destroy`] deletes everything, [`sweep`] finds what is in no state, [`refresh`] what was
-//!   changed outside.
+//!   changed outside; [`take_over`] makes a machine that the state does not know its own.
 //!
 //! Invariants: every provider call is announced in the journal first. A stage that is done with
 //! the same content is never run again; one that may be running is looked up by its token before
@@ -22,9 +23,11 @@
 mod abandon;
 mod acquire_machine;
 mod attempt;
+mod attempt_endings;
 mod attempt_life;
 mod attempt_outputs;
 mod attempt_progress;
+mod bucket_transfer;
 mod buckets;
 pub mod budget;
 mod calls;
@@ -37,18 +40,23 @@ mod earlier_attempt;
 pub mod engine;
 mod evidence;
 pub mod failover;
+mod finished_outputs;
+mod found_inputs;
 mod held_artifacts;
 mod lease_keeper;
 mod lease_renewal;
 mod log;
 pub mod notice;
+mod offer_search;
 mod open_buckets;
 mod outcome;
+mod plan_shape;
 pub mod preflight;
 mod recorder;
 pub mod refresh;
 mod reservation;
 mod schedule;
+mod settings;
 pub mod signal_deadlines;
 mod stage;
 mod stage_inputs;
@@ -57,13 +65,17 @@ mod step_error;
 pub mod stray;
 pub mod stray_buckets;
 pub mod sweep;
+pub mod take_over;
+mod walk;
 mod watch;
+mod wind_down;
 
-pub use check::{Checked, Settings, check};
-pub use engine::run;
+pub use check::check;
+pub use engine::apply_plan;
 pub use notice::{Interrupt, Notice, Observer};
 pub use outcome::{Balance, Outcome, StageOutcome};
 pub use recorder::Recorder;
+pub use settings::{Checked, OnFailure, Settings};
 
 use crate::execution::provider::ProviderError;
 use crate::execution::state::{LockError, StateError};

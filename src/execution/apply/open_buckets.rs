@@ -16,7 +16,7 @@ pub(super) struct OpenBuckets {
 }
 
 impl OpenBuckets {
-    pub(super) fn alone(&self, artifact: &str, place: &PlaceName) -> Alone {
+    pub(super) fn transfer_lock(&self, artifact: &str, place: &PlaceName) -> Alone {
         let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
         alone
             .entry((artifact.to_owned(), place.clone()))

@@ -80,7 +80,7 @@ pub enum StageOutcome {
 }
 
 /// The sums at the end of an apply.
-pub(super) fn account(plan: &Plan, purse: &Purse, state: &State) -> Balance {
+pub(super) fn draw_balance(plan: &Plan, purse: &Purse, state: &State) -> Balance {
     let cost = |stage: &PlannedStage| {
         let spent = state
             .stages

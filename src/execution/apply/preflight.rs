@@ -2,7 +2,7 @@
 //! credentials an apply would leave attempts behind of which nobody can say whether they made a
 //! machine.
 
-use super::check::{Checked, Settings};
+use super::settings::{Checked, Settings};
 use super::{Error, staging};
 use crate::execution::provider;
 use crate::execution::provider::check::{Need, in_time};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// All that is missing for the stages of the plan is an error. What is missing for their
 /// alternatives only is noted in what it returns: such offers are passed by.
-pub async fn ready(
+pub async fn check_providers(
     plan: &Plan,
     mut checked: Checked,
     settings: &Settings,
@@ -57,7 +57,7 @@ pub async fn ready(
         .as_deref()
         .is_none_or(|name| settings.staging.has(name))
     {
-        for (cloud, why) in staging::lacking(plan, &settings.staging) {
+        for (cloud, why) in staging::needed_buckets(plan, &settings.staging) {
             match why.filter(|_| !closed.contains(&cloud)) {
                 Some(why) if needed.contains(cloud.as_str()) => problems.push(why),
                 Some(why) => drop(unready.entry(cloud).or_insert(why)),
@@ -74,7 +74,7 @@ pub async fn ready(
 
 /// The machines that a plan wants of each cloud, with how many of a kind it has at most at one
 /// time.
-pub fn needs(plan: &Plan) -> Vec<Need> {
+pub fn needs_of_plan(plan: &Plan) -> Vec<Need> {
     let mut spans: BTreeMap<(PlaceName, String, Purchase), Vec<Span>> = BTreeMap::new();
     for stage in &plan.stages {
         let key = (
@@ -93,7 +93,7 @@ pub fn needs(plan: &Plan) -> Vec<Need> {
                 place,
                 instance_type,
                 purchase,
-                machines: peak(&spans),
+                machines: most_at_a_time(&spans),
             }
         };
     spans.into_iter().map(need).collect()
@@ -103,7 +103,7 @@ pub fn needs(plan: &Plan) -> Vec<Need> {
 type Span = (Millis, Millis, u32);
 
 /// The most at one time. What ends makes room for what begins at that moment.
-fn peak(spans: &[Span]) -> u32 {
+fn most_at_a_time(spans: &[Span]) -> u32 {
     let changes = spans
         .iter()
         .flat_map(|(start, end, count)| [(*start, i64::from(*count)), (*end, -i64::from(*count))]);
@@ -125,8 +125,11 @@ mod tests {
     #[test]
     fn what_runs_one_after_the_other_takes_the_same_machine() {
         let span = |from, to, count| (Millis(from), Millis(to), count);
-        assert_eq!(peak(&[span(0, 5, 2), span(5, 9, 3)]), 3);
-        assert_eq!(peak(&[span(0, 6, 2), span(5, 9, 3), span(9, 10, 1)]), 5);
-        assert_eq!(peak(&[]), 0);
+        assert_eq!(most_at_a_time(&[span(0, 5, 2), span(5, 9, 3)]), 3);
+        assert_eq!(
+            most_at_a_time(&[span(0, 6, 2), span(5, 9, 3), span(9, 10, 1)]),
+            5
+        );
+        assert_eq!(most_at_a_time(&[]), 0);
     }
 }

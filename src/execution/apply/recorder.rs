@@ -30,7 +30,7 @@ impl Recorder {
     }
 
     /// Announces a call.
-    pub async fn intend(&self, stage: &str, token: &str, call: Call) -> io::Result<()> {
+    pub async fn announce_call(&self, stage: &str, token: &str, call: Call) -> io::Result<()> {
         self.record(
             Event::Intent {
                 stage: stage.to_owned(),
@@ -43,7 +43,7 @@ impl Recorder {
     }
 
     /// Writes down how a call went.
-    pub async fn result<T>(
+    pub async fn record_result<T>(
         &self,
         stage: &str,
         token: &str,
@@ -76,17 +76,15 @@ impl Recorder {
         .await
     }
 
-    /// Decides something by the state and records what follows, with nothing in between.
-    pub async fn decide<T, E>(
+    /// Decides something by the state and records what follows, with nothing in between. Nothing is
+    /// recorded if the decision is an error.
+    pub async fn decide<T, E: From<io::Error>>(
         &self,
         decide: impl FnOnce(&State) -> Result<(T, Vec<Event>), E>,
-    ) -> io::Result<Result<T, E>> {
+    ) -> Result<T, E> {
         let (decided, ticket) = {
             let mut opened = self.lock();
-            let (decided, events) = match decide(&opened.state) {
-                Ok(decided) => decided,
-                Err(refused) => return Ok(Err(refused)),
-            };
+            let (decided, events) = decide(&opened.state)?;
             let last = events.len();
             for (number, event) in (1..).zip(events) {
                 let sync = if number == last {
@@ -107,7 +105,7 @@ impl Recorder {
             )
         };
         ticket.wait().await?;
-        Ok(Ok(decided))
+        Ok(decided)
     }
 
     /// Fails if the lock of the state is no longer held by this process, so that what is known of

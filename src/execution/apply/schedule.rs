@@ -1,7 +1,7 @@
 //! In which order stages are begun, and which of them are run again.
 
-use super::check::predecessors;
 use super::outcome::StageOutcome;
+use super::plan_shape::predecessors;
 use crate::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,7 +82,7 @@ impl Waiting {
     /// The first that may begin, taken out. What is at work already goes on at once, also if there
     /// is no slot left, and so does what comes before it and is done; what else comes before it is
     /// next. Nothing else begins in its place while that is `held`.
-    pub(super) fn next(&mut self, slot: bool, held: bool) -> Option<usize> {
+    pub(super) fn take_next(&mut self, slot: bool, held: bool) -> Option<usize> {
         let first = |of: &BTreeSet<usize>| self.ready.intersection(of).next().copied();
         let at_once = first(&self.live).or_else(|| first(&self.urgent_and_done));
         let index = match at_once {
@@ -106,7 +106,7 @@ impl Waiting {
             .any(|index| self.waits.contains_key(index))
     }
 
-    pub(super) fn done(&mut self, name: &str) {
+    pub(super) fn note_done(&mut self, name: &str) {
         for index in self.followers.get(name).into_iter().flatten() {
             let Some(count) = self.waits.get_mut(index) else {
                 continue;
@@ -121,7 +121,7 @@ impl Waiting {
     /// Puts stages back whose outputs are needed again, the one that reads them, and all that
     /// depend on either and are not at work: these are looked at anew, and run again if what they
     /// read is not the same any more.
-    pub(super) fn again(
+    pub(super) fn put_back(
         &mut self,
         plan: &Plan,
         reader: usize,
@@ -174,7 +174,7 @@ impl Waiting {
     }
 
     /// Takes out all that wait for a failed stage, directly or not, in the order of the plan.
-    pub(super) fn without(&mut self, failed: &str, plan: &Plan) -> BTreeSet<usize> {
+    pub(super) fn take_out_followers(&mut self, failed: &str, plan: &Plan) -> BTreeSet<usize> {
         let mut gone = BTreeSet::new();
         let mut names = vec![failed];
         while let Some(name) = names.pop() {
@@ -200,7 +200,7 @@ pub(super) struct Remakes {
 
 impl Remakes {
     /// How a stage came out of this apply as a whole: it may have been looked at more than once.
-    pub(super) fn outcome(&mut self, name: &str, outcome: StageOutcome) -> StageOutcome {
+    pub(super) fn outcome_of_apply(&mut self, name: &str, outcome: StageOutcome) -> StageOutcome {
         match outcome {
             StageOutcome::Unchanged if self.ran.contains(name) => StageOutcome::Done,
             StageOutcome::Done => {
@@ -212,7 +212,11 @@ impl Remakes {
     }
 
     /// Counts; why one of the stages cannot be run again.
-    pub(super) fn refused(&mut self, producers: &BTreeSet<String>, plan: &Plan) -> Option<String> {
+    pub(super) fn refuse_remake(
+        &mut self,
+        producers: &BTreeSet<String>,
+        plan: &Plan,
+    ) -> Option<String> {
         for name in producers {
             if plan.stages.iter().all(|stage| stage.name != *name) {
                 return Some(format!(

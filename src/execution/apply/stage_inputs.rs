@@ -14,56 +14,37 @@ use std::collections::BTreeMap;
 use std::io;
 
 /// What a stage works on, and the digests of all of it.
-pub(super) struct Work {
+pub(super) struct StageWork {
     pub task: Task,
     pub content: standing::Content,
     pub fingerprint: String,
 }
 
-/// A copy of an artifact that a stage's place does not have yet.
+/// An artifact that is brought to another place, which was not paid for yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Copy {
+pub(super) struct UnpaidTransfer {
     pub artifact: String,
     pub bytes: u64,
     pub cost: Money,
 }
 
 /// Finds inputs and files, and digests them.
-pub(super) async fn prepare(context: &Context, planned: &PlannedStage) -> io::Result<Work> {
+pub(super) async fn prepare_work(
+    context: &Context,
+    planned: &PlannedStage,
+) -> io::Result<StageWork> {
     let mut digests: BTreeMap<&ArtifactRef, String> = BTreeMap::new();
     let mut inputs = Vec::new();
     for (read, name) in input_names(&planned.reads) {
         let (content, digest) = match read {
             ArtifactRef::Dataset(dataset) => find_dataset(context, dataset).await?,
-            ArtifactRef::Output { .. } => {
-                let artifact = context
-                    .recorder
-                    .read(|state| state.artifacts.get(&read.to_string()).cloned());
-                let artifact = artifact
-                    .ok_or_else(|| io::Error::other(format!("`{read}` is not in the state")))?;
-                (
-                    Content::Stored(context.objects.path(&artifact.digest, artifact.kind)),
-                    artifact.digest.into(),
-                )
-            }
+            ArtifactRef::Output { .. } => find_output(context, read)?,
         };
         digests.insert(read, digest);
         inputs.push(Item { name, content });
     }
-    let files = context
-        .checked
-        .files
-        .get(&planned.name)
-        .cloned()
-        .unwrap_or_default();
-    let mut of_files: BTreeMap<String, ContentDigest> = BTreeMap::new();
-    for file in &files {
-        if let Content::Local(path) = &file.content {
-            let path = path.clone();
-            let measured = blocking(move |bounds| contents::measure(&path, bounds)).await?;
-            of_files.insert(file.name.clone(), measured.into());
-        }
-    }
+    let files = of_stage(&context.checked.files, planned);
+    let of_files = measure_files(&files).await?;
     say_changed_files(context, planned, &of_files);
     let file = |name: &str| of_files.get(name).map(ContentDigest::as_file);
     let content = standing::Content::new(planned.into(), |read| digests.get(read).cloned(), file);
@@ -71,10 +52,39 @@ pub(super) async fn prepare(context: &Context, planned: &PlannedStage) -> io::Re
         .fingerprint
         .clone()
         .ok_or_else(|| io::Error::other("not all of its inputs were read"))?;
+    // The check of the plan asks for one.
+    let command = planned
+        .run
+        .clone()
+        .ok_or_else(|| io::Error::other("it has no command"))?;
+    let task = Task {
+        command,
+        environment: environment_of_stage(context, planned),
+        secrets: of_stage(&context.checked.secrets, planned),
+        log_limit: context.settings.log_limit,
+        checkpoint: None,
+        files,
+        inputs,
+    };
+    Ok(StageWork {
+        task,
+        content,
+        fingerprint,
+    })
+}
+
+/// What was checked for a stage; most stages have no files, variables or secrets.
+fn of_stage<T: Clone + Default>(checked: &BTreeMap<String, T>, planned: &PlannedStage) -> T {
+    checked.get(&planned.name).cloned().unwrap_or_default()
+}
+
+/// The variables that a command finds: those that every stage has, and its own.
+fn environment_of_stage(context: &Context, planned: &PlannedStage) -> BTreeMap<String, String> {
     let (index, count) = planned
         .copy
         .as_ref()
         .map_or((0, 1), |copy| (copy.index, copy.count));
+    let own = of_stage(&context.checked.env, planned);
     let environment = [
         ("SKY_INDEX", index.to_string()),
         ("SKY_COUNT", count.to_string()),
@@ -83,40 +93,34 @@ pub(super) async fn prepare(context: &Context, planned: &PlannedStage) -> io::Re
         ("SKY_NODES", planned.nodes.to_string()),
         ("SKY_NODE", "0".to_owned()),
     ];
-    let mut environment: BTreeMap<String, String> = environment
+    environment
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    environment.extend(
-        context
-            .checked
-            .env
-            .get(&planned.name)
-            .cloned()
-            .unwrap_or_default(),
-    );
-    let secrets = context
-        .checked
-        .secrets
-        .get(&planned.name)
-        .cloned()
-        .unwrap_or_default();
-    let command = planned.run.clone().unwrap_or_default();
-    let log_limit = context.settings.log_limit;
-    let task = Task {
-        command,
-        environment,
-        secrets,
-        log_limit,
-        checkpoint: None,
-        files,
-        inputs,
-    };
-    Ok(Work {
-        task,
-        content,
-        fingerprint,
-    })
+        .chain(own)
+        .collect()
+}
+
+async fn measure_files(files: &[Item]) -> io::Result<BTreeMap<String, ContentDigest>> {
+    let mut of_files = BTreeMap::new();
+    for file in files {
+        if let Content::Local(path) = &file.content {
+            let path = path.clone();
+            let measured = blocking(move |bounds| contents::measure(&path, bounds)).await?;
+            of_files.insert(file.name.clone(), measured.into());
+        }
+    }
+    Ok(of_files)
+}
+
+/// An output that another stage has made, in the store.
+fn find_output(context: &Context, read: &ArtifactRef) -> io::Result<(Content, String)> {
+    let artifact = context
+        .recorder
+        .read(|state| state.artifacts.get(&read.to_string()).cloned());
+    let artifact =
+        artifact.ok_or_else(|| io::Error::other(format!("`{read}` is not in the state")))?;
+    let path = context.objects.path(&artifact.digest, artifact.kind);
+    Ok((Content::Stored(path), artifact.digest.into()))
 }
 
 async fn find_dataset(context: &Context, dataset: &str) -> io::Result<(Content, String)> {
@@ -169,37 +173,37 @@ fn say_changed_files(
     }
 }
 
-/// The copies that have to be paid for when the stage runs at the offer's place: those that were
+/// The transfers that have to be paid for when the stage runs at the offer's place: those that were
 /// not made for another stage there. Sizes are what they are, not what was planned; those of
 /// datasets are as the job says.
-pub(super) fn copies(
+pub(super) fn unpaid_input_transfers(
     context: &Context,
     planned: &PlannedStage,
     stage_offer: &StageOffer,
     state: &State,
-) -> Vec<Copy> {
-    let mut copies = Vec::new();
+) -> Vec<UnpaidTransfer> {
+    let mut transfers = Vec::new();
     for read in &planned.reads {
         let name = read.to_string();
         let there = state
             .copies
             .get(&name)
             .is_some_and(|places| places.contains(&stage_offer.place));
-        let Some((from, bytes)) =
-            origin(context, read, state).filter(|(from, _)| *from != stage_offer.place && !there)
+        let Some((from, bytes)) = origin_of_artifact(context, read, state)
+            .filter(|(from, _)| *from != stage_offer.place && !there)
         else {
             continue;
         };
         let Some(rate) = context.ways.get(&(from, stage_offer.place.clone())) else {
             continue;
         };
-        copies.push(Copy {
+        transfers.push(UnpaidTransfer {
             artifact: name,
             bytes,
             cost: rate.cost(Bytes(bytes)),
         });
     }
-    copies
+    transfers
 }
 
 /// Whether the plan brings an output of a stage home.
@@ -207,38 +211,42 @@ pub(super) fn goes_home(planned: &PlannedStage, output: &str) -> bool {
     planned.outputs.get(output) == Some(&Destination::Home)
 }
 
-/// The copies that bring outputs home from a place and were not paid for, by the outputs' sizes.
-pub(super) fn homeward<'o>(
+/// The transfers that bring outputs home from a place and were not paid for, by the outputs' sizes.
+pub(super) fn unpaid_home_transfers<'o>(
     context: &Context,
     planned: &PlannedStage,
     from: &PlaceName,
     state: &State,
     outputs: impl Iterator<Item = (&'o str, u64)>,
-) -> Vec<Copy> {
+) -> Vec<UnpaidTransfer> {
     let here = PlaceName::here();
     let Some(rate) = context.ways.get(&(from.clone(), here.clone())) else {
         return Vec::new();
     };
-    let copy = |(output, bytes): (&str, u64)| Copy {
+    let transfer = |(output, bytes): (&str, u64)| UnpaidTransfer {
         artifact: format!("{}.{output}", planned.name),
         bytes,
         cost: rate.cost(Bytes(bytes)),
     };
-    let paid = |copy: &Copy| {
+    let paid = |transfer: &UnpaidTransfer| {
         state
             .copies
-            .get(&copy.artifact)
+            .get(&transfer.artifact)
             .is_some_and(|places| places.contains(&here))
     };
     outputs
         .filter(|(output, _)| goes_home(planned, output))
-        .map(copy)
-        .filter(|copy| !paid(copy))
+        .map(transfer)
+        .filter(|transfer| !paid(transfer))
         .collect()
 }
 
 /// Where an artifact was made or lies, and its size.
-fn origin(context: &Context, read: &ArtifactRef, state: &State) -> Option<(PlaceName, u64)> {
+fn origin_of_artifact(
+    context: &Context,
+    read: &ArtifactRef,
+    state: &State,
+) -> Option<(PlaceName, u64)> {
     match read {
         ArtifactRef::Dataset(name) => context
             .plan

@@ -19,6 +19,17 @@ pub(super) enum StepError {
 /// says whether the attempt or the apply ends by it.
 pub(super) type Step<T> = Result<T, StepError>;
 
+impl StepError {
+    /// Returns the error that the caller answers for, that of the attempt; an error that ends the
+    /// whole apply is passed on.
+    pub(super) fn of_attempt(self) -> Result<ProviderError, Error> {
+        match self {
+            Self::Attempt(error) => Ok(error),
+            Self::Apply(error) => Err(error),
+        }
+    }
+}
+
 impl From<Error> for StepError {
     fn from(error: Error) -> Self {
         Self::Apply(error)
@@ -28,15 +39,5 @@ impl From<Error> for StepError {
 impl From<io::Error> for StepError {
     fn from(error: io::Error) -> Self {
         Self::Apply(error.into())
-    }
-}
-
-/// Separates the errors that the caller answers for, those of the attempt, from those that end the
-/// whole apply.
-pub(super) fn of_attempt<T>(step: Step<T>) -> Result<Result<T, ProviderError>, Error> {
-    match step {
-        Ok(value) => Ok(Ok(value)),
-        Err(StepError::Attempt(error)) => Ok(Err(error)),
-        Err(StepError::Apply(error)) => Err(error),
     }
 }

@@ -21,7 +21,7 @@ pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
             }
         };
         for bucket in buckets {
-            if let Some(why) = judge(&bucket, state, scope) {
+            if let Some(why) = judge_bucket(&bucket, state, scope) {
                 let contents = contents(&bucket).await;
                 found.buckets.push(StrayBucket {
                     bucket,
@@ -50,7 +50,7 @@ async fn contents(found: &bucket::Found) -> Result<Contents, ProviderError> {
 }
 
 /// Why a bucket is a stray; none: it is none.
-fn judge(bucket: &bucket::Found, state: &State, scope: Scope) -> Option<Why> {
+fn judge_bucket(bucket: &bucket::Found, state: &State, scope: Scope) -> Option<Why> {
     if state.buckets.values().any(|held| *held == bucket.address) {
         return None;
     }
@@ -73,7 +73,7 @@ pub(super) async fn sweep_bucket(recorder: &Recorder, stray: &StrayBucket, scope
     let Some(now) = listed.iter().find(|bucket| bucket.address == *address) else {
         return Swept::Gone;
     };
-    if judge(now, &state, scope).is_none() {
+    if judge_bucket(now, &state, scope).is_none() {
         return Swept::InUse;
     }
     match (&stray.contents, contents(now).await) {

@@ -6,9 +6,9 @@
 //! the ones that are left.
 
 use super::Error;
-use super::abandon::meter;
+use super::abandon::meter_of_record;
 use super::budget::{self, MachineEnd, MachineTime};
-use super::calls::{Patience, call, patiently, survey};
+use super::calls::{Patience, call_and_record, patient_survey, patiently};
 use super::recorder::Recorder;
 use super::stray::{Found, MARGIN, Scope, Stray, Swept, Why};
 use super::stray_buckets::sweep_bucket;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Looks at all providers of these names; changes nothing.
-pub async fn look(
+pub async fn look_for_machines(
     state: &State,
     names: &[String],
     scope: Scope,
@@ -37,9 +37,9 @@ pub async fn look(
                 continue;
             }
         };
-        let Survey { machines, failed } = survey(provider.as_ref(), None).await;
+        let Survey { machines, failed } = patient_survey(provider.as_ref(), None).await;
         let strays = machines.into_iter().filter_map(|machine| {
-            let why = judge(&machine, state, scope)?;
+            let why = judge_machine(&machine, state, scope)?;
             Some(Stray {
                 provider: provider.name(),
                 machine,
@@ -55,7 +55,7 @@ pub async fn look(
 }
 
 /// Whether it is a stray. What is only traces, and costs nothing, is none.
-fn judge(machine: &Machine, state: &State, scope: Scope) -> Option<Why> {
+fn judge_machine(machine: &Machine, state: &State, scope: Scope) -> Option<Why> {
     if machine.ended {
         return None;
     }
@@ -140,7 +140,8 @@ async fn sweep_one(
     if now.ended {
         return Ok(Swept::Gone);
     }
-    let (why, held) = recorder.read(|state| (judge(&now, state, scope), is_held(&now, state)));
+    let (why, held) =
+        recorder.read(|state| (judge_machine(&now, state, scope), is_held(&now, state)));
     if why.is_none() {
         return Ok(Swept::InUse);
     }
@@ -149,23 +150,22 @@ async fn sweep_one(
         let deleted = patiently(Patience::Briefly, delete).await;
         return Ok(deleted.map_or_else(Swept::Failed, |()| Swept::Deleted));
     }
-    match call(
+    let deleted = call_and_record(
         recorder,
         (token.stage.as_str(), token.id.as_str(), Call::Delete),
         Patience::Briefly,
         delete,
     )
-    .await?
-    {
-        Ok(()) => written_off(recorder, &token.stage)
-            .await
-            .map(|()| Swept::Deleted),
-        Err(error) => Ok(Swept::Failed(error)),
+    .await;
+    if let Err(error) = deleted {
+        return Ok(Swept::Failed(error.of_attempt()?));
     }
+    write_off_attempt(recorder, &token.stage).await?;
+    Ok(Swept::Deleted)
 }
 
 /// The attempt that the state has is over: the next apply begins another one.
-async fn written_off(recorder: &Recorder, stage: &str) -> Result<(), Error> {
+async fn write_off_attempt(recorder: &Recorder, stage: &str) -> Result<(), Error> {
     let Some(record) = recorder.read(|state| state.stages.get(stage).cloned()) else {
         return Ok(());
     };
@@ -185,7 +185,8 @@ async fn written_off(recorder: &Recorder, stage: &str) -> Result<(), Error> {
     }
     // It was there until now, and has cost something all the while.
     let time = MachineTime::of(&record, MachineEnd::Now);
-    let micro_usd = budget::charge(&meter(&record), &time, record.reserved_micro_usd);
+    let micro_usd =
+        budget::charge_for_machine(&meter_of_record(&record), &time, record.reserved_micro_usd);
     Ok(recorder
         .record(
             Event::Released {
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn others_machines_are_judged_with_a_margin_or_by_their_own_clock() {
         let state = State::empty("mine".to_owned());
-        let judged = |late, over| judge(&machine("theirs", late, over), &state, Scope::Own);
+        let judged = |late, over| judge_machine(&machine("theirs", late, over), &state, Scope::Own);
         // Another machine's clock may be some minutes behind or ahead.
         for late in [-3600, -1, 0, 60, 600, 890] {
             assert_eq!(judged(late, None), None, "{late}");
@@ -234,13 +235,13 @@ mod tests {
         assert_eq!(judged(86_400, Some(false)), None);
         assert_eq!(judged(-86_400, Some(true)), Some(Why::LeaseOver));
         assert_eq!(
-            judge(&machine("theirs", -60, None), &state, Scope::All),
+            judge_machine(&machine("theirs", -60, None), &state, Scope::All),
             Some(Why::OfAnother)
         );
         let mut unknown = machine("theirs", 0, None);
         unknown.lease_end = None;
-        assert_eq!(judge(&unknown, &state, Scope::Own), None);
+        assert_eq!(judge_machine(&unknown, &state, Scope::Own), None);
         unknown.lease_end = Some("yesterday".to_owned());
-        assert_eq!(judge(&unknown, &state, Scope::Own), None);
+        assert_eq!(judge_machine(&unknown, &state, Scope::Own), None);
     }
 }

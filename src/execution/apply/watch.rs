@@ -3,9 +3,10 @@
 
 use super::Error;
 use super::attempt::Attempt;
-use super::calls::{Patience, answered, call};
+use super::calls::{Patience, call_and_record, status_when_answered};
 use super::log::Log;
 use super::notice::Notice;
+use super::step_error::{Step, StepError};
 use crate::execution::provider::{ErrorKind, ProviderError, RunStatus, Worker};
 use crate::execution::state::event::Call;
 use crate::plan::PlannedCheckpoint;
@@ -28,7 +29,7 @@ const OVERSTAY: Duration = Duration::from_secs(15);
 const PIECES: usize = 16;
 
 /// How a command ended.
-pub(super) enum End {
+pub(super) enum CommandEnd {
     Exited(i32),
     Lost(String),
     Preempted(&'static str),
@@ -39,137 +40,238 @@ pub(super) enum End {
 }
 
 /// Watches a command until its end, and saves its progress on the way.
-pub(super) async fn watch(
+pub(super) async fn watch_command(
     attempt: &Attempt<'_>,
     worker: &dyn Worker,
     checkpoint: Option<PlannedCheckpoint>,
     log: &mut Log,
-) -> Result<End, Error> {
+) -> Result<CommandEnd, Error> {
     let mut interrupt = attempt.context.interrupt.clone();
-    let grace = attempt.context.settings.grace;
-    let mut every = checkpoint.map(|checkpoint| {
-        checkpoint
-            .every_ms
-            .map_or(SAVE, |every| Duration::from_millis(every.0))
-    });
-    let mut save = every.map(|every| Instant::now() + every);
-    let mut told = STILL;
-    let mut leaves = false;
-    // Quick commands are not made to wait for a long interval.
-    let mut pause = Duration::from_millis(2).min(worker.interval());
+    let mut watch = CommandWatch::new(attempt, worker, checkpoint);
     loop {
         // The status first: what was printed before the end is then in the log.
         let look = async {
             let status = worker.status().await;
-            (status, pump(attempt, worker, log).await)
+            (status, tell_new_lines(attempt, worker, log).await)
         };
         let Some((status, more)) = attempt.unless_interrupted(look).await else {
-            // Whoever walks the plan ends this when the grace is over.
-            if let Some(ended) = ended_by_itself(attempt, worker, Duration::MAX, log).await {
-                return Ok(ended);
-            }
-            let left = attempt.context.deadlines.grace_left();
-            let stopped = stop(attempt, worker, left, log).await?;
-            return Ok(stopped.map_or_else(End::Broken, |()| End::Interrupted));
+            return watch.end_by_signal(log).await;
         };
-        match status {
-            Ok(RunStatus::Exited(code)) => {
-                drain(attempt, worker, log).await;
-                return Ok(End::Exited(code));
-            }
-            Ok(RunStatus::Lost) => {
-                return Ok(End::Lost(
-                    "its process is gone without an exit code, or its outputs are".to_owned(),
-                ));
-            }
-            Ok(RunStatus::Preempted) => return Ok(End::Preempted("its machine was taken away")),
-            Ok(RunStatus::Expired) => return Ok(expired(attempt)),
-            Ok(RunStatus::NotStarted) => {
-                return Ok(End::Lost("its machine forgot the command".to_owned()));
-            }
-            // Its machine should have ended it. A command can do much to the machine that it runs
-            // on; that its time is up is decided here.
-            Ok(RunStatus::Running | RunStatus::Leaving(_))
-                if attempt.keeper.overdue() > OVERSTAY =>
-            {
-                if let Some(ended) = ended_by_itself(attempt, worker, LAST, log).await {
-                    return Ok(ended);
-                }
-                stop(attempt, worker, grace.min(LAST), log).await?.ok();
-                return Ok(expired(attempt));
-            }
-            Ok(RunStatus::Running) => {}
-            Ok(RunStatus::Leaving(left)) => {
-                if !leaves {
-                    leaves = true;
-                    let (stage, saves) = (attempt.token.stage.clone(), every.is_some());
-                    attempt
-                        .context
-                        .observer
-                        .notice(&Notice::Leaving { stage, left, saves });
-                    every = every.map(|every| every.min(HURRY));
-                    // At once.
-                    save = every.map(|_| Instant::now());
-                }
-                if let Some(checkpoint) = checkpoint
-                    && left <= grace.saturating_add(LAST)
-                {
-                    if let Some(ended) = ended_by_itself(attempt, worker, LAST, log).await {
-                        return Ok(ended);
-                    }
-                    // What it saves when it is asked to end is worth more than what it may do until
-                    // then.
-                    stop(attempt, worker, grace.min(left / 2), log).await?.ok();
-                    attempt.save_progress(worker, checkpoint).await?;
-                    return Ok(End::Preempted("its machine is being taken away"));
-                }
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                return Ok(End::Lost(error.to_string()));
-            }
-            // The connection may come back; the command goes on meanwhile, until its lease ends.
-            Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => {
-                if attempt.keeper.overdue() > PATIENCE {
-                    return Ok(End::Lost(format!(
-                        "it was not heard of until its lease ended: {error}"
-                    )));
-                }
-            }
-            Err(error) => return Ok(End::Broken(error)),
+        let ended = match status {
+            Ok(status) => watch.end_by_status(status, log).await?,
+            Err(error) => watch.end_by_failed_look(error),
+        };
+        if let Some(ended) = ended {
+            return Ok(ended);
         }
-        if let (Some(due), Some(every)) = (save, every)
-            && Instant::now() >= due
-        {
-            if let Some(checkpoint) = checkpoint
-                && let Some(saved) = attempt
-                    .unless_interrupted(attempt.save_progress(worker, checkpoint))
-                    .await
-            {
-                saved?;
-            }
-            save = Some(Instant::now() + every);
-        }
-        if attempt.begun.elapsed() >= told {
-            let elapsed = Duration::from_secs(attempt.begun.elapsed().as_secs());
-            attempt.context.observer.notice(&Notice::Still {
-                stage: attempt.token.stage.clone(),
-                elapsed,
-            });
-            told += STILL;
-        }
+        watch.save_progress_if_due().await?;
+        watch.tell_that_it_still_runs();
         if more {
             // Others have their turn before the next piece of the log.
             tokio::task::yield_now().await;
             continue;
         }
-        let wait = save.map_or(pause, |due| {
-            pause.min(due.saturating_duration_since(Instant::now()))
-        });
+        let wait = watch.time_to_next_look();
         tokio::select! {
             biased;
-            () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => pause = (pause * 2).min(worker.interval()),
+            () = tokio::time::sleep(wait) => watch.look_less_often(),
             _ = interrupt.changed() => {}
         }
+    }
+}
+
+/// A command that is watched.
+struct CommandWatch<'w> {
+    attempt: &'w Attempt<'w>,
+    worker: &'w dyn Worker,
+    /// None: it saves no progress.
+    saving: Option<ProgressSaving>,
+    /// At which age of the attempt the next word about it is due.
+    next_word: Duration,
+    /// Whether it is known that its machine is about to be taken away.
+    leaves: bool,
+    /// How long to wait before the next look.
+    pause: Duration,
+}
+
+/// When a command's progress is brought to safety.
+struct ProgressSaving {
+    checkpoint: PlannedCheckpoint,
+    every: Duration,
+    due: Instant,
+}
+
+impl ProgressSaving {
+    fn new(checkpoint: PlannedCheckpoint) -> Self {
+        let every = checkpoint
+            .every_ms
+            .map_or(SAVE, |every| Duration::from_millis(every.0));
+        Self {
+            checkpoint,
+            every,
+            due: Instant::now() + every,
+        }
+    }
+}
+
+impl<'w> CommandWatch<'w> {
+    fn new(
+        attempt: &'w Attempt<'w>,
+        worker: &'w dyn Worker,
+        checkpoint: Option<PlannedCheckpoint>,
+    ) -> Self {
+        Self {
+            attempt,
+            worker,
+            saving: checkpoint.map(ProgressSaving::new),
+            next_word: STILL,
+            leaves: false,
+            // Quick commands are not made to wait for a long interval.
+            pause: Duration::from_millis(2).min(worker.interval()),
+        }
+    }
+
+    /// Stops the command after a signal, unless it has ended by itself.
+    async fn end_by_signal(&self, log: &mut Log) -> Result<CommandEnd, Error> {
+        let (attempt, worker) = (self.attempt, self.worker);
+        // Whoever walks the plan ends this when the grace is over.
+        if let Some(ended) = ended_by_itself(attempt, worker, Duration::MAX, log).await {
+            return Ok(ended);
+        }
+        let left = attempt.context.deadlines.grace_left();
+        match stop_command(attempt, worker, left, log).await {
+            Ok(()) => Ok(CommandEnd::Interrupted),
+            Err(error) => Ok(CommandEnd::Broken(error.of_attempt()?)),
+        }
+    }
+
+    /// What a status says of the command's end; none: it goes on.
+    async fn end_by_status(
+        &mut self,
+        status: RunStatus,
+        log: &mut Log,
+    ) -> Result<Option<CommandEnd>, Error> {
+        let (attempt, worker) = (self.attempt, self.worker);
+        let lost = |why: &str| Ok(Some(CommandEnd::Lost(why.to_owned())));
+        match status {
+            RunStatus::Exited(code) => {
+                tell_rest_of_log(attempt, worker, log).await;
+                Ok(Some(CommandEnd::Exited(code)))
+            }
+            RunStatus::Lost => lost("its process is gone without an exit code, or its outputs are"),
+            RunStatus::Preempted => Ok(Some(CommandEnd::Preempted("its machine was taken away"))),
+            RunStatus::Expired => Ok(Some(end_of_lease(attempt))),
+            RunStatus::NotStarted => lost("its machine forgot the command"),
+            // Its machine should have ended it. A command can do much to the machine that it runs
+            // on; that its time is up is decided here.
+            RunStatus::Running | RunStatus::Leaving(_) if attempt.keeper.overdue() > OVERSTAY => {
+                if let Some(ended) = ended_by_itself(attempt, worker, LAST, log).await {
+                    return Ok(Some(ended));
+                }
+                let grace = attempt.context.settings.grace.min(LAST);
+                stop_if_possible(attempt, worker, grace, log).await?;
+                Ok(Some(end_of_lease(attempt)))
+            }
+            RunStatus::Running => Ok(None),
+            RunStatus::Leaving(left) => self.leave_machine(left, log).await,
+        }
+    }
+
+    /// Saves progress often on a machine that is about to be taken away, and ends a command that
+    /// saves any before its machine is gone.
+    async fn leave_machine(
+        &mut self,
+        left: Duration,
+        log: &mut Log,
+    ) -> Result<Option<CommandEnd>, Error> {
+        let (attempt, worker) = (self.attempt, self.worker);
+        let grace = attempt.context.settings.grace;
+        if !self.leaves {
+            self.leaves = true;
+            attempt.context.observer.notice(&Notice::Leaving {
+                stage: attempt.token.stage.clone(),
+                left,
+                saves: self.saving.is_some(),
+            });
+            if let Some(saving) = &mut self.saving {
+                saving.every = saving.every.min(HURRY);
+                // At once.
+                saving.due = Instant::now();
+            }
+        }
+        let Some(saving) = &self.saving else {
+            return Ok(None);
+        };
+        if left > grace.saturating_add(LAST) {
+            return Ok(None);
+        }
+        if let Some(ended) = ended_by_itself(attempt, worker, LAST, log).await {
+            return Ok(Some(ended));
+        }
+        // What it saves when it is asked to end is worth more than what it may do until then.
+        stop_if_possible(attempt, worker, grace.min(left / 2), log).await?;
+        attempt.save_progress(worker, saving.checkpoint).await?;
+        Ok(Some(CommandEnd::Preempted(
+            "its machine is being taken away",
+        )))
+    }
+
+    /// What it means that the machine could not say how the command is; none: it may go on.
+    fn end_by_failed_look(&self, error: ProviderError) -> Option<CommandEnd> {
+        match error.kind {
+            ErrorKind::NotFound => Some(CommandEnd::Lost(error.to_string())),
+            // The connection may come back; the command goes on meanwhile, until its lease ends.
+            ErrorKind::Unreachable | ErrorKind::Throttled => {
+                (self.attempt.keeper.overdue() > PATIENCE).then(|| {
+                    CommandEnd::Lost(format!(
+                        "it was not heard of until its lease ended: {error}"
+                    ))
+                })
+            }
+            _ => Some(CommandEnd::Broken(error)),
+        }
+    }
+
+    async fn save_progress_if_due(&mut self) -> Result<(), Error> {
+        let Some(saving) = self
+            .saving
+            .as_mut()
+            .filter(|saving| Instant::now() >= saving.due)
+        else {
+            return Ok(());
+        };
+        let save = self.attempt.save_progress(self.worker, saving.checkpoint);
+        if let Some(saved) = self.attempt.unless_interrupted(save).await {
+            saved?;
+        }
+        saving.due = Instant::now() + saving.every;
+        Ok(())
+    }
+
+    fn tell_that_it_still_runs(&mut self) {
+        let age = self.attempt.begun.elapsed();
+        if age >= self.next_word {
+            self.attempt.context.observer.notice(&Notice::Still {
+                stage: self.attempt.token.stage.clone(),
+                elapsed: Duration::from_secs(age.as_secs()),
+            });
+            self.next_word += STILL;
+        }
+    }
+
+    fn time_to_next_look(&self) -> Duration {
+        let wait = match &self.saving {
+            Some(saving) => {
+                let to_saving = saving.due.saturating_duration_since(Instant::now());
+                self.pause.min(to_saving)
+            }
+            None => self.pause,
+        };
+        wait.max(Duration::from_millis(1))
+    }
+
+    fn look_less_often(&mut self) {
+        self.pause = (self.pause * 2).min(self.worker.interval());
     }
 }
 
@@ -182,58 +284,74 @@ async fn ended_by_itself(
     worker: &dyn Worker,
     most: Duration,
     log: &mut Log,
-) -> Option<End> {
-    let answer = tokio::time::timeout(most, answered(worker)).await.ok()?;
+) -> Option<CommandEnd> {
+    let answer = tokio::time::timeout(most, status_when_answered(worker))
+        .await
+        .ok()?;
     let Ok(RunStatus::Exited(code)) = answer else {
         return None;
     };
-    pump(attempt, worker, log).await;
-    log.flush(&mut |line| printed(attempt, line));
-    Some(End::Exited(code))
+    tell_new_lines(attempt, worker, log).await;
+    log.flush(&mut |line| tell_line(attempt, line));
+    Some(CommandEnd::Exited(code))
 }
 
 /// What the end of a lease means.
-fn expired(attempt: &Attempt<'_>) -> End {
+fn end_of_lease(attempt: &Attempt<'_>) -> CommandEnd {
     match attempt.keeper.is_renewable() {
-        true => End::Lost("its lease ended".to_owned()),
-        false => {
-            End::Unaffordable("its lease ended, and the budget allows no longer one".to_owned())
-        }
+        true => CommandEnd::Lost("its lease ended".to_owned()),
+        false => CommandEnd::Unaffordable(
+            "its lease ended, and the budget allows no longer one".to_owned(),
+        ),
     }
 }
 
-/// Ends the command, and tells what it printed until then.
-async fn stop(
+/// Asks the command to end, and tells what it printed until then.
+async fn stop_command(
     attempt: &Attempt<'_>,
     worker: &dyn Worker,
     grace: Duration,
     log: &mut Log,
-) -> Result<Result<(), ProviderError>, Error> {
+) -> Step<()> {
     let call_of = (
         attempt.token.stage.as_str(),
         attempt.token.id.as_str(),
         Call::Stop,
     );
-    let stopped = call(
-        &attempt.context.recorder,
-        call_of,
-        Patience::Through,
-        || worker.stop(grace),
-    )
-    .await?;
+    let recorder = &attempt.context.recorder;
+    let stopped =
+        call_and_record(recorder, call_of, Patience::Through, || worker.stop(grace)).await;
+    if let Err(StepError::Apply(_)) = stopped {
+        return stopped;
+    }
     // A signal has been answered already; what a flood of output has left is in the log on the
     // machine.
-    pump(attempt, worker, log).await;
-    log.flush(&mut |line| printed(attempt, line));
-    Ok(stopped)
+    tell_new_lines(attempt, worker, log).await;
+    log.flush(&mut |line| tell_line(attempt, line));
+    stopped
+}
+
+/// Asks a command to end whose machine is of no more use, whether or not it does so.
+async fn stop_if_possible(
+    attempt: &Attempt<'_>,
+    worker: &dyn Worker,
+    grace: Duration,
+    log: &mut Log,
+) -> Result<(), Error> {
+    match stop_command(attempt, worker, grace, log).await {
+        Ok(()) | Err(StepError::Attempt(_)) => Ok(()),
+        Err(StepError::Apply(error)) => Err(error),
+    }
 }
 
 /// Tells what was printed since the last look, up to a bound: whatever a command prints, its
 /// machine's lease, its progress and signals are seen to in between. Whether there is more.
-async fn pump(attempt: &Attempt<'_>, worker: &dyn Worker, log: &mut Log) -> bool {
+async fn tell_new_lines(attempt: &Attempt<'_>, worker: &dyn Worker, log: &mut Log) -> bool {
     for _ in 0..PIECES {
         match worker.log(log.offset()).await {
-            Ok(piece) if !piece.is_empty() => log.take(&piece, &mut |line| printed(attempt, line)),
+            Ok(piece) if !piece.is_empty() => {
+                log.take(&piece, &mut |line| tell_line(attempt, line))
+            }
             _ => return false,
         }
     }
@@ -241,12 +359,16 @@ async fn pump(attempt: &Attempt<'_>, worker: &dyn Worker, log: &mut Log) -> bool
 }
 
 /// Tells all that is left to tell, unless a signal comes.
-async fn drain(attempt: &Attempt<'_>, worker: &dyn Worker, log: &mut Log) {
-    while attempt.unless_interrupted(pump(attempt, worker, log)).await == Some(true) {}
-    log.flush(&mut |line| printed(attempt, line));
+async fn tell_rest_of_log(attempt: &Attempt<'_>, worker: &dyn Worker, log: &mut Log) {
+    while attempt
+        .unless_interrupted(tell_new_lines(attempt, worker, log))
+        .await
+        == Some(true)
+    {}
+    log.flush(&mut |line| tell_line(attempt, line));
 }
 
-fn printed(attempt: &Attempt<'_>, line: &str) {
+fn tell_line(attempt: &Attempt<'_>, line: &str) {
     let (stage, line) = (attempt.token.stage.clone(), line.to_owned());
     attempt
         .context

@@ -47,6 +47,7 @@ mod lease_end;
 pub mod local;
 mod machine;
 mod names;
+mod pauses;
 mod provider_contract;
 mod registry;
 pub mod runner;

@@ -44,16 +44,47 @@ pub enum Cloud {
     Azure,
 }
 
+/// Why a text is not the address of a state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// The text is empty.
+    #[error("the state's address is empty: {FORMS}")]
+    Empty,
+    /// The text is a `file:` address of no folder.
+    #[error("`{0}` names no folder: {FORMS}")]
+    NoFolder(String),
+    /// The text begins with a scheme that is none of those for a state.
+    #[error("`{0}` is not a place for a state: {FORMS}")]
+    UnknownScheme(String),
+    /// The text holds keys or options.
+    #[error("`{0}`: keys and options do not belong here, the environment has them: {FORMS}")]
+    KeysOrOptions(String),
+    /// The text has no name of a bucket.
+    #[error("`{0}` names no bucket: {FORMS}")]
+    NoBucket(String),
+    /// The text has two slashes beside each other.
+    #[error("`{0}` has an empty part: {FORMS}")]
+    EmptyPart(String),
+    /// The prefix cannot begin the names of objects.
+    #[error("`{text}`: {reason}")]
+    Prefix {
+        /// The address.
+        text: String,
+        /// What is wrong with its prefix.
+        reason: String,
+    },
+}
+
 /// The forms of an address that may be written.
 const FORMS: &str =
     "write a folder, file:///DIR, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX";
 
 impl Address {
     /// Reads an address; the error says what is wrong and what may be written.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
         let Some((scheme, rest)) = text.split_once("://") else {
             return match text.is_empty() {
-                true => Err(format!("the state's address is empty: {FORMS}")),
+                true => Err(AddressError::Empty),
                 false => Ok(Self::Folder(PathBuf::from(text))),
             };
         };
@@ -65,27 +96,28 @@ impl Address {
                 let path = path.filter(|_| rest.starts_with('/'));
                 return path
                     .map(Self::Folder)
-                    .ok_or_else(|| format!("`{text}` names no folder: {FORMS}"));
+                    .ok_or_else(|| AddressError::NoFolder(text.to_owned()));
             }
             "s3" => Cloud::S3,
             "gs" => Cloud::Gcs,
             "az" => Cloud::Azure,
-            _ => return Err(format!("`{text}` is not a place for a state: {FORMS}")),
+            _ => return Err(AddressError::UnknownScheme(text.to_owned())),
         };
         if rest.contains(['?', '#', '@']) {
-            return Err(format!(
-                "`{text}`: keys and options do not belong here, the environment has them: {FORMS}"
-            ));
+            return Err(AddressError::KeysOrOptions(text.to_owned()));
         }
         let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if name.is_empty() {
-            return Err(format!("`{text}` names no bucket: {FORMS}"));
+            return Err(AddressError::NoBucket(text.to_owned()));
         }
         let prefix = prefix.trim_end_matches('/');
         if prefix.starts_with('/') {
-            return Err(format!("`{text}` has an empty part: {FORMS}"));
+            return Err(AddressError::EmptyPart(text.to_owned()));
         }
-        ObjectPath::parse(prefix).map_err(|error| format!("`{text}`: {error}"))?;
+        ObjectPath::parse(prefix).map_err(|error| AddressError::Prefix {
+            text: text.to_owned(),
+            reason: error.to_string(),
+        })?;
         Ok(Self::Bucket {
             cloud,
             name: name.to_owned(),
@@ -200,7 +232,7 @@ mod tests {
             "s3://key:secret@a/b",
             "az://a/b?sig=c",
         ] {
-            let said = Address::parse(text).unwrap_err();
+            let said = Address::parse(text).unwrap_err().to_string();
             assert!(said.contains(FORMS) || said.contains(text), "{said}");
         }
     }

@@ -234,16 +234,21 @@ fn words(error: &dyn std::error::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The threads for calls to stores cannot be started.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot start threads: {0}")]
+struct NoThreads(Arc<io::Error>);
+
 /// Never dropped: a runtime may not be, inside of another.
-fn runtime() -> Result<&'static Runtime, String> {
-    static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+fn runtime() -> Result<&'static Runtime, NoThreads> {
+    static RUNTIME: OnceLock<Result<Runtime, NoThreads>> = OnceLock::new();
     let built = RUNTIME.get_or_init(|| {
         let built = Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("state")
             .enable_all()
             .build();
-        built.map_err(|error| format!("cannot start threads: {error}"))
+        built.map_err(|error| NoThreads(Arc::new(error)))
     });
     built.as_ref().map_err(Clone::clone)
 }
@@ -259,7 +264,8 @@ async fn on_own_threads<T: Send + 'static>(
         store: "state",
         source: why.into(),
     };
-    let spawned = runtime().map_err(broken)?.spawn(work);
+    let runtime = runtime().map_err(|error| broken(error.to_string()))?;
+    let spawned = runtime.spawn(work);
     spawned
         .await
         .unwrap_or_else(|error| Err(broken(format!("the call broke off: {error}"))))

@@ -5,62 +5,100 @@
 use super::data::{Artifact, StageRecord, State};
 use super::event::Event;
 use crate::model::names::{is_lineage, is_output_name, is_path_part, is_token};
-use crate::model::{Pack, bucket_name, pack};
+use crate::model::{Pack, PlaceName, bucket_name, pack};
+use std::collections::BTreeMap;
+
+/// What a state or a record has that no `sky` has written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unbelievable {
+    /// A name that could lead elsewhere.
+    #[error("`{field}` has `{}`, which sky never writes there", text.escape_debug())]
+    Name {
+        /// The field that holds the name.
+        field: String,
+        /// The name.
+        text: String,
+    },
+    /// A bucket that is not of this state.
+    #[error("`buckets.{place}` is `{}`: {fault}", address.escape_debug())]
+    Bucket {
+        /// The place of the bucket.
+        place: PlaceName,
+        /// The address of the bucket.
+        address: String,
+        /// What is wrong with the address.
+        fault: &'static str,
+    },
+    /// A pack of more chunks than any has.
+    #[error(
+        "`{field}` has {bytes} bytes in chunks of {chunk_bytes}: a pack has at most {} chunks",
+        pack::MOST_CHUNKS
+    )]
+    Pack {
+        /// The field that holds the pack.
+        field: String,
+        /// The size of the pack.
+        bytes: u64,
+        /// The size of its chunks.
+        chunk_bytes: u64,
+    },
+}
 
 /// Checks a whole state; the error names the field and what is in it.
-pub(super) fn state(state: &State) -> Result<(), String> {
-    named("lineage", &state.lineage, is_lineage)?;
+pub(super) fn check_state(state: &State) -> Result<(), Unbelievable> {
+    check_name("lineage", &state.lineage, is_lineage)?;
     for (name, stage) in &state.stages {
-        named("stages", name, is_path_part)?;
-        record(&format!("stages.{name}"), stage)?;
+        check_name("stages", name, is_path_part)?;
+        check_record(&format!("stages.{name}"), stage)?;
     }
     for (name, held) in &state.artifacts {
-        named("artifacts", name, is_output_name)?;
-        artifact(&format!("artifacts.{name}"), held)?;
+        check_name("artifacts", name, is_output_name)?;
+        check_artifact(&format!("artifacts.{name}"), held)?;
     }
     for name in state.copies.keys() {
-        named("copies", name, is_artifact)?;
+        check_name("copies", name, is_artifact)?;
     }
     for offer in &state.exhausted {
-        named("exhausted.stage", &offer.stage, is_path_part)?;
+        check_name("exhausted.stage", &offer.stage, is_path_part)?;
     }
-    buckets(state)
+    check_buckets(state)
 }
 
 /// Checks the addresses of a state's buckets: only those that the own lineage can have made are
 /// ever touched.
-pub(super) fn buckets(state: &State) -> Result<(), String> {
+pub(super) fn check_buckets(state: &State) -> Result<(), Unbelievable> {
     for (place, address) in &state.buckets {
         if let Some(fault) = bucket_name::fault(address, place, &state.lineage) {
-            return Err(format!(
-                "`buckets.{place}` is `{}`: {fault}",
-                address.escape_debug()
-            ));
+            return Err(Unbelievable::Bucket {
+                place: place.clone(),
+                address: address.clone(),
+                fault,
+            });
         }
     }
     Ok(())
 }
 
 /// Checks what a record of the journal says.
-pub(super) fn event(event: &Event) -> Result<(), String> {
+pub(super) fn check_event(event: &Event) -> Result<(), Unbelievable> {
     match event {
         Event::Begun { .. } | Event::Emptied | Event::Bucket { .. } => Ok(()),
         Event::Unstaging { .. } | Event::Unstaged { .. } => Ok(()),
-        Event::Exhausted { offer } => named("offer.stage", &offer.stage, is_path_part),
+        Event::Exhausted { offer } => check_name("offer.stage", &offer.stage, is_path_part),
         Event::Brought { artifact, .. } | Event::Discarded { artifact, .. } => {
-            named("artifact", artifact, is_artifact)
+            check_name("artifact", artifact, is_artifact)
         }
         Event::Observed { stage, .. }
         | Event::Moved { stage, .. }
         | Event::Exited { stage, .. }
         | Event::Ended { stage, .. }
         | Event::Released { stage, .. }
-        | Event::Forgotten { stage } => named("stage", stage, is_path_part),
+        | Event::Forgotten { stage } => check_name("stage", stage, is_path_part),
         Event::Attempt { stage, token, .. }
         | Event::Reserved { stage, token, .. }
         | Event::Charged { stage, token, .. }
         | Event::Intent { stage, token, .. }
-        | Event::Result { stage, token, .. } => stage_and_token(stage, token),
+        | Event::Result { stage, token, .. } => check_stage_and_token(stage, token),
         Event::Copied {
             stage,
             token,
@@ -84,10 +122,7 @@ pub(super) fn event(event: &Event) -> Result<(), String> {
             token,
             artifact,
             ..
-        } => {
-            stage_and_token(stage, token)?;
-            named("artifact", artifact, is_artifact)
-        }
+        } => check_stage_artifact(stage, token, artifact),
         Event::Staged {
             stage,
             token,
@@ -95,71 +130,78 @@ pub(super) fn event(event: &Event) -> Result<(), String> {
             pack,
             ..
         } => {
-            stage_and_token(stage, token)?;
-            named("artifact", artifact, is_artifact)?;
+            check_stage_artifact(stage, token, artifact)?;
             check_pack("pack", pack)
         }
         Event::Checkpointed {
             stage,
             artifact: saved,
         } => {
-            named("stage", stage, is_path_part)?;
-            artifact("artifact", saved)
+            check_name("stage", stage, is_path_part)?;
+            check_artifact("artifact", saved)
         }
         Event::Done { stage, outputs, .. } => {
-            named("stage", stage, is_path_part)?;
-            for (name, output) in outputs {
-                named("outputs", name, is_path_part)?;
-                artifact(&format!("outputs.{name}"), output)?;
-            }
-            Ok(())
+            check_name("stage", stage, is_path_part)?;
+            check_outputs(outputs)
         }
         Event::NotBegun {
             stage,
             record: skipped,
         } => {
-            named("stage", stage, is_path_part)?;
-            record("record", skipped)
+            check_name("stage", stage, is_path_part)?;
+            check_record("record", skipped)
         }
         Event::Renamed { stage, to } => {
-            named("stage", stage, is_path_part)?;
-            named("to", to, is_path_part)
+            check_name("stage", stage, is_path_part)?;
+            check_name("to", to, is_path_part)
         }
     }
 }
 
-fn stage_and_token(stage: &str, token: &str) -> Result<(), String> {
-    named("stage", stage, is_path_part)?;
-    named("token", token, is_token)
+fn check_stage_artifact(stage: &str, token: &str, artifact: &str) -> Result<(), Unbelievable> {
+    check_stage_and_token(stage, token)?;
+    check_name("artifact", artifact, is_artifact)
 }
 
-fn record(field: &str, record: &StageRecord) -> Result<(), String> {
+fn check_outputs(outputs: &BTreeMap<String, Artifact>) -> Result<(), Unbelievable> {
+    for (name, output) in outputs {
+        check_name("outputs", name, is_path_part)?;
+        check_artifact(&format!("outputs.{name}"), output)?;
+    }
+    Ok(())
+}
+
+fn check_stage_and_token(stage: &str, token: &str) -> Result<(), Unbelievable> {
+    check_name("stage", stage, is_path_part)?;
+    check_name("token", token, is_token)
+}
+
+fn check_record(field: &str, record: &StageRecord) -> Result<(), Unbelievable> {
     // A stage that was never begun has none.
-    named(&format!("{field}.token"), &record.token, |token| {
+    check_name(&format!("{field}.token"), &record.token, |token| {
         token.is_empty() || is_token(token)
     })?;
     record.checkpoint.as_ref().map_or(Ok(()), |saved| {
-        artifact(&format!("{field}.checkpoint"), saved)
+        check_artifact(&format!("{field}.checkpoint"), saved)
     })
 }
 
-fn artifact(field: &str, artifact: &Artifact) -> Result<(), String> {
+fn check_artifact(field: &str, artifact: &Artifact) -> Result<(), Unbelievable> {
     artifact
         .staged
         .iter()
         .try_for_each(|(place, pack)| check_pack(&format!("{field}.staged.{place}"), pack))
 }
 
-fn check_pack(field: &str, pack: &Pack) -> Result<(), String> {
-    named(&format!("{field}.key"), &pack.key, pack::is_key)?;
+fn check_pack(field: &str, pack: &Pack) -> Result<(), Unbelievable> {
+    check_name(&format!("{field}.key"), &pack.key, pack::is_key)?;
     match pack.chunk_bytes > 0 && pack.chunks() <= pack::MOST_CHUNKS {
         true => Ok(()),
-        false => Err(format!(
-            "`{field}` has {} bytes in chunks of {}: a pack has at most {} chunks",
-            pack.bytes,
-            pack.chunk_bytes,
-            pack::MOST_CHUNKS
-        )),
+        false => Err(Unbelievable::Pack {
+            field: field.to_owned(),
+            bytes: pack.bytes,
+            chunk_bytes: pack.chunk_bytes,
+        }),
     }
 }
 
@@ -168,12 +210,12 @@ fn is_artifact(text: &str) -> bool {
     is_path_part(text)
 }
 
-fn named(field: &str, text: &str, may_be: impl Fn(&str) -> bool) -> Result<(), String> {
+fn check_name(field: &str, text: &str, may_be: impl Fn(&str) -> bool) -> Result<(), Unbelievable> {
     match may_be(text) {
         true => Ok(()),
-        false => Err(format!(
-            "`{field}` has `{}`, which sky never writes there",
-            text.escape_debug()
-        )),
+        false => Err(Unbelievable::Name {
+            field: field.to_owned(),
+            text: text.to_owned(),
+        }),
     }
 }

@@ -11,14 +11,97 @@ use age::x25519::{Identity, Recipient};
 use age::{DecryptError, Decryptor, Encryptor};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{Read, Write};
-use std::path::Path;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 
 /// How every age file begins.
 const START: &[u8] = b"age-encryption.org/";
 
 /// The word for no recipients: what is sealed is written plain from then on.
 pub const NONE: &str = "none";
+
+/// Why keys cannot be used, or a state cannot be sealed or opened. No message holds a private key.
+#[derive(Debug, thiserror::Error)]
+pub enum CipherError {
+    /// The file with the identities cannot be read.
+    #[error("identity: {0}")]
+    UnreadableIdentity(io::Error),
+    /// A line of the file with the identities is not a private key.
+    #[error(
+        "identity {}, line {line}: not an age private key (AGE-SECRET-KEY-1…): {why}",
+        path.display()
+    )]
+    NotAnIdentity {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line, from 1 on.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The file with the identities has none.
+    #[error("identity {}: there is no key in it", .0.display())]
+    NoIdentityInFile(PathBuf),
+    /// A file with recipients cannot be read.
+    #[error("recipients: {0}")]
+    UnreadableRecipients(io::Error),
+    /// A word is not a public key.
+    #[error("recipient {recipient}: not an age public key: {why}")]
+    NotARecipient {
+        /// The word.
+        recipient: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A line of a file with recipients is not a public key.
+    #[error(
+        "recipients {}, line {line}: not an age public key (age1…): {why}",
+        path.display()
+    )]
+    NotARecipientLine {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line, from 1 on.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A file with recipients has none.
+    #[error("recipients {}: there is no key in it", .0.display())]
+    NoRecipientsInFile(PathBuf),
+    /// Recipients are given, and there is no key in them.
+    #[error("recipients: there is no key in them")]
+    NoRecipients,
+    /// Recipients are given without an identity.
+    #[error(
+        "recipients are given and no identity: the state that is written could not be read again; set \
+         SKY_STATE_IDENTITY or --state-identity to the file with your private key"
+    )]
+    RecipientsWithoutIdentity,
+    /// The identity opens nothing that is sealed for the recipients.
+    #[error(
+        "none of the recipients is of your identity: you could not read the state that you write; add \
+         your own public key to SKY_STATE_RECIPIENTS"
+    )]
+    RecipientsOfOthers,
+    /// The state cannot be sealed.
+    #[error("cannot encrypt the state: {0}")]
+    NotSealed(Box<dyn std::error::Error + Send + Sync>),
+    /// The state is sealed, and there is no identity.
+    #[error(
+        "it is encrypted, and there is no identity to read it with: set SKY_STATE_IDENTITY or \
+         --state-identity to the file with your private key"
+    )]
+    NoIdentity,
+    /// The state is sealed for other identities.
+    #[error(
+        "it is encrypted for others: none of the keys in your identity (SKY_STATE_IDENTITY) opens it"
+    )]
+    SealedForOthers,
+    /// The state is sealed, and is not what was sealed.
+    #[error("it is encrypted, and damaged: {0}")]
+    Damaged(Box<dyn std::error::Error + Send + Sync>),
+}
 
 /// Keys, or none.
 #[derive(Clone, Default)]
@@ -41,32 +124,15 @@ impl fmt::Debug for Cipher {
 
 impl Cipher {
     /// Reads keys. `recipients`: public keys (`age1…`) or files with one a line, separated by
-    /// commas or blanks, or `none`; `identity`: a file with private keys. Both may be missing. The
-    /// error says what is wrong with which of them, and never holds a private key.
+    /// commas or blanks, or `none`; `identity`: a file with private keys. Both may be missing.
     pub fn load(
         recipients: Option<&str>,
         identity: Option<&Path>,
         here: &Path,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, CipherError> {
         let mut cipher = Self::default();
         if let Some(path) = identity {
-            let path = here.join(path);
-            let text = file::read_text(&path).map_err(|error| format!("identity: {error}"))?;
-            for (number, line) in keys(&text) {
-                let identity = line.parse().map_err(|why: &str| {
-                    format!(
-                        "identity {}, line {number}: not an age private key (AGE-SECRET-KEY-1…): {why}",
-                        path.display()
-                    )
-                })?;
-                cipher.identities.push(identity);
-            }
-            if cipher.identities.is_empty() {
-                return Err(format!(
-                    "identity {}: there is no key in it",
-                    path.display()
-                ));
-            }
+            cipher.add_identities(here.join(path))?;
         }
         match recipients.map(str::trim) {
             None | Some("") => return Ok(cipher),
@@ -78,60 +144,63 @@ impl Cipher {
                 {
                     cipher.add_recipients(word, here)?;
                 }
-                cipher.check()?;
+                cipher.check_readable()?;
             }
         }
         Ok(cipher)
     }
 
-    fn add_recipients(&mut self, word: &str, here: &Path) -> Result<(), String> {
+    fn add_identities(&mut self, path: PathBuf) -> Result<(), CipherError> {
+        let text = file::read_text(&path).map_err(CipherError::UnreadableIdentity)?;
+        for (line, key) in keys(&text) {
+            let path = path.clone();
+            let identity =
+                key.parse()
+                    .map_err(|why| CipherError::NotAnIdentity { path, line, why })?;
+            self.identities.push(identity);
+        }
+        if self.identities.is_empty() {
+            return Err(CipherError::NoIdentityInFile(path));
+        }
+        Ok(())
+    }
+
+    fn add_recipients(&mut self, word: &str, here: &Path) -> Result<(), CipherError> {
         if word.starts_with("age1") {
-            let key = word
-                .parse()
-                .map_err(|why: &str| format!("recipient {word}: not an age public key: {why}"))?;
+            let key = word.parse().map_err(|why| CipherError::NotARecipient {
+                recipient: word.to_owned(),
+                why,
+            })?;
             self.recipients.push(key);
             return Ok(());
         }
         let path = here.join(word);
-        let text = file::read_text(&path).map_err(|error| format!("recipients: {error}"))?;
+        let text = file::read_text(&path).map_err(CipherError::UnreadableRecipients)?;
         let before = self.recipients.len();
-        for (number, line) in keys(&text) {
-            let key = line.parse().map_err(|why: &str| {
-                format!(
-                    "recipients {}, line {number}: not an age public key (age1…): {why}",
-                    path.display()
-                )
-            })?;
-            self.recipients.push(key);
+        for (line, key) in keys(&text) {
+            let path = path.clone();
+            let recipient =
+                key.parse()
+                    .map_err(|why| CipherError::NotARecipientLine { path, line, why })?;
+            self.recipients.push(recipient);
         }
         if self.recipients.len() == before {
-            return Err(format!(
-                "recipients {}: there is no key in it",
-                path.display()
-            ));
+            return Err(CipherError::NoRecipientsInFile(path));
         }
         Ok(())
     }
 
     /// Whoever writes a state must be able to read it again.
-    fn check(&self) -> Result<(), String> {
+    fn check_readable(&self) -> Result<(), CipherError> {
         if self.recipients.is_empty() {
-            return Err("recipients: there is no key in them".to_owned());
+            return Err(CipherError::NoRecipients);
         }
         if self.identities.is_empty() {
-            return Err(
-                "recipients are given and no identity: the state that is written could not be read again; set \
-                        SKY_STATE_IDENTITY or --state-identity to the file with your private key"
-                    .to_owned(),
-            );
+            return Err(CipherError::RecipientsWithoutIdentity);
         }
         match self.seal(b"mine").and_then(|sealed| self.open(&sealed)) {
             Ok(_) => Ok(()),
-            Err(_) => {
-                Err("none of the recipients is of your identity: you could not read the state that you write; add \
-                           your own public key to SKY_STATE_RECIPIENTS"
-                    .to_owned())
-            }
+            Err(_) => Err(CipherError::RecipientsOfOthers),
         }
     }
 
@@ -151,7 +220,7 @@ impl Cipher {
     }
 
     /// Seals, if there are recipients.
-    pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, String> {
+    pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, CipherError> {
         if self.recipients.is_empty() {
             return Ok(plain.to_vec());
         }
@@ -159,25 +228,23 @@ impl Cipher {
             .recipients
             .iter()
             .map(|recipient| recipient as &dyn age::Recipient);
-        let seal = || -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+        let seal = || -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
             let mut sealed = Vec::new();
             let mut writer = Encryptor::with_recipients(recipients)?.wrap_output(&mut sealed)?;
             writer.write_all(plain)?;
             writer.finish()?;
             Ok(sealed)
         };
-        seal().map_err(|error| format!("cannot encrypt the state: {error}"))
+        seal().map_err(CipherError::NotSealed)
     }
 
     /// The plain bytes of what is sealed or not.
-    pub fn open(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    pub fn open(&self, bytes: &[u8]) -> Result<Vec<u8>, CipherError> {
         if !is_sealed(bytes) {
             return Ok(bytes.to_vec());
         }
         if self.identities.is_empty() {
-            return Err("it is encrypted, and there is no identity to read it with: set SKY_STATE_IDENTITY or \
-                        --state-identity to the file with your private key"
-                .to_owned());
+            return Err(CipherError::NoIdentity);
         }
         let identities = self
             .identities
@@ -186,15 +253,13 @@ impl Cipher {
         let opened =
             Decryptor::new_buffered(bytes).and_then(|decryptor| decryptor.decrypt(identities));
         let mut reader = opened.map_err(|error| match error {
-            DecryptError::NoMatchingKeys => {
-                "it is encrypted for others: none of the keys in your identity (SKY_STATE_IDENTITY) opens it".to_owned()
-            }
-            error => format!("it is encrypted, and damaged: {error}"),
+            DecryptError::NoMatchingKeys => CipherError::SealedForOthers,
+            error => CipherError::Damaged(error.into()),
         })?;
         let mut plain = Vec::new();
         reader
             .read_to_end(&mut plain)
-            .map_err(|error| format!("it is encrypted, and damaged: {error}"))?;
+            .map_err(|error| CipherError::Damaged(error.into()))?;
         Ok(plain)
     }
 }
@@ -251,12 +316,14 @@ pub(super) mod tests {
                 .unwrap()
                 .open(&sealed)
                 .unwrap_err()
+                .to_string()
         };
         assert!(refused(Some(&other_key)).contains("for others"));
         assert!(refused(None).contains("SKY_STATE_IDENTITY"));
         let mut damaged = sealed.clone();
         *damaged.last_mut().unwrap() ^= 1;
-        assert!(cipher.open(&damaged).unwrap_err().contains("damaged"));
+        let error = cipher.open(&damaged).unwrap_err();
+        assert!(error.to_string().contains("damaged"));
         assert_eq!(cipher.open(b"{}").unwrap(), b"{}");
     }
 
@@ -268,7 +335,9 @@ pub(super) mod tests {
         std::fs::write(here.join("empty"), "# nothing\n").unwrap();
         std::fs::write(here.join("odd"), "ssh-ed25519 AAAA\n").unwrap();
         let refused = |recipients: &str, identity: Option<&str>| {
-            Cipher::load(Some(recipients), identity.map(Path::new), here).unwrap_err()
+            Cipher::load(Some(recipients), identity.map(Path::new), here)
+                .unwrap_err()
+                .to_string()
         };
         let key = key.to_str();
         assert!(refused(&theirs, key).contains("none of the recipients is of your identity"));

@@ -131,11 +131,10 @@ impl Flock {
     /// A full disk may keep the record from being written, and a destroy may be the cure of that.
     /// The lock holds without it.
     fn write(&self, holder: &Holder) {
-        let bytes = holder.bytes();
-        let written = self
-            .file
-            .write_all_at(&bytes, 0)
-            .and_then(|()| self.file.set_len(bytes.len() as u64));
+        let written = holder.bytes().and_then(|bytes| {
+            self.file.write_all_at(&bytes, 0)?;
+            self.file.set_len(bytes.len() as u64)
+        });
         if written.is_err() {
             let _ = self.file.set_len(0);
         }
@@ -260,7 +259,7 @@ mod tests {
         };
         let fence = first.fence();
         let lock = loop {
-            std::fs::write(&path, over.bytes()).unwrap();
+            std::fs::write(&path, over.bytes().unwrap()).unwrap();
             if let Ok(lock) = wait(take(&path, &second, Duration::ZERO, LONG)) {
                 break lock;
             }

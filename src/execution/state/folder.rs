@@ -201,7 +201,7 @@ impl Folder {
     /// Checks that the buckets of a state are its own, which a record alone does not say.
     pub(super) fn check_buckets(&self, state: &State) -> Result<(), StateError> {
         let path = self.journal().display().to_string();
-        check::buckets(state).map_err(|reason| StateError::Unbelievable { path, reason })
+        check::check_buckets(state).map_err(|reason| StateError::Unbelievable { path, reason })
     }
 
     /// The snapshot, and whether it is sealed.

@@ -3,6 +3,7 @@
 use crate::util::{clock, environment, hash, simulation};
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
 use std::time::Duration;
 
 /// Who holds a lock.
@@ -51,7 +52,11 @@ impl Holder {
         let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
         let created = clock::timestamp();
         let pid = simulation::current().map_or_else(std::process::id, |process| process.pid);
-        let (machine, started) = (machine(), process(pid).unwrap_or(0));
+        // A process whose beginning cannot be read could be taken for dead: it names no machine.
+        let (machine, started) = match process(pid) {
+            Some(started) => (machine(), started),
+            None => (String::new(), 0),
+        };
         // Several may be taken by one process at one time, and ids must not meet.
         let seed = match simulation::random() {
             Some(random) => format!("simulated {random}"),
@@ -118,11 +123,10 @@ impl Holder {
     }
 
     /// The record's bytes.
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        // Text and numbers can always be written.
-        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+    pub(super) fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        text
+        Ok(text)
     }
 
     /// Reads a record; none of what is none, such as that of a lock that nobody holds.
@@ -133,16 +137,10 @@ impl Holder {
 
 /// The first 32 hex digits of a `sha256:` digest, grouped as a UUID.
 pub(super) fn uuid_from(digest: &str) -> String {
-    let hex: String = digest.chars().skip("sha256:".len()).take(32).collect();
-    let group = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
-    [
-        group(0, 8),
-        group(8, 12),
-        group(12, 16),
-        group(16, 20),
-        group(20, 32),
-    ]
-    .join("-")
+    let mut hex = digest.chars().skip("sha256:".len());
+    [8, 4, 4, 4, 12]
+        .map(|length| hex.by_ref().take(length).collect::<String>())
+        .join("-")
 }
 
 /// The name of this host, by which its clock is told from those of others.
@@ -225,7 +223,7 @@ mod tests {
             }
             .is_over()
         );
-        assert_eq!(Holder::read(&here.bytes()), Some(here));
+        assert_eq!(Holder::read(&here.bytes().unwrap()), Some(here));
         assert_eq!(Holder::read(b"{}"), None);
     }
 

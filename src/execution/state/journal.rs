@@ -90,7 +90,7 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
         };
         let record: Record = serde_json::from_slice(&opened)
             .map_err(|error| damaged(&format!("this sky cannot read the record: {error}")))?;
-        check::event(&record.event).map_err(|reason| damaged(&reason))?;
+        check::check_event(&record.event).map_err(|error| damaged(&error.to_string()))?;
         let expected = decoded.records.last().map(|former| former.sequence + 1);
         if expected.is_some_and(|expected| expected != record.sequence) {
             return Err(damaged("records before it are missing"));

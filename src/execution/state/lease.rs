@@ -61,7 +61,7 @@ pub(super) async fn take(
             },
         };
         // If it is refused, somebody was faster: who?
-        if let Put::Done(_) = bucket.put(LOCK, holder.bytes(), when).await? {
+        if let Put::Done(_) = bucket.put(LOCK, holder.bytes()?, when).await? {
             return held(bucket, holder, lease, former);
         }
     }
@@ -168,10 +168,11 @@ impl Fence for Lease {
         let mut holder = self.holder.lock().await;
         if let Ok(found) = Self::ours(&self.bucket, &holder.id).await {
             let renewed = holder.renewed(self.lease);
-            if let Ok(Put::Done(_)) = self
-                .bucket
-                .put(LOCK, renewed.bytes(), When::Still(found.version))
-                .await
+            if let Ok(bytes) = renewed.bytes()
+                && let Ok(Put::Done(_)) = self
+                    .bucket
+                    .put(LOCK, bytes, When::Still(found.version))
+                    .await
             {
                 *holder = renewed;
             }

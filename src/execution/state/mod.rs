@@ -48,7 +48,8 @@ mod tests;
 
 pub use address::Address;
 pub use bucket::wait;
-pub use cipher::Cipher;
+pub use check::Unbelievable;
+pub use cipher::{Cipher, CipherError};
 pub use data::{Artifact, Exhausted, Rented, StageRecord, State, Status};
 pub use event::{Call, Event};
 pub use folder::Folder;

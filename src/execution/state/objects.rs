@@ -84,7 +84,8 @@ pub(super) async fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Load
                 .iter()
                 .for_each(|record| state.take(record));
             let path = bucket.url(JOURNAL);
-            check::buckets(&state).map_err(|reason| StateError::Unbelievable { path, reason })?;
+            check::check_buckets(&state)
+                .map_err(|reason| StateError::Unbelievable { path, reason })?;
             return Ok(Some(Loaded { found, state, tail }));
         }
     }

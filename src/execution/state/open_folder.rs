@@ -32,9 +32,11 @@ impl Folder {
         let (mut state, sealed) = self.read_snapshot(cipher)?;
         let decoded = self.read_journal(cipher)?;
         let path = self.journal();
-        let length = std::fs::metadata(&path)
-            .map(|metadata| metadata.len())
-            .unwrap_or(0);
+        let length = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(file::named(&path, "read", error).into()),
+        };
         let torn = length.saturating_sub(decoded.whole as u64);
         if torn > 0 {
             let name = path.display();

@@ -1,7 +1,7 @@
 //! A snapshot's bytes: canonical JSON, sealed if there are keys; and why a state could not be used.
 
-use super::check;
-use super::cipher::{Cipher, is_sealed};
+use super::check::{self, Unbelievable};
+use super::cipher::{Cipher, CipherError, is_sealed};
 use super::data::{State, VERSION};
 use crate::model::canonical;
 use std::io;
@@ -37,7 +37,7 @@ pub enum StateError {
         /// The path of the file, or the address of the object.
         path: String,
         /// What is wrong, for people.
-        reason: String,
+        reason: Unbelievable,
     },
     /// The snapshot was written in a format that a newer `sky` has.
     #[error(
@@ -79,7 +79,7 @@ pub enum StateError {
         /// The path of the file, or the address of the object.
         path: String,
         /// What is wrong, for people.
-        reason: String,
+        reason: CipherError,
     },
     /// An encrypted state would be written in plain text.
     #[error(
@@ -123,7 +123,7 @@ pub fn decode(bytes: &[u8], path: &str, cipher: &Cipher) -> Result<State, StateE
     }
     let state: State =
         serde_path_to_error::deserialize(value).map_err(|error| malformed(error.to_string()))?;
-    match check::state(&state) {
+    match check::check_state(&state) {
         Ok(()) => Ok(state),
         Err(reason) => Err(StateError::Unbelievable { path, reason }),
     }

@@ -150,8 +150,7 @@ impl Content {
 }
 
 fn digest(value: &serde_json::Value) -> String {
-    // The canonical text of strings and numbers cannot fail to be written.
-    hash::digest(canonical::to_text(value).unwrap_or_default().as_bytes()).into()
+    hash::digest(canonical::text_of_value(value).as_bytes()).into()
 }
 
 /// How a stage stands before an apply.

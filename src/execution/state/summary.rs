@@ -84,14 +84,20 @@ pub fn holds(state: &State, plan: &Plan) -> bool {
         && preview(Some(state), plan, &|_| true).is_empty()
 }
 
+/// The stages of a job wait for each other in a circle.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stages wait for each other in a circle: {}", .0.join(", "))]
+pub struct StagesInCircle(pub Vec<String>);
+
 /// What a plan of the rest of a job goes on from: the stages that are done, and what is used up of
-/// time and money. A stage counts as done if an apply of the whole job would leave it as it is.
+/// time and money. A stage counts as done if an apply of the whole job would leave it as it is. The
+/// error is a job that has no order, which no job that was read has.
 pub fn facts(
     state: &State,
     job: &Job,
     contents: &Contents,
     present: &dyn Fn(&Artifact) -> bool,
-) -> FromState {
+) -> Result<FromState, StagesInCircle> {
     let whole = job.expanded();
     let works = whole.stages.iter().map(|(name, stage)| {
         let waits = waits(&stage.reads, &stage.after);
@@ -99,7 +105,7 @@ pub fn facts(
     });
     let preview = look(state, &works.collect(), contents, present);
     let mut done: BTreeMap<String, DoneStage> = BTreeMap::new();
-    for name in dag::order(&whole).unwrap_or_default() {
+    for name in dag::order(&whole).map_err(StagesInCircle)? {
         let (Some(stage), Some(record)) = (whole.stages.get(name), state.stages.get(name)) else {
             continue;
         };
@@ -135,14 +141,14 @@ pub fn facts(
         .exhausted
         .iter()
         .filter(|offer| !done.contains_key(&offer.stage));
-    FromState {
+    Ok(FromState {
         lineage: state.lineage.clone(),
         serial: state.serial,
         elapsed_ms: Millis(elapsed),
         spent_micro_usd: state.spent_micro_usd + set_aside,
         exhausted: exhausted.cloned().collect(),
         done,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -212,7 +218,8 @@ mod tests {
                 storage_micro_usd: Money(0),
             });
         }
-        let facts = |text: &str| facts(&state, &job(text), &Contents::default(), &|_| true);
+        let facts =
+            |text: &str| facts(&state, &job(text), &Contents::default(), &|_| true).unwrap();
         let done = |text: &str| facts(text).done.into_keys().collect::<Vec<_>>();
         assert_eq!(done(JOB), ["a", "b", "c"]);
         // The last is another, and reads what is gone; what made that reads what is gone.

@@ -167,6 +167,7 @@ impl State {
                 outputs,
                 storage_micro_usd,
             } => {
+                // What a stage that is not known has cost is spent all the same.
                 let token = self.stages.get(stage).map(|stage| stage.token.clone());
                 self.charge(stage, &token.unwrap_or_default(), *storage_micro_usd);
                 self.change(stage, |stage| {

@@ -196,7 +196,12 @@ fn a_lock_that_is_over_is_taken_over_once() {
         expires: "2001-01-01T00:00:00Z".into(),
         ..store.holder().unwrap().unwrap()
     };
-    wait(ground.bucket.put("lock", over.bytes(), When::Always)).unwrap();
+    wait(
+        ground
+            .bucket
+            .put("lock", over.bytes().unwrap(), When::Always),
+    )
+    .unwrap();
     let taken: Vec<_> = std::thread::scope(|scope| {
         let take = || store.clone().lasting(LONG).lock("apply", Duration::ZERO);
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();

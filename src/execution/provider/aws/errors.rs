@@ -18,9 +18,8 @@ where
             let message = said.message().unwrap_or_default();
             // What follows is a code for the account's administrators, of a thousand letters.
             let message = message
-                .split("Encoded authorization failure")
-                .next()
-                .unwrap_or_default()
+                .split_once("Encoded authorization failure")
+                .map_or(message, |(message, _)| message)
                 .trim();
             let kind = if code.is_empty() {
                 ErrorKind::Unreachable

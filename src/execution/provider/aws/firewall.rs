@@ -181,7 +181,10 @@ impl SecurityGroups {
         region: &str,
         group: &SecurityGroup,
     ) -> Result<String, ProviderError> {
-        let id = group.group_id().unwrap_or_default().to_owned();
+        let Some(id) = group.group_id().map(str::to_owned) else {
+            let message = format!("aws {region}: a security group has no id");
+            return Err(ProviderError::new(ErrorKind::Other, message));
+        };
         let here = self.here.get_or_try_init(own_addresses::addresses).await?;
         let (missing, strange) = compare(&id, group.ip_permissions(), here);
         for range in missing {
@@ -379,7 +382,9 @@ fn compare<'a>(
             .set_to_port(rule.to_port());
         let mut some = false;
         for range in rule.ip_ranges() {
-            let text = range.cidr_ip().unwrap_or_default();
+            let Some(text) = range.cidr_ip() else {
+                continue;
+            };
             if known(text) {
                 missing.retain(|missing| *missing != text);
             } else {
@@ -390,7 +395,9 @@ fn compare<'a>(
             }
         }
         for range in rule.ipv6_ranges() {
-            let text = range.cidr_ipv6().unwrap_or_default();
+            let Some(text) = range.cidr_ipv6() else {
+                continue;
+            };
             if known(text) {
                 missing.retain(|missing| *missing != text);
             } else {

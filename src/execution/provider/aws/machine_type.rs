@@ -29,7 +29,9 @@ const QUOTAS: [(&[&str], &str, &str); 11] = [
 
 /// The codes of a type's quota, of on-demand and of spot machines.
 pub(super) fn quota_codes(instance_type: &str) -> Option<(&'static str, &'static str)> {
-    let series = instance_type.split(['.', '-']).next().unwrap_or_default();
+    let series = instance_type
+        .split_once(['.', '-'])
+        .map_or(instance_type, |(series, _)| series);
     let family: String = series
         .chars()
         .take_while(char::is_ascii_alphabetic)

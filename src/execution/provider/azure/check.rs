@@ -112,7 +112,13 @@ async fn quotas(azure: &Azure, api: &Api, needs: &[Need]) -> Vec<Finding> {
                     machine_type.family
                 };
                 let metrics = wanted.entry(&need.place).or_default();
-                let cores = machine_type.cores * u64::from(need.machines);
+                let Some(cores) = machine_type.cores else {
+                    let about = format!("{} at {}", need.instance_type, need.place);
+                    let said = "Azure does not say how many cores it has".to_owned();
+                    findings.push(Finding::unknown(Topic::Quota, about, said));
+                    continue;
+                };
+                let cores = cores * u64::from(need.machines);
                 *metrics.entry(family).or_default() += cores;
                 if need.purchase != Purchase::Spot {
                     *metrics.entry("cores".to_owned()).or_default() += cores;
@@ -162,16 +168,13 @@ fn compare(usages: &[Value], place: &PlaceName, family: &str, cores: u64) -> Fin
             .is_some_and(|name| name.eq_ignore_ascii_case(family))
     };
     let about = format!("{family} at {place}");
-    match usages.iter().find(named) {
-        Some(usage) => {
-            let limit = usage["limit"].as_u64().unwrap_or(0);
-            Finding::quota(about, cores, limit, usage["currentValue"].as_u64())
-        }
-        None => Finding::unknown(
-            Topic::Quota,
-            about,
-            "the region names no such quota".to_owned(),
-        ),
+    let unknown = |said: &str| Finding::unknown(Topic::Quota, about.clone(), said.to_owned());
+    let Some(usage) = usages.iter().find(named) else {
+        return unknown("the region names no such quota");
+    };
+    match usage["limit"].as_u64() {
+        Some(limit) => Finding::quota(about.clone(), cores, limit, usage["currentValue"].as_u64()),
+        None => unknown("the region names no limit"),
     }
 }
 

@@ -20,9 +20,9 @@ pub(super) struct MachineType {
     pub confidential: bool,
     /// The trusted execution environment that its machines run with.
     pub tee: Option<Tee>,
-    /// The family that its quota is of, and how many vCPUs it takes of that.
+    /// The family that its quota is of, and how many vCPUs it takes of that, if Azure says so.
     pub family: String,
-    pub cores: u64,
+    pub cores: Option<u64>,
     /// Whether the disks of its machines are NVMe alone.
     pub nvme: bool,
     /// Why this subscription cannot have it there.
@@ -160,9 +160,7 @@ fn read(sku: Value) -> Option<(String, MachineType)> {
         confidential: encrypted.is_some(),
         tee,
         family: sku.family.clone(),
-        cores: said("vCPUs")
-            .and_then(|cores| cores.parse().ok())
-            .unwrap_or(0),
+        cores: said("vCPUs").and_then(|cores| cores.parse().ok()),
         nvme: said("DiskControllerTypes").is_some_and(|types| types.eq_ignore_ascii_case("NVMe")),
         withheld: whole.map(|one| one.reason_code.clone()),
     };
@@ -188,60 +186,49 @@ mod tests {
         }
     }
 
-    #[test]
-    fn types_are_read() {
-        let sku = |name: &str, capabilities: &[(&str, &str)], restrictions: Value| {
-            let list: Vec<_> = capabilities
-                .iter()
-                .map(|(name, value)| json!({ "name": name, "value": value }))
-                .collect();
-            json!({
-                "resourceType": "virtualMachines", "name": name, "capabilities": list, "restrictions": restrictions,
-            })
-        };
-        let of_place: MachineTypes = [
+    fn sku(name: &str, capabilities: &[(&str, &str)], restrictions: &Value) -> Value {
+        let list: Vec<_> = capabilities
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        json!({
+            "resourceType": "virtualMachines", "name": name, "capabilities": list, "restrictions": restrictions,
+        })
+    }
+
+    /// What Azure lists of a place.
+    fn listed() -> Vec<Value> {
+        let second = ("HyperVGenerations", "V2");
+        let zone = json!([{ "type": "Zone", "reasonCode": "x" }]);
+        let location = json!([{ "type": "Location", "reasonCode": "NotAvailableForSubscription" }]);
+        let none = json!([]);
+        vec![
             sku(
                 "Standard_D2ps_v5",
-                &[
-                    ("CpuArchitectureType", "Arm64"),
-                    ("HyperVGenerations", "V2"),
-                ],
-                json!([]),
+                &[("CpuArchitectureType", "Arm64"), second],
+                &none,
             ),
             sku(
                 "Standard_DC2as_v5",
-                &[
-                    ("ConfidentialComputingType", "SNP"),
-                    ("HyperVGenerations", "V2"),
-                ],
-                json!([]),
+                &[("ConfidentialComputingType", "SNP"), second],
+                &none,
             ),
             sku(
                 "Standard_DC2es_v5",
                 &[("ConfidentialComputingType", "TDX")],
-                json!([]),
+                &none,
             ),
-            sku("Standard_DC8_v2", &[("HyperVGenerations", "V2")], json!([])),
-            sku(
-                "Standard_A1_v2",
-                &[("HyperVGenerations", "V1")],
-                json!([{ "type": "Zone", "reasonCode": "x" }]),
-            ),
-            sku(
-                "Standard_D2s_v6",
-                &[("DiskControllerTypes", "NVMe")],
-                json!([]),
-            ),
-            sku(
-                "Standard_M8ms",
-                &[],
-                json!([{ "type": "Location", "reasonCode": "NotAvailableForSubscription" }]),
-            ),
+            sku("Standard_DC8_v2", &[second], &none),
+            sku("Standard_A1_v2", &[("HyperVGenerations", "V1")], &zone),
+            sku("Standard_D2s_v6", &[("DiskControllerTypes", "NVMe")], &none),
+            sku("Standard_M8ms", &[], &location),
             json!({ "resourceType": "disks", "name": "Premium_LRS" }),
         ]
-        .into_iter()
-        .filter_map(read)
-        .collect();
+    }
+
+    #[test]
+    fn types_are_read() {
+        let of_place: MachineTypes = listed().into_iter().filter_map(read).collect();
         let place = PlaceName {
             cloud: "azure".into(),
             region: "eastus".into(),

@@ -5,8 +5,8 @@
 //! to the first. It is done when it is done on all, and ends when it fails on one.
 
 use super::super::{
-    Content, Delivery, Fetch, Moved, Nodes, Parcel, ProviderError, RunStatus, Source, Staging,
-    Task, Worker, Written,
+    Content, Delivery, ErrorKind, Fetch, Moved, Nodes, Parcel, ProviderError, RunStatus, Source,
+    Staging, Task, Worker, Written,
 };
 use super::Cloud;
 use super::machine_fate::CloudWorker;
@@ -28,21 +28,15 @@ impl<C: Cloud + 'static> Gang<C> {
     }
 }
 
-/// What all have fetched; if one has fetched something else than the first, that.
-fn same(fetched: Vec<Moved>) -> Moved {
-    let moved = fetched.iter().map(|one| one.moved).sum();
-    let first = fetched
-        .first()
-        .map(|first| first.digests.clone())
-        .unwrap_or_default();
-    let other = fetched
-        .iter()
-        .position(|one| one.digests != first)
-        .unwrap_or_default();
-    Moved {
-        moved,
-        ..fetched.into_iter().nth(other).unwrap_or_default()
-    }
+/// What all have fetched; if one has fetched something else than the first, that. None: there is
+/// no machine.
+fn fetched_by_all(fetched: &[Moved]) -> Option<Moved> {
+    let first = fetched.first()?;
+    let other = fetched.iter().find(|one| one.digests != first.digests);
+    Some(Moved {
+        moved: fetched.iter().map(|one| one.moved).sum(),
+        ..other.unwrap_or(first).clone()
+    })
 }
 
 /// All results, or the first error.
@@ -185,10 +179,9 @@ impl<C: Cloud + 'static> Staging for Gang<C> {
             Nodes::First => &self.workers[..1],
             Nodes::Others => &self.workers[1..],
         };
-        Ok(same(all(join_all(
-            who.iter().map(|worker| worker.fetch(fetch)),
-        )
-        .await)?))
+        let fetched = all(join_all(who.iter().map(|worker| worker.fetch(fetch))).await)?;
+        fetched_by_all(&fetched)
+            .ok_or_else(|| ProviderError::new(ErrorKind::Other, "no machine is to fetch it"))
     }
 }
 
@@ -205,8 +198,12 @@ mod tests {
             bytes: 7,
             moved,
         };
-        assert_eq!(same(vec![of("a", 7), of("a", 0)]), of("a", 7));
-        assert_eq!(same(vec![of("a", 7), of("a", 7), of("b", 7)]), of("b", 21));
+        assert_eq!(fetched_by_all(&[of("a", 7), of("a", 0)]), Some(of("a", 7)));
+        assert_eq!(
+            fetched_by_all(&[of("a", 7), of("a", 7), of("b", 7)]),
+            Some(of("b", 21))
+        );
+        assert_eq!(fetched_by_all(&[]), None);
     }
 
     #[test]

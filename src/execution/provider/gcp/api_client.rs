@@ -196,7 +196,12 @@ impl Api {
         let begun = Instant::now();
         let mut pause = FIRST_LOOK;
         while operation.status != Some(Status::Done) {
-            let name = operation.name.clone().unwrap_or_default();
+            let Some(name) = operation.name.clone() else {
+                let message = format!(
+                    "gcp: cannot {about}: Google has begun it, and does not say under which name"
+                );
+                return Err(ProviderError::new(ErrorKind::Unreachable, message));
+            };
             if begun.elapsed() > PATIENCE {
                 let message = format!(
                     "gcp: cannot {about}: the operation {name} is not over after 10 minutes"

@@ -5,9 +5,9 @@ use super::super::check::{Finding, Need, Topic, in_time};
 use super::super::{ErrorKind, ProviderError};
 use super::account::Gcp;
 use super::api_client::Api;
-use super::machine_type::MachineType;
+use super::machine_type::{MachineType, series_of};
 use super::rest_client::Call;
-use super::tpu::Slice;
+use super::tpu_slice::Slice;
 use crate::model::{PlaceName, Purchase};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -112,7 +112,14 @@ async fn permissions(api: &Api, tpus: bool) -> Vec<Finding> {
 async fn taken(gcp: &Gcp, api: &Api, need: &Need) -> Result<Vec<(String, u64)>, ProviderError> {
     let machine_type = MachineType::parse(&need.instance_type)?;
     let zones = gcp.zones(&need.place, &machine_type).await?;
-    let zone = zones.names.first().map(String::as_str).unwrap_or_default();
+    let unknown = |what: &str| {
+        let message = format!("gcp: {} at {}: {what}", need.instance_type, need.place);
+        ProviderError::new(ErrorKind::Other, message)
+    };
+    let zone = zones
+        .names
+        .first()
+        .ok_or_else(|| unknown("no zone has it"))?;
     let path = format!(
         "compute/v1/projects/{}/zones/{zone}/machineTypes/{}",
         api.project, machine_type.machine
@@ -124,10 +131,12 @@ async fn taken(gcp: &Gcp, api: &Api, need: &Need) -> Result<Vec<(String, u64)>, 
             &format!("look up the type {}", machine_type.machine),
         ))
         .await?;
-    let cores = found["guestCpus"].as_u64().unwrap_or(0);
+    let cores = found["guestCpus"]
+        .as_u64()
+        .ok_or_else(|| unknown("Google does not say how many cores it has"))?;
     let mut taken = vec![(cores_metric(&machine_type.machine), cores)];
     if let Some((card, count)) = machine_type.cards {
-        taken.push((card_metric(card), u64::try_from(count).unwrap_or(0)));
+        taken.push((card_metric(card), u64::from(count.unsigned_abs())));
     }
     let own = found["accelerators"].as_array().into_iter().flatten();
     let own = own.filter_map(|one| {
@@ -142,7 +151,7 @@ async fn taken(gcp: &Gcp, api: &Api, need: &Need) -> Result<Vec<(String, u64)>, 
 
 /// The quota of cores that a type counts to: the first series share one, all later have their own.
 fn cores_metric(machine: &str) -> String {
-    match machine.split('-').next().unwrap_or_default() {
+    match series_of(machine) {
         "n1" | "e2" | "f1" | "g1" | "t2d" | "t2a" => "CPUS".to_owned(),
         series => format!("{}_CPUS", series.to_uppercase()),
     }
@@ -225,10 +234,10 @@ fn compare(region: &Value, place: &PlaceName, metric: &str, wanted: u64) -> Find
     };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     // Counts that come as floats.
-    let count = |quota: &Value, field: &str| quota[field].as_f64().unwrap_or(0.0) as u64;
+    let count = |quota: &Value, field: &str| quota[field].as_f64().map(|count| count as u64);
     // Projects that have no quota for spot machines take them from the other one.
     let plain = metric.strip_prefix("PREEMPTIBLE_").unwrap_or(metric);
-    let own = quota(metric).filter(|quota| metric == plain || count(quota, "limit") > 0);
+    let own = quota(metric).filter(|quota| metric == plain || count(quota, "limit") != Some(0));
     let Some((name, quota)) = own
         .map(|own| (metric, own))
         .or_else(|| quota(plain).map(|quota| (plain, quota)))
@@ -236,12 +245,11 @@ fn compare(region: &Value, place: &PlaceName, metric: &str, wanted: u64) -> Find
         let said = "the region names no such quota".to_owned();
         return Finding::unknown(Topic::Quota, format!("{metric} at {place}"), said);
     };
-    Finding::quota(
-        format!("{name} at {place}"),
-        wanted,
-        count(quota, "limit"),
-        Some(count(quota, "usage")),
-    )
+    let about = format!("{name} at {place}");
+    match count(quota, "limit") {
+        Some(limit) => Finding::quota(about, wanted, limit, count(quota, "usage")),
+        None => Finding::unknown(Topic::Quota, about, "the region names no limit".to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use super::super::{ErrorKind, GCP, ProviderError};
 use super::account::Gcp;
 use super::api_client::Settings;
 use super::instances::{last, lineage, plain, read};
-use super::tpu::Slice;
-use super::{api_client, check, launch, tpu};
+use super::tpu_slice::Slice;
+use super::{api_client, check, launch, tpu, tpu_node};
 use crate::model::PlaceName;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -80,7 +80,7 @@ impl Cloud for Gcp {
     }
 
     async fn by_id(&self, id: &str) -> Result<Option<Instance>, ProviderError> {
-        if tpu::is_node(id) {
+        if tpu_node::is_node(id) {
             return tpu::by_id(self, id).await;
         }
         let mut parts = id.rsplit('/');
@@ -121,7 +121,7 @@ impl Cloud for Gcp {
         instance: &Instance,
         tags: &BTreeMap<&'static str, String>,
     ) -> Result<(), ProviderError> {
-        match tpu::is_node(&instance.id) {
+        match tpu_node::is_node(&instance.id) {
             true => tpu::tag(self, instance, tags).await,
             false => launch::tag(self.api().await?, instance, tags).await,
         }
@@ -145,7 +145,7 @@ impl Cloud for Gcp {
         if let Some(lineage) = lineage(instance) {
             self.firewall_rules.remember(&name_of_state(lineage))?;
         }
-        match tpu::is_node(&instance.id) {
+        match tpu_node::is_node(&instance.id) {
             true => tpu::end(self, instance).await,
             false => launch::delete(self.api().await?, instance).await,
         }
@@ -165,7 +165,7 @@ impl Cloud for Gcp {
             .flat_map(|tags| &tags.items)
             .collect();
         let tpus = self.of_tpus(tpu::all(self).await)?;
-        let of_tpus: Vec<&str> = tpus.iter().flat_map(tpu::network_tags).collect();
+        let of_tpus: Vec<&str> = tpus.iter().flat_map(tpu_node::network_tags).collect();
         for name in rules
             .iter()
             .filter(|name| !used.contains(name) && !of_tpus.contains(&name.as_str()))

@@ -38,7 +38,7 @@ pub(super) fn lineage(instance: &Instance) -> Option<&str> {
 
 /// The last part of an address.
 pub(super) fn last(link: &str) -> &str {
-    link.rsplit('/').next().unwrap_or_default()
+    link.rsplit_once('/').map_or(link, |(_, last)| last)
 }
 
 /// The place that a zone is in.

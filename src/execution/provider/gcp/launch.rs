@@ -92,7 +92,13 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
             }
         }
     }
-    let message = last.map(|error| error.message).unwrap_or_default();
+    let message = match last {
+        Some(error) => error.message,
+        None => format!(
+            "gcp: {} is in no zone that it may be in",
+            wanted.token.stage
+        ),
+    };
     let message = match &wanted.zone {
         Some(zone) => format!(
             "{message} (in {zone}, where the first machine of stage.{} is)",

@@ -32,6 +32,13 @@ pub(super) struct Zones {
     pub arm: bool,
 }
 
+/// The series of a type of Google's: `n1` of `n1-standard-8`.
+pub(super) fn series_of(machine: &str) -> &str {
+    machine
+        .split_once('-')
+        .map_or(machine, |(series, _)| series)
+}
+
 impl MachineType {
     pub(super) fn parse(name: &str) -> Result<Self, ProviderError> {
         let wrong = |why: &str| {
@@ -71,13 +78,13 @@ impl MachineType {
 
     /// Whether Google cannot move it to another host while it runs, and ends it for maintenance.
     pub(super) fn stays(&self) -> bool {
-        let series = self.machine.split('-').next().unwrap_or_default();
+        let series = series_of(&self.machine);
         self.cards.is_some() || STAYING.contains(&series) || self.machine.ends_with("-metal")
     }
 
     /// The disk that it boots from: the newest series take no other.
     pub(super) fn disk(&self) -> &'static str {
-        let series = self.machine.split('-').next().unwrap_or_default();
+        let series = series_of(&self.machine);
         let newest = series
             .trim_start_matches(|one: char| one.is_ascii_lowercase())
             .starts_with('4');
@@ -114,7 +121,9 @@ pub(super) async fn zones(
             .set_page_token(page);
         let answer = answered(call.send(), &about).await?;
         for (scope, list) in answer.items {
-            let zone = scope.strip_prefix("zones/").unwrap_or_default();
+            let Some(zone) = scope.strip_prefix("zones/") else {
+                continue;
+            };
             let known = list
                 .machine_types
                 .first()

@@ -57,6 +57,8 @@ mod launch;
 mod machine_type;
 mod rest_client;
 mod tpu;
+mod tpu_node;
+mod tpu_slice;
 
 pub use account::Gcp;
 pub use api_client::Settings;

@@ -165,7 +165,10 @@ impl Rest {
     ) -> Result<(), ProviderError> {
         let mut looks = looks();
         while operation["done"] != true {
-            let name = operation["name"].as_str().unwrap_or_default().to_owned();
+            let Some(name) = operation["name"].as_str().map(str::to_owned) else {
+                let why = "Google has begun it, and does not say under which name";
+                return Err(wrong(ErrorKind::Unreachable, about, why));
+            };
             let Some(pause) = looks.next() else {
                 let why = format!(
                     "the operation {name} is not over after {} minutes",

@@ -13,154 +13,33 @@
 //! or that is stopped, is billed on and may still be called `READY`. The watchdog ends what runs
 //! there, as everywhere; but only `sky` ends what it costs, when it next looks at it, in an apply,
 //! a destroy or a sweep. A node whose lease has been over for so long that its watchdog must have
-//! seen it is [`Life::Stopped`] whatever Google says. A node that was taken back is there until it
+//! seen it is [`Life::Stopped`](super::super::cloud::Life::Stopped) whatever Google says. A node that was taken back is there until it
 //! is deleted, and costs nothing.
 
 use super::super::cloud::remembered_names::name_of_state;
-use super::super::cloud::{Instance, Life, Wanted, instance_tags};
+use super::super::cloud::{Instance, Wanted, instance_tags};
 use super::super::{ErrorKind, GCP, ProviderError, created_and_gone, ended_or_gone, without_tee};
 use super::account::Gcp;
-use super::instances::{name, place, plain};
+use super::instances::{name, plain};
 use super::machine_type::is_in;
 use super::rest_client::{Call, Rest, looks};
+use super::tpu_node::{node_instance, parts, parts_of_node};
+use super::tpu_slice::Slice;
 use super::{firewall, labels, launch};
 use crate::model::{PlaceName, Purchase};
-use crate::util::{clock, environment};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// How types of TPUs begin in the catalog.
-const PREFIX: &str = "tpu-";
 /// The version of the API.
 const V2: &str = "v2";
 /// What a node's disk holds that nobody can choose the size of, less its image: in bytes.
 const DISK: u64 = 60 << 30;
-/// A watchdog sees the end of a lease within two minutes and some seconds.
-const OVERDUE_MS: u64 = 300_000;
 /// Lets who has it read the name of the account that it is of.
 const SCOPE: &str = "https://www.googleapis.com/auth/userinfo.email";
-/// Generations, by the beginning of their types, and the software for them: Google's common images
-/// for JAX and PyTorch, by "TPU software versions" of its documentation.
-const VERSIONS: [(&str, &str); 6] = [
-    ("v2-", "tpu-ubuntu2204-base"),
-    ("v3-", "tpu-ubuntu2204-base"),
-    ("v4-", "tpu-ubuntu2204-base"),
-    ("v5litepod-", "v2-alpha-tpuv5-lite"),
-    ("v5p-", "v2-alpha-tpuv5"),
-    ("v6e-", "v2-alpha-tpuv6e"),
-];
-/// The largest number in the name of a slice that has one host: of cores up to v4 and for v5p, else
-/// of chips.
-const ONE_HOST: u32 = 8;
-
-/// A slice of TPUs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Slice {
-    /// Google's name of it, as `v5litepod-8`.
-    pub kind: String,
-    pub version: String,
-}
-
-impl Slice {
-    /// The slice that a type of the catalog is; none: it is not a TPU. A host that the catalog
-    /// names with it (`tpu-v3-8+n1-highmem-8`) is of no account: a TPU VM brings its own, which is
-    /// larger.
-    pub(super) fn parse(name: &str) -> Result<Option<Self>, ProviderError> {
-        let Some(kind) = name.strip_prefix(PREFIX) else {
-            return Ok(None);
-        };
-        let kind = kind.split('+').next().unwrap_or_default();
-        let known = VERSIONS
-            .iter()
-            .find(|(generation, _)| kind.starts_with(generation));
-        let size = known.and_then(|(generation, _)| kind[generation.len()..].parse::<u32>().ok());
-        let (Some((_, version)), Some(size)) = (known, size) else {
-            let known: Vec<&str> = VERSIONS
-                .iter()
-                .map(|(generation, _)| generation.trim_end_matches('-'))
-                .collect();
-            let (name, known) = (name.escape_debug(), known.join(", "));
-            let message =
-                format!("gcp: sky does not know the TPU `{name}`: it knows slices of {known}");
-            return Err(ProviderError::new(ErrorKind::Other, message));
-        };
-        if size > ONE_HOST {
-            let message = format!(
-                "gcp: `{name}` has several hosts, and a stage gets one machine: the largest is {PREFIX}{}{ONE_HOST}",
-                known.map_or("", |(generation, _)| generation)
-            );
-            // As where a stage wants several machines: another offer may have one that is large
-            // enough.
-            return Err(ProviderError::new(ErrorKind::Quota, message));
-        }
-        let given = environment::text("SKY_GCP_TPU_VERSION");
-        Ok(Some(Self {
-            kind: kind.to_owned(),
-            version: given.unwrap_or_else(|| (*version).to_owned()),
-        }))
-    }
-}
-
-/// Whether an id is that of a node: `locations/ZONE/nodes/NAME`.
-pub(super) fn is_node(id: &str) -> bool {
-    parts(id).is_some()
-}
-
-fn parts(id: &str) -> Option<(&str, &str)> {
-    let rest = id
-        .strip_prefix("locations/")
-        .or_else(|| id.split_once("/locations/").map(|(_, rest)| rest))?;
-    rest.split_once("/nodes/")
-        .filter(|(zone, name)| plain(zone) && plain(name))
-}
 
 fn path(project: &str, zone: &str, name: &str) -> String {
     format!("{V2}/projects/{project}/locations/{zone}/nodes/{name}")
-}
-
-/// A node as the shared layer sees it.
-fn read(node: &Value) -> Option<Instance> {
-    let (zone, name) = parts(node["name"].as_str()?)?;
-    let texts = |field: &str| {
-        let all = node[field].as_object().into_iter().flatten();
-        all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-    };
-    let long = texts("metadata").filter(|(name, _)| name.starts_with("sky-"));
-    let labels = texts("labels").map(|(name, value)| (name, labels::decode(&value)));
-    let tags: BTreeMap<String, String> = long.chain(labels).collect();
-    let over = || {
-        let end = tags.get(instance_tags::LEASE_END);
-        end.is_some_and(|end| clock::between(end, &clock::timestamp()) > OVERDUE_MS)
-    };
-    let life = match node["state"].as_str().unwrap_or_default() {
-        "DELETING" | "TERMINATED" => Life::Ended,
-        "PREEMPTED" => Life::Preempted,
-        "STOPPING" | "STOPPED" => Life::Stopped,
-        _ if over() => Life::Stopped,
-        // What this sky does not know may cost something.
-        _ => Life::Alive,
-    };
-    let endpoints = node["networkEndpoints"].as_array().into_iter().flatten();
-    let mut addresses =
-        endpoints.filter_map(|endpoint| endpoint["accessConfig"]["externalIp"].as_str());
-    Some(Instance {
-        id: format!("locations/{zone}/nodes/{name}"),
-        place: place(zone)?,
-        instance_type: format!(
-            "{PREFIX}{}",
-            node["acceleratorType"].as_str().unwrap_or_default()
-        ),
-        life,
-        address: addresses
-            .find(|address| !address.is_empty())
-            .map(str::to_owned),
-        inside: node["networkEndpoints"][0]["ipAddress"]
-            .as_str()
-            .map(str::to_owned),
-        zone: Some(zone.to_owned()),
-        tags,
-    })
 }
 
 /// The nodes in all zones of the world. None if the project does not use the API: then it has none.
@@ -220,7 +99,7 @@ pub(super) async fn tagged(gcp: &Gcp, token: Option<&str>) -> Result<Vec<Instanc
     Ok(all(gcp)
         .await?
         .iter()
-        .filter_map(read)
+        .filter_map(node_instance)
         .filter(ours)
         .collect())
 }
@@ -274,7 +153,7 @@ pub(super) async fn by_id(gcp: &Gcp, id: &str) -> Result<Option<Instance>, Provi
     Ok(get(&api.tpu, &api.project, zone, name)
         .await?
         .as_ref()
-        .and_then(read))
+        .and_then(node_instance))
 }
 
 /// The zones of a place that have a slice.
@@ -348,7 +227,7 @@ pub(super) async fn create(
         if let Some(made) = settled(&api.tpu, &api.project, zone, &name)
             .await?
             .as_ref()
-            .and_then(read)
+            .and_then(node_instance)
         {
             return Ok(made);
         }
@@ -375,7 +254,7 @@ pub(super) async fn create(
             Ok(()) => match get(&api.tpu, &api.project, zone, &name)
                 .await?
                 .as_ref()
-                .and_then(read)
+                .and_then(node_instance)
             {
                 Some(made) => return Ok(made),
                 None => created_and_gone(format!("gcp {zone}: {name}")),
@@ -470,7 +349,7 @@ pub(super) async fn tag(
     tags: &BTreeMap<&'static str, String>,
 ) -> Result<(), ProviderError> {
     let api = gcp.api().await?;
-    let (zone, name) = parts(&instance.id).unwrap_or_default();
+    let (zone, name) = parts_of_node(instance)?;
     let about = format!("tag {name}");
     let missing = || {
         ProviderError::new(
@@ -539,122 +418,6 @@ async fn delete(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<()
 /// Ends the node of an instance.
 pub(super) async fn end(gcp: &Gcp, instance: &Instance) -> Result<(), ProviderError> {
     let api = gcp.api().await?;
-    let (zone, name) = parts(&instance.id).unwrap_or_default();
+    let (zone, name) = parts_of_node(instance)?;
     delete(&api.tpu, &api.project, zone, name).await
-}
-
-/// The tags of networks that a node carries.
-pub(super) fn network_tags(node: &Value) -> impl Iterator<Item = &str> {
-    node["tags"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn types_of_the_catalog_are_slices() {
-        let slice = |name: &str| {
-            Slice::parse(name).map(|slice| slice.map(|slice| (slice.kind, slice.version)))
-        };
-        for (name, kind, version) in [
-            ("tpu-v2-8+n1-highmem-8", "v2-8", "tpu-ubuntu2204-base"),
-            ("tpu-v3-8", "v3-8", "tpu-ubuntu2204-base"),
-            ("tpu-v5litepod-4", "v5litepod-4", "v2-alpha-tpuv5-lite"),
-            ("tpu-v5p-8", "v5p-8", "v2-alpha-tpuv5"),
-            ("tpu-v6e-8", "v6e-8", "v2-alpha-tpuv6e"),
-        ] {
-            assert_eq!(
-                slice(name),
-                Ok(Some((kind.to_owned(), version.to_owned()))),
-                "{name}"
-            );
-        }
-        assert_eq!(slice("2xT4+n1-standard-8"), Ok(None));
-        for (name, kind, part) in [
-            ("tpu-v3-32", ErrorKind::Quota, "the largest is tpu-v3-8"),
-            (
-                "tpu-v5p-12288",
-                ErrorKind::Quota,
-                "the largest is tpu-v5p-8",
-            ),
-            ("tpu-v9-8", ErrorKind::Other, "it knows slices of v2, v3"),
-            ("tpu-v3-8/../x", ErrorKind::Other, "does not know"),
-            ("tpu-", ErrorKind::Other, "does not know"),
-        ] {
-            let error = slice(name).unwrap_err();
-            assert!(
-                error.kind == kind && error.message.contains(part),
-                "{name}: {error}"
-            );
-        }
-    }
-
-    #[test]
-    fn ids_are_read() {
-        assert!(is_node("locations/us-central1-b/nodes/sky-1"));
-        assert_eq!(
-            parts("projects/p/locations/us-central1-b/nodes/sky-1"),
-            Some(("us-central1-b", "sky-1"))
-        );
-        for wrong in [
-            "us-central1-b/sky-1",
-            "locations/us-central1-b/nodes/",
-            "locations/a/nodes/b/c",
-            "locations//nodes/x",
-        ] {
-            assert!(!is_node(wrong), "{wrong}");
-        }
-    }
-
-    fn node(state: &str, lease_end: &str) -> Value {
-        json!({
-            "name": "projects/p/locations/europe-west4-a/nodes/sky-1",
-            "acceleratorType": "v3-8",
-            "state": state,
-            "labels": { "sky-token": "0", "sky-lease-end": labels::encode(lease_end).unwrap() },
-            "metadata": { "startup-script": "a secret", "sky-host-key": "ssh-ed25519 AAAA" },
-            "networkEndpoints": [{ "ipAddress": "10.0.0.2", "accessConfig": { "externalIp": "203.0.113.7" } }],
-        })
-    }
-
-    #[test]
-    fn nodes_are_read() {
-        let instance = read(&node("READY", "9999-01-01T00:00:00Z")).unwrap();
-        assert_eq!(instance.id, "locations/europe-west4-a/nodes/sky-1");
-        assert_eq!(
-            instance.place,
-            PlaceName {
-                cloud: "gcp".into(),
-                region: "europe-west4".into()
-            }
-        );
-        assert_eq!(
-            (instance.instance_type.as_str(), instance.address.as_deref()),
-            ("tpu-v3-8", Some("203.0.113.7"))
-        );
-        let tags: Vec<&str> = instance.tags.keys().map(String::as_str).collect();
-        assert_eq!(tags, ["sky-host-key", "sky-lease-end", "sky-token"]);
-    }
-
-    #[test]
-    fn what_has_outlived_its_lease_has_ended_and_costs() {
-        let soon = clock::after(Duration::from_secs(3600));
-        for (state, end, life) in [
-            ("CREATING", soon.as_str(), Life::Alive),
-            ("READY", &soon, Life::Alive),
-            ("NEW_AT_GOOGLE", &soon, Life::Alive),
-            ("READY", "2026-01-01T00:00:00Z", Life::Stopped),
-            ("STOPPED", &soon, Life::Stopped),
-            ("PREEMPTED", &soon, Life::Preempted),
-            ("DELETING", &soon, Life::Ended),
-        ] {
-            assert_eq!(read(&node(state, end)).unwrap().life, life, "{state} {end}");
-        }
-    }
 }

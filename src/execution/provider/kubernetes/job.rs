@@ -213,7 +213,7 @@ pub(super) fn machine(cluster: &str, job: &Job) -> Option<Machine> {
             .and_then(|labels| labels.get(instance_tags::TOKEN))
             .map(|token| (instance_tags::TOKEN.to_owned(), token.clone())),
     );
-    let name = job.metadata.name.clone().unwrap_or_default();
+    let name = job.metadata.name.as_ref()?;
     let place = note(job, PLACE).and_then(crate::model::PlaceName::parse);
     let instance_type = note(job, TYPE).map(str::to_owned);
     let instance = Instance {

@@ -1,6 +1,7 @@
 //! Jobs and their pods: where they are, how they come up, who ends them.
 
 use super::super::cloud::instance_tags;
+use super::super::pauses::Pauses;
 use super::super::runner::Link;
 use super::super::{ErrorKind, ProviderError, RunStatus, Token};
 use super::access::Site;
@@ -10,7 +11,6 @@ use super::job;
 use super::pod::{self, PodEnd, PodState};
 use crate::model::hosts::{HostTrust, KubernetesNamespace, KubernetesPods, SshTarget};
 use crate::util::clock;
-use backon::{BackoffBuilder, ExponentialBuilder};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -129,7 +129,7 @@ impl Machines {
             return Ok(link);
         }
         let (site, job, pod) = self.up(token).await?;
-        let name = pod.metadata.name.clone().unwrap_or_default();
+        let name = name_of_pod(&pod)?.to_owned();
         let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
         let image = containers
             .filter_map(|container| container.image.clone())
@@ -176,101 +176,53 @@ impl Machines {
     async fn up(&self, token: &Token) -> Result<(Arc<Site>, Job, Pod), ProviderError> {
         let begun = Instant::now();
         let mut pauses = pauses();
-        let missing = |why: &str| {
-            let message = format!(
-                "kubernetes: the pod of attempt {} of stage.{} {why}",
-                token.attempt, token.stage
-            );
-            ProviderError::new(ErrorKind::NotFound, message)
-        };
         loop {
             let found = self.find(token).await?.filter(|(_, job)| !job::leaves(job));
-            let (site, job) = found.ok_or_else(|| missing("is not there"))?;
-            let wrong = |kind: ErrorKind, why: String| {
-                ProviderError::new(
-                    kind,
-                    format!("cluster {}: job {}: {why}", site.name, job::name(&token.id)),
-                )
-            };
+            let (site, job) = found.ok_or_else(|| missing_pod(token, "is not there"))?;
             let pods = site.pods_of(&token.id).await?;
-            let bound = job::note(&job, job::POD);
-            let ours = |pod: &&Pod| bound.is_none() || pod.metadata.uid.as_deref() == bound;
-            // One that still may run is before one that has, or never will.
-            let mut stands: Vec<(PodState, &Pod)> = pods
-                .iter()
-                .filter(ours)
-                .map(|pod| (pod::read(pod), pod))
-                .collect();
-            stands.sort_by_key(|(stand, _)| matches!(stand, PodState::PodEnd(_)));
+            let pod = pod_with_machine(pods, job::note(&job, job::POD));
+            check_job(token, &job, pod.as_ref())?;
             let waited = begun.elapsed();
-            let first = stands.into_iter().next();
-            if first.is_none() && bound.is_some() {
-                return Err(missing("was taken away"));
-            }
-            if let Some((reason, message)) = job::ended(&job)
-                && !matches!(first, Some((PodState::PodEnd(_), _)))
-            {
-                return Err(missing(&format!("has ended: {reason}: {message}")));
-            }
-            match first {
-                Some((PodState::Up, pod)) if bound.is_some() => {
-                    return Ok((site.clone(), job, pod.clone()));
-                }
+            match pod {
                 Some((PodState::Up, pod)) => {
-                    let (uid, version) = (&pod.metadata.uid, &job.metadata.resource_version);
-                    let note = json!({ "metadata": { "resourceVersion": version, "annotations": { job::POD: uid } } });
-                    match self.change(&site, token, &note).await {
-                        Ok(job) => return Ok((site.clone(), job, pod.clone())),
-                        // It has changed since: one more look.
-                        Err(error) if error.kind == ErrorKind::Throttled => {}
-                        Err(error) => return Err(error),
+                    if let Some(job) = self.bind_pod(&site, token, job, &pod).await? {
+                        return Ok((site, job, pod));
                     }
                 }
-                Some((PodState::PodEnd(PodEnd::NoRoom(why)), _)) => {
-                    return Err(wrong(ErrorKind::Stockout, why));
-                }
-                Some((PodState::PodEnd(PodEnd::Broken(why)), _))
-                | Some((PodState::Broken(why), _)) => {
-                    return Err(wrong(
-                        ErrorKind::Other,
-                        format!("its container cannot run: {why}"),
-                    ));
-                }
-                Some((PodState::PodEnd(PodEnd::OutOfMemory), _)) => {
-                    return Err(wrong(ErrorKind::Other, out_of_memory()));
-                }
-                Some((PodState::PodEnd(PodEnd::Taken | PodEnd::Deleted), _)) => {
-                    return Err(missing("was taken away"));
-                }
-                Some((PodState::PodEnd(PodEnd::Ended(why)), _)) => {
-                    return Err(missing(&format!("has ended: {why}")));
-                }
-                Some((PodState::Unplaced(why), pod)) => {
+                Some((state, pod)) => {
                     let patience = self.kind(&job).map_or(PATIENCE, |kind| kind.wait);
-                    if waited > patience {
-                        let name = pod.metadata.name.as_deref().unwrap_or_default();
-                        let why = format!(
-                            "no node took pod {name} within {} s: {why}",
-                            patience.as_secs()
-                        );
-                        return Err(wrong(ErrorKind::Stockout, why));
-                    }
+                    check_pod(&site, token, (state, &pod), (waited, patience))?;
                 }
-                Some((PodState::Coming(why), _)) if waited > PATIENCE => {
-                    let why = format!(
-                        "its pod did not come up within {} s: {why}",
-                        PATIENCE.as_secs()
-                    );
-                    return Err(wrong(ErrorKind::Other, why));
-                }
-                Some((PodState::Coming(_), _)) => {}
                 None => {
                     if let Some((kind, why)) = without_pod(&site, &job, waited).await {
-                        return Err(wrong(kind, why));
+                        return Err(failed_job(&site, token, kind, why));
                     }
                 }
             }
-            tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+            pauses.wait().await;
+        }
+    }
+
+    /// Notes in a Job which pod has its machine, unless that is noted already; none: the Job has
+    /// changed since it was read.
+    async fn bind_pod(
+        &self,
+        site: &Arc<Site>,
+        token: &Token,
+        job: Job,
+        pod: &Pod,
+    ) -> Result<Option<Job>, ProviderError> {
+        if job::note(&job, job::POD).is_some() {
+            return Ok(Some(job));
+        }
+        let (uid, version) = (&pod.metadata.uid, &job.metadata.resource_version);
+        let note =
+            json!({ "metadata": { "resourceVersion": version, "annotations": { job::POD: uid } } });
+        match self.change(site, token, &note).await {
+            Ok(job) => Ok(Some(job)),
+            // It has changed since: one more look.
+            Err(error) if error.kind == ErrorKind::Throttled => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -358,7 +310,7 @@ impl Machines {
                 .filter(|pod| job.is_none() && pod.metadata.deletion_timestamp.is_none())
             {
                 let api = site.pods().await?;
-                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                let name = name_of_pod(pod)?;
                 let ended = site.ask(api.delete(name, &DeleteParams::default())).await;
                 ended
                     .map(drop)
@@ -373,7 +325,7 @@ impl Machines {
                 );
                 return Err(ProviderError::new(ErrorKind::Unreachable, message));
             }
-            tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+            pauses.wait().await;
         }
     }
 }
@@ -418,13 +370,87 @@ pub(super) fn elapsed(job: &Job) -> Duration {
         .unwrap_or_default()
 }
 
+/// The pod of a Job that has its machine, or may have it: the one that is `bound`, if one is. One
+/// that still may run is before one that has, or never will.
+fn pod_with_machine(pods: Vec<Pod>, bound: Option<&str>) -> Option<(PodState, Pod)> {
+    pods.into_iter()
+        .filter(|pod| bound.is_none() || pod.metadata.uid.as_deref() == bound)
+        .map(|pod| (pod::read(&pod), pod))
+        .min_by_key(|(state, _)| matches!(state, PodState::PodEnd(_)))
+}
+
+/// The error if the Job, by itself, says that its machine is gone.
+fn check_job(token: &Token, job: &Job, pod: Option<&(PodState, Pod)>) -> Result<(), ProviderError> {
+    if pod.is_none() && job::note(job, job::POD).is_some() {
+        return Err(missing_pod(token, "was taken away"));
+    }
+    if let Some((reason, message)) = job::ended(job)
+        && !matches!(pod, Some((PodState::PodEnd(_), _)))
+    {
+        let why = format!("has ended: {reason}: {message}");
+        return Err(missing_pod(token, &why));
+    }
+    Ok(())
+}
+
+/// The error if a pod that is not up will not come up any more, or has taken too long.
+fn check_pod(
+    site: &Site,
+    token: &Token,
+    (state, pod): (PodState, &Pod),
+    (waited, patience): (Duration, Duration),
+) -> Result<(), ProviderError> {
+    let failed = |kind, why| Err(failed_job(site, token, kind, why));
+    match state {
+        PodState::PodEnd(PodEnd::NoRoom(why)) => failed(ErrorKind::Stockout, why),
+        PodState::PodEnd(PodEnd::Broken(why)) | PodState::Broken(why) => {
+            failed(ErrorKind::Other, format!("its container cannot run: {why}"))
+        }
+        PodState::PodEnd(PodEnd::OutOfMemory) => failed(ErrorKind::Other, out_of_memory()),
+        PodState::PodEnd(PodEnd::Taken | PodEnd::Deleted) => {
+            Err(missing_pod(token, "was taken away"))
+        }
+        PodState::PodEnd(PodEnd::Ended(why)) => {
+            Err(missing_pod(token, &format!("has ended: {why}")))
+        }
+        PodState::Unplaced(why) if waited > patience => {
+            let name = name_of_pod(pod)?;
+            let why = format!(
+                "no node took pod {name} within {} s: {why}",
+                patience.as_secs()
+            );
+            failed(ErrorKind::Stockout, why)
+        }
+        PodState::Coming(why) if waited > PATIENCE => {
+            let why = format!(
+                "its pod did not come up within {} s: {why}",
+                PATIENCE.as_secs()
+            );
+            failed(ErrorKind::Other, why)
+        }
+        PodState::Unplaced(_) | PodState::Coming(_) | PodState::Up => Ok(()),
+    }
+}
+
+fn missing_pod(token: &Token, why: &str) -> ProviderError {
+    let message = format!(
+        "kubernetes: the pod of attempt {} of stage.{} {why}",
+        token.attempt, token.stage
+    );
+    ProviderError::new(ErrorKind::NotFound, message)
+}
+
+fn failed_job(site: &Site, token: &Token, kind: ErrorKind, why: String) -> ProviderError {
+    let message = format!("cluster {}: job {}: {why}", site.name, job::name(&token.id));
+    ProviderError::new(kind, message)
+}
+
 /// Between two looks at what comes and goes.
-fn pauses() -> impl Iterator<Item = Duration> {
-    let pauses = ExponentialBuilder::default()
-        .with_factor(1.5)
-        .without_max_times();
-    pauses
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(3))
-        .build()
+fn pauses() -> Pauses {
+    Pauses::new(Duration::from_millis(50), Duration::from_secs(3))
+}
+
+fn name_of_pod(pod: &Pod) -> Result<&str, ProviderError> {
+    let name = pod.metadata.name.as_deref();
+    name.ok_or_else(|| ProviderError::new(ErrorKind::Other, "kubernetes: a pod has no name"))
 }

@@ -1,8 +1,8 @@
 //! The connections to one machine: as few as do, opened when they are needed.
 
-use super::super::ProviderError;
+use super::super::{ErrorKind, ProviderError};
 use super::agent::Agent;
-use super::session::{Answer, Session, Streams};
+use super::session::{Answer, Exchanged, Session, Streams, of_host};
 use super::shell_access::ShellAccess;
 use crate::model::hosts::SshTarget;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,14 +101,13 @@ impl Link {
             return Err(self.reach.refusal("", None));
         };
         match session.exchange(name, arguments, streams).await {
-            Ok(answer) => {
+            Ok(Exchanged::Answered(answer)) => {
                 taken.put_back();
-                answer.map_err(|error| {
-                    ProviderError::new(
-                        error.kind,
-                        format!("host {}: {}", self.reach.name, error.message),
-                    )
-                })
+                Ok(answer)
+            }
+            Ok(Exchanged::Failed(error)) => {
+                taken.put_back();
+                Err(of_host(&self.reach.name, &error))
             }
             Err(error) => Err(session.lost(&self.reach, &error).await),
         }
@@ -123,6 +122,15 @@ impl Link {
         self.ask(name, arguments, Streams::default())
             .await
             .map(|answer| answer.lines)
+    }
+
+    /// Makes a request whose answer is one line.
+    pub async fn line(&self, name: &str, arguments: &[&str]) -> Result<String, ProviderError> {
+        let lines = self.lines(name, arguments).await?;
+        lines.into_iter().next().ok_or_else(|| {
+            let message = format!("host {}: its answer is empty", self.reach.name);
+            ProviderError::new(ErrorKind::Other, message)
+        })
     }
 
     async fn take(&self) -> Result<Taken<'_>, ProviderError> {

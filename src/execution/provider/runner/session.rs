@@ -45,6 +45,18 @@ pub(super) struct Answer {
     pub content: Vec<u8>,
 }
 
+/// What became of a request that was carried out.
+pub(super) enum Exchanged {
+    Answered(Answer),
+    /// The agent said that it failed.
+    Failed(ProviderError),
+}
+
+/// An error of a host, with its name.
+pub(super) fn of_host(host: &str, error: &ProviderError) -> ProviderError {
+    ProviderError::new(error.kind, format!("host {host}: {}", error.message))
+}
+
 pub(super) struct Session {
     program: Box<dyn RunningShell>,
     input: Box<dyn AsyncWrite + Send + Unpin>,
@@ -102,17 +114,10 @@ impl Session {
             .chain(&agent.settings)
             .map(String::as_str)
             .collect();
-        let answer = session.exchange("root", &first, Streams::default()).await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => return Err(session.lost(reach, &error).await),
-        };
-        match answer {
-            Ok(_) => Ok(session),
-            Err(error) => Err(ProviderError::new(
-                error.kind,
-                format!("host {}: {}", reach.name, error.message),
-            )),
+        match session.exchange("root", &first, Streams::default()).await {
+            Ok(Exchanged::Answered(_)) => Ok(session),
+            Ok(Exchanged::Failed(error)) => Err(of_host(&reach.name, &error)),
+            Err(error) => Err(session.lost(reach, &error).await),
         }
     }
 
@@ -148,14 +153,14 @@ impl Session {
         }
     }
 
-    /// Makes a request. An outer error means that this connection is of no more use; the request
-    /// may or may not have been carried out.
+    /// Makes a request. An error means that this connection is of no more use; the request may or
+    /// may not have been carried out.
     pub(super) async fn exchange(
         &mut self,
         name: &str,
         arguments: &[&str],
         streams: Streams,
-    ) -> io::Result<Result<Answer, ProviderError>> {
+    ) -> io::Result<Exchanged> {
         self.write(&request_format::request(name, arguments))
             .await?;
         if let Some(mut content) = streams.content {
@@ -171,8 +176,8 @@ impl Session {
         loop {
             let text = in_time(self.read_line()).await?;
             let part = match request_format::line(&text)? {
-                Line::Done => return Ok(Ok(answer)),
-                Line::Failed(error) => return Ok(Err(error)),
+                Line::Done => return Ok(Exchanged::Answered(answer)),
+                Line::Failed(error) => return Ok(Exchanged::Failed(error)),
                 Line::Text(text) => Part::Text(text),
                 Line::Piece(size) => {
                     let mut piece = vec![0; size];

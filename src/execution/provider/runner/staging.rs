@@ -5,7 +5,7 @@ use super::super::{Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, Sou
 use super::link::Link;
 use super::request_format::PIECE;
 use super::session::{Answer, Streams};
-use crate::util::hash::{self, Digest};
+use crate::util::hash::{self, Digest, NotADigest};
 use crate::util::tree::{self, Kind, Listed, Measured};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -47,7 +47,7 @@ pub(super) async fn measure(
                     tree::measure_listed(&entries).map_err(|error| wrong(&error.to_string()))?;
                 Ok(Some(Parcel { measured, packed }))
             }
-            Err(why) => Err(wrong(&why)),
+            Err(error) => Err(wrong(&error.to_string())),
         },
         (what @ ("file" | "program"), rest) => {
             let (bytes, digest) = rest
@@ -76,9 +76,27 @@ pub(super) async fn measure(
     }
 }
 
+/// Why the listing of a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum ListingError {
+    #[error("its answer makes no sense")]
+    Nonsense,
+    #[error(
+        "{} is a pipe, a socket or a device: only files, directories and links are data",
+        .0.display()
+    )]
+    NoData(PathBuf),
+    #[error("{} came up while it was read", .0.display())]
+    CameUp(PathBuf),
+    #[error("{} went away while it was read", .0.display())]
+    WentAway(PathBuf),
+    #[error("{0}")]
+    Digest(NotADigest),
+}
+
 /// The entries of a folder, and the most that an archive of it takes.
-fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
-    let cut = || "its answer makes no sense".to_owned();
+fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), ListingError> {
+    let cut = || ListingError::Nonsense;
     let mut entries = BTreeMap::new();
     let mut unread = BTreeSet::new();
     let mut packed = BLOCK + TIME + END;
@@ -116,11 +134,7 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
                     bytes,
                 }
             }
-            _ => {
-                let what =
-                    "is a pipe, a socket or a device: only files, directories and links are data";
-                return Err(format!("{} {what}", path(name).display()));
-            }
+            _ => return Err(ListingError::NoData(path(name))),
         };
         entries.insert(path(name), listed);
     }
@@ -130,20 +144,20 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
         let name = path(name.strip_prefix(b"./").unwrap_or(name));
         match entries.get_mut(&name) {
             Some(Listed::File { digest, .. }) => {
-                *digest = Digest::from_hex(text(sum)?).map_err(|error| error.to_string())?;
+                *digest = Digest::from_hex(text(sum)?).map_err(ListingError::Digest)?;
             }
-            _ => return Err(format!("{} came up while it was read", name.display())),
+            _ => return Err(ListingError::CameUp(name)),
         }
         unread.remove(&name);
     }
     match unread.first() {
-        Some(name) => Err(format!("{} went away while it was read", name.display())),
+        Some(name) => Err(ListingError::WentAway(name.clone())),
         None => Ok((entries, packed)),
     }
 }
 
-fn text(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|_| "its answer makes no sense".to_owned())
+fn text(bytes: &[u8]) -> Result<&str, ListingError> {
+    std::str::from_utf8(bytes).map_err(|_| ListingError::Nonsense)
 }
 
 /// A name of any bytes.
@@ -273,15 +287,17 @@ mod tests {
         assert!(
             listing(b"p 644 0 pipe\0\0\0")
                 .unwrap_err()
+                .to_string()
                 .starts_with("pipe is a pipe")
         );
         assert!(
             listing(b"f 644 3 x\0\0\0")
                 .unwrap_err()
+                .to_string()
                 .contains("went away")
         );
         let forged = format!("f 644 3 x\0\0\0{:/<64}  x\0", "xx/etc/passwd");
-        let refusal = listing(forged.as_bytes()).unwrap_err();
+        let refusal = listing(forged.as_bytes()).unwrap_err().to_string();
         assert!(refusal.contains("digest"), "{refusal}");
         assert!(listing(b"").unwrap().0.is_empty());
     }

@@ -64,6 +64,14 @@ impl RemoteWorker {
         self.link.lines(name, &arguments).await
     }
 
+    /// Makes a request about the machine whose answer is one line.
+    pub(in crate::execution::provider) async fn line(
+        &self,
+        name: &str,
+    ) -> Result<String, ProviderError> {
+        self.link.line(name, &[self.token.id.as_str()]).await
+    }
+
     /// Makes a request whose answer is a file or a folder, and lays that out; none if there is
     /// nothing.
     async fn bring(
@@ -118,14 +126,16 @@ impl RemoteWorker {
             ("exited", code) => code.parse().ok().map(RunStatus::Exited),
             _ => None,
         };
-        status.ok_or_else(|| {
-            let message = format!(
-                "host {}: its answer makes no sense: {}",
-                self.link.reach.name,
-                said.escape_debug()
-            );
-            ProviderError::new(ErrorKind::Other, message)
-        })
+        status.ok_or_else(|| self.nonsense(said))
+    }
+
+    fn nonsense(&self, said: &str) -> ProviderError {
+        let message = format!(
+            "host {}: its answer makes no sense: {}",
+            self.link.reach.name,
+            said.escape_debug()
+        );
+        ProviderError::new(ErrorKind::Other, message)
     }
 
     /// How many processes of the attempt are left.
@@ -218,8 +228,7 @@ impl Worker for RemoteWorker {
     }
 
     async fn status(&self) -> Result<RunStatus, ProviderError> {
-        let lines = self.lines("look", &[]).await?;
-        self.understood(lines.first().map(String::as_str).unwrap_or_default())
+        self.understood(&self.line("look").await?)
     }
 
     fn interval(&self) -> Duration {
@@ -237,11 +246,8 @@ impl Worker for RemoteWorker {
     }
 
     async fn log_length(&self) -> Result<u64, ProviderError> {
-        let lines = self.lines("log_length", &[]).await?;
-        Ok(lines
-            .first()
-            .and_then(|line| line.parse().ok())
-            .unwrap_or_default())
+        let line = self.line("log_length").await?;
+        line.parse().map_err(|_| self.nonsense(&line))
     }
 
     fn log_name(&self) -> String {
@@ -294,7 +300,7 @@ impl Worker for RemoteWorker {
             .link
             .ask("written", &arguments, Streams::default())
             .await?;
-        Ok(written(&answer.content))
+        written(&answer.content).ok_or_else(|| self.nonsense("a size that is none"))
     }
 
     async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
@@ -354,8 +360,8 @@ impl Staging for RemoteWorker {
     }
 }
 
-/// What is in a folder, by the entries below it.
-fn written(list: &[u8]) -> Vec<Written> {
+/// What is in a folder, by the entries below it; none: a size is no number.
+fn written(list: &[u8]) -> Option<Vec<Written>> {
     let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
     for entry in list.split(|byte| *byte == 0) {
         let mut fields = entry.splitn(3, |byte| *byte == b' ');
@@ -363,20 +369,20 @@ fn written(list: &[u8]) -> Vec<Written> {
         else {
             continue;
         };
-        let top = name.split(|byte| *byte == b'/').next().unwrap_or_default();
-        let size: u64 = std::str::from_utf8(size)
-            .ok()
-            .and_then(|size| size.parse().ok())
-            .unwrap_or_default();
+        let top = name
+            .iter()
+            .position(|byte| *byte == b'/')
+            .map_or(name, |slash| &name[..slash]);
+        let size: u64 = std::str::from_utf8(size).ok()?.parse().ok()?;
         let sum = sizes
             .entry(String::from_utf8_lossy(top).into_owned())
             .or_default();
         *sum = sum.saturating_add(if kind == b"f" { size } else { 0 });
     }
-    sizes
+    let written = sizes
         .into_iter()
-        .map(|(name, bytes)| Written { name, bytes })
-        .collect()
+        .map(|(name, bytes)| Written { name, bytes });
+    Some(written.collect())
 }
 
 fn unwritten(missing: &[String]) -> ProviderError {
@@ -405,10 +411,11 @@ mod tests {
     fn what_was_written_is_summed_by_name() {
         let list = b"d 4096 a\0f 3 a/x\0f 4 a/y z\0l 9 a/l\0f 5 caf\xe9\0";
         let sizes: Vec<(String, u64)> = written(list)
+            .unwrap()
             .into_iter()
             .map(|one| (one.name, one.bytes))
             .collect();
         assert_eq!(sizes, [("a".to_owned(), 7), ("caf\u{fffd}".to_owned(), 5)]);
-        assert!(written(b"").is_empty());
+        assert!(written(b"").unwrap().is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::local::worker as inside;
 use super::super::{ErrorKind, ProviderError, Token};
-use super::faults::{Counts, Fault, Faults, Made};
+use super::faults::{Counts, Fault, Faults, FaultsError, Made};
 use super::machine_records::{self, EndReason, MachineRecord, now};
 use crate::util::file;
 use std::future::Future;
@@ -25,7 +25,7 @@ impl Sim {
     pub fn open(root: &Path) -> Result<Self, ProviderError> {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let path = root.join("faults.toml");
-        let wrong = |error: String| {
+        let wrong = |error: FaultsError| {
             ProviderError::new(ErrorKind::Other, format!("{}: {error}", path.display()))
         };
         let faults = match path.exists() {

@@ -137,20 +137,31 @@ pub struct Counts {
     calls: BTreeMap<String, u64>,
 }
 
+/// What is wrong with a file of faults.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FaultsError {
+    /// The file is not TOML, or has other fields.
+    #[error(transparent)]
+    Toml(#[from] Box<toml::de::Error>),
+    /// A rule names a call that no provider has.
+    #[error("`{call}` is not a call; calls are {}", CALLS.join(", "))]
+    UnknownCall {
+        /// The name that is not known.
+        call: String,
+    },
+}
+
 impl Faults {
     /// Reads the file; the error names what is wrong in it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let faults: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+    pub fn parse(text: &str) -> Result<Self, FaultsError> {
+        let faults: Self = toml::from_str(text).map_err(Box::new)?;
         for rule in &faults.faults {
             if let Some(call) = rule
                 .call
                 .as_ref()
                 .filter(|call| !CALLS.contains(&call.as_str()))
             {
-                return Err(format!(
-                    "`{call}` is not a call; calls are {}",
-                    CALLS.join(", ")
-                ));
+                return Err(FaultsError::UnknownCall { call: call.clone() });
             }
         }
         Ok(faults)
@@ -236,6 +247,7 @@ mod tests {
         assert!(
             Faults::parse(text)
                 .unwrap_err()
+                .to_string()
                 .contains("`creat` is not a call")
         );
         assert!(Faults::parse("[[faults]]\nfault = \"stocked\"").is_err());

@@ -82,10 +82,9 @@ impl Worker for JobWorker {
     }
 
     async fn status(&self) -> Result<RunStatus, ProviderError> {
-        let lines = self.inside.lines("look", &[]).await?;
-        let said = lines.first().map(String::as_str).unwrap_or_default();
-        if !["sealed", "asking"].contains(&said) {
-            return self.inside.understood(said);
+        let said = self.inside.line("look").await?;
+        if !["sealed", "asking"].contains(&said.as_str()) {
+            return self.inside.understood(&said);
         }
         let Some(secrets) = self.waiting().get(&self.token).cloned() else {
             return Ok(RunStatus::NotStarted);

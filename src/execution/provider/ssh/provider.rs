@@ -268,12 +268,11 @@ impl Provider for Ssh {
         for host in &hosts {
             let slots = self.own.hosts[*host].slots.to_string();
             match self.links[*host]
-                .lines("create", &[&token.id, &text, &lease, &lease_end, &slots])
+                .line("create", &[&token.id, &text, &lease, &lease_end, &slots])
                 .await
             {
-                Ok(lines) => {
-                    let (_, machine) =
-                        self.machine(*host, lines.first().map(String::as_str).unwrap_or_default())?;
+                Ok(line) => {
+                    let (_, machine) = self.machine(*host, &line)?;
                     self.seen
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -369,12 +368,11 @@ impl Provider for Ssh {
             return Err(missing());
         };
         tags.belong_to(owner);
-        let lines = self.links[host]
-            .lines("adopt", &[&token.id, &tags.encode()?])
+        let line = self.links[host]
+            .line("adopt", &[&token.id, &tags.encode()?])
             .await?;
-        Ok(self
-            .machine(host, lines.first().map(String::as_str).unwrap_or_default())?
-            .1)
+        let (_, machine) = self.machine(host, &line)?;
+        Ok(machine)
     }
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {

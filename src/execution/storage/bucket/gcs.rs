@@ -253,7 +253,11 @@ pub(super) async fn list() -> Result<Vec<String>, BucketError> {
                 &reason(&listed),
             ));
         }
-        let said: Value = serde_json::from_str(&listed.text).unwrap_or_default();
+        let said: Value = serde_json::from_str(&listed.text).map_err(|error| {
+            let message =
+                format!("the list of buckets of Google Cloud Storage is not JSON: {error}");
+            BucketError::new(Trouble::Other, message)
+        })?;
         let items = said["items"].as_array().cloned().unwrap_or_default();
         names.extend(
             items

@@ -143,26 +143,29 @@ impl Remote {
         let paths = objects.map(|object| object.location);
         let mut deleting = JoinSet::new();
         for path in paths {
-            if deleting.len() >= AT_ONCE {
-                self.joined(deleting.join_next().await)?;
+            if deleting.len() >= AT_ONCE
+                && let Some(deleted) = deleting.join_next().await
+            {
+                self.check_deleted(deleted)?;
             }
             let store = self.store.clone();
             deleting.spawn(async move { store.delete(&path).await });
         }
         while let Some(deleted) = deleting.join_next().await {
-            self.joined(Some(deleted))?;
+            self.check_deleted(deleted)?;
         }
         Ok(())
     }
 
-    fn joined(
+    fn check_deleted(
         &self,
-        deleted: Option<Result<Result<(), object_store::Error>, tokio::task::JoinError>>,
+        deleted: Result<object_store::Result<()>, tokio::task::JoinError>,
     ) -> Result<(), BucketError> {
+        let deleted =
+            deleted.map_err(|error| BucketError::new(Trouble::Other, error.to_string()))?;
         match deleted {
-            None | Some(Ok(Ok(()) | Err(object_store::Error::NotFound { .. }))) => Ok(()),
-            Some(Ok(Err(error))) => Err(self.failed("delete from", "", &error)),
-            Some(Err(error)) => Err(BucketError::new(Trouble::Other, error.to_string())),
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed("delete from", "", &error)),
         }
     }
 
@@ -254,10 +257,10 @@ pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, Buc
         BucketError::new(Trouble::Passing, format!("{what} cannot be asked: {words}"))
     };
     let (parts, body) = request.into_parts();
-    let body = body
-        .as_bytes()
-        .map(|bytes| bytes.to_vec())
-        .unwrap_or_default();
+    let Some(body) = body.as_bytes().map(|bytes| bytes.to_vec()) else {
+        let message = format!("{what} cannot be asked: the request is a stream");
+        return Err(BucketError::new(Trouble::Other, message));
+    };
     let client = reqwest::Client::builder()
         .timeout(CALL)
         .build()

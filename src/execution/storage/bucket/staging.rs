@@ -16,27 +16,35 @@ pub enum Staging {
     Folder(PathBuf),
 }
 
+/// Why a text names no way to stage data.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotStaging {
+    /// The text is none of the ways.
+    #[error("`{0}` is not a way to stage data: write home, buckets or file:///DIR")]
+    Unknown(String),
+    /// The text names a folder that cannot be shared under this name.
+    #[error(
+        "`{0}` is not a way to stage data: write home, buckets or file:///DIR, a folder of plain letters"
+    )]
+    Folder(String),
+}
+
 impl Staging {
     /// Reads `home`, `buckets` or `file:///DIR`.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, NotStaging> {
         match text {
-            "home" => Ok(Self::Home),
-            "buckets" => Ok(Self::Buckets),
-            _ => {
-                let wrong = || {
-                    format!(
-                        "`{text}` is not a way to stage data: write home, buckets or file:///DIR"
-                    )
-                };
-                let folder = PathBuf::from(text.strip_prefix("file://").ok_or_else(wrong)?);
-                // It is part of an address, and of a configuration, that others read.
-                let plain =
-                    |letter: char| letter.is_ascii_alphanumeric() || "/-_.,+=@".contains(letter);
-                match folder.is_absolute() && text["file://".len()..].chars().all(plain) {
-                    true => Ok(Self::Folder(folder)),
-                    false => Err(format!("{}, a folder of plain letters", wrong())),
-                }
-            }
+            "home" => return Ok(Self::Home),
+            "buckets" => return Ok(Self::Buckets),
+            _ => {}
+        }
+        let Some(folder) = text.strip_prefix("file://") else {
+            return Err(NotStaging::Unknown(text.to_owned()));
+        };
+        // It is part of an address, and of a configuration, that others read.
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "/-_.,+=@".contains(letter);
+        match folder.starts_with('/') && folder.chars().all(plain) {
+            true => Ok(Self::Folder(PathBuf::from(folder))),
+            false => Err(NotStaging::Folder(text.to_owned())),
         }
     }
 
@@ -132,6 +140,7 @@ mod tests {
             assert!(
                 Staging::parse(text)
                     .unwrap_err()
+                    .to_string()
                     .contains("write home, buckets or file:///DIR"),
                 "{text}"
             );

@@ -9,7 +9,7 @@ use super::world::{Carried, Load, Watched, World};
 use sky::cli::apply::exit;
 use sky::cli::state::failure;
 use sky::cli::{Exit, Failure};
-use sky::execution::apply::check::OnFailure;
+use sky::execution::apply::OnFailure;
 use sky::execution::apply::signal_deadlines::{SNAPSHOT, WIND_DOWN};
 use sky::execution::apply::stray::{Scope, Swept};
 use sky::execution::apply::stray_buckets::look_for_buckets;
@@ -161,7 +161,7 @@ impl User {
                 .await
                 .map_err(|error| fail(error.into()))?;
             let checked = apply::check(plan, &settings, before.as_ref()).map_err(fail)?;
-            let unready = apply::preflight::ready(plan, checked, &settings)
+            let unready = apply::preflight::check_providers(plan, checked, &settings)
                 .await
                 .map_err(fail)?
                 .unready;
@@ -193,7 +193,7 @@ impl User {
                     Checked { unready, ..checked },
                     Arc::new(Teller(self.world.clone())),
                 );
-                apply::run(
+                apply::apply_plan(
                     plan,
                     checked,
                     settings,
@@ -540,7 +540,7 @@ impl User {
                 if found.is_empty() {
                     return Ok(());
                 }
-                let destroyed = destroy::run(&store.folder, opened, &found, &access).await;
+                let destroyed = destroy::destroy_all(&store.folder, opened, &found, &access).await;
                 let left = destroyed.map_err(|error| say(&error))?.left;
                 let left: Vec<String> = left
                     .iter()
@@ -594,7 +594,8 @@ impl User {
                     .await
                     .map_err(|error| say(&error))?;
                 let names: Vec<String> = access.names().into_iter().map(str::to_owned).collect();
-                let found = sweep::look(&opened.state, &names, Scope::Own, &access).await;
+                let found =
+                    sweep::look_for_machines(&opened.state, &names, Scope::Own, &access).await;
                 let mut found = found.map_err(|error| say(&error))?;
                 look_for_buckets(&opened.state, Scope::Own, &mut found).await;
                 tokio::time::sleep(question).await;

@@ -1,6 +1,10 @@
 //! Machines of a cloud that needs no network.
 
+use super::super::super::check::{Finding, Need};
+use super::super::super::{Owner, Provider};
 use super::*;
+use async_trait::async_trait;
+use std::collections::BTreeMap;
 
 /// What was asked for, by its node: the zone.
 type Asked = Arc<Mutex<Vec<(String, Option<String>)>>>;
