@@ -13,5 +13,6 @@ pub enum NoPlan {
     Infeasible(Shortfall),
     /// The state that it was to go on from has left nothing of a limit.
     UsedUp(UsedUp),
+    /// The solver broke down, so it is not known whether there is a plan.
     Solver(SolverError),
 }

@@ -12,20 +12,36 @@ use std::collections::BTreeSet;
 /// A limit that nothing is left of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsedUp {
+    /// The deadline of the policy has passed since the job began.
     #[error("the deadline of {deadline} has passed: the job began {elapsed} ago, by its state")]
-    Deadline { deadline: Millis, elapsed: Millis },
+    Deadline {
+        /// The latest end of the job that the policy allows, from its beginning.
+        deadline: Millis,
+        /// The time since the job began.
+        elapsed: Millis,
+    },
+    /// The deadline of a stage that is not done has passed since the job began.
     #[error(
         "the deadline of stage `{stage}`, {deadline}, has passed: the job began {elapsed} ago, by its state"
     )]
     StageDeadline {
+        /// The name of the stage in the job.
         stage: String,
+        /// The latest end of the stage that the job allows, from the job's beginning.
         deadline: Millis,
+        /// The time since the job began.
         elapsed: Millis,
     },
+    /// Nothing is left of the budget of the policy.
     #[error(
         "the budget of {budget} is used up: {spent} are spent or set aside, by the job's state"
     )]
-    Budget { budget: Money, spent: Money },
+    Budget {
+        /// The most that the policy lets the whole job cost.
+        budget: Money,
+        /// What the state has spent of it or holds in reserve.
+        spent: Money,
+    },
 }
 
 /// Whether a state holds all of a job as done.

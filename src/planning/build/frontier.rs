@@ -35,9 +35,13 @@ pub struct Point {
 /// Where a stage runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
+    /// The name of the stage in a plan; a replica has its number in it.
     pub stage: String,
+    /// The place that the stage runs at.
     pub place: PlaceName,
+    /// The machine type of the offer that the stage takes.
     pub instance_type: String,
+    /// How the machines are bought.
     pub purchase: Purchase,
 }
 

@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Cost and makespan of a placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Figures {
+    /// What the whole placement costs, in micro-USD.
     pub cost: Money,
+    /// The time from the start of the job to its end.
     pub makespan: Millis,
     /// No better one is possible.
     pub proven: bool,
@@ -19,6 +21,7 @@ pub struct Figures {
 /// The best placement.
 #[derive(Clone, Debug)]
 pub(crate) struct Optimum {
+    /// Cost and makespan of the placement.
     pub figures: Figures,
     /// By stage (one with copies has several): the offers that it takes.
     pub offers: BTreeMap<String, Vec<Offer>>,

@@ -24,18 +24,22 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Compiled {
     /// The job with every copy of a stage as a stage of its own.
     pub job: Job,
+    /// The placement problem.
     pub instance: Instance,
     /// Stage names, by stage. The instance has more stages after these: one for each output that is
     /// brought home.
     pub stages: IdVec<StageId, String>,
+    /// The candidates of every stage; their positions are the tags of the instance's choices.
     pub candidates: StageCandidates,
     /// By artifact of the instance.
     pub artifacts: IdVec<ArtifactId, ArtifactRef>,
     /// By site: index of the place in the catalog.
     pub sites: IdVec<SiteId, u32>,
+    /// The labels that every stage and every artifact carries.
     pub labels: dag::Labels,
     /// Where the outputs of stages go.
     pub results: Results,
+    /// How many clouds, places and candidates were looked at.
     pub counts: Counts,
 }
 
@@ -44,6 +48,7 @@ pub struct Compiled {
 pub struct Counts {
     /// Clouds and places with a candidate of some stage.
     pub clouds: u64,
+    /// Places with a candidate of some stage.
     pub places: u64,
     /// Pairs of a stage and an offer that it may use.
     pub candidates: u64,

@@ -11,13 +11,16 @@ use std::fmt;
 /// Which of the two files that people write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InputFile {
+    /// The name is in the job.
     Job,
+    /// The name is in the policy.
     Policy,
 }
 
 /// A name or a pattern that matches nothing in the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnknownName {
+    /// The file that the name is written in.
     pub file: InputFile,
     /// Dotted key, as in the spans of a file: `operators.deny.Amazn*`.
     pub key: String,

@@ -12,7 +12,9 @@ use std::collections::BTreeSet;
 /// What decides which offers a stage may take: equal requests have equal offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Request<'a> {
+    /// The needs of the stage.
     pub needs: &'a Needs,
+    /// The labels of what the stage reads.
     pub labels: &'a BTreeSet<String>,
     /// As the stage says it.
     pub allocation: Option<Allocation>,

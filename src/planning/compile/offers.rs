@@ -14,6 +14,7 @@ use std::ops::Range;
 /// How the offers of a stage ran out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Funnel {
+    /// The name of the stage that no offer may run.
     pub stage: String,
     /// The needs in words.
     pub needs: String,
@@ -48,6 +49,7 @@ pub(super) struct Allowed {
 pub(super) struct Contender {
     /// Index in the catalog's offers.
     pub offer: usize,
+    /// The position in the stage's order of preference, 0 first.
     pub rank: i64,
     /// What it has to run with.
     pub tee: Option<Tee>,

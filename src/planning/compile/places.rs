@@ -13,7 +13,9 @@ const HOURS_PER_MONTH: i128 = 730;
 
 /// The places of a catalog, as a policy sees them.
 pub struct Places<'a> {
+    /// The catalog that has the places.
     pub catalog: &'a Catalog,
+    /// The policy whose links and accounts set prices of transfers.
     pub policy: &'a Policy,
     /// `cloud:region`, by place.
     pub names: Vec<String>,
@@ -24,6 +26,7 @@ pub struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
+    /// Looks up, once, which places the links of the policy lead from and to.
     pub fn new(catalog: &'a Catalog, policy: &'a Policy) -> Self {
         let names: Vec<String> = catalog
             .places

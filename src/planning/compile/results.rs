@@ -22,10 +22,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// An output whose destination matters: the job names it, or nobody reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
+    /// The output, named as the artifact that a stage writes.
     pub artifact: ArtifactRef,
     /// The stage that writes it.
     pub stage: StageId,
+    /// The size of the output.
     pub bytes: Bytes,
+    /// Whether the output is brought home or stays where it is made.
     pub destination: Destination,
     /// Why it stays although nobody said so.
     pub stays: Option<Stays>,

@@ -34,6 +34,7 @@ pub struct Conflict {
 /// A line that clashes with others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clashing {
+    /// The constraint that clashes with others.
     pub constraint: Constraint,
     /// Without this line there is a plan; false: other lines clash as well.
     pub enough: bool,
@@ -139,9 +140,13 @@ pub fn conflict(
 
 /// Answers whether there is a plan without some lines.
 pub(super) struct Oracle<'a> {
+    /// The job, with forbidden outputs left where they are made.
     pub job: &'a Job,
+    /// The policy as it is written.
     pub policy: &'a Policy,
+    /// The catalog that offers are taken from.
     pub catalog: &'a Catalog,
+    /// How long each question may take.
     pub effort: &'a Effort,
 }
 

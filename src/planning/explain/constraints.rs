@@ -17,31 +17,39 @@ use std::collections::BTreeSet;
 /// The file that a constraint is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConstraintFile {
+    /// The constraint is a line of the policy.
     Policy,
+    /// The constraint is a line of the job.
     Job,
 }
 
 /// A constraint: a line of job or policy that may be left out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Constraint {
+    /// The file that the constraint is written in.
     pub file: ConstraintFile,
     /// Dotted key, as in [`crate::planning::rule`] and in the spans of a file.
     pub key: String,
+    /// What the constraint restricts, with the names that it is about.
     pub kind: ConstraintKind,
 }
 
 /// What a constraint is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConstraintKind {
+    /// The job ends by the policy's deadline.
     Deadline,
+    /// The job costs no more than the policy's budget.
     Budget,
     /// The most that an hour of a machine may cost.
     MaxPrice,
     /// Residency of data with this label.
     Residency(String),
+    /// No operator is subject to the CLOUD Act of the United States.
     CloudAct,
     /// Countries of ultimate parents.
     Parents,
+    /// Only the operators that the policy lists may be used.
     OperatorsAllow,
     /// All entries of the list: an operator that is not known is denied by any.
     OperatorsDeny,
@@ -49,9 +57,11 @@ pub enum ConstraintKind {
     Certifications(String),
     /// Environments for data with this label.
     Trust(String),
+    /// Only the clouds that the policy lists may be used.
     CloudsAllow,
     /// One entry of the list.
     CloudsDeny(Pattern),
+    /// Only the places that the policy lists may be used.
     PlacesAllow,
     /// One entry of the list.
     PlacesDeny(Pattern),
@@ -61,9 +71,13 @@ pub enum ConstraintKind {
     Spot,
     /// How machines are bought for stages that do not say.
     Allocation,
+    /// At the places that match the pattern no more than the quota may be used at once.
     Quota(Pattern, Counted),
+    /// The machine of the named stage meets this need.
     Need(String, Need),
+    /// The named stage ends by its own deadline.
     StageDeadline(String),
+    /// Machines of the named stage are bought as the stage says.
     StageAllocation(String),
     /// Index into the job's list.
     Spread(usize),
@@ -74,8 +88,11 @@ pub enum ConstraintKind {
 /// The unit in which a quota counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Counted {
+    /// The quota counts virtual CPUs, in thousandths.
     Cpus,
+    /// The quota counts machines.
     Instances,
+    /// The quota counts accelerators of all kinds together.
     Accelerators,
     /// Cards of this name.
     Accelerator(String),
@@ -84,18 +101,27 @@ pub enum Counted {
 /// One need of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
+    /// The machine has at least so many virtual CPUs.
     Cpus,
+    /// The machine has at least so much memory.
     Memory,
+    /// The machine has one of the accelerators that are listed.
     Accelerators,
+    /// The machine has one of the trusted execution environments that are listed.
     Tee,
+    /// The machine has this processor architecture.
     Arch,
+    /// The machine is at one of the places that are listed.
     Places,
+    /// The machine is of one of the machine types that are listed.
     InstanceTypes,
+    /// The machine is within so much time of a country.
     Latency,
     /// The most that an hour of a machine may cost.
     MaxPrice,
     /// In this version.
     Service,
+    /// The machine meets one of several alternative sets of needs.
     AnyOf,
 }
 

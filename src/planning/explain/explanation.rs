@@ -52,7 +52,9 @@ pub struct Why {
 /// A stage in another place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elsewhere {
+    /// The offer that the stage takes in the best plan with it in another place.
     pub offer: Offer,
+    /// Cost and makespan of that plan.
     pub figures: Figures,
     /// Stages other than this one that would take another offer too.
     pub moved: usize,
@@ -66,8 +68,11 @@ pub enum BreakEven {
     /// Up to this rate per machine and hour the plan costs no more than the best without the
     /// offer, whose figures these are, and the offer that this stage takes in it.
     At {
+        /// The rate per machine and hour.
         rate: Rate,
+        /// Cost and makespan of the best plan without the offer.
         figures: Figures,
+        /// The offer that the stage takes in that plan.
         offer: Offer,
     },
     /// There is no plan without it.
@@ -79,6 +84,7 @@ pub enum BreakEven {
 /// The price of one rule: the best plan without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruled {
+    /// The constraint whose price this is.
     pub constraint: Constraint,
     /// Whether the rule was not written, but holds all the same.
     pub default: bool,
@@ -89,8 +95,11 @@ pub struct Ruled {
 /// Why the inputs cannot explain the plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExplainError {
+    /// A stage of the plan takes an offer that the inputs do not allow, so the plan was made from
+    /// other inputs.
     #[error("stage `{0}` of the plan takes an offer that it may not take under these inputs")]
     Foreign(String),
+    /// The solver broke down.
     #[error(transparent)]
     Solver(#[from] SolverError),
 }
@@ -98,8 +107,11 @@ pub enum ExplainError {
 /// The inputs that a plan was made from.
 #[derive(Clone, Copy, Debug)]
 pub struct PlannedInputs<'a> {
+    /// The job that the plan was made from.
     pub job: &'a Job,
+    /// The policy that the plan was made from.
     pub policy: &'a Policy,
+    /// The catalog that the plan was made from.
     pub catalog: &'a Catalog,
 }
 

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 /// The change of a line that makes room for a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relaxation {
+    /// The value that the line would have to have.
     pub to: Relaxed,
     /// The best plan then, by the policy's objective (fastest for a deadline, cheapest for a
     /// budget). None: it hangs on what the job does not say.

@@ -123,7 +123,9 @@ fn usage_by_stage(instance: &Instance, cap: &Cap, picks: &Placement) -> IdVec<St
 /// A concurrent cap that some stages which may run at once exceed together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExceededCap {
+    /// The cap that is exceeded.
     pub cap: CapId,
+    /// Stages that may run at once and use more than the cap together.
     pub stages: Vec<StageId>,
 }
 
@@ -154,6 +156,7 @@ pub fn exceeded_cap(instance: &Instance, shape: &Shape, picks: &Placement) -> Op
 pub struct Antichain {
     /// The sum of the stages' weights.
     pub weight: i64,
+    /// The stages, in rising order.
     pub stages: Vec<StageId>,
 }
 

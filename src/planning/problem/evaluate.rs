@@ -12,13 +12,17 @@ use std::collections::BTreeSet;
 /// Cost and schedule of one placement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
+    /// What all machines cost together, without the keeping of artifacts.
     pub compute: Money,
     /// Keeping artifacts, where they are made and at every place that they are copied to.
     pub storage: Money,
+    /// What all transfers cost together, without the keeping of artifacts.
     pub egress: Money,
+    /// The latest end of a stage.
     pub makespan: Millis,
     /// By stage.
     pub start: IdVec<StageId, Millis>,
+    /// By stage: the time from the start of the job to the end of the stage.
     pub end: IdVec<StageId, Millis>,
     /// Every paid or free transfer to another site, by artifact, then by destination.
     pub transfers: Vec<Transfer>,
@@ -27,11 +31,15 @@ pub struct Evaluation {
 /// One artifact brought to one other site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
+    /// The artifact that is brought.
     pub artifact: ArtifactId,
     /// A site that has the artifact by `start`: its origin, or one that gets a copy too.
     pub from: SiteId,
+    /// The site that the artifact is brought to.
     pub to: SiteId,
+    /// The time at which the artifact is at `from`.
     pub start: Millis,
+    /// How long the bytes take on the way.
     pub duration: Millis,
     /// The egress cost; in a pool with tiers, the share of this transfer when transfers are counted
     /// in their order.
@@ -221,6 +229,7 @@ pub struct Followers {
 }
 
 impl Followers {
+    /// Works out from the shape of a DAG which stages wait for which.
     pub fn new(shape: &Shape) -> Self {
         let mut after = shape.inputs.map(|_| Vec::new());
         for (stage, inputs) in shape.inputs.iter_enumerated() {
@@ -347,7 +356,9 @@ pub fn artifacts_by_stage(instance: &Instance) -> IdVec<StageId, Vec<ArtifactId>
 /// Readers of one artifact that are at one site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadersAtSite {
+    /// The site that the readers run at.
     pub site: SiteId,
+    /// How many readers of the artifact run there; at least one.
     pub count: usize,
 }
 

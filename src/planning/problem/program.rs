@@ -3,11 +3,15 @@
 /// Minimise `constant + Σ cost·x` over the rows and bounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
+    /// The name of the program in an MPS file.
     pub name: String,
+    /// The variables; a variable is named by its position here.
     pub columns: Vec<Column>,
+    /// The constraints.
     pub rows: Vec<Row>,
     /// `(column, coefficient)`, ascending, no zeros.
     pub objective: Vec<(usize, i64)>,
+    /// The part of the objective that depends on no variable.
     pub constant: i64,
 }
 
@@ -16,9 +20,11 @@ pub struct Program {
 pub struct Column {
     /// Unique, without white space, as in an MPS file.
     pub name: String,
+    /// The least value of the variable.
     pub lower: i64,
     /// `None`: unbounded.
     pub upper: Option<i64>,
+    /// Whether the variable takes whole values only.
     pub integer: bool,
 }
 
@@ -27,8 +33,11 @@ pub struct Column {
 pub struct Row {
     /// What the row says, and of what: `place[train]`, `arrive[train.model>serve@3]`; unique.
     pub name: String,
+    /// The least value of the sum; `None`: there is none.
     pub lower: Option<i64>,
+    /// The greatest value of the sum; `None`: there is none.
     pub upper: Option<i64>,
+    /// The sum as `(column, coefficient)`, ascending, no zeros.
     pub terms: Vec<(usize, i64)>,
 }
 

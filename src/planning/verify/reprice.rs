@@ -10,6 +10,7 @@ use crate::plan::{Plan, PlannedStage, PlannedTransfer};
 pub struct Repriced {
     /// In the plan's order.
     pub stages: Vec<RepricedStage>,
+    /// Transfers whose price list changed, in the plan's order.
     pub transfers: Vec<RepricedTransfer>,
     /// How much more (or less) these lines cost, all together; lines whose price is gone are not
     /// counted.
@@ -21,10 +22,15 @@ pub struct Repriced {
 /// A stage whose offer changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepricedStage {
+    /// The name of the stage in the plan.
     pub name: String,
+    /// The place that the plan has the stage run at.
     pub place: PlaceName,
+    /// The machine type that the plan takes.
     pub instance_type: String,
+    /// How the plan buys the machines.
     pub purchase: Purchase,
+    /// The rate per machine and hour that the plan was made with.
     pub old: Rate,
     /// None: the offer is gone.
     pub new: Option<Rate>,
@@ -35,13 +41,17 @@ pub struct RepricedStage {
 /// A copy whose price list changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepricedTransfer {
+    /// The artifact, as the plan names it.
     pub artifact: String,
+    /// The place that the plan takes the artifact from.
     pub from: PlaceName,
+    /// The place that the plan brings the artifact to.
     pub to: PlaceName,
     /// The price of its last gigabyte.
     pub old: DataRate,
     /// None: the way has no known price now.
     pub new: Option<DataRate>,
+    /// How much more the transfer costs now (or less); `None`: it has no known price now.
     pub difference: Option<Money>,
 }
 

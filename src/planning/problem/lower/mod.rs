@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 /// The objective of a program and the limits that it keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target<'a> {
+    /// The figure that the program minimises.
     pub objective: Goal<'a>,
     /// Most that the placement may cost.
     pub cost_limit: Option<Money>,
@@ -43,8 +44,10 @@ pub struct Target<'a> {
 /// The objective of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Goal<'a> {
+    /// Minimises the cost of the placement.
     #[default]
     Cost,
+    /// Minimises the latest end of a stage.
     Makespan,
     /// Cost and what the makespan is worth ([`Instance::hour`]).
     Score,
@@ -57,7 +60,9 @@ pub enum Goal<'a> {
 /// How much the position of a stage's choice counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StageWeight {
+    /// The stage whose choice counts.
     pub stage: StageId,
+    /// The factor of the choice's position in the objective.
     pub weight: i64,
 }
 
@@ -92,6 +97,7 @@ impl Target<'_> {
 /// A program, and where the placement is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lowered {
+    /// The mixed-integer program.
     pub program: Program,
     /// Column of each stage's choices.
     pub choice: IdVec<StageId, IdVec<ChoiceId, usize>>,
@@ -131,9 +137,13 @@ impl Lowered {
 /// "The copy at `to` comes from `holder`", and its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relay {
+    /// The artifact that is transferred.
     pub artifact: ArtifactId,
+    /// The site that the artifact comes from, which has it by another transfer.
     pub holder: SiteId,
+    /// The site that the artifact is brought to.
     pub to: SiteId,
+    /// The binary column that is one if the artifact takes this way.
     pub column: usize,
 }
 

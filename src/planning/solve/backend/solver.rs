@@ -28,8 +28,11 @@ pub enum Answer {
     Infeasible,
     /// A point, one value per column, and a lower bound on the objective.
     Found {
+        /// The value of each column of the program.
         values: Vec<f64>,
+        /// A value that no point's objective is below.
         bound: f64,
+        /// Whether the solver has proven that no point has a lower objective.
         proven: bool,
     },
     /// The effort was used up before any point was found.

@@ -6,15 +6,20 @@ use crate::planning::problem::{Evaluation, Placement};
 /// The outcome of solving a placement problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// There is a placement that keeps every limit.
     Solved(Box<Solved>),
+    /// No placement keeps every limit.
     Infeasible(Shortfall),
 }
 
 /// A placement and its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Solved {
+    /// The choice that each stage takes.
     pub picks: Placement,
+    /// Cost and schedule of the placement, worked out exactly.
     pub evaluation: Evaluation,
+    /// How good the placement is known to be.
     pub proof: Proof,
 }
 
@@ -33,7 +38,9 @@ pub struct Proof {
 /// Cost and makespan of a placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlacementFigures {
+    /// What the whole placement costs.
     pub cost: Money,
+    /// The time from the start of the job to its end.
     pub makespan: Millis,
 }
 

@@ -21,10 +21,15 @@ pub(super) fn lost_placement() -> SolverError {
 /// minimised.
 #[derive(Clone)]
 pub(super) struct FoundPlacement {
+    /// The candidate that each stage takes.
     pub tags: PlacedCandidates,
+    /// The holders that transfers come from, where these are not their origins.
     pub routes: Routes,
+    /// The figure that was minimised, in micro-USD, milliseconds or ranks.
     pub value: i64,
+    /// A value that no placement within the limits is below.
     pub bound: i64,
+    /// Whether no placement within the limits has a lower value.
     pub proven: bool,
     /// Without choices that no placement within the limits has whose value is as good, if known.
     pub left: Option<Box<Instance>>,
@@ -33,13 +38,17 @@ pub(super) struct FoundPlacement {
 /// Picks and ways of a placement that is there already.
 #[derive(Clone)]
 pub(super) struct KnownPlacement {
+    /// The candidate that each stage takes.
     pub tags: PlacedCandidates,
+    /// The holders that transfers come from, where these are not their origins.
     pub routes: Routes,
 }
 
 /// A placement that keeps all limits, and its figure.
 pub(super) struct ResolvedPlacement {
+    /// The placement.
     pub known: KnownPlacement,
+    /// The figure of the placement that is minimised.
     pub value: i64,
 }
 
@@ -67,15 +76,21 @@ impl FoundPlacement {
 
 /// What all passes over an instance share.
 pub(super) struct PlacementSearch<'a> {
+    /// What each stage waits for.
     pub shape: &'a Shape,
+    /// The solver of the mixed-integer programs.
     pub solver: &'a dyn Solver,
+    /// How long to search.
     pub effort: &'a Effort,
 }
 
 /// The optimum of the objective, that of the other figure among its optima, and both as limits.
 pub(super) struct RankedPlacements {
+    /// The optimum of the objective.
     pub first: FoundPlacement,
+    /// The optimum of the other figure among the optima of the objective.
     pub second: FoundPlacement,
+    /// Both optimal figures as limits.
     pub limits: Limits,
     /// Without choices that no placement has whose first figure is as good.
     pub left: Box<Instance>,
