@@ -8,12 +8,12 @@
 //! set with a line of each group either clashes, and then nothing smaller does, or shows another
 //! group.
 
-use super::constraints::{
-    Constraint, default_constraints, leave_forbidden_outputs, without_constraints,
-    written_constraints,
-};
+use super::constraint::Constraint;
+use super::dropped_constraints::without_constraints;
+use super::forbidden_outputs::leave_forbidden_outputs;
 use super::hitting_set;
 use super::relax::{Relaxation, relax};
+use super::written_constraints::{default_constraints, written_constraints};
 use crate::catalog::Catalog;
 use crate::model::{Job, Policy};
 use crate::planning::build::feasible;
@@ -62,7 +62,6 @@ pub fn conflict(
             "the time limit left nothing for the search for lines that clash".to_owned(),
         ));
     }
-    let mut constraints = written_constraints(job, policy);
     let job = &leave_forbidden_outputs(job, policy);
     let oracle = Oracle {
         job,
@@ -70,17 +69,13 @@ pub fn conflict(
         catalog,
         effort,
     };
-    if !oracle.feasible_without(constraints.iter())? {
-        // What was written is not to blame, or not alone.
-        constraints.extend(default_constraints(policy));
-        if !oracle.feasible_without(constraints.iter())? {
-            return Ok(Conflict {
-                constraints: Vec::new(),
-                smallest: true,
-                defaults: Vec::new(),
-            });
-        }
-    }
+    let Some(constraints) = oracle.enough_constraints()? else {
+        return Ok(Conflict {
+            constraints: Vec::new(),
+            smallest: true,
+            defaults: Vec::new(),
+        });
+    };
     let mut search = Search::new(&oracle, &constraints);
     let (found, smallest) = match search.smallest() {
         Ok(found) => found,
@@ -88,53 +83,10 @@ pub fn conflict(
         Err(_) if effort.should_stop() => ((0..constraints.len()).collect(), false),
         Err(error) => return Err(error),
     };
-    let mut clashing = Vec::new();
-    for index in &found {
-        let constraint = &constraints[*index];
-        if effort.should_stop() {
-            clashing.push(Clashing {
-                constraint: constraint.clone(),
-                enough: false,
-                relaxation: None,
-            });
-            continue;
-        }
-        let enough = oracle.feasible_without([constraint])?;
-        // If other lines clash too, only those of this set are looked at.
-        let others = constraints
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| !enough && !found.contains(other));
-        let dropped: Vec<&Constraint> = others.map(|(_, constraint)| constraint).collect();
-        let (job, policy) = without_constraints(job, policy, dropped);
-        let relaxation = relax(constraint, &job, &policy, catalog, effort)?;
-        clashing.push(Clashing {
-            constraint: constraint.clone(),
-            enough,
-            relaxation,
-        });
-    }
-    let mut changeable = Vec::new();
-    for constraint in default_constraints(policy)
-        .into_iter()
-        .filter(|constraint| !constraints.contains(constraint))
-    {
-        if effort.should_stop() {
-            break;
-        }
-        if oracle.feasible_without([&constraint])? {
-            let relaxation = relax(&constraint, job, policy, catalog, effort)?;
-            changeable.push(Clashing {
-                constraint,
-                enough: true,
-                relaxation,
-            });
-        }
-    }
     Ok(Conflict {
-        constraints: clashing,
+        constraints: oracle.relaxed_constraints(&constraints, &found)?,
         smallest,
-        defaults: changeable,
+        defaults: oracle.changeable_defaults(&constraints)?,
     })
 }
 
@@ -157,6 +109,84 @@ impl Oracle<'_> {
     ) -> Result<bool, SolverError> {
         let (job, policy) = without_constraints(self.job, self.policy, dropped);
         feasible(&job, &policy, self.catalog, self.effort)
+    }
+
+    /// Returns constraints without all of which there is a plan: those that were written, and if
+    /// these alone are not to blame, also those that hold by default. `None`: there is no plan even
+    /// then.
+    fn enough_constraints(&self) -> Result<Option<Vec<Constraint>>, SolverError> {
+        let mut constraints = written_constraints(self.job, self.policy);
+        if self.feasible_without(&constraints)? {
+            return Ok(Some(constraints));
+        }
+        constraints.extend(default_constraints(self.policy));
+        let is_enough = self.feasible_without(&constraints)?;
+        Ok(is_enough.then_some(constraints))
+    }
+
+    /// Returns, for each constraint of a set that clashes, how it could be relaxed.
+    fn relaxed_constraints(
+        &self,
+        constraints: &[Constraint],
+        clashing: &BTreeSet<usize>,
+    ) -> Result<Vec<Clashing>, SolverError> {
+        let mut relaxed = Vec::new();
+        for index in clashing {
+            let constraint = &constraints[*index];
+            if self.effort.should_stop() {
+                relaxed.push(Clashing {
+                    constraint: constraint.clone(),
+                    enough: false,
+                    relaxation: None,
+                });
+                continue;
+            }
+            let enough = self.feasible_without([constraint])?;
+            // If other lines clash too, only those of this set are looked at.
+            let others = constraints
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| !enough && !clashing.contains(other));
+            let dropped = others.map(|(_, constraint)| constraint);
+            let (job, policy) = without_constraints(self.job, self.policy, dropped);
+            relaxed.push(Clashing {
+                constraint: constraint.clone(),
+                enough,
+                relaxation: relax(constraint, &job, &policy, self.catalog, self.effort)?,
+            });
+        }
+        Ok(relaxed)
+    }
+
+    /// Returns the constraints that were not written, and each of which would be enough to change.
+    fn changeable_defaults(
+        &self,
+        constraints: &[Constraint],
+    ) -> Result<Vec<Clashing>, SolverError> {
+        let mut changeable = Vec::new();
+        let others = default_constraints(self.policy)
+            .into_iter()
+            .filter(|constraint| !constraints.contains(constraint));
+        for constraint in others {
+            if self.effort.should_stop() {
+                break;
+            }
+            if self.feasible_without([&constraint])? {
+                let relaxation = relax(
+                    &constraint,
+                    self.job,
+                    self.policy,
+                    self.catalog,
+                    self.effort,
+                )?;
+                changeable.push(Clashing {
+                    constraint,
+                    enough: true,
+                    relaxation,
+                });
+            }
+        }
+        Ok(changeable)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Why a plan is as it is: what every stage chose from, what it would do without its offer, and
 //! what every rule costs. All figures are optima of the problem with one thing changed.
 
-use super::constraints::{
-    Constraint, ConstraintFile, ConstraintKind, Need, default_constraints, without_constraints,
-    written_constraints,
-};
+use super::constraint::{Constraint, ConstraintFile, ConstraintKind};
+use super::dropped_constraints::without_constraints;
+use super::need::Need;
+use super::written_constraints::{default_constraints, written_constraints};
 use crate::catalog::Catalog;
 use crate::model::{ArtifactRef, Dataset, Job, Millis, Objective, Offer, Policy, Rate, Work};
 use crate::plan::{Plan, PlannedStage};

@@ -29,7 +29,7 @@ pub use instance::{
     StageChoices, StageInput,
 };
 pub use lower::{Goal, Lowered, Relay, StageWeight, Target, lower};
-pub use program::{Column, Program, Row};
+pub use program::{Column, Program, Row, SOLVER_SEED};
 pub use routes::Routes;
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! A mixed-integer linear program with integer coefficients.
 
+/// The seed that every solver of a program gets, so that equal programs have equal answers.
+pub const SOLVER_SEED: u32 = 1;
+
 /// Minimise `constant + Σ cost·x` over the rows and bounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {

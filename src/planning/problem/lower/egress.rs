@@ -1,12 +1,11 @@
 //! Copies of artifacts, and what they cost.
 
-use super::{Builder, Relay, Terms};
+use super::relays::RelayedArtifact;
+use super::{Builder, Terms};
 use crate::model::Money;
-use crate::model::units::signed_count;
 use crate::planning::problem::ids::{ArtifactId, PriceId, SiteId, StageId};
 use crate::planning::problem::instance::{Artifact, Origin};
 use crate::planning::problem::price_groups::{PriceGroups, price_groups};
-use crate::planning::problem::routes;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Builder<'_> {
@@ -50,7 +49,7 @@ impl Builder<'_> {
     }
 
     /// Charges a copy by its price class: at once, or as volume of its pool.
-    fn charge(&mut self, copy: usize, class: PriceId, artifact: &Artifact) {
+    pub(super) fn charge(&mut self, copy: usize, class: PriceId, artifact: &Artifact) {
         let price = &self.instance.links.tariffs[class];
         match price.pool {
             None => self.cost.push((copy, price.cost(artifact.bytes).0)),
@@ -92,7 +91,7 @@ impl Builder<'_> {
     }
 
     /// "The artifact's source is at this site", `factor` times, as terms and a constant.
-    fn source_at(&self, artifact: &Artifact, site: SiteId, factor: i64) -> (Terms, i64) {
+    pub(super) fn source_at(&self, artifact: &Artifact, site: SiteId, factor: i64) -> (Terms, i64) {
         match artifact.origin {
             Origin::Site(at) => (Vec::new(), if at == site { factor } else { 0 }),
             Origin::Stage(stage) => (self.runs_at(stage, site, factor), 0),
@@ -224,7 +223,15 @@ impl Builder<'_> {
         present: &[Terms],
     ) {
         let stays = self.stays(artifact, sources, destinations, present);
-        let relays = self.relays(index, artifact, sources, destinations, present);
+        let relays = self.relays(
+            &RelayedArtifact {
+                index,
+                artifact,
+                sources,
+                destinations,
+            },
+            present,
+        );
         let group_of: BTreeMap<usize, usize> = groups
             .destinations
             .iter()
@@ -271,105 +278,5 @@ impl Builder<'_> {
                 arrivals,
             );
         }
-    }
-
-    /// Ways from one reader's site to another that are cheaper than from some source. Steps from
-    /// the origin rise along them, so that they never form a ring.
-    fn relays(
-        &mut self,
-        index: ArtifactId,
-        artifact: &Artifact,
-        sources: &[SiteId],
-        destinations: &[SiteId],
-        present: &[Terms],
-    ) -> Vec<Relay> {
-        let mut relays = Vec::new();
-        for to in destinations {
-            for (position, holder) in destinations.iter().enumerate() {
-                let cheaper = |origin: &&SiteId| {
-                    routes::relayed(self.instance, artifact, **origin, *holder, *to).is_some()
-                };
-                let origins: Vec<SiteId> = sources.iter().filter(cheaper).copied().collect();
-                let Some(class) = self
-                    .instance
-                    .links
-                    .class(*holder, *to)
-                    .filter(|_| !origins.is_empty())
-                else {
-                    continue;
-                };
-                let labels = &self.instance.links.labels;
-                let name = format!("{},{}>{}", artifact.label, labels[*holder], labels[*to]);
-                let column = self.program.column(format!("relay[{name}]"), Some(1), true);
-                self.charge(column, class, artifact);
-                let mut held: Terms = present[position]
-                    .iter()
-                    .map(|(column, factor)| (*column, -factor))
-                    .collect();
-                held.push((column, 1));
-                self.program
-                    .row(format!("held[{name}]"), None, Some(0), held);
-                // Readers pull "read" up and nothing pulls it down: without one, nobody is there.
-                let readers: Terms = (artifact.readers.iter())
-                    .flat_map(|reader| self.runs_at(*reader, *holder, -1))
-                    .chain([(column, 1)])
-                    .collect();
-                if artifact
-                    .readers
-                    .iter()
-                    .filter(|reader| self.at[**reader].contains_key(holder))
-                    .count()
-                    > 1
-                {
-                    self.program
-                        .row(format!("reads[{name}]"), None, Some(0), readers);
-                }
-                let mut saves = vec![(column, 1)];
-                let mut known = 0;
-                for origin in origins {
-                    let (terms, constant) = self.source_at(artifact, origin, -1);
-                    saves.extend(terms);
-                    known += constant;
-                }
-                self.program
-                    .row(format!("saves[{name}]"), None, Some(-known), saves);
-                relays.push(Relay {
-                    artifact: index,
-                    holder: *holder,
-                    to: *to,
-                    column,
-                });
-            }
-        }
-        if !relays.is_empty() {
-            let most = signed_count(destinations.len());
-            let step = |builder: &mut Self, site: &SiteId| {
-                let label = &builder.instance.links.labels[*site];
-                builder.program.column(
-                    format!("step[{},{label}]", artifact.label),
-                    Some(most),
-                    false,
-                )
-            };
-            let steps: BTreeMap<SiteId, usize> = destinations
-                .iter()
-                .map(|site| (*site, step(self, site)))
-                .collect();
-            for relay in &relays {
-                let terms = vec![
-                    (steps[&relay.to], 1),
-                    (steps[&relay.holder], -1),
-                    (relay.column, -most - 1),
-                ];
-                let labels = &self.instance.links.labels;
-                let name = format!(
-                    "step[{},{}>{}]",
-                    artifact.label, labels[relay.holder], labels[relay.to]
-                );
-                self.program.row(name, Some(-most), None, terms);
-            }
-        }
-        self.relays.extend(&relays);
-        relays
     }
 }

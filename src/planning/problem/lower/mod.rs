@@ -4,7 +4,7 @@
 //! - An artifact is a flow from the group of its source site to the groups of the sites that read
 //!   it ([`super::price_groups`]), with an own free variable per site for data that stays. So an
 //!   edge costs O(sites) variables, and its linear relaxation is that of a transport problem.
-//! - Where a copy can be cheaper from another holder, a binary per such way ([`egress`]); volumes
+//! - Where a copy can be cheaper from another holder, a binary per such way ([`relays`]); volumes
 //!   that run through tiers together are pieces of one line ([`pools`]).
 //! - With time: `end[stage]`, and for every edge and source site one row that makes the reader
 //!   wait for the copy from that site ([`schedule`]). The only big-M is that edge's longest copy,
@@ -14,6 +14,7 @@
 
 mod egress;
 mod pools;
+mod relays;
 mod schedule;
 
 use super::concurrency;
@@ -167,20 +168,7 @@ struct Builder<'a> {
 /// Makes the program of `instance` for `target`. Rows about time are there only when the target
 /// speaks of time.
 pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
-    let mut builder = Builder {
-        instance,
-        shape: instance.shape(),
-        program: Program {
-            name: "sky".to_owned(),
-            ..Program::default()
-        },
-        choice: IdVec::new(),
-        at: IdVec::new(),
-        cost: Vec::new(),
-        constant: 0,
-        relays: Vec::new(),
-        volumes: instance.links.pools.map(|_| Vec::new()),
-    };
+    let mut builder = Builder::new(instance);
     builder.choices();
     for (index, artifact) in instance.artifacts.iter_enumerated() {
         builder.artifact(index, artifact);
@@ -188,67 +176,92 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
     builder.pools();
     builder.caps();
     let makespan = target.timed().then(|| builder.schedule(target));
-    let worth =
-        makespan.filter(|_| target.objective == Goal::Score || target.score_limit.is_some());
-    let worth = worth.map(|makespan| builder.worth(makespan));
-    let Builder {
-        mut program,
-        choice,
-        cost,
-        constant,
-        relays,
-        ..
-    } = builder;
-    if let Some(limit) = target.cost_limit {
-        program.row(
-            "budget".to_owned(),
-            None,
-            Some(limit.0 - constant),
-            cost.clone(),
-        );
-    }
-    let score = || {
-        cost.iter()
-            .copied()
-            .chain(worth.map(|column| (column, 1)))
-            .collect::<Terms>()
-    };
-    if let Some(limit) = target.score_limit {
-        program.row("score".to_owned(), None, Some(limit.0 - constant), score());
-    }
-    let over_choices = |weight: &dyn Fn(StageId, ChoiceId) -> i64| -> Terms {
-        let stages = choice.iter_enumerated();
-        let terms = stages.flat_map(|(stage, columns)| {
-            columns
-                .iter_enumerated()
-                .map(move |(position, column)| (*column, weight(stage, position)))
-        });
-        terms.collect()
-    };
-    match (&target.objective, makespan) {
-        (Goal::Makespan, Some(makespan)) => program.minimize(vec![(makespan, 1)], 0),
-        (Goal::Score, _) => program.minimize(score(), constant),
-        (Goal::Preference, _) => {
-            let rank =
-                |stage: StageId, position: ChoiceId| instance.stages[stage].choices[position].rank;
-            program.minimize(over_choices(&rank), 0);
-        }
-        (Goal::Ranks(weights), _) => {
-            let weights: BTreeMap<StageId, i64> = weights
-                .iter()
-                .map(|entry| (entry.stage, entry.weight))
-                .collect();
-            let rank = |stage: StageId, position: ChoiceId| {
-                weights.get(&stage).copied().unwrap_or(0) * signed_count(position.index())
-            };
-            program.minimize(over_choices(&rank), 0);
-        }
-        _ => program.minimize(cost, constant),
-    }
+    let is_worth_counted = target.objective == Goal::Score || target.score_limit.is_some();
+    let worth = makespan
+        .filter(|_| is_worth_counted)
+        .map(|makespan| builder.worth(makespan));
+    builder.money_limits(target, worth);
+    builder.objective(target, makespan, worth);
     Lowered {
-        program,
-        choice,
-        relays,
+        program: builder.program,
+        choice: builder.choice,
+        relays: builder.relays,
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn new(instance: &'a Instance) -> Self {
+        Self {
+            instance,
+            shape: instance.shape(),
+            program: Program {
+                name: "sky".to_owned(),
+                ..Program::default()
+            },
+            choice: IdVec::new(),
+            at: IdVec::new(),
+            cost: Vec::new(),
+            constant: 0,
+            relays: Vec::new(),
+            volumes: instance.links.pools.map(|_| Vec::new()),
+        }
+    }
+
+    /// The cost and what the makespan is worth.
+    fn score(&self, worth: Option<usize>) -> Terms {
+        let worth = worth.map(|column| (column, 1));
+        self.cost.iter().copied().chain(worth).collect()
+    }
+
+    /// Limits on the cost, and on the cost and the worth of the makespan together.
+    fn money_limits(&mut self, target: &Target<'_>, worth: Option<usize>) {
+        if let Some(limit) = target.cost_limit {
+            let most = limit.0 - self.constant;
+            self.program
+                .row("budget".to_owned(), None, Some(most), self.cost.clone());
+        }
+        if let Some(limit) = target.score_limit {
+            let (most, score) = (limit.0 - self.constant, self.score(worth));
+            self.program
+                .row("score".to_owned(), None, Some(most), score);
+        }
+    }
+
+    /// What is minimised.
+    fn objective(&mut self, target: &Target<'_>, makespan: Option<usize>, worth: Option<usize>) {
+        let instance = self.instance;
+        let (terms, constant) = match (&target.objective, makespan) {
+            (Goal::Makespan, Some(makespan)) => (vec![(makespan, 1)], 0),
+            (Goal::Score, _) => (self.score(worth), self.constant),
+            (Goal::Preference, _) => {
+                let rank = |stage: StageId, position: ChoiceId| {
+                    instance.stages[stage].choices[position].rank
+                };
+                (self.over_choices(rank), 0)
+            }
+            (Goal::Ranks(weights), _) => {
+                let mut weight_of = instance.stages.map(|_| 0);
+                for StageWeight { stage, weight } in *weights {
+                    weight_of[*stage] = *weight;
+                }
+                let rank = |stage: StageId, position: ChoiceId| {
+                    weight_of[stage] * signed_count(position.index())
+                };
+                (self.over_choices(rank), 0)
+            }
+            (Goal::Cost | Goal::Makespan, _) => (self.cost.clone(), self.constant),
+        };
+        self.program.minimize(terms, constant);
+    }
+
+    /// The sum of a weight over all choices that are taken.
+    fn over_choices(&self, weight: impl Fn(StageId, ChoiceId) -> i64) -> Terms {
+        let mut terms = Terms::new();
+        for (stage, columns) in self.choice.iter_enumerated() {
+            let columns = columns.iter_enumerated();
+            terms.extend(columns.map(|(position, column)| (*column, weight(stage, position))));
+        }
+        terms
     }
 }
 

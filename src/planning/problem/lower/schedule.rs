@@ -1,7 +1,7 @@
 //! Ends of stages, linear in the choices.
 
 use super::pools::gcd;
-use super::{Builder, Relay, Target, Terms};
+use super::{Builder, Target, Terms};
 use crate::model::Millis;
 use crate::model::units::{MS_PER_HOUR, signed_count};
 use crate::planning::problem::ids::{ArtifactId, SiteId, StageId};
@@ -174,82 +174,86 @@ impl Builder<'_> {
         let relayed: BTreeSet<ArtifactId> =
             self.relays.iter().map(|relay| relay.artifact).collect();
         for index in relayed {
-            let artifact = self.instance.artifacts[index].clone();
-            let relays: Vec<Relay> = self
-                .relays
-                .iter()
-                .filter(|relay| relay.artifact == index)
-                .copied()
-                .collect();
-            let destinations: BTreeSet<SiteId> = artifact
-                .readers
-                .iter()
-                .flat_map(|reader| self.at[*reader].keys().copied())
-                .collect();
-            let column = |builder: &mut Self, site: &SiteId| {
-                let label = &builder.instance.links.labels[*site];
-                builder
-                    .program
-                    .column(format!("arrival[{},{label}]", artifact.label), None, false)
-            };
-            let at: BTreeMap<SiteId, usize> = destinations
-                .iter()
-                .map(|site| (*site, column(self, site)))
-                .collect();
-            let sources: Vec<SiteId> = match artifact.origin {
-                Origin::Site(site) => vec![site],
-                Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
-            };
-            let labels = &self.instance.links.labels;
-            for (to, arrival) in &at {
-                for from in sources.iter().filter(|from| *from != to) {
-                    // arrival - end(source) >= time, unless the source is elsewhere or the copy is
-                    // relayed
-                    let time = self.instance.links.time(*from, *to, artifact.link_bytes);
-                    let time = time.signed();
-                    let mut row = vec![(*arrival, 1)];
-                    let mut known = 0;
-                    match artifact.origin {
-                        Origin::Site(_) => known = time,
-                        Origin::Stage(source) => {
-                            row.push((ends[source], -1));
-                            row.extend(self.runs_at(source, *from, -time));
-                        }
-                    }
-                    row.extend(
-                        relays
-                            .iter()
-                            .filter(|relay| relay.to == *to)
-                            .map(|relay| (relay.column, time)),
-                    );
-                    let name = format!(
-                        "direct[{},{}>{}]",
-                        artifact.label, labels[*from], labels[*to]
-                    );
-                    self.program.row(name, Some(known), None, row);
-                }
-            }
-            for relay in relays {
-                // arrival(to) - arrival(holder) >= time, if it is relayed this way
-                let time = self
-                    .instance
-                    .links
-                    .time(relay.holder, relay.to, artifact.link_bytes)
-                    .signed();
-                let row = vec![
-                    (at[&relay.to], 1),
-                    (at[&relay.holder], -1),
-                    (relay.column, -time - horizon),
-                ];
-                let name = format!(
-                    "via[{},{}>{}]",
-                    artifact.label, labels[relay.holder], labels[relay.to]
-                );
-                self.program.row(name, Some(-horizon), None, row);
-            }
+            let at = self.arrival_columns(index);
+            self.direct_arrivals(index, &at, ends);
+            self.relayed_arrivals(index, &at, horizon);
             arrivals.insert(index, at);
         }
         arrivals
+    }
+
+    /// By site that may read an artifact: the column of the time when the artifact is there.
+    fn arrival_columns(&mut self, index: ArtifactId) -> BTreeMap<SiteId, usize> {
+        let artifact = &self.instance.artifacts[index];
+        let destinations: BTreeSet<SiteId> = artifact
+            .readers
+            .iter()
+            .flat_map(|reader| self.at[*reader].keys().copied())
+            .collect();
+        let mut columns = BTreeMap::new();
+        for site in destinations {
+            let label = &self.instance.links.labels[site];
+            let name = format!("arrival[{},{label}]", artifact.label);
+            columns.insert(site, self.program.column(name, None, false));
+        }
+        columns
+    }
+
+    /// `arrival - end of the source >= time`, unless the source is elsewhere or the copy is relayed.
+    fn direct_arrivals(
+        &mut self,
+        index: ArtifactId,
+        at: &BTreeMap<SiteId, usize>,
+        ends: &IdVec<StageId, usize>,
+    ) {
+        let (artifact, links) = (&self.instance.artifacts[index], &self.instance.links);
+        let sources: Vec<SiteId> = match artifact.origin {
+            Origin::Site(site) => vec![site],
+            Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
+        };
+        for (to, arrival) in at {
+            for from in sources.iter().filter(|from| *from != to) {
+                let time = links.time(*from, *to, artifact.link_bytes).signed();
+                let mut row = vec![(*arrival, 1)];
+                let mut known = 0;
+                match artifact.origin {
+                    Origin::Site(_) => known = time,
+                    Origin::Stage(source) => {
+                        row.push((ends[source], -1));
+                        row.extend(self.runs_at(source, *from, -time));
+                    }
+                }
+                let relays = self
+                    .relays
+                    .iter()
+                    .filter(|relay| relay.artifact == index && relay.to == *to);
+                row.extend(relays.map(|relay| (relay.column, time)));
+                let name = format!(
+                    "direct[{},{}>{}]",
+                    artifact.label, links.labels[*from], links.labels[*to]
+                );
+                self.program.row(name, Some(known), None, row);
+            }
+        }
+    }
+
+    /// `arrival - arrival at the holder >= time`, if the copy is relayed this way.
+    fn relayed_arrivals(&mut self, index: ArtifactId, at: &BTreeMap<SiteId, usize>, horizon: i64) {
+        let (artifact, links) = (&self.instance.artifacts[index], &self.instance.links);
+        let relays = self.relays.iter().filter(|relay| relay.artifact == index);
+        for relay in relays {
+            let time = links.time(relay.holder, relay.to, artifact.link_bytes);
+            let row = vec![
+                (at[&relay.to], 1),
+                (at[&relay.holder], -1),
+                (relay.column, -time.signed() - horizon),
+            ];
+            let name = format!(
+                "via[{},{}>{}]",
+                artifact.label, links.labels[relay.holder], links.labels[relay.to]
+            );
+            self.program.row(name, Some(-horizon), None, row);
+        }
     }
 
     /// `start >= end of the source`, and `start >= arrival` at the site where the stage runs.

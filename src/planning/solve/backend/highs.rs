@@ -1,7 +1,7 @@
 //! HiGHS, through the `highs` crate.
 
-use crate::planning::problem::{Program, Row};
-use crate::planning::solve::backend::solver::{Answer, SEED, Solver, SolverError};
+use crate::planning::problem::{Program, Row, SOLVER_SEED};
+use crate::planning::solve::backend::solver::{Answer, Solver, SolverError};
 use crate::planning::solve::effort::Effort;
 use highs::{
     HighsModelStatus, HighsSolutionStatus, HighsStatus, Model, RowProblem, Sense, SolvedModel,
@@ -141,8 +141,8 @@ fn scale(row: &Row) -> f64 {
 const LEAST_SECONDS: f64 = 0.01;
 
 fn configure(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), SolverError> {
-    const _: () = assert!(SEED <= i32::MAX as u32);
-    let seed = SEED as i32;
+    const _: () = assert!(SOLVER_SEED <= i32::MAX as u32);
+    let seed = SOLVER_SEED as i32;
     let nodes = i32::try_from(effort.nodes).unwrap_or(i32::MAX);
     let settings = [
         model.try_set_option("threads", 1),

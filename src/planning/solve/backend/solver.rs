@@ -18,9 +18,6 @@ pub trait Solver {
     ) -> Result<Answer, SolverError>;
 }
 
-/// The seed that solvers get.
-pub const SEED: u32 = 1;
-
 /// What a solver found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {

@@ -59,6 +59,43 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     if nodes.iter().any(|node| node.sites.is_empty()) {
         return None;
     }
+    pass_costs_up(&mut nodes, &prices, shape);
+    let trees = take_sites_down(&mut nodes, &prices, shape)?;
+    let least: i64 = trees.least_of.values().sum();
+    if least >= NEVER {
+        return None;
+    }
+    let with = nodes.ids().map(|stage| {
+        let others = least - trees.least_of[&trees.root_of[stage]];
+        let own = instance.stages[stage].choices.iter().zip(&costs[stage]);
+        own.map(|(choice, cost)| {
+            let tree = nodes[stage].cost_with(choice.site, *cost, &costs[stage]);
+            tree.map_or(NEVER, |cost| cost + others)
+        })
+        .collect()
+    });
+    Some(Forest {
+        least,
+        with: with.collect(),
+        picks: trees.picks,
+    })
+}
+
+/// The optimum of every tree of the forest.
+struct Trees {
+    /// By root: the least cost of its tree.
+    least_of: BTreeMap<StageId, i64>,
+    /// By stage: the root of its tree.
+    root_of: IdVec<StageId, StageId>,
+    picks: Placement,
+}
+
+/// Adds, from the leaves to the roots, what each branch costs to the stage above it.
+fn pass_costs_up(
+    nodes: &mut IdVec<StageId, Node>,
+    prices: &IdVec<ArtifactId, Least<'_>>,
+    shape: &Shape,
+) {
     for &stage in shape.order.iter().rev() {
         let Some(Above {
             stage: above,
@@ -67,75 +104,55 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
         else {
             continue;
         };
-        let price = &prices[artifact];
-        let node = &nodes[stage];
         let message: Vec<(i64, usize)> = nodes[above]
             .sites
             .iter()
-            .map(|from| {
-                let at = |position: usize| {
-                    node.cost[position] + copy_cost(price, *from, node.sites[position])
-                };
-                (0..node.sites.len())
-                    .map(|position| (at(position).min(NEVER), position))
-                    .min()
-                    .unwrap_or((NEVER, 0))
-            })
+            .map(|from| nodes[stage].cheapest_from(*from, &prices[artifact]))
             .collect();
         for (cost, (branch, _)) in nodes[above].cost.iter_mut().zip(&message) {
             *cost = (*cost + branch).min(NEVER);
         }
         nodes[stage].message = message;
     }
-    let mut picks = nodes.map(|_| ChoiceId::default());
-    let mut place = nodes.map(|_| 0);
-    let mut root_of = nodes.map(|_| StageId::default());
-    let mut least_of: BTreeMap<StageId, i64> = BTreeMap::new();
+}
+
+/// Takes, from the roots to the leaves, the best site of every stage, and works out what the rest
+/// of each tree costs. `None`: a root has no site.
+fn take_sites_down(
+    nodes: &mut IdVec<StageId, Node>,
+    prices: &IdVec<ArtifactId, Least<'_>>,
+    shape: &Shape,
+) -> Option<Trees> {
+    let mut position_of = nodes.map(|_| 0);
+    let mut trees = Trees {
+        least_of: BTreeMap::new(),
+        root_of: nodes.map(|_| StageId::default()),
+        picks: nodes.map(|_| ChoiceId::default()),
+    };
     for &stage in &shape.order {
-        let (position, remaining, root) = match nodes[stage].above {
+        let node = &nodes[stage];
+        let (position, remaining, root) = match node.above {
             None => {
-                let best = (0..nodes[stage].sites.len())
-                    .min_by_key(|position| nodes[stage].cost[*position])?;
-                least_of.insert(stage, nodes[stage].cost[best]);
-                (best, vec![0; nodes[stage].sites.len()], stage)
+                let sites = 0..node.sites.len();
+                let best = sites.min_by_key(|position| node.cost[*position])?;
+                trees.least_of.insert(stage, node.cost[best]);
+                (best, vec![0; node.sites.len()], stage)
             }
             Some(Above {
                 stage: above,
                 artifact,
             }) => (
-                nodes[stage].message[place[above]].1,
-                remaining_costs(&prices[artifact], &nodes, stage, above),
-                root_of[above],
+                node.message[position_of[above]].1,
+                remaining_costs(&prices[artifact], nodes, stage, above),
+                trees.root_of[above],
             ),
         };
-        place[stage] = position;
-        root_of[stage] = root;
-        picks[stage] = nodes[stage].choice[position];
+        position_of[stage] = position;
+        trees.root_of[stage] = root;
+        trees.picks[stage] = node.choice[position];
         nodes[stage].remaining = remaining;
     }
-    let least: i64 = least_of.values().sum();
-    if least >= NEVER {
-        return None;
-    }
-    let with = nodes.ids().map(|stage| {
-        let node = &nodes[stage];
-        let others = least - least_of[&root_of[stage]];
-        let own = instance.stages[stage].choices.iter().zip(&costs[stage]);
-        let bound = |(choice, cost): (&crate::planning::problem::Choice, &Option<i64>)| {
-            let (Ok(position), Some(cost)) = (node.sites.binary_search(&choice.site), cost) else {
-                return NEVER;
-            };
-            // The site's cost has its cheapest choice in it: put this one in its place.
-            let cheapest = costs[stage][node.choice[position]].unwrap_or(NEVER);
-            (node.cost[position] + node.remaining[position]).min(NEVER) - cheapest + cost + others
-        };
-        own.map(bound).collect()
-    });
-    Some(Forest {
-        least,
-        with: with.collect(),
-        picks,
-    })
+    Some(trees)
 }
 
 /// What a copy costs at least; [`NEVER`] if it is forbidden.
@@ -169,6 +186,34 @@ fn remaining_costs(
 }
 
 impl Node {
+    /// The least cost of this branch when its data comes from a site, and the position of the site
+    /// that has it.
+    fn cheapest_from(&self, from: SiteId, price: &Least<'_>) -> (i64, usize) {
+        let costs = self.sites.iter().zip(&self.cost);
+        costs
+            .enumerate()
+            .map(|(position, (site, cost))| {
+                let cost = cost + copy_cost(price, from, *site);
+                (cost.min(NEVER), position)
+            })
+            .min()
+            .unwrap_or((NEVER, 0))
+    }
+
+    /// The cost of the whole tree with a choice of this stage; `None`: the choice cannot be taken.
+    fn cost_with(
+        &self,
+        site: SiteId,
+        choice: Option<i64>,
+        choices: &IdVec<ChoiceId, Option<i64>>,
+    ) -> Option<i64> {
+        let position = self.sites.binary_search(&site).ok()?;
+        // The site's cost has its cheapest choice in it: put this one in its place.
+        let cheapest = choices[self.choice[position]]?;
+        let tree = (self.cost[position] + self.remaining[position]).min(NEVER);
+        Some(tree - cheapest + choice?)
+    }
+
     /// The cost at a site without one branch; `None` where that branch cannot be at all.
     fn message_free(&self, position: usize, branch: &Node) -> Option<i64> {
         let (message, _) = branch.message[position];

@@ -2,7 +2,7 @@
 
 use super::grid::Grid;
 use super::network_inputs::NetworkInputs;
-use super::sweep::Sweeper;
+use super::sweeper::Sweeper;
 use super::walk::Walk;
 use crate::model::units::signed_count;
 use crate::planning::solve::bound::closing_bounds::KeptChoices;

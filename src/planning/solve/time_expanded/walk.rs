@@ -1,7 +1,7 @@
 //! A placement in the order of the DAG, each stage where its messages expect the least to follow.
 
 use super::network_inputs::NetworkInputs;
-use super::sweep::Sweeper;
+use super::sweeper::Sweeper;
 use crate::model::Millis;
 use crate::planning::problem::{
     ChoiceId, Instance, Origin, Placement, Routes, Shape, SiteId, StageId, StageInput, ready,
