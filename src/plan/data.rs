@@ -51,10 +51,10 @@ pub struct Plan {
     pub considered: Considered,
     /// What a reader should know: assumptions made, data that lies outside a rule's countries.
     pub warnings: Vec<String>,
-    /// What it costs and how long it takes to move data between the places that stages may be at,
-    /// their alternatives included. By `from`, then `to`.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub ways: Vec<PlannedWay>,
+    /// The links between the places that stages may be at, their alternatives included, by `from`,
+    /// then `to`; a plan's file calls them `ways`.
+    #[serde(rename = "ways", skip_serializing_if = "Vec::is_empty", default)]
+    pub links: Vec<PlannedLink>,
     /// What was done already when this was planned; none: nothing was looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from_state: Option<FromState>,
@@ -204,8 +204,8 @@ pub struct PlannedStage {
     /// Where the rate is from, and of what day.
     pub price_source: PriceSource,
     /// The stage of the job and the number of the replica, where the stage has a `count`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub copy: Option<ReplicaOf>,
+    #[serde(rename = "copy", skip_serializing_if = "Option::is_none", default)]
+    pub replica: Option<ReplicaOf>,
     /// The time from the start of the job to the request for the machines.
     pub start_ms: Millis,
     /// The time from the start of the job to the end of the stage.
@@ -320,9 +320,9 @@ pub struct PlannedCheckpoint {
     pub bytes: Bytes,
 }
 
-/// Moving data from one place to another.
+/// The price and the speed of moving data from one place to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlannedWay {
+pub struct PlannedLink {
     /// The place that the data comes from.
     pub from: PlaceName,
     /// The place that the data goes to.

@@ -45,8 +45,8 @@ pub(super) fn check(plan: &Plan) -> Result<(), String> {
 
 fn check_stage(field: &str, stage: &PlannedStage) -> Result<(), String> {
     named(&format!("{field}.name"), &stage.name, is_path_part)?;
-    if let Some(copy) = &stage.copy {
-        named(&format!("{field}.copy.stage"), &copy.stage, is_path_part)?;
+    if let Some(replica) = &stage.replica {
+        named(&format!("{field}.copy.stage"), &replica.stage, is_path_part)?;
     }
     for read in &stage.reads {
         artifact(&format!("{field}.reads"), read)?;

@@ -5,7 +5,7 @@ use super::diagnostic;
 use crate::model::units::grouped;
 use crate::model::{ArtifactRef, Destination, Job};
 use crate::planning::compile::{ForbiddenHome, Funnel, InputFile, Refusal, UnknownName};
-use crate::planning::solve::{PlacementFigures, Shortfall};
+use crate::planning::solve::{PlacementFigures, UnmetLimits};
 use crate::planning::{Conflict, NoPlan};
 use crate::spec::{Diagnostic, Parsed, SourceFile};
 use std::collections::BTreeSet;
@@ -41,13 +41,13 @@ pub fn text(
         NoPlan::UsedUp(used_up) => {
             format!("  {used_up}\n  help: raise this limit, or go on by hand")
         }
-        NoPlan::Infeasible(shortfall) => short(shortfall, files, conflict),
+        NoPlan::Infeasible(unmet_limits) => short(unmet_limits, files, conflict),
     };
     let lines = conflict
         .map(|conflict| conflict::text(conflict, files))
         .unwrap_or_default();
     // A price that the catalog lacks is not a line's fault: what the lines say comes second.
-    let unpriced = matches!(reason, NoPlan::Infeasible(shortfall) if shortfall.unlimited.is_none());
+    let unpriced = matches!(reason, NoPlan::Infeasible(unmet_limits) if unmet_limits.unlimited.is_none());
     let lines = match unpriced && !body.is_empty() && !lines.is_empty() {
         true => format!(
             "  without that price, a plan is only possible if stages may run elsewhere:\n\n{lines}"
@@ -351,7 +351,7 @@ fn read_name(artifact: &str) -> &str {
 
 /// Returns what limits would have to be, unless the constraints that clash say it.
 fn short(
-    shortfall: &Shortfall,
+    unmet_limits: &UnmetLimits,
     Files { job, policy }: Files<'_>,
     conflict: Option<&Conflict>,
 ) -> String {
@@ -361,12 +361,12 @@ fn short(
         let _ = writeln!(text, "  {line}");
     };
     let told = conflict.is_some_and(|conflict| !conflict.constraints.is_empty());
-    let limited = shortfall.fastest.is_some() || shortfall.cheapest.is_some();
-    let told_all = shortfall.unlimited.is_none() && shortfall.stuck.is_empty();
+    let limited = unmet_limits.fastest.is_some() || unmet_limits.cheapest.is_some();
+    let told_all = unmet_limits.unlimited.is_none() && unmet_limits.unreachable.is_empty();
     if told && (limited || told_all) {
         return text;
     }
-    if let (Some(deadline), Some(fastest)) = (policy.value.deadline, shortfall.fastest) {
+    if let (Some(deadline), Some(fastest)) = (policy.value.deadline, unmet_limits.fastest) {
         let needed = fastest.makespan;
         let within = if policy.value.budget.is_some() {
             " within the budget"
@@ -389,7 +389,7 @@ fn short(
             round_up(needed).exact()
         ));
     }
-    if let (Some(budget), Some(cheapest)) = (policy.value.budget, shortfall.cheapest) {
+    if let (Some(budget), Some(cheapest)) = (policy.value.budget, unmet_limits.cheapest) {
         let within = if policy.value.deadline.is_some() {
             " by the deadline"
         } else {
@@ -411,7 +411,7 @@ fn short(
             cents_up(cheapest.cost)
         ));
     }
-    match shortfall.unlimited {
+    match unmet_limits.unlimited {
         Some(PlacementFigures {
             cost,
             makespan: time,
@@ -454,7 +454,7 @@ fn short(
                 line(format!("help: set {help}"));
             }
         }
-        None if shortfall.stuck.is_empty() => {
+        None if unmet_limits.unreachable.is_empty() => {
             line(
                 "data cannot get from where it is to where it is needed: the catalog has no price for some ways"
                     .to_owned(),
@@ -462,14 +462,14 @@ fn short(
             line("help: add the egress prices that it lacks, or let the stages run nearer to each other".to_owned());
         }
         None => {
-            for artifact in shortfall.stuck.iter().take(LISTED) {
+            for artifact in unmet_limits.unreachable.iter().take(LISTED) {
                 line(format!(
                     "the catalog has no egress price for the way of `{artifact}`: {}",
                     way_of(artifact, job)
                 ));
             }
-            if shortfall.stuck.len() > LISTED {
-                line(format!("and for {} others", shortfall.stuck.len() - LISTED));
+            if unmet_limits.unreachable.len() > LISTED {
+                line(format!("and for {} others", unmet_limits.unreachable.len() - LISTED));
             }
             line(
                 "help: add the prices to the catalog's egress.csv, give your own as `[[links]]` in the policy, or let"

@@ -197,7 +197,7 @@ fn on_time(
 fn homeward_time(plan: &Plan, stage: &PlannedStage, place: &PlaceName) -> Millis {
     let here = PlaceName::here();
     let way = plan
-        .ways
+        .links
         .iter()
         .find(|way| way.from == *place && way.to == here);
     let copies = plan.transfers.iter().filter(|copy| {
@@ -222,7 +222,7 @@ pub fn ends<'a>(
     elapsed: Millis,
 ) -> BTreeMap<&'a str, Millis> {
     let ways: BTreeMap<(&PlaceName, &PlaceName), u64> = plan
-        .ways
+        .links
         .iter()
         .map(|way| ((&way.from, &way.to), way.bits_per_second))
         .collect();

@@ -72,9 +72,9 @@ pub(super) async fn prepare(context: &Context, planned: &PlannedStage) -> io::Re
         .clone()
         .ok_or_else(|| io::Error::other("not all of its inputs were read"))?;
     let (index, count) = planned
-        .copy
+        .replica
         .as_ref()
-        .map_or((0, 1), |copy| (copy.index, copy.count));
+        .map_or((0, 1), |replica| (replica.index, replica.count));
     let environment = [
         ("SKY_INDEX", index.to_string()),
         ("SKY_COUNT", count.to_string()),

@@ -26,19 +26,19 @@ pub(super) struct Dag<'a> {
     shape: Shape,
     followers: Followers,
     stage_artifacts: IdVec<StageId, Vec<ArtifactId>>,
-    /// By artifact: the sites of its readers under the plan's own picks, and how many are there.
+    /// By artifact: the sites of its readers under the plan's own placement, and how many are there.
     spread: IdVec<ArtifactId, Vec<ReadersAtSite>>,
     usage: Usage<'a>,
-    /// By cap: what the plan's own picks use.
+    /// By cap: what the plan's own placement uses.
     used: IdVec<CapId, i64>,
 }
 
 impl<'a> Dag<'a> {
-    pub(super) fn of(instance: &'a Instance, picks: &Placement) -> Self {
+    pub(super) fn of(instance: &'a Instance, placement: &Placement) -> Self {
         let usage = Usage::of(instance);
-        let used = usage.totals(picks);
+        let used = usage.totals(placement);
         let shape = instance.shape();
-        let (stage_artifacts, spread) = (artifacts_by_stage(instance), spread(instance, picks));
+        let (stage_artifacts, spread) = (artifacts_by_stage(instance), spread(instance, placement));
         Self {
             followers: Followers::new(&shape),
             shape,
@@ -114,7 +114,7 @@ impl<'a> StageMoves<'a> {
             dag,
             stage,
             choices: &parts.compiled.instance.stages[stage].choices,
-            kept: parts.solved.picks[stage],
+            kept: parts.solved.placement[stage],
         }
     }
 
@@ -135,7 +135,7 @@ impl<'a> StageMoves<'a> {
             &self.parts.compiled.instance,
             &self.dag.stage_artifacts[self.stage],
             &self.dag.spread,
-            &self.parts.solved.picks,
+            &self.parts.solved.placement,
             self.stage,
             site,
         )
@@ -245,17 +245,17 @@ fn within_limits(
     // Looked at first, as it is the quickest.
     let holds = dag
         .usage
-        .holds_after(&dag.used, stage, parts.solved.picks[stage], position);
+        .holds_after(&dag.used, stage, parts.solved.placement[stage], position);
     if holds == Some(false) {
         return None;
     }
-    let mut picks = parts.solved.picks.clone();
-    picks[stage] = position;
+    let mut placement = parts.solved.placement.clone();
+    placement[stage] = position;
     let (cost, time, late) = if on_their_own(instance) {
         let end = dag.followers.moved(
             instance,
             &dag.shape,
-            &picks,
+            &placement,
             &parts.solved.evaluation.end,
             stage,
         );
@@ -270,7 +270,7 @@ fn within_limits(
             late,
         )
     } else {
-        let evaluation = evaluate(instance, &dag.shape, &picks)?;
+        let evaluation = evaluate(instance, &dag.shape, &placement)?;
         (
             evaluation.cost(),
             evaluation.makespan,
@@ -281,7 +281,7 @@ fn within_limits(
         && instance.deadline.is_none_or(|limit| time <= limit);
     let keeps_caps = !late
         && (holds == Some(true)
-            || concurrency::exceeded_cap(instance, &dag.shape, &picks).is_none());
+            || concurrency::exceeded_cap(instance, &dag.shape, &placement).is_none());
     (keeps_limits && keeps_caps).then_some(CheckedChoice {
         cost,
         time,

@@ -5,8 +5,8 @@ use super::offer_fields::extras_at;
 use super::old_prices;
 use super::plan_parts::{Parts, SolverName};
 use super::plan_warnings::plan_warnings;
+use super::planned_links::planned_links;
 use super::planned_stage::planned_stage;
-use super::planned_ways::ways;
 use crate::model::{Bytes, Gigabyte, Job, Money};
 use crate::plan::*;
 use crate::planning::compile::{self, Compiled};
@@ -21,7 +21,7 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         parts.compiled,
         parts.policy,
         parts.catalog,
-        &parts.solved.picks,
+        &parts.solved.placement,
     );
     let parts = &Parts {
         compiled: &extended,
@@ -37,13 +37,13 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         ..
     } = parts;
     let evaluation = &solved.evaluation;
-    let dag = Dag::of(&compiled.instance, &solved.picks);
+    let dag = Dag::of(&compiled.instance, &solved.placement);
     let mut stages: Vec<PlannedStage> = compiled
         .stages
         .ids()
         .map(|stage| planned_stage(parts, &dag, stage))
         .collect();
-    let ways = ways(parts, &stages);
+    let links = planned_links(parts, &stages);
     let totals = totals(evaluation, &stages);
     stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
     let mut transfers: Vec<PlannedTransfer> = planned_transfers(parts);
@@ -78,7 +78,7 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         solver: report(parts, solver),
         considered: considered(parts),
         warnings: plan_warnings(parts),
-        ways,
+        links,
         from_state: parts.from_state.cloned(),
         // Whoever has the files at hand names their content: planning reads none.
         contents: Contents::default(),
@@ -145,7 +145,7 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
         ..
     } = parts;
     let instance = &compiled.instance;
-    let site_of = |stage: StageId| instance.stages[stage].choices[solved.picks[stage]].site;
+    let site_of = |stage: StageId| instance.stages[stage].choices[solved.placement[stage]].site;
     let place = |site: SiteId| catalog.places[compiled.sites[site] as usize].name.clone();
     let Evaluation { transfers, .. } = &solved.evaluation;
     let planned_transfer = |transfer: &Transfer| {

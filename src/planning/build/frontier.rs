@@ -11,7 +11,7 @@ use crate::model::{Job, Millis, Money, Objective, PlaceName, Policy, Purchase};
 use crate::planning::NoPlan;
 use crate::planning::compile::{self, Compiled};
 use crate::planning::problem::{Instance, StageId};
-use crate::planning::solve::{self, Effort, Highs, Outcome, Shortfall, Solved};
+use crate::planning::solve::{self, Effort, Highs, Outcome, Solved, UnmetLimits};
 
 /// The frontier, or as much of it as was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub fn frontier(
         },
         limit: compiled.instance.deadline,
         effort,
-        short: Shortfall::default(),
+        unmet_limits: UnmetLimits::default(),
     };
     let steps = (STEPS / job.stages.len().max(1)).clamp(most, MOST_STEPS.max(most));
     let mut found: Vec<(Solved, bool)> = Vec::new();
@@ -95,7 +95,7 @@ pub fn frontier(
         deadline = faster;
     }
     if found.is_empty() {
-        return Err(NoPlan::Infeasible(walk.short));
+        return Err(NoPlan::Infeasible(walk.unmet_limits));
     }
     let total = whole.then_some(found.len());
     let found = if whole {
@@ -159,7 +159,7 @@ struct Walk<'a> {
     limit: Option<Millis>,
     effort: &'a Effort,
     /// Why the last question had no answer.
-    short: Shortfall,
+    unmet_limits: UnmetLimits,
 }
 
 impl Walk<'_> {
@@ -171,8 +171,8 @@ impl Walk<'_> {
         }
         match solve::solve(&self.instance, &Highs, self.effort).map_err(NoPlan::Solver)? {
             Outcome::Solved(solved) => Ok(Some(*solved)),
-            Outcome::Infeasible(shortfall) => {
-                self.short = shortfall;
+            Outcome::Infeasible(unmet_limits) => {
+                self.unmet_limits = unmet_limits;
                 Ok(None)
             }
         }
@@ -234,7 +234,7 @@ fn placed(compiled: &Compiled, solved: &Solved, catalog: &Catalog) -> Vec<Placed
     let mut order: Vec<StageId> = compiled.stages.ids().collect();
     order.sort_by_key(|stage| (solved.evaluation.start[*stage], *stage));
     let one = |stage: StageId| {
-        let tag = compiled.instance.stages[stage].choices[solved.picks[stage]].tag;
+        let tag = compiled.instance.stages[stage].choices[solved.placement[stage]].tag;
         let offer = &catalog.offers[compiled.candidates[stage][tag].offer];
         Placed {
             stage: compiled.stages[stage].clone(),

@@ -23,9 +23,9 @@ pub struct Figures {
 pub(crate) struct Optimum {
     /// Cost and makespan of the placement.
     pub figures: Figures,
-    /// By stage (one with copies has several): the offers that it takes.
+    /// By stage (one with replicas has several): the offers that it takes.
     pub offers: BTreeMap<String, Vec<Offer>>,
-    /// By stage: the latest end of a copy.
+    /// By stage: the latest end of a replica.
     pub ends: BTreeMap<String, Millis>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn optimum(
     };
     for (index, name) in compiled.stages.iter_enumerated() {
         let name = base_name(name).to_owned();
-        let tag = compiled.instance.stages[index].choices[solved.picks[index]].tag;
+        let tag = compiled.instance.stages[index].choices[solved.placement[index]].tag;
         let offer = catalog.offers[compiled.candidates[index][tag].offer];
         let end = best.ends.entry(name.clone()).or_default();
         *end = (*end).max(solved.evaluation.end[index]);
@@ -62,7 +62,7 @@ pub(crate) fn optimum(
     Ok(Some(best))
 }
 
-/// By stage: the labels of what it, or any copy of it, reads.
+/// By stage: the labels of what it, or any replica of it, reads.
 pub(crate) fn labels(job: &Job) -> BTreeMap<String, BTreeSet<String>> {
     let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, carried) in dag::labels(&job.expanded()).of_stage {

@@ -76,7 +76,7 @@ fn planned(
     let solver = Highs;
     let (compiled, outcome) = leave_results::solved(left, policy, catalog, &settings.effort)?;
     match outcome {
-        Outcome::Infeasible(shortfall) => Err(NoPlan::Infeasible(shortfall)),
+        Outcome::Infeasible(unmet_limits) => Err(NoPlan::Infeasible(unmet_limits)),
         Outcome::Solved(solved) => {
             let single = if settings.compare {
                 single_cloud(left, policy, catalog, &compiled, settings)?

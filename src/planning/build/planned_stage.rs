@@ -23,8 +23,8 @@ pub(super) fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) ->
     } = parts;
     let name = &compiled.stages[index];
     let stage = &compiled.job.stages[name];
-    let offer = offer_of(parts, index, solved.picks[index]);
-    let choice = compiled.instance.stages[index].choices[solved.picks[index]];
+    let offer = offer_of(parts, index, solved.placement[index]);
+    let choice = compiled.instance.stages[index].choices[solved.placement[index]];
     let candidate = &compiled.candidates[index][choice.tag];
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));
     let labels = &compiled.labels.of_stage[name];
@@ -41,7 +41,7 @@ pub(super) fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) ->
         rate_nano_usd_per_hour: hourly(catalog, offer),
         usage: usage(catalog, offer, stage),
         price_source: price_source(catalog, offer),
-        copy: replica(written, name),
+        replica: replica(written, name),
         start_ms: solved.evaluation.start[index],
         end_ms: solved.evaluation.end[index],
         boot_ms: candidate.boot,

@@ -113,11 +113,11 @@ fn rewritten(plan: &Plan, written: &WrittenAndLeft<'_>, catalog: &Catalog) -> Ve
             "none: no plan of these inputs is possible",
         )];
     };
-    let picks = match picks(plan, &compiled, catalog) {
-        Ok(picks) => picks,
+    let placement = match placement(plan, &compiled, catalog) {
+        Ok(placement) => placement,
         Err(difference) => return vec![difference],
     };
-    let Some(solved) = evaluated(plan, &compiled, picks, policy, catalog) else {
+    let Some(solved) = evaluated(plan, &compiled, placement, policy, catalog) else {
         return vec![Difference::new(
             "transfers",
             "some",
@@ -169,13 +169,13 @@ fn compile_as_planned(
 fn evaluated(
     plan: &Plan,
     compiled: &Compiled,
-    picks: Placement,
+    placement: Placement,
     policy: &Policy,
     catalog: &Catalog,
 ) -> Option<Solved> {
     let instance = &compiled.instance;
     let routes = routes(plan, compiled, catalog);
-    let evaluation = evaluate_on(instance, &instance.shape(), &picks, &routes)?;
+    let evaluation = evaluate_on(instance, &instance.shape(), &placement, &routes)?;
     let is_by_time = policy.minimize == Objective::Time;
     let proof = Proof {
         optimal: true,
@@ -183,7 +183,7 @@ fn evaluated(
         time_bound: is_by_time.then_some(evaluation.makespan),
     };
     Some(Solved {
-        picks,
+        placement,
         evaluation,
         proof,
     })
@@ -213,7 +213,7 @@ fn with_unchecked_members(again: Plan, plan: &Plan) -> Plan {
 }
 
 /// The positions of the choices that the stages take.
-fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Placement, Difference> {
+fn placement(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Placement, Difference> {
     let of = |(index, name): (StageId, &String)| {
         let at = || format!("stages.{name}");
         let mut planned = plan.stages.iter().filter(|stage| stage.name == *name);
@@ -237,31 +237,31 @@ fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Placemen
             )
         })
     };
-    let mut picks: Placement = compiled
+    let mut placement: Placement = compiled
         .stages
         .iter_enumerated()
         .map(of)
         .collect::<Result<_, _>>()?;
     // What stands for bringing an output home has one choice.
-    picks.resize(compiled.instance.stages.len(), ChoiceId::default());
-    Ok(picks)
+    placement.resize(compiled.instance.stages.len(), ChoiceId::default());
+    Ok(placement)
 }
 
-/// The ways that copies take, where they do not come from the artifact's origin.
+/// The ways that transfers take, where they do not come from the artifact's origin.
 fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
     let site = |place: &PlaceName| compiled.sites.binary_search(&catalog.place_id(place)?).ok();
-    let way = |copy: &PlannedTransfer| {
+    let way = |transfer: &PlannedTransfer| {
         let artifact = compiled
             .artifacts
             .iter_enumerated()
-            .find(|(_, artifact)| **artifact == copy.artifact)?
+            .find(|(_, artifact)| **artifact == transfer.artifact)?
             .0;
-        let brought_home = copy.readers.is_empty();
+        let brought_home = transfer.readers.is_empty();
         let again = plan
             .transfers
             .iter()
-            .any(|other| other.artifact == copy.artifact && other.to == copy.from);
-        (again && !brought_home).then_some(((artifact, site(&copy.to)?), site(&copy.from)?))
+            .any(|other| other.artifact == transfer.artifact && other.to == transfer.from);
+        (again && !brought_home).then_some(((artifact, site(&transfer.to)?), site(&transfer.from)?))
     };
     plan.transfers.iter().filter_map(way).collect()
 }

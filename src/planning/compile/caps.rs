@@ -9,7 +9,7 @@ use crate::planning::problem::{CandidateUse, Cap, CapId, StageId};
 use crate::util::id_vec::IdVec;
 use std::collections::BTreeMap;
 
-/// The part of a stage's name that a person wrote: `sweep` for its copy `sweep[3]`.
+/// The part of a stage's name that a person wrote: `sweep` for its replica `sweep[3]`.
 pub fn base_name(stage: &str) -> &str {
     stage.split_once('[').map_or(stage, |(base, _)| base)
 }

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A placement problem, and what its numbers stand for.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// The job with every copy of a stage as a stage of its own.
+    /// The job with every replica of a stage as a stage of its own.
     pub job: Job,
     /// The placement problem.
     pub instance: Instance,
@@ -53,9 +53,9 @@ pub enum Refusal {
     HomeForbidden(Vec<ForbiddenHome>),
 }
 
-/// Copies may come from other holders, unless the policy says otherwise, where no more pairs of
+/// Transfers may come from other holders, unless the policy says otherwise, where no more pairs of
 /// a holder and a destination have to be looked at: the bounds that larger problems need are those
-/// of copies straight from their origins.
+/// of transfers straight from their origins.
 const RELAY_PAIRS: usize = 1_000;
 
 /// Pairs of sites between which data with several readers could be handed on.

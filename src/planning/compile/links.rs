@@ -1,13 +1,13 @@
 //! Prices and speeds between sites, and the bills that they are counted on together.
 //!
-//! A cloud counts the volume of a price list per account and month, so copies that leave it
+//! A cloud counts the volume of a price list per account and month, so transfers that leave it
 //! under the same list share its tiers: they are one [`Pool`]. What the account has used already
 //! ([`Account::used_this_month`](crate::model::Account)) is egress to the internet, and moves the
 //! tiers of every price list of the ways that leave the cloud.
 //!
 //! A free allowance is one for all price lists of a cloud, and which of them the bill takes it
-//! from depends on the order of the copies. A plan must not promise less than the bill, so the
-//! allowance counts on the cheapest list alone: whatever copies a plan has, the bill takes at
+//! from depends on the order of the transfers. A plan must not promise less than the bill, so the
+//! allowance counts on the cheapest list alone: whatever transfers a plan has, the bill takes at
 //! least as much off. It is taken off the first bytes of the month, so it counts only when it is
 //! known how many there were.
 //!
@@ -145,8 +145,8 @@ fn counted(places: &Places<'_>, list: &List<'_>, lists: &BTreeSet<List<'_>>) -> 
 /// once per site.
 fn largest_volume(artifacts: &IdVec<ArtifactId, Artifact>, sites: usize) -> Bytes {
     let copied = |artifact: &Artifact| {
-        let copies = artifact.readers.len().min(sites.saturating_sub(1));
-        artifact.bytes.0.saturating_mul(copies as u64)
+        let transfers = artifact.readers.len().min(sites.saturating_sub(1));
+        artifact.bytes.0.saturating_mul(transfers as u64)
     };
     Bytes(artifacts.iter().map(copied).fold(0, u64::saturating_add))
 }

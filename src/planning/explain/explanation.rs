@@ -332,7 +332,7 @@ impl Case<'_> {
             .stages
             .ids()
             .map(|stage| {
-                let tag = instance.stages[stage].choices[solved.picks[stage]].tag;
+                let tag = instance.stages[stage].choices[solved.placement[stage]].tag;
                 self.catalog.offers[self.compiled.candidates[stage][tag].offer]
             })
             .collect();

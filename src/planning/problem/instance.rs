@@ -25,7 +25,7 @@ pub struct Instance {
     /// What an hour of makespan is worth: with [`Objective::Cost`], the cost plus this is
     /// minimised.
     pub hour: Money,
-    /// Copies may come from sites other than their origin that get one too.
+    /// Transfers may come from sites other than their origin that get one too.
     pub relays: bool,
     /// Limits on what choices use together.
     pub caps: IdVec<CapId, Cap>,
@@ -102,8 +102,8 @@ pub struct Artifact {
     pub origin: Origin,
     /// The size of the artifact, which is what transfers are billed for.
     pub bytes: Bytes,
-    /// What the way carries until a copy has arrived: the artifact, and what shares the link of one
-    /// machine with it. Copies take the time of so much.
+    /// What the way carries until a transfer has arrived: the artifact, and what shares the link of one
+    /// machine with it. Transfers take the time of so much.
     pub link_bytes: Bytes,
     /// Stages that read it, ascending.
     pub readers: Vec<StageId>,
@@ -140,13 +140,13 @@ pub struct Links {
 pub struct Price {
     /// The egress price list of the transfer, by volume.
     pub tariff: Tariff,
-    /// For keeping the copy at its destination.
+    /// For keeping the transfer at its destination.
     pub keep: Tariff,
-    /// The bill that its volume is counted on; `None`: every copy is priced on its own.
+    /// The bill that its volume is counted on; `None`: every transfer is priced on its own.
     pub pool: Option<PoolId>,
 }
 
-/// One bill's volume: the tiers of its tariff run over all copies of all its classes together.
+/// One bill's volume: the tiers of its tariff run over all transfers of all its classes together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pool {
     /// The egress price list, by the volume of the whole bill.
@@ -202,7 +202,7 @@ impl Links {
             .map(|class| self.class_cost(class, bytes))
     }
 
-    /// What a copy costs in a price class if nothing else is sent with it. Tiers and a free
+    /// What a transfer costs in a price class if nothing else is sent with it. Tiers and a free
     /// allowance are those of a month and an account: what was used already counts before it.
     pub fn class_cost(&self, class: PriceId, bytes: Bytes) -> Money {
         let price = &self.tariffs[class];
@@ -212,7 +212,7 @@ impl Links {
         }
     }
 
-    /// How long a copy takes; no time inside a site.
+    /// How long a transfer takes; no time inside a site.
     pub fn time(&self, from: SiteId, to: SiteId, bytes: Bytes) -> Millis {
         if from == to || bytes.0 == 0 {
             return Millis(0);

@@ -1,6 +1,6 @@
-//! Which holder a copy of an artifact is taken from.
+//! Which holder a transfer of an artifact is taken from.
 //!
-//! A copy comes from the artifact's origin, or from another site that gets a copy too, where that
+//! A transfer comes from the artifact's origin, or from another site that gets a transfer too, where that
 //! is cheaper than from the origin: a multicast tree instead of a star. Only sites where the
 //! artifact is read hold it, so every rule that binds its readers binds its way.
 
@@ -10,7 +10,7 @@ use crate::model::{Bytes, DataRate, Millis, Money};
 use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// By artifact and destination: the holder that the copy is taken from, where it is not the
+/// By artifact and destination: the holder that the transfer is taken from, where it is not the
 /// artifact's origin.
 pub type Routes = BTreeMap<(ArtifactId, SiteId), SiteId>;
 
@@ -31,7 +31,7 @@ pub fn destinations(
     sites
 }
 
-/// Whether any copy could come from a holder other than its origin.
+/// Whether any transfer could come from a holder other than its origin.
 pub fn possible(instance: &Instance) -> bool {
     instance.relays
         && instance
@@ -58,12 +58,12 @@ pub fn relayed(
         .filter(|cost| *cost < direct)
 }
 
-/// Lower bounds on what copies of one artifact cost, whatever the other stages take.
+/// Lower bounds on what transfers of one artifact cost, whatever the other stages take.
 pub struct Least<'a> {
     instance: &'a Instance,
-    /// By price class: one copy.
+    /// By price class: one transfer.
     by_class: IdVec<PriceId, Money>,
-    /// By site: the least from any reader's site. Empty: copies come straight from the origin.
+    /// By site: the least from any reader's site. Empty: transfers come straight from the origin.
     relayed: IdVec<SiteId, Option<Money>>,
 }
 
@@ -110,7 +110,7 @@ impl<'a> Least<'a> {
     }
 
     /// From the origin to a site; `None`: forbidden.
-    pub fn copy(&self, origin: SiteId, to: SiteId) -> Option<Money> {
+    pub fn transfer_cost(&self, origin: SiteId, to: SiteId) -> Option<Money> {
         if origin == to {
             return Some(Money(0));
         }
@@ -125,7 +125,7 @@ impl<'a> Least<'a> {
     }
 }
 
-/// The least that a copy of one artifact costs.
+/// The least that a transfer of one artifact costs.
 pub struct LeastPrices {
     /// By price class: straight from the origin.
     pub direct: IdVec<PriceId, Money>,
@@ -160,7 +160,7 @@ fn least_relays(
     least
 }
 
-/// Sites that a copy of an artifact may be handed on from.
+/// Sites that a transfer of an artifact may be handed on from.
 pub fn holders(instance: &Instance, artifact: &Artifact) -> BTreeSet<SiteId> {
     if !instance.relays || artifact.readers.len() < 2 {
         return BTreeSet::new();
@@ -173,7 +173,7 @@ pub fn holders(instance: &Instance, artifact: &Artifact) -> BTreeSet<SiteId> {
         .collect()
 }
 
-/// No copy of an artifact from its origin arrives at a site sooner, whichever of its [`holders`] it
+/// No transfer of an artifact from its origin arrives at a site sooner, whichever of its [`holders`] it
 /// is from.
 pub fn least_time(
     instance: &Instance,
@@ -198,7 +198,7 @@ pub fn least_time(
         .unwrap_or(direct)
 }
 
-/// By pool: the least price that any byte of this instance's copies can have.
+/// By pool: the least price that any byte of this instance's transfers can have.
 pub fn least_rates(instance: &Instance) -> IdVec<PoolId, DataRate> {
     let most: u64 = instance.artifacts.iter().fold(0, |sum, artifact| {
         sum.saturating_add(
@@ -217,10 +217,10 @@ pub fn least_rates(instance: &Instance) -> IdVec<PoolId, DataRate> {
         .collect()
 }
 
-/// The trees of least cost for a placement, every copy counted on its own; of equals the one with
-/// the most copies straight from the origin.
-pub fn cheapest(instance: &Instance, picks: &Placement) -> Routes {
-    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
+/// The trees of least cost for a placement, every transfer counted on its own; of equals the one with
+/// the most transfers straight from the origin.
+pub fn cheapest(instance: &Instance, placement: &Placement) -> Routes {
+    let site = |stage: StageId| instance.stages[stage].choices[placement[stage]].site;
     let mut routes = Routes::new();
     if !instance.relays {
         return routes;
@@ -242,13 +242,13 @@ pub fn cheapest(instance: &Instance, picks: &Placement) -> Routes {
     routes
 }
 
-/// A copy that is taken from a holder other than the origin.
+/// A transfer that is taken from a holder other than the origin.
 struct RelayedCopy {
     to: SiteId,
     holder: SiteId,
 }
 
-/// The copies of the cheapest tree that are not taken from the origin.
+/// The transfers of the cheapest tree that are not taken from the origin.
 fn tree(
     instance: &Instance,
     artifact: &Artifact,

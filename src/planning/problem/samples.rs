@@ -41,7 +41,7 @@ pub(crate) fn instances() -> impl Strategy<Value = Instance> {
     })
 }
 
-/// The same with everything else that an instance can say: tiers that run over all copies after
+/// The same with everything else that an instance can say: tiers that run over all transfers after
 /// a free allowance, storage, preferences, stages' own deadlines, caps, a worth of time.
 pub(crate) fn rich_instances() -> impl Strategy<Value = Instance> {
     let stage = (

@@ -21,8 +21,8 @@ fn program_optimum(instance: &Instance, solver: &dyn Solver) -> Result<Option<i6
     else {
         return Ok(None);
     };
-    let (picks, routes) = (lowered.picks(&values), lowered.routes(&values));
-    let found = evaluate_on(instance, &instance.shape(), &picks, &routes).unwrap();
+    let (placement, routes) = (lowered.placement(&values), lowered.routes(&values));
+    let found = evaluate_on(instance, &instance.shape(), &placement, &routes).unwrap();
     Ok(Some(instance.score(&found)))
 }
 

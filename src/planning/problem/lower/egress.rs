@@ -1,4 +1,4 @@
-//! Copies of artifacts, and what they cost.
+//! Transfers of artifacts, and what they cost.
 
 use super::relays::RelayedArtifact;
 use super::{Builder, Terms};
@@ -9,7 +9,7 @@ use crate::planning::problem::price_groups::{PriceGroups, price_groups};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Builder<'_> {
-    /// Copies of one artifact, and what they cost.
+    /// Transfers of one artifact, and what they cost.
     pub(super) fn artifact(&mut self, index: ArtifactId, artifact: &Artifact) {
         let destinations: Vec<SiteId> = {
             let all: BTreeSet<SiteId> = artifact
@@ -48,15 +48,15 @@ impl Builder<'_> {
         price.pool.is_none() && price.cost(artifact.bytes) == Money(0)
     }
 
-    /// Charges a copy by its price class: at once, or as volume of its pool.
-    pub(super) fn charge(&mut self, copy: usize, class: PriceId, artifact: &Artifact) {
+    /// Charges a transfer by its price class: at once, or as volume of its pool.
+    pub(super) fn charge(&mut self, transfer: usize, class: PriceId, artifact: &Artifact) {
         let price = &self.instance.links.tariffs[class];
         match price.pool {
-            None => self.cost.push((copy, price.cost(artifact.bytes).0)),
+            None => self.cost.push((transfer, price.cost(artifact.bytes).0)),
             Some(pool) => {
-                self.cost.push((copy, price.kept(artifact.bytes).0));
+                self.cost.push((transfer, price.kept(artifact.bytes).0));
                 let bytes = i64::try_from(artifact.bytes.0).unwrap_or(i64::MAX);
-                self.volumes[pool].push((copy, bytes));
+                self.volumes[pool].push((transfer, bytes));
             }
         }
     }

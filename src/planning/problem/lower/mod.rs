@@ -4,11 +4,11 @@
 //! - An artifact is a flow from the group of its source site to the groups of the sites that read
 //!   it ([`super::price_groups`]), with an own free variable per site for data that stays. So an
 //!   edge costs O(sites) variables, and its linear relaxation is that of a transport problem.
-//! - Where a copy can be cheaper from another holder, a binary per such way ([`relays`]); volumes
+//! - Where a transfer can be cheaper from another holder, a binary per such way ([`relays`]); volumes
 //!   that run through tiers together are pieces of one line ([`pools`]).
 //! - With time: `end[stage]`, and for every edge and source site one row that makes the reader
-//!   wait for the copy from that site ([`schedule`]). The only big-M is that edge's longest copy,
-//!   and the horizon where copies may take several steps.
+//!   wait for the transfer from that site ([`schedule`]). The only big-M is that edge's longest transfer,
+//!   and the horizon where transfers may take several steps.
 //! - Caps on all stages together are rows; those on stages that may run at once are rows for
 //!   sets of such stages, of which the instance names the ones that matter.
 
@@ -102,14 +102,14 @@ pub struct Lowered {
     pub program: Program,
     /// Column of each stage's choices.
     pub choice: IdVec<StageId, IdVec<ChoiceId, usize>>,
-    /// Copies that may come from a holder other than the origin.
+    /// Transfers that may come from a holder other than the origin.
     pub relays: Vec<Relay>,
 }
 
 impl Lowered {
     /// The placement that a point of the program stands for. Solvers return 0.9999 for one: the
     /// largest of a stage's values is its choice.
-    pub fn picks(&self, values: &[f64]) -> Placement {
+    pub fn placement(&self, values: &[f64]) -> Placement {
         let largest = |columns: &IdVec<ChoiceId, usize>| {
             let better = |best: ChoiceId, choice: ChoiceId| {
                 if values[columns[choice]] > values[columns[best]] {
@@ -123,7 +123,7 @@ impl Lowered {
         self.choice.map(largest)
     }
 
-    /// The ways that copies take in it, where they are not straight from their origins.
+    /// The ways that transfers take in it, where they are not straight from their origins.
     pub fn routes(&self, values: &[f64]) -> Routes {
         let taken = self
             .relays
@@ -135,7 +135,7 @@ impl Lowered {
     }
 }
 
-/// "The copy at `to` comes from `holder`", and its column.
+/// "The transfer at `to` comes from `holder`", and its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relay {
     /// The artifact that is transferred.
@@ -161,7 +161,7 @@ struct Builder<'a> {
     cost: Terms,
     constant: i64,
     relays: Vec<Relay>,
-    /// By pool: bytes of the copies in it.
+    /// By pool: bytes of the transfers in it.
     volumes: IdVec<PoolId, Terms>,
 }
 

@@ -5,7 +5,7 @@ use crate::model::{Bytes, Tariff};
 
 impl Builder<'_> {
     /// For every pool: pieces of its tariff, each with its own price, that together hold the volume
-    /// of all copies. A cheaper piece after a dearer one opens only when all before it are full.
+    /// of all transfers. A cheaper piece after a dearer one opens only when all before it are full.
     pub(super) fn pools(&mut self) {
         for (index, volume) in std::mem::take(&mut self.volumes).into_iter_enumerated() {
             let most: u64 = volume.iter().map(|(_, bytes)| bytes.unsigned_abs()).sum();
@@ -29,7 +29,7 @@ impl Builder<'_> {
                 .collect();
             let mut held: Terms = volume
                 .iter()
-                .map(|(copy, bytes)| (*copy, -units(bytes.unsigned_abs())))
+                .map(|(transfer, bytes)| (*transfer, -units(bytes.unsigned_abs())))
                 .collect();
             held.extend(
                 columns

@@ -1,4 +1,4 @@
-//! Copies that come from another reader's site instead of the origin.
+//! Transfers that come from another reader's site instead of the origin.
 
 use super::{Builder, Relay, Terms};
 use crate::model::units::signed_count;

@@ -56,7 +56,7 @@ impl Builder<'_> {
         makespan
     }
 
-    /// `start >= end of the source + time of the copy`, for every site that the source may be at.
+    /// `start >= end of the source + time of the transfer`, for every site that the source may be at.
     fn wait(
         &mut self,
         stage: StageId,
@@ -66,7 +66,7 @@ impl Builder<'_> {
         ends: &IdVec<StageId, usize>,
     ) {
         let label = self.instance.stages[stage].label.clone();
-        let copy_times = |builder: &Self, from: SiteId| -> Vec<(SiteId, i64)> {
+        let transfer_times = |builder: &Self, from: SiteId| -> Vec<(SiteId, i64)> {
             let bytes = artifact
                 .map(|artifact| builder.instance.artifacts[artifact].link_bytes)
                 .unwrap_or_default();
@@ -78,7 +78,7 @@ impl Builder<'_> {
         let source = match origin {
             Origin::Site(site) => {
                 let mut row = start.clone();
-                for (to, time) in copy_times(self, site) {
+                for (to, time) in transfer_times(self, site) {
                     row.extend(self.runs_at(stage, to, -time));
                 }
                 let artifact = artifact.unwrap_or_default();
@@ -95,7 +95,7 @@ impl Builder<'_> {
         let sites: Vec<SiteId> = self.at[source].keys().copied().collect();
         let times: Vec<(SiteId, Vec<(SiteId, i64)>)> = sites
             .iter()
-            .map(|from| (*from, copy_times(self, *from)))
+            .map(|from| (*from, transfer_times(self, *from)))
             .collect();
         if times
             .iter()
@@ -158,10 +158,10 @@ impl Builder<'_> {
                 .max()
                 .unwrap_or(0)
         };
-        let copies = self.instance.artifacts.iter().map(|artifact| {
+        let transfers = self.instance.artifacts.iter().map(|artifact| {
             longest(artifact.link_bytes).saturating_mul(signed_count(artifact.readers.len()))
         });
-        copies.fold(running, i64::saturating_add)
+        transfers.fold(running, i64::saturating_add)
     }
 
     /// For artifacts that may be relayed: by site, when they have arrived there.
@@ -199,7 +199,7 @@ impl Builder<'_> {
         columns
     }
 
-    /// `arrival - end of the source >= time`, unless the source is elsewhere or the copy is relayed.
+    /// `arrival - end of the source >= time`, unless the source is elsewhere or the transfer is relayed.
     fn direct_arrivals(
         &mut self,
         index: ArtifactId,
@@ -237,7 +237,7 @@ impl Builder<'_> {
         }
     }
 
-    /// `arrival - arrival at the holder >= time`, if the copy is relayed this way.
+    /// `arrival - arrival at the holder >= time`, if the transfer is relayed this way.
     fn relayed_arrivals(&mut self, index: ArtifactId, at: &BTreeMap<SiteId, usize>, horizon: i64) {
         let (artifact, links) = (&self.instance.artifacts[index], &self.instance.links);
         let relays = self.relays.iter().filter(|relay| relay.artifact == index);

@@ -1,4 +1,4 @@
-//! The shortest placement, cost apart, when all copies come straight from their origins.
+//! The shortest placement, cost apart, when all transfers come straight from their origins.
 //!
 //! Bound: the longest path when every stage is where that path is shortest through it, whatever
 //! other paths would need. Placements: each stage where its own path ends first, and all stages
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// What was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Fastest {
-    pub picks: Placement,
+    pub placement: Placement,
     /// No placement ends earlier.
     pub bound: i64,
     /// By stage and choice: a placement that has it ends at that time at least.
@@ -76,7 +76,7 @@ impl Travel<'_> {
 const NEVER: i64 = i64::MAX / 4;
 
 /// The shortest placement as far as it is found. `None`: some stage has no choice, or no placement
-/// was found whose copies are all allowed.
+/// was found whose transfers are all allowed.
 pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fastest> {
     let network = Network::new(instance, shape)?;
     let heads = network.heads();
@@ -116,14 +116,14 @@ pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fa
         }
     }
     let TimedPlaces { makespan, places } = best?;
-    let picks = network
+    let placement = network
         .nodes
         .iter()
         .zip(places)
         .map(|(node, place)| node.shortest[place].0)
         .collect();
     Some(Fastest {
-        picks,
+        placement,
         bound: bound.min(makespan),
         with,
     })

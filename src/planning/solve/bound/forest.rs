@@ -2,7 +2,7 @@
 //!
 //! Every stage keeps at most one of the artifacts that it reads, and every artifact at most one
 //! of its readers; what is left is a forest, whose optimum is found exactly by passing messages
-//! from the leaves to the roots and back. Copies that were left out cost nothing here, so the
+//! from the leaves to the roots and back. Transfers that were left out cost nothing here, so the
 //! forest's optimum is a lower bound on that of the whole, also with one stage held at one site
 //! (its min-marginal). For a chain or a tree of artifacts it is the optimum.
 
@@ -24,7 +24,7 @@ pub(crate) struct Forest {
     /// By stage and choice: no placement with that choice costs less.
     pub with: IdVec<StageId, IdVec<ChoiceId, i64>>,
     /// Choices that attain `least` in the forest.
-    pub picks: Placement,
+    pub placement: Placement,
 }
 
 /// One stage's sites, ascending, with its least cost at each and the choice that has it.
@@ -77,7 +77,7 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     Some(Forest {
         least,
         with: with.collect(),
-        picks: trees.picks,
+        placement: trees.placement,
     })
 }
 
@@ -87,7 +87,7 @@ struct Trees {
     least_of: BTreeMap<StageId, i64>,
     /// By stage: the root of its tree.
     root_of: IdVec<StageId, StageId>,
-    picks: Placement,
+    placement: Placement,
 }
 
 /// Adds, from the leaves to the roots, what each branch costs to the stage above it.
@@ -127,7 +127,7 @@ fn take_sites_down(
     let mut trees = Trees {
         least_of: BTreeMap::new(),
         root_of: nodes.map(|_| StageId::default()),
-        picks: nodes.map(|_| ChoiceId::default()),
+        placement: nodes.map(|_| ChoiceId::default()),
     };
     for &stage in &shape.order {
         let node = &nodes[stage];
@@ -149,15 +149,15 @@ fn take_sites_down(
         };
         position_of[stage] = position;
         trees.root_of[stage] = root;
-        trees.picks[stage] = node.choice[position];
+        trees.placement[stage] = node.choice[position];
         nodes[stage].remaining = remaining;
     }
     Some(trees)
 }
 
-/// What a copy costs at least; [`NEVER`] if it is forbidden.
-fn copy_cost(price: &Least<'_>, from: SiteId, to: SiteId) -> i64 {
-    price.copy(from, to).map_or(NEVER, |cost| cost.0)
+/// What a transfer costs at least; [`NEVER`] if it is forbidden.
+fn transfer_cost(price: &Least<'_>, from: SiteId, to: SiteId) -> i64 {
+    price.transfer_cost(from, to).map_or(NEVER, |cost| cost.0)
 }
 
 /// What the rest of the tree costs, for every site of a stage.
@@ -178,7 +178,7 @@ fn remaining_costs(
     sites
         .map(|to| {
             let from = parent.sites.iter().zip(&without);
-            from.map(|(from, cost)| (cost + copy_cost(price, *from, *to)).min(NEVER))
+            from.map(|(from, cost)| (cost + transfer_cost(price, *from, *to)).min(NEVER))
                 .min()
                 .unwrap_or(NEVER)
         })
@@ -193,7 +193,7 @@ impl Node {
         costs
             .enumerate()
             .map(|(position, (site, cost))| {
-                let cost = cost + copy_cost(price, from, *site);
+                let cost = cost + transfer_cost(price, from, *site);
                 (cost.min(NEVER), position)
             })
             .min()
@@ -226,7 +226,7 @@ fn nodes(
     costs: &IdVec<StageId, IdVec<ChoiceId, Option<i64>>>,
 ) -> IdVec<StageId, Node> {
     let mut above: IdVec<StageId, Option<Above>> = instance.stages.map(|_| None);
-    // The largest artifacts first: their copies cost most.
+    // The largest artifacts first: their transfers cost most.
     let mut artifacts: Vec<ArtifactId> = instance.artifacts.ids().collect();
     artifacts.sort_by_key(|artifact| std::cmp::Reverse(instance.artifacts[*artifact].bytes));
     for artifact in artifacts {

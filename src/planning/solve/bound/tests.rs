@@ -31,7 +31,7 @@ fn config(cases: u32) -> Config {
     }
 }
 
-/// Only cost counts, and copies come straight from their origins.
+/// Only cost counts, and transfers come straight from their origins.
 fn free(instance: &Instance) -> Instance {
     Instance {
         minimize: Objective::Cost,
@@ -82,7 +82,10 @@ fn no_placement_costs_less_than_the_bound_and_most_bounds_are_met() {
             "{closed:?}, least {least}"
         );
         prop_assert_eq!(
-            evaluate(&instance, &shape, &closed.picks).unwrap().cost().0,
+            evaluate(&instance, &shape, &closed.placement)
+                .unwrap()
+                .cost()
+                .0,
             closed.value
         );
         all.set(all.get() + 1);
@@ -104,13 +107,13 @@ fn what_is_dropped_costs_more_than_the_limit() {
     let result = TestRunner::new(config(400)).run(&(instances(), 0..400_000_i64), |(instance, over)| {
         let instance = free(&instance);
         let shape = instance.shape();
-        let Some((picks, best)) = exhaustive::best(&instance) else { return Ok(()) };
+        let Some((placement, best)) = exhaustive::best(&instance) else { return Ok(()) };
         for (limit, tight) in [(best.cost().0 + over, false), (best.cost().0, false), (best.cost().0, true)] {
             let ChoicesWithin::Some(keep) = choices_within(&instance, &shape, limit, tight, &Effort::default()) else {
                 return Err(TestCaseError::fail("nothing is left"));
             };
             for (stage, keep) in keep.iter_enumerated() {
-                prop_assert!(keep[picks[stage]], "the one best placement is gone");
+                prop_assert!(keep[placement[stage]], "the one best placement is gone");
                 for (choice, _) in keep.iter_enumerated().filter(|(_, keep)| !**keep) {
                     dropped.set(dropped.get() + 1);
                     let cost = least(&held(&instance, stage, choice));
@@ -148,7 +151,7 @@ fn bounds_hold_under_a_deadline() {
             else {
                 return Ok(());
             };
-            let found = evaluate(&reduced, &shape, &closed.picks).unwrap();
+            let found = evaluate(&reduced, &shape, &closed.placement).unwrap();
             prop_assert_eq!(found.cost().0, closed.value);
             prop_assert!(found.makespan.signed() <= deadline);
             let Some((_, best)) = expected else {
@@ -202,16 +205,16 @@ fn no_placement_is_shorter_than_the_bound() {
             prop_assert!(best.is_none());
             return Ok(());
         };
-        // It may have lost its way into copies that are forbidden.
-        let Some(evaluation) = evaluate(&instance, &shape, &found.picks) else {
+        // It may have lost its way into transfers that are forbidden.
+        let Some(evaluation) = evaluate(&instance, &shape, &found.placement) else {
             return Ok(());
         };
-        let (picks, best) = best.unwrap();
+        let (placement, best) = best.unwrap();
         prop_assert!(
             found.bound <= best.makespan.signed()
                 && best.makespan.signed() <= evaluation.makespan.signed()
         );
-        for (stage, pick) in picks.iter_enumerated() {
+        for (stage, pick) in placement.iter_enumerated() {
             prop_assert!(found.with[stage][*pick] <= best.makespan.signed());
         }
         all.set(all.get() + 1);
@@ -251,9 +254,9 @@ fn bounds_hold_whatever_else_binds_stages_together() {
             ) else {
                 return Ok(());
             };
-            let evaluation = evaluate(&instance, &shape, &closed.picks).unwrap();
+            let evaluation = evaluate(&instance, &shape, &closed.placement).unwrap();
             prop_assert_eq!(evaluation.cost().0, closed.value);
-            let Some((picks, best)) = exhaustive::best(&instance) else {
+            let Some((placement, best)) = exhaustive::best(&instance) else {
                 return Err(TestCaseError::fail("found what is not there"));
             };
             prop_assert!(
@@ -263,7 +266,7 @@ fn bounds_hold_whatever_else_binds_stages_together() {
             );
             found.set(found.get() + 1);
             for (stage, keep) in closed.keep.iter().flat_map(IdVec::iter_enumerated) {
-                prop_assert!(keep[picks[stage]], "the one best placement is gone");
+                prop_assert!(keep[placement[stage]], "the one best placement is gone");
                 dropped.set(dropped.get() + keep.iter().filter(|keep| !**keep).count());
             }
             Ok(())
@@ -286,14 +289,14 @@ fn sites_taken_as_one_bound_from_below() {
         |(instance, deadline)| {
             let instance = limited(&instance, deadline);
             let shape = instance.shape();
-            let (Some((picks, best)), Some(net)) = (
+            let (Some((placement, best)), Some(net)) = (
                 exhaustive::best(&instance),
                 Network::new(&instance, &shape, true),
             ) else {
                 return Ok(());
             };
             let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
-            let found = Some((best.cost().0 * net.scale, picks.clone()));
+            let found = Some((best.cost().0 * net.scale, placement.clone()));
             let mut incumbent = Incumbent {
                 instance: &instance,
                 shape: &shape,
@@ -306,7 +309,7 @@ fn sites_taken_as_one_bound_from_below() {
             let one = IdVec::filled(SiteId::new(0), instance.links.sites);
             let ground = NetworkInputs::new(&instance, &shape, &net, deadline, &one, true);
             let mut keep = instance.stages.map(|stage| stage.choices.map(|_| true));
-            let around = incumbent.near(&picks);
+            let around = incumbent.near(&placement);
             let effort = Effort::default();
             let mut work = SearchWork {
                 best: &mut incumbent,
@@ -326,7 +329,7 @@ fn sites_taken_as_one_bound_from_below() {
                 "nothing is cheaper than the best"
             );
             for (stage, keep) in keep.iter_enumerated() {
-                prop_assert!(keep[picks[stage]], "the one best placement is gone");
+                prop_assert!(keep[placement[stage]], "the one best placement is gone");
             }
             all.set(all.get() + 1);
             near.set(near.get() + usize::from(bound > best.cost().0 * net.scale / 2));
@@ -349,7 +352,7 @@ fn cuts_put_placements_in_time() {
         TestRunner::new(config(400)).run(&(instances(), 1..16_i64), |(instance, steps)| {
             let instance = free(&instance);
             let shape = instance.shape();
-            let (Some((picks, best)), Some(net)) = (
+            let (Some((placement, best)), Some(net)) = (
                 exhaustive::best(&instance),
                 Network::new(&instance, &shape, true),
             ) else {
@@ -367,10 +370,10 @@ fn cuts_put_placements_in_time() {
             }
             late.set(late.get() + 1);
             let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
-            let mut timed = TimedPlacement::new(&instance, &shape, &net, picks);
+            let mut timed = TimedPlacement::new(&instance, &shape, &net, placement);
             let mut visits = 100_000;
             if timed.crash(deadline, steps, &allowed, &mut visits) {
-                let evaluation = evaluate(&instance, &shape, &timed.picks).unwrap();
+                let evaluation = evaluate(&instance, &shape, &timed.placement).unwrap();
                 prop_assert!(evaluation.makespan.signed() <= deadline);
                 let least = exhaustive::best(&limited(&instance, deadline))
                     .unwrap()

@@ -52,7 +52,7 @@ pub(crate) struct Incumbent<'a> {
     pub allowed: AllowedChoices,
     /// Placements that were begun at.
     pub tried: BTreeSet<Placement>,
-    /// Scaled cost and picks.
+    /// The scaled cost of a placement, and the placement.
     pub found: Option<(i64, Placement)>,
 }
 
@@ -62,11 +62,11 @@ impl Incumbent<'_> {
     }
 
     /// Makes a placement keep the deadline, then cheaper.
-    pub(crate) fn try_out(&mut self, picks: Placement, visits: &mut usize) {
-        if !self.tried.insert(picks.clone()) {
+    pub(crate) fn try_out(&mut self, placement: Placement, visits: &mut usize) {
+        if !self.tried.insert(placement.clone()) {
             return;
         }
-        let late = TimedPlacement::new(self.instance, self.shape, self.net, picks);
+        let late = TimedPlacement::new(self.instance, self.shape, self.net, placement);
         // Repair makes it dearer, and moves seldom make up for much.
         let total = late.total();
         let hopeless = if late.makespan() > self.deadline {
@@ -80,7 +80,7 @@ impl Incumbent<'_> {
         let large = self.instance.size() > LARGE;
         let near;
         let (ways, allowed) = if large {
-            near = self.near(&late.picks);
+            near = self.near(&late.placement);
             (&Way::ALL[..1], &near)
         } else {
             (&Way::ALL[..], &self.allowed)
@@ -112,9 +112,9 @@ impl Incumbent<'_> {
     /// Makes the best placement of a large job cheaper, where [`Self::try_out`] has no time for it.
     pub(crate) fn polish(&mut self, visits: &mut usize) {
         if self.instance.size() > LARGE
-            && let Some((_, picks)) = &self.found
+            && let Some((_, placement)) = &self.found
         {
-            let timed = TimedPlacement::new(self.instance, self.shape, self.net, picks.clone());
+            let timed = TimedPlacement::new(self.instance, self.shape, self.net, placement.clone());
             let better = self.swing(timed, visits);
             self.take(&better);
         }
@@ -126,10 +126,10 @@ impl Incumbent<'_> {
         let known = self.value();
         if total < known.min(self.net.never)
             && timed.makespan() <= self.deadline
-            && let Some(value) = self.exact(&timed.picks, total)
+            && let Some(value) = self.exact(&timed.placement, total)
             && value < known
         {
-            self.found = Some((value, timed.picks.clone()));
+            self.found = Some((value, timed.placement.clone()));
         }
     }
 
@@ -138,7 +138,7 @@ impl Incumbent<'_> {
     fn swing<'t>(&self, mut best: TimedPlacement<'t>, visits: &mut usize) -> TimedPlacement<'t> {
         let kept = *visits / 2;
         let mut left = *visits - kept;
-        let near = self.near(&best.picks);
+        let near = self.near(&best.placement);
         let mut total = best.total();
         let mut late = self.deadline / LATEST;
         while late > 0 && left > 0 {
@@ -161,11 +161,11 @@ impl Incumbent<'_> {
     }
 
     /// By stage: choices where any stage of a placement is.
-    pub(crate) fn near(&self, picks: &Placement) -> AllowedChoices {
+    pub(crate) fn near(&self, placement: &Placement) -> AllowedChoices {
         let stages = &self.instance.stages;
         let used: BTreeSet<SiteId> = stages
             .iter()
-            .zip(picks)
+            .zip(placement)
             .map(|(stage, pick)| stage.choices[*pick].site)
             .collect();
         let near = |(stage, allowed): (&StageChoices, &Vec<ChoiceId>)| {
@@ -178,17 +178,17 @@ impl Incumbent<'_> {
         stages.iter().zip(&self.allowed).map(near).collect()
     }
 
-    /// What a placement in time really costs, scaled: the network knows the least that copies cost
+    /// What a placement in time really costs, scaled: the network knows the least that transfers cost
     /// when volumes are counted together. `None`: it breaks a limit that the network does not know.
-    fn exact(&self, picks: &Placement, total: i64) -> Option<i64> {
+    fn exact(&self, placement: &Placement, total: i64) -> Option<i64> {
         if has_direct_transfers_only(self.instance) {
             return Some(total);
         }
-        let evaluation = evaluate(self.instance, self.shape, picks)?;
+        let evaluation = evaluate(self.instance, self.shape, placement)?;
         let keeps = evaluation.makespan.signed() <= self.deadline
             && self.instance.lateness(&evaluation) == Millis(0)
-            && concurrency::excess(self.instance, picks) == 0
-            && concurrency::exceeded_cap(self.instance, self.shape, picks).is_none();
+            && concurrency::excess(self.instance, placement) == 0
+            && concurrency::exceeded_cap(self.instance, self.shape, placement).is_none();
         keeps.then(|| evaluation.cost().0.saturating_mul(self.net.scale))
     }
 }

@@ -71,7 +71,7 @@ impl PlacementSearch<'_> {
         let lowered = lower(instance, target);
         let begin = start
             .and_then(|known| choice_positions(instance, &known.tags))
-            .map_or_else(Vec::new, |picks| point(&lowered, &picks));
+            .map_or_else(Vec::new, |placement| point(&lowered, &placement));
         let (values, bound, proven) =
             match self
                 .solver
@@ -85,7 +85,7 @@ impl PlacementSearch<'_> {
                     proven,
                 } => (values, bound, proven),
             };
-        let tags = choice_tags(instance, &lowered.picks(&values));
+        let tags = choice_tags(instance, &lowered.placement(&values));
         let plain = self.resolved(instance, measured, limits, tags.clone());
         let routed = KnownPlacement {
             tags,
@@ -181,9 +181,9 @@ pub(super) fn target<'a>(
 }
 
 /// A start for the solver: the choices alone; it completes the rest.
-fn point(lowered: &Lowered, picks: &Placement) -> Vec<f64> {
+fn point(lowered: &Lowered, placement: &Placement) -> Vec<f64> {
     let mut values = vec![0.0; lowered.program.columns.len()];
-    for (columns, position) in lowered.choice.iter().zip(picks) {
+    for (columns, position) in lowered.choice.iter().zip(placement) {
         values[columns[*position]] = 1.0;
     }
     values

@@ -9,14 +9,14 @@ pub enum Outcome {
     /// There is a placement that keeps every limit.
     Solved(Box<Solved>),
     /// No placement keeps every limit.
-    Infeasible(Shortfall),
+    Infeasible(UnmetLimits),
 }
 
 /// A placement and its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Solved {
     /// The choice that each stage takes.
-    pub picks: Placement,
+    pub placement: Placement,
     /// Cost and schedule of the placement, worked out exactly.
     pub evaluation: Evaluation,
     /// How good the placement is known to be.
@@ -56,7 +56,7 @@ impl PlacementFigures {
 
 /// How far the limits are from what is possible.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shortfall {
+pub struct UnmetLimits {
     /// The fastest placement within the budget, were there no deadline.
     pub fastest: Option<PlacementFigures>,
     /// The cheapest placement by the deadline, were there no budget.
@@ -64,5 +64,5 @@ pub struct Shortfall {
     /// The cheapest placement with neither limit; `None`: it is not the limits that clash.
     pub unlimited: Option<PlacementFigures>,
     /// Artifacts that cannot get from any site of their origin to any of some reader.
-    pub stuck: Vec<String>,
+    pub unreachable: Vec<String>,
 }

@@ -104,11 +104,11 @@ pub(super) fn has_deadlines(instance: &Instance) -> bool {
 }
 
 /// Returns the tags of the choices at some positions, which outlive reduction.
-pub(super) fn choice_tags(instance: &Instance, picks: &Placement) -> PlacedCandidates {
+pub(super) fn choice_tags(instance: &Instance, placement: &Placement) -> PlacedCandidates {
     instance
         .stages
         .iter()
-        .zip(picks)
+        .zip(placement)
         .map(|(stage, position)| stage.choices[*position].tag)
         .collect()
 }
@@ -167,17 +167,17 @@ impl PlacementSearch<'_> {
         limits: Limits,
         known: &KnownPlacement,
     ) -> Option<i64> {
-        let picks = choice_positions(instance, &known.tags)?;
-        if concurrency::excess(instance, &picks) > 0 {
+        let placement = choice_positions(instance, &known.tags)?;
+        if concurrency::excess(instance, &placement) > 0 {
             return None;
         }
-        let evaluation = evaluate_on(instance, self.shape, &picks, &known.routes)?;
+        let evaluation = evaluate_on(instance, self.shape, &placement, &known.routes)?;
         limits
             .hold(instance, &evaluation)
             .then(|| goal.of(instance, &evaluation))
     }
 
-    /// The better of two ways for given choices, and the figure: all copies on their cheapest ways,
+    /// The better of two ways for given choices, and the figure: all transfers on their cheapest ways,
     /// or all straight from their origins. `None`: both break a limit.
     pub(super) fn resolved(
         &self,

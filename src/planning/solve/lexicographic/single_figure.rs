@@ -42,7 +42,7 @@ const NO_DEADLINE: i64 = 1 << 52;
 struct OpenFigure {
     /// Without choices that no placement within the limits has whose value is as good.
     instance: Instance,
-    /// Whether every copy comes straight from the origin of its artifact.
+    /// Whether every transfer comes straight from the origin of its artifact.
     has_direct_routes: bool,
     goal: Figure,
     limits: Limits,
@@ -76,14 +76,19 @@ impl PlacementSearch<'_> {
             }
             _ => None,
         };
-        // What it bounds are placements whose copies come straight from their origins.
+        // What it bounds are placements whose transfers come straight from their origins.
         let floor = closed
             .as_ref()
             .filter(|_| has_direct_transfers_only(instance))
             .map_or(i64::MIN, |closed| closed.bound);
         let mut start = known;
         if let Some(closed) = closed {
-            match self.resolved(instance, goal, limits, choice_tags(instance, &closed.picks)) {
+            match self.resolved(
+                instance,
+                goal,
+                limits,
+                choice_tags(instance, &closed.placement),
+            ) {
                 Some(ResolvedPlacement { known, value }) if value == floor => {
                     return Ok(Some(FoundPlacement::proven(known, value)));
                 }
@@ -153,7 +158,7 @@ impl PlacementSearch<'_> {
             return None;
         }
         let found = fastest_placement(&open.instance, self.shape)?;
-        let ResolvedPlacement { known, value } = self.resolved_in(open, &found.picks)?;
+        let ResolvedPlacement { known, value } = self.resolved_in(open, &found.placement)?;
         open.floor = open.floor.max(found.bound);
         if value == open.floor {
             return Some(FoundPlacement::proven(known, value));
@@ -167,7 +172,7 @@ impl PlacementSearch<'_> {
         None
     }
 
-    /// Looks for the cheapest placement by a deadline by bounds and moves. Where copies or quotas
+    /// Looks for the cheapest placement by a deadline by bounds and moves. Where transfers or quotas
     /// tie stages together, sites are searched in the same way without a deadline. Returns the
     /// placement if it is proven to be the cheapest.
     fn try_deadline_search(&self, open: &mut OpenFigure) -> Option<FoundPlacement> {
@@ -191,7 +196,7 @@ impl PlacementSearch<'_> {
             self.effort,
         )?;
         open.floor = open.floor.max(closed.bound);
-        let ResolvedPlacement { known, value } = self.resolved_in(open, &closed.picks)?;
+        let ResolvedPlacement { known, value } = self.resolved_in(open, &closed.placement)?;
         if value == open.floor {
             let left = closed
                 .keep
@@ -218,14 +223,14 @@ impl PlacementSearch<'_> {
         if open.start.is_some() {
             return;
         }
-        let picks = local_search(&open.instance_to_ask(), self.shape, self.effort);
-        let resolved = picks.and_then(|picks| self.resolved_in(open, &picks));
+        let placement = local_search(&open.instance_to_ask(), self.shape, self.effort);
+        let resolved = placement.and_then(|placement| self.resolved_in(open, &placement));
         open.start = resolved.map(|resolved| resolved.known);
     }
 
-    /// A placement that keeps all limits, made from picks that may not.
-    fn resolved_in(&self, open: &OpenFigure, picks: &Placement) -> Option<ResolvedPlacement> {
-        let tags = choice_tags(&open.instance, picks);
+    /// A placement that keeps all limits, made from one that may not.
+    fn resolved_in(&self, open: &OpenFigure, placement: &Placement) -> Option<ResolvedPlacement> {
+        let tags = choice_tags(&open.instance, placement);
         self.resolved(&open.instance, open.goal, open.limits, tags)
     }
 
@@ -310,8 +315,8 @@ impl PlacementSearch<'_> {
             .sum()
     }
 
-    /// Whether the ways of [`evaluate`] are the best for the only picks that are left: they are the
-    /// cheapest, which may not be the fastest, and count every copy on its own.
+    /// Whether the ways of [`evaluate`] are the best for the only placement that is left: they are the
+    /// cheapest, which may not be the fastest, and count every transfer on its own.
     fn straightforward(&self, instance: &Instance, goal: Figure, limits: Limits) -> bool {
         let only_cost = goal == Figure::Cost && limits.time.is_none() && !has_deadlines(instance);
         (only_cost && instance.links.pools.is_empty())
@@ -355,13 +360,13 @@ impl PlacementSearch<'_> {
             return Some(unmoved);
         }
         let start = choice_positions(instance, &known.tags)?;
-        let picks = match (goal, limits.cost, Network::new(instance, self.shape, true)) {
+        let placement = match (goal, limits.cost, Network::new(instance, self.shape, true)) {
             (Figure::Time, Some(limit), Some(net)) if has_direct_transfers_only(instance) => {
                 let mut timed = TimedPlacement::new(instance, self.shape, &net, start);
                 let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
                 let mut visits = SHORTENING;
                 timed.shorten(limit.0.saturating_mul(net.scale), &allowed, &mut visits);
-                timed.picks
+                timed.placement
             }
             _ => {
                 let minimize = if goal == Figure::Time {
@@ -379,7 +384,7 @@ impl PlacementSearch<'_> {
             }
         };
         Some(
-            match self.resolved(instance, goal, limits, choice_tags(instance, &picks)) {
+            match self.resolved(instance, goal, limits, choice_tags(instance, &placement)) {
                 Some(better) if better.value <= value => FoundPlacement {
                     tags: better.known.tags,
                     routes: better.known.routes,

@@ -54,7 +54,7 @@ pub(crate) fn enough(
     net.nodes.map(|node| node.sites.iter().map(kept).collect())
 }
 
-/// For placements that must be in time, when copies take none: by site, the one that is enough in
+/// For placements that must be in time, when transfers take none: by site, the one that is enough in
 /// its place, often itself.
 pub(crate) fn enough_in_time(
     net: &Network,

@@ -45,7 +45,7 @@ const SETTLING: usize = 20;
 /// Sites of a time-expanded network.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Grouping {
-    /// All as if they were one: for large DAGs in which copies hardly count.
+    /// All as if they were one: for large DAGs in which transfers hardly count.
     One,
     /// Those that stand for others, whose travel is that of the nearest of them.
     Enough,
@@ -294,14 +294,14 @@ impl<'a> DeadlineSearch<'a> {
         let pick = |(stage, position): (StageId, usize)| {
             cheapest_choice(instance, &net, price, stage, position)
         };
-        let picks: Placement = walk.positions().into_iter_enumerated().map(pick).collect();
+        let placement: Placement = walk.positions().into_iter_enumerated().map(pick).collect();
         if round.closely {
-            *expected_durations = picks
+            *expected_durations = placement
                 .iter()
                 .zip(&instance.stages)
                 .map(|(pick, stage)| stage.choices[*pick].duration.signed())
                 .collect();
-            self.best.try_out(picks, &mut self.visits);
+            self.best.try_out(placement, &mut self.visits);
             self.best.try_out(punctual, &mut self.visits);
         }
         false
@@ -361,7 +361,7 @@ impl<'a> DeadlineSearch<'a> {
                 punctual_walk.put(stage, placed);
             }
         });
-        punctual.picks
+        punctual.placement
     }
 
     /// Makes the best placement of a large job cheaper by moves, unless the planning is to stop.
@@ -428,7 +428,7 @@ impl<'a> DeadlineSearch<'a> {
     /// Raises the bound within so many pairs of slots.
     fn raise_bound(&mut self, ground: &NetworkInputs<'_>, given: usize) -> Raised {
         let near = match &self.best.found {
-            Some((_, picks)) if ground.loose => self.best.near(picks),
+            Some((_, placement)) if ground.loose => self.best.near(placement),
             _ => self.best.allowed.clone(),
         };
         let mut work = SearchWork {
@@ -454,11 +454,11 @@ impl<'a> DeadlineSearch<'a> {
 
     /// The best placement that was found, and the bound.
     fn closed(self) -> Option<ClosedGap> {
-        let (value, picks) = self.best.found?;
+        let (value, placement) = self.best.found?;
         let bound = self.network.whole(self.bound);
         let value = value / self.network.scale;
         Some(ClosedGap {
-            picks,
+            placement,
             value,
             bound: bound.min(value),
             keep: Some(self.keep),

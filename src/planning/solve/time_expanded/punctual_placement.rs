@@ -18,7 +18,7 @@ pub(super) struct PunctualPlacement<'a> {
     remaining: IdVec<StageId, i64>,
     /// By stage: when its choice ends.
     end: IdVec<StageId, Millis>,
-    pub(super) picks: Placement,
+    pub(super) placement: Placement,
 }
 
 impl<'a> PunctualPlacement<'a> {
@@ -51,7 +51,7 @@ impl<'a> PunctualPlacement<'a> {
         remaining.iter_mut().for_each(|remaining| {
             *remaining = i64::try_from(part(*remaining)).unwrap_or(*remaining)
         });
-        let (end, picks) = (
+        let (end, placement) = (
             lengths.map(|_| Millis(0)),
             lengths.map(|_| ChoiceId::default()),
         );
@@ -61,7 +61,7 @@ impl<'a> PunctualPlacement<'a> {
             deadline,
             remaining,
             end,
-            picks,
+            placement,
         }
     }
 
@@ -86,7 +86,7 @@ impl<'a> PunctualPlacement<'a> {
                 self.instance,
                 self.shape,
                 &Routes::new(),
-                &self.picks,
+                &self.placement,
                 &self.end,
                 stage,
                 *site,
@@ -104,7 +104,7 @@ impl<'a> PunctualPlacement<'a> {
             }
         }
         let ((_, _, pick), position, end) = best?;
-        (self.picks[stage], self.end[stage]) = (pick, Millis::from_signed(end));
+        (self.placement[stage], self.end[stage]) = (pick, Millis::from_signed(end));
         Some(position)
     }
 }

@@ -5,14 +5,14 @@ use crate::planning::problem::CapId;
 /// The effect of one choice on cost, time and caps, the same for each member of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ChoiceEffect {
-    /// In micro-USD, with the copies that no other stage shares.
+    /// In micro-USD, with the transfers that no other stage shares.
     pub cost: i64,
     /// The longest path through the stage, in milliseconds.
     pub through: i64,
     /// By cap: what it uses.
     pub uses: Vec<(CapId, i64)>,
-    /// Copies that it shares with other stages, as indices into `Counted::copies`.
+    /// Transfers that it shares with other stages, as indices into `Counted::transfers`.
     pub shared: Vec<usize>,
-    /// Every copy is allowed and every stage's own deadline is kept.
+    /// Every transfer is allowed and every stage's own deadline is kept.
     pub allowed: bool,
 }

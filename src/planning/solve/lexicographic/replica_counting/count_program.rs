@@ -52,10 +52,9 @@ impl Counted {
                         .uses
                         .iter()
                         .for_each(|(cap, used)| caps[*cap].push((column, *used)));
-                    choice
-                        .shared
-                        .iter()
-                        .for_each(|copy| readers.entry((*copy, number)).or_default().push(column));
+                    choice.shared.iter().for_each(|transfer| {
+                        readers.entry((*transfer, number)).or_default().push(column)
+                    });
                 }
                 of_group.push(column);
             }
@@ -67,7 +66,7 @@ impl Counted {
             program.row(format!("all[{number}]"), Some(members), Some(members), all);
             columns.push(of_group);
         }
-        self.shared_copies(&mut program, &mut cost, readers);
+        self.shared_transfers(&mut program, &mut cost, readers);
         for ((cap, terms), room) in caps.into_iter_enumerated().zip(&self.room) {
             program.row(format!("cap[{cap}]"), None, Some(*room), terms);
         }
@@ -83,19 +82,19 @@ impl Counted {
         CountProgram { program, columns }
     }
 
-    /// One variable for each copy that several stages share: it is made as soon as one of them
+    /// One variable for each transfer that several stages share: it is made as soon as one of them
     /// reads it.
-    fn shared_copies(
+    fn shared_transfers(
         &self,
         program: &mut Program,
         cost: &mut Vec<(usize, i64)>,
         readers: BTreeMap<(usize, usize), Vec<usize>>,
     ) {
         let mut made: BTreeMap<usize, usize> = BTreeMap::new();
-        for ((copy, group), columns) in readers {
-            let column = *made.entry(copy).or_insert_with(|| {
+        for ((transfer, group), columns) in readers {
+            let column = *made.entry(transfer).or_insert_with(|| {
                 let column = program.column(format!("copy[{copy}]"), Some(1), true);
-                cost.push((column, self.copies[copy]));
+                cost.push((column, self.transfers[transfer]));
                 column
             });
             let members = signed_count(self.groups[group].stages.len());

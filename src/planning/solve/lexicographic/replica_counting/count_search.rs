@@ -42,7 +42,7 @@ impl Counted {
         Ok(match self.least_cost(limits, solver, effort)? {
             Solved::Nothing => Found::Nothing,
             Solved::Unknown => Found::Unknown,
-            Solved::Best(counts) => Found::Best(self.picks(&counts)),
+            Solved::Best(counts) => Found::Best(self.placement(&counts)),
         })
     }
 
@@ -78,19 +78,19 @@ impl Counted {
             }
             middle = usize::midpoint(below, above);
         }
-        Ok(Found::Best(self.picks(&best)))
+        Ok(Found::Best(self.placement(&best)))
     }
 
-    /// Of the placements within the limits, `picks` among them, the one whose choices come first,
+    /// Of the placements within the limits, `placement` among them, the one whose choices come first,
     /// stage by stage. Members of a group are alike, so the first choices go to its first members.
     pub(in crate::planning::solve::lexicographic) fn first_in_order(
         &self,
-        picks: &Placement,
+        placement: &Placement,
         limits: Limits,
         solver: &dyn Solver,
         effort: &Effort,
     ) -> Result<Placement, SolverError> {
-        let mut best = self.counts(picks);
+        let mut best = self.counts(placement);
         let mut program = self.program(limits);
         for group in 0..self.groups.len() {
             let mut next = 0;
@@ -130,7 +130,7 @@ impl Counted {
                 next = first + 1;
             }
         }
-        Ok(self.picks(&best))
+        Ok(self.placement(&best))
     }
 
     /// Has as many members of a group as can be take choices of a range. Whether there are more

@@ -29,8 +29,8 @@ pub(in crate::planning::solve::lexicographic) struct Counted {
     pub base_time: i64,
     /// What is left of each cap for the open stages.
     pub room: IdVec<CapId, i64>,
-    /// What a copy of shared data costs, by artifact and site.
-    pub copies: Vec<i64>,
+    /// What a transfer of shared data costs, by artifact and site.
+    pub transfers: Vec<i64>,
     /// No placement at all keeps the stages' own deadlines and the allowed ways.
     pub impossible: bool,
 }
@@ -58,7 +58,7 @@ impl Counted {
             base_cost: surroundings.base_cost,
             base_time: surroundings.base_time,
             room: surroundings.room.clone(),
-            copies: surroundings
+            transfers: surroundings
                 .shared
                 .values()
                 .map(|(_, cost)| *cost)
@@ -139,7 +139,7 @@ impl Counted {
             + own
             + shared
                 .into_iter()
-                .map(|copy| self.copies[copy])
+                .map(|transfer| self.transfers[transfer])
                 .sum::<i64>()
     }
 
@@ -165,8 +165,8 @@ impl Counted {
     }
 
     /// Counts as positions of choices: the first members of a group take its first choices.
-    pub(super) fn picks(&self, counts: &Counts) -> Placement {
-        let mut picks = self.fixed.clone();
+    pub(super) fn placement(&self, counts: &Counts) -> Placement {
+        let mut placement = self.fixed.clone();
         for (group, counts) in self.groups.iter().zip(counts) {
             // Counts that keep the limits are not negative.
             let of_choice =
@@ -176,18 +176,18 @@ impl Counted {
                 .stages
                 .iter()
                 .zip(positions)
-                .for_each(|(stage, position)| picks[*stage] = position);
+                .for_each(|(stage, position)| placement[*stage] = position);
         }
-        picks
+        placement
     }
 
-    pub(super) fn counts(&self, picks: &Placement) -> Counts {
+    pub(super) fn counts(&self, placement: &Placement) -> Counts {
         let of_group = |group: &Group| {
             let mut counts = group.choices.map(|_| 0);
             group
                 .stages
                 .iter()
-                .for_each(|stage| counts[picks[*stage]] += 1);
+                .for_each(|stage| counts[placement[*stage]] += 1);
             counts
         };
         self.groups.iter().map(of_group).collect()

@@ -1,7 +1,7 @@
 //! Stages that nothing but limits tie together, such as the replicas of one stage under a spread.
 //!
 //! Where no stage that still has a choice waits for another one, what a choice costs and when it
-//! ends do not depend on the other choices; only caps, the budget and copies of shared data join
+//! ends do not depend on the other choices; only caps, the budget and transfers of shared data join
 //! them. Then replicas are interchangeable: a program needs to know how many of them take each
 //! choice, not which. Its size is that of one replica, however many there are, and the symmetry
 //! that makes a search over single replicas exponential is gone.

@@ -19,7 +19,7 @@ pub(super) struct Surroundings {
     pub room: IdVec<CapId, i64>,
     /// By stage: artifacts that it makes or reads.
     stage_artifacts: IdVec<StageId, Vec<ArtifactId>>,
-    /// By artifact and site: index and cost of a copy that several open stages may share.
+    /// By artifact and site: index and cost of a transfer that several open stages may share.
     pub shared: BTreeMap<(ArtifactId, SiteId), (usize, i64)>,
     /// By stage with one choice: its end as far as it waits for no open stage, the longest path
     /// from its end, and its latest end.
@@ -98,7 +98,7 @@ impl Surroundings {
 
     /// Ends, tails and latest ends of stages with one choice.
     fn times(&mut self, instance: &Instance, shape: &Shape, waits: &IdVec<StageId, bool>) {
-        let picks = self.open.map(|_| ChoiceId::default());
+        let placement = self.open.map(|_| ChoiceId::default());
         for &stage in shape
             .order
             .iter()
@@ -109,7 +109,7 @@ impl Surroundings {
                 instance,
                 shape,
                 &Routes::new(),
-                &picks,
+                &placement,
                 &self.end,
                 stage,
                 choice.site,
@@ -165,7 +165,7 @@ impl Surroundings {
         PathOnward { tail, latest }
     }
 
-    /// Costs that no open stage changes, what is left of caps, and copies that open stages share.
+    /// Costs that no open stage changes, what is left of caps, and transfers that open stages share.
     fn costs(&mut self, instance: &Instance) {
         for stage in self.open.ids().filter(|stage| !self.open[*stage]) {
             let choice = instance.stages[stage].choices[ONLY];
@@ -254,7 +254,7 @@ impl Surroundings {
         } else {
             self.open.len()
         };
-        let picks = Placement::filled(ChoiceId::default(), count);
+        let placement = Placement::filled(ChoiceId::default(), count);
         let mut at_site: BTreeMap<SiteId, ChoiceEffect> = BTreeMap::new();
         let mut latest_at: BTreeMap<SiteId, i64> = BTreeMap::new();
         for site in instance.stages[stage]
@@ -267,7 +267,7 @@ impl Surroundings {
                 instance,
                 shape,
                 &Routes::new(),
-                &picks,
+                &placement,
                 &self.end,
                 stage,
                 site,
@@ -281,7 +281,7 @@ impl Surroundings {
                 ..ChoiceEffect::default()
             };
             for index in &self.stage_artifacts[stage] {
-                self.copies_at(instance, stage, *index, site, &mut there);
+                self.transfers_at(instance, stage, *index, site, &mut there);
             }
             at_site.insert(site, there);
             latest_at.insert(site, latest - start);
@@ -300,8 +300,8 @@ impl Surroundings {
         instance.stages[stage].choices.map(choice)
     }
 
-    /// Adds the copies of one artifact that a stage at a site causes.
-    fn copies_at(
+    /// Adds the transfers of one artifact that a stage at a site causes.
+    fn transfers_at(
         &self,
         instance: &Instance,
         stage: StageId,
@@ -333,7 +333,7 @@ impl Surroundings {
             self.shared.get(&(index, site)),
         ) {
             (None, _) => there.allowed = false,
-            (Some(_), Some((copy, _))) => there.shared.push(*copy),
+            (Some(_), Some((transfer, _))) => there.shared.push(*transfer),
             (Some(cost), None) => there.cost = there.cost.saturating_add(cost.0),
         }
     }

@@ -176,11 +176,11 @@ proptest! {
 
     #[test]
     fn replicas_that_are_counted_get_the_one_best_placement(instance in replicas()) {
-        let expected = exhaustive::best(&instance).map(|(picks, best)| (picks, best.cost(), best.makespan));
+        let expected = exhaustive::best(&instance).map(|(placement, best)| (placement, best.cost(), best.makespan));
         let found = match solve(&instance, &Highs, &Effort::default()).unwrap() {
             Outcome::Solved(solved) => {
                 prop_assert!(solved.proof.optimal);
-                Some((solved.picks, solved.evaluation.cost(), solved.evaluation.makespan))
+                Some((solved.placement, solved.evaluation.cost(), solved.evaluation.makespan))
             }
             Outcome::Infeasible(_) => None,
         };
@@ -246,10 +246,10 @@ fn a_thousand_replicas_under_a_spread_are_counted() {
     assert!(solved.proof.optimal);
     // Thirty at each of the 33 cheapest sites, ten at the next one, in order.
     let expected: Placement = (0..1000).map(|stage| ChoiceId::new(stage / 30)).collect();
-    assert_eq!(solved.picks, expected);
-    assert_eq!(concurrency::excess(&instance, &solved.picks), 0);
+    assert_eq!(solved.placement, expected);
+    assert_eq!(concurrency::excess(&instance, &solved.placement), 0);
     assert_eq!(
-        evaluate(&instance, &instance.shape(), &solved.picks).map(|found| found.cost()),
+        evaluate(&instance, &instance.shape(), &solved.placement).map(|found| found.cost()),
         Some(solved.evaluation.cost())
     );
 }

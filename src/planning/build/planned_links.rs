@@ -1,26 +1,26 @@
-//! The ways between all the places that stages may come to by their alternatives, with what a
+//! The links between all the places that stages may come to by their alternatives, with what a
 //! gigabyte costs there at most.
 
 use super::plan_parts::Parts;
 use crate::model::{Bytes, DataRate, PlaceName};
-use crate::plan::{PlannedStage, PlannedWay};
+use crate::plan::{PlannedLink, PlannedStage};
 use crate::planning::compile;
 use crate::planning::problem::{Instance, Origin, SiteId, StageId};
 use crate::util::id_vec::IdVec;
 use std::collections::BTreeSet;
 
-/// The ways that the job's data may have to go, wherever each stage takes which of its offers.
+/// The links that the job's data may have to go over, wherever each stage takes which of its offers.
 /// `stages` are those of the plan, in the order of the instance.
-pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay> {
+pub(super) fn planned_links(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedLink> {
     let instance = &parts.compiled.instance;
     let possible = possible_sites(parts, stages);
     let volume = greatest_volume(parts);
-    let mut ways: Vec<PlannedWay> = pairs_of_sites(instance, &possible)
+    let mut planned: Vec<PlannedLink> = pairs_of_sites(instance, &possible)
         .into_iter()
-        .filter_map(|(from, to)| planned_way(parts, from, to, volume))
+        .filter_map(|(from, to)| planned_link(parts, from, to, volume))
         .collect();
-    ways.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
-    ways
+    planned.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+    planned
 }
 
 /// By stage of the instance: the sites that it may come to.
@@ -80,8 +80,8 @@ fn greatest_volume(parts: &Parts<'_>) -> Bytes {
         .sum()
 }
 
-/// A way with the dearest price that `volume` can reach on it; `None`: it is forbidden.
-fn planned_way(parts: &Parts<'_>, from: SiteId, to: SiteId, volume: Bytes) -> Option<PlannedWay> {
+/// A link with the dearest price that `volume` can reach on it; `None`: no transfer is allowed.
+fn planned_link(parts: &Parts<'_>, from: SiteId, to: SiteId, volume: Bytes) -> Option<PlannedLink> {
     let (links, sites) = (&parts.compiled.instance.links, &parts.compiled.sites);
     let name = |site: SiteId| parts.catalog.places[sites[site] as usize].name.clone();
     let price = &links.tariffs[links.class(from, to)?];
@@ -94,7 +94,7 @@ fn planned_way(parts: &Parts<'_>, from: SiteId, to: SiteId, volume: Bytes) -> Op
         .gigabyte()
         .decimal_rate(price.keep.last_rate(Bytes(1)));
     let speed = compile::speed(parts.catalog, parts.policy, sites[from], sites[to]);
-    Some(PlannedWay {
+    Some(PlannedLink {
         from: name(from),
         to: name(to),
         rate_nano_usd_per_gb: DataRate(dearest.0.saturating_add(keep.0)),
