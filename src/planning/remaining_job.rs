@@ -54,8 +54,8 @@ pub fn nothing_left(job: &Job, from: &FromState) -> bool {
         .all(|name| from.done.contains_key(name))
 }
 
-/// The rest of a job, each replica of a stage as a stage of its own, and the policy with what is left
-/// of its limits.
+/// The rest of a job, each replica of a stage as a stage of its own, and the policy with what is
+/// left of its limits.
 pub(super) fn remaining_job(
     job: &Job,
     policy: &Policy,

@@ -306,7 +306,7 @@ fn lapsed(funnel: &Funnel) -> String {
 
 fn need_line(need: &str, stage: &str, job: &Parsed<Job>) -> String {
     let key = match need {
-        "duration" | "interruptions" | "not to be had" => format!("stages.{stage}"),
+        "duration" | "interruptions" | "unavailable" => format!("stages.{stage}"),
         "allocation" => format!("stages.{stage}.allocation"),
         need => format!("stages.{stage}.needs.{need}"),
     };

@@ -26,7 +26,8 @@ pub(super) struct Dag<'a> {
     shape: Shape,
     followers: Followers,
     stage_artifacts: IdVec<StageId, Vec<ArtifactId>>,
-    /// By artifact: the sites of its readers under the plan's own placement, and how many are there.
+    /// By artifact: the sites of its readers under the plan's own placement, and how many are
+    /// there.
     spread: IdVec<ArtifactId, Vec<ReadersAtSite>>,
     usage: Usage<'a>,
     /// By cap: what the plan's own placement uses.

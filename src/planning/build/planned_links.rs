@@ -9,8 +9,8 @@ use crate::planning::problem::{Instance, Origin, SiteId, StageId};
 use crate::util::id_vec::IdVec;
 use std::collections::BTreeSet;
 
-/// The links that the job's data may have to go over, wherever each stage takes which of its offers.
-/// `stages` are those of the plan, in the order of the instance.
+/// The links that the job's data may have to go over, wherever each stage takes which of its
+/// offers. `stages` are those of the plan, in the order of the instance.
 pub(super) fn planned_links(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedLink> {
     let instance = &parts.compiled.instance;
     let possible = possible_sites(parts, stages);

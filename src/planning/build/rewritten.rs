@@ -247,10 +247,10 @@ fn placement(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Plac
     Ok(placement)
 }
 
-/// The ways that transfers take, where they do not come from the artifact's origin.
+/// The routes of transfers, where they do not come from the artifact's origin.
 fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
     let site = |place: &PlaceName| compiled.sites.binary_search(&catalog.place_id(place)?).ok();
-    let way = |transfer: &PlannedTransfer| {
+    let relayed = |transfer: &PlannedTransfer| {
         let artifact = compiled
             .artifacts
             .iter_enumerated()
@@ -263,7 +263,7 @@ fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
             .any(|other| other.artifact == transfer.artifact && other.to == transfer.from);
         (again && !brought_home).then_some(((artifact, site(&transfer.to)?), site(&transfer.from)?))
     };
-    plan.transfers.iter().filter_map(way).collect()
+    plan.transfers.iter().filter_map(relayed).collect()
 }
 
 /// Member by member.

@@ -18,7 +18,7 @@ pub(super) struct Request<'a> {
     pub labels: &'a BTreeSet<String>,
     /// As the stage says it.
     pub allocation: Option<Allocation>,
-    /// What is not to be had.
+    /// Offers that were tried and are unavailable.
     pub without: &'a BTreeSet<OfferName>,
 }
 
@@ -98,7 +98,7 @@ impl<'a> OfferFilter<'a> {
             return Err("allocation");
         }
         if self.is_exhausted(offer) {
-            return Err("not to be had");
+            return Err("unavailable");
         }
         Ok(met)
     }

@@ -21,7 +21,7 @@ pub struct Funnel {
     /// Offers that meet the needs, before any policy.
     pub fitting: u64,
     /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …); four are no
-    /// needs: `not to be had` is that it was tried, `allocation` is the stage's own, `duration`
+    /// needs: `unavailable` is that it was tried, `allocation` is the stage's own, `duration`
     /// that the job does not say how long the stage runs there, `interruptions` that it would
     /// practically never end on spot machines.
     pub unmet: BTreeMap<String, u64>,

@@ -1,4 +1,4 @@
-//! What follows from a place alone: the price of the ways out of it under the policy's own links,
+//! What follows from a place alone: the price of the links out of it under the policy's own links,
 //! how near it is to a country, how its cloud bills.
 
 use crate::catalog::{Catalog, Terms};
@@ -55,7 +55,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// The price of a way that the account has an arrangement for, per GB as the cloud bills it
+    /// The price of a link that the account has an arrangement for, per GB as the cloud bills it
     /// that the data leaves.
     pub fn link(&self, from: u32, to: u32) -> Option<Tariff> {
         let (source, target) = (from as usize, to as usize);
@@ -74,7 +74,8 @@ impl<'a> Places<'a> {
         self.terms[place as usize].map_or(Gigabyte::DECIMAL, |terms| terms.gigabyte)
     }
 
-    /// The price list of a way: the account's own arrangement, else the catalog's. `None`: unknown.
+    /// The price list of a link: the account's own arrangement, else the catalog's. `None`:
+    /// unknown.
     pub fn tariff(&self, from: u32, to: u32) -> Option<Cow<'a, Tariff>> {
         match self.link(from, to).filter(|_| from != to) {
             Some(tariff) => Some(Cow::Owned(tariff)),
@@ -88,7 +89,7 @@ impl<'a> Places<'a> {
             .unwrap_or_else(|| self.catalog.network.bandwidth(from, to))
     }
 
-    /// Whether a way leaves a cloud: what clouds bill as egress to the internet.
+    /// Whether a link leaves a cloud: what clouds bill as egress to the internet.
     pub fn leaves_cloud(&self, from: u32, to: u32) -> bool {
         self.cloud(from) != self.cloud(to)
     }
@@ -138,7 +139,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The known speed of a way: as measured, and no more than the policy declares for this machine's
+/// The known speed of a link: as measured, and no more than the policy declares for this machine's
 /// link. `None`: neither is known, and a speed has to be assumed.
 pub fn speed(catalog: &Catalog, policy: &Policy, from: u32, to: u32) -> Option<Bandwidth> {
     let is_here = |place: u32| catalog.places[place as usize].name == PlaceName::here();

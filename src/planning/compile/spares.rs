@@ -31,8 +31,8 @@ struct Kind<'a> {
     place: u32,
 }
 
-/// The problem with spares as further choices of each stage, after those that it had; `placement` has
-/// the choices that the stages take.
+/// The problem with spares as further choices of each stage, after those that it had; `placement`
+/// has the choices that the stages take.
 pub fn with_spares(
     compiled: &Compiled,
     policy: &Policy,

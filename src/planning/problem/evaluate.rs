@@ -85,9 +85,9 @@ impl Instance {
     }
 }
 
-/// Cost and schedule when stage `s` takes `instance.stages[s].choices[placement[s]]`, every transfer on
-/// its cheapest way ([`routes::cheapest`]), or all straight from their origins if that alone keeps
-/// the deadlines, or is better. `None` if a transfer would use a forbidden way.
+/// Cost and schedule when stage `s` takes `instance.stages[s].choices[placement[s]]`, every
+/// transfer on its cheapest route ([`routes::cheapest`]), or all straight from their origins if
+/// that alone keeps the deadlines, or is better. `None` if a transfer would use a forbidden link.
 pub fn evaluate(instance: &Instance, shape: &Shape, placement: &Placement) -> Option<Evaluation> {
     let routes = routes::cheapest(instance, placement);
     let cheap = evaluate_on(instance, shape, placement, &routes)?;
@@ -253,8 +253,8 @@ impl Followers {
         Self { after, rank }
     }
 
-    /// Ends by stage when `stage` alone was picked anew, where all transfers come straight from their
-    /// origins; `end`: those before. Only what its change reaches is looked at.
+    /// Ends by stage when `stage` alone was picked anew, where all transfers come straight from
+    /// their origins; `end`: those before. Only what its change reaches is looked at.
     pub fn moved(
         &self,
         instance: &Instance,
@@ -385,8 +385,8 @@ pub fn spread(instance: &Instance, placement: &Placement) -> IdVec<ArtifactId, V
 }
 
 /// Returns what the transfers cost that a stage at the site `to` would cause, all other stages as
-/// they are picked, and each transfer on its own, straight from its origin: those that it alone reads
-/// there, and all of what it makes. `None`: one of them is forbidden.
+/// they are picked, and each transfer on its own, straight from its origin: those that it alone
+/// reads there, and all of what it makes. `None`: one of them is forbidden.
 pub fn caused(
     instance: &Instance,
     stage_artifacts: &[ArtifactId],
@@ -422,7 +422,7 @@ pub fn caused(
 }
 
 /// Returns what a stage and all transfers of its artifacts cost: the part of the total that
-/// its choice decides. More than anything for a forbidden way.
+/// its choice decides. More than anything for a forbidden link.
 pub fn local_cost(
     instance: &Instance,
     stage_artifacts: &[ArtifactId],

@@ -102,8 +102,8 @@ pub struct Artifact {
     pub origin: Origin,
     /// The size of the artifact, which is what transfers are billed for.
     pub bytes: Bytes,
-    /// What the way carries until a transfer has arrived: the artifact, and what shares the link of one
-    /// machine with it. Transfers take the time of so much.
+    /// What the link carries until a transfer has arrived: the artifact, and what shares the link
+    /// of one machine with it. Transfers take the time of so much.
     pub link_bytes: Bytes,
     /// Stages that read it, ascending.
     pub readers: Vec<StageId>,
@@ -125,7 +125,8 @@ pub struct Links {
     pub sites: usize,
     /// For people who read the program; opaque otherwise.
     pub labels: IdVec<SiteId, String>,
-    /// `None`: this way may not be used.
+    /// The price class of the link of each pair of sites, by [`Links::pair`]; `None`: the link may
+    /// not be used.
     pub tariff: Vec<Option<PriceId>>,
     /// The price classes of transfers, by the number that `tariff` has.
     pub tariffs: IdVec<PriceId, Price>,
@@ -181,14 +182,14 @@ impl Links {
         SiteId::below(self.sites)
     }
 
-    /// Returns where the way from one site to another is in [`Links::tariff`] and
+    /// Returns where the link from one site to another is in [`Links::tariff`] and
     /// [`Links::bandwidth`].
     #[inline]
     pub fn pair(&self, from: SiteId, to: SiteId) -> usize {
         from.index() * self.sites + to.index()
     }
 
-    /// The price class of a way.
+    /// Returns the price class of a link; `None`: the link may not be used.
     pub fn class(&self, from: SiteId, to: SiteId) -> Option<PriceId> {
         self.tariff[self.pair(from, to)]
     }

@@ -15,11 +15,11 @@ pub(super) struct PriceGroups {
     /// Indexes into the given destinations.
     pub destinations: Vec<Vec<usize>>,
     /// Price class by group of sources and group of destinations; `None`: forbidden, or no such
-    /// way but from a site to itself.
+    /// link but from a site to itself.
     pub class: Vec<Vec<Option<PriceId>>>,
 }
 
-/// A price class, forbidden, or a way from a site to itself, which is priced apart.
+/// A price class, forbidden, or the link of a site to itself, which is priced apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cell {
     Same,

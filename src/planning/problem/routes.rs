@@ -1,8 +1,8 @@
 //! Which holder a transfer of an artifact is taken from.
 //!
-//! A transfer comes from the artifact's origin, or from another site that gets a transfer too, where that
-//! is cheaper than from the origin: a multicast tree instead of a star. Only sites where the
-//! artifact is read hold it, so every rule that binds its readers binds its way.
+//! A transfer comes from the artifact's origin, or from another site that gets a transfer too,
+//! where that is cheaper than from the origin: a multicast tree instead of a star. Only sites where
+//! the artifact is read hold it, so every rule that binds its readers binds its route.
 
 use super::ids::{ArtifactId, Placement, PoolId, PriceId, SiteId, StageId};
 use super::instance::{Artifact, Instance, Origin, Price};
@@ -151,11 +151,11 @@ fn least_relays(
     }
     let mut least = IdVec::filled(None, instance.links.sites);
     for to in &sites {
-        let ways = sites
+        let classes = sites
             .iter()
             .filter(|holder| *holder != to)
             .filter_map(|holder| instance.links.class(*holder, *to));
-        least[*to] = ways.map(|class| by_class[class]).min();
+        least[*to] = classes.map(|class| by_class[class]).min();
     }
     least
 }
@@ -173,8 +173,8 @@ pub fn holders(instance: &Instance, artifact: &Artifact) -> BTreeSet<SiteId> {
         .collect()
 }
 
-/// No transfer of an artifact from its origin arrives at a site sooner, whichever of its [`holders`] it
-/// is from.
+/// No transfer of an artifact from its origin arrives at a site sooner, whichever of its
+/// [`holders`] it is from.
 pub fn least_time(
     instance: &Instance,
     artifact: &Artifact,
@@ -217,8 +217,8 @@ pub fn least_rates(instance: &Instance) -> IdVec<PoolId, DataRate> {
         .collect()
 }
 
-/// The trees of least cost for a placement, every transfer counted on its own; of equals the one with
-/// the most transfers straight from the origin.
+/// The trees of least cost for a placement, every transfer counted on its own; of equals the one
+/// with the most transfers straight from the origin.
 pub fn cheapest(instance: &Instance, placement: &Placement) -> Routes {
     let site = |stage: StageId| instance.stages[stage].choices[placement[stage]].site;
     let mut routes = Routes::new();
@@ -297,7 +297,7 @@ fn tree(
         .collect()
 }
 
-/// A way in the graph of one artifact's holders. The second part of its cost counts relays.
+/// A link in the graph of one artifact's holders. The second part of its cost counts relays.
 #[derive(Clone, Copy)]
 struct Arc {
     from: usize,

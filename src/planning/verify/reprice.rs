@@ -49,7 +49,7 @@ pub struct RepricedTransfer {
     pub to: PlaceName,
     /// The price of its last gigabyte.
     pub old: DataRate,
-    /// None: the way has no known price now.
+    /// The price of its last gigabyte now; `None`: the link has no known price.
     pub new: Option<DataRate>,
     /// How much more the transfer costs now (or less); `None`: it has no known price now.
     pub difference: Option<Money>,
@@ -62,9 +62,9 @@ impl Repriced {
     }
 }
 
-/// Compares the prices in a plan with those of `new`. If the plan was made from `old`, transfers are
-/// compared by its price lists, else by what the plan says of them: each is priced alone, from the
-/// first byte of a month on.
+/// Compares the prices in a plan with those of `new`. If the plan was made from `old`, transfers
+/// are compared by its price lists, else by what the plan says of them: each is priced alone, from
+/// the first byte of a month on.
 pub fn reprice(plan: &Plan, old: &Catalog, new: &Catalog) -> Repriced {
     let old = Some(old).filter(|old| old.digest == plan.inputs.catalog);
     let mut found = Repriced {
@@ -126,14 +126,14 @@ fn reprice_transfer(
     old: Option<&Catalog>,
     new: &Catalog,
 ) -> Option<RepricedTransfer> {
-    let way = |catalog: &Catalog| {
+    let price_list = |catalog: &Catalog| {
         let (from, to) = (
             catalog.place_id(&transfer.from)?,
             catalog.place_id(&transfer.to)?,
         );
         catalog.network.tariff(from, to).cloned()
     };
-    let (was, is) = (old.and_then(way), way(new));
+    let (was, is) = (old.and_then(price_list), price_list(new));
     let unchanged = match &was {
         Some(_) => was == is,
         None => is

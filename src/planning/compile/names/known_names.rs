@@ -64,8 +64,8 @@ impl<'a> KnownNames<'a> {
         self.places.iter().any(|place| pattern.matches(place))
     }
 
-    /// Returns `did you mean …?` for the nearest place. Cloud and region are compared apart: no region
-    /// of another cloud is meant.
+    /// Returns `did you mean …?` for the nearest place. Cloud and region are compared apart: no
+    /// region of another cloud is meant.
     pub(super) fn nearest_place(&self, name: &str) -> Option<String> {
         let (cloud, region) = name.split_once(':')?;
         if !self.is_cloud(&Pattern(cloud.to_owned())) {

@@ -4,11 +4,11 @@
 //! - An artifact is a flow from the group of its source site to the groups of the sites that read
 //!   it ([`super::price_groups`]), with an own free variable per site for data that stays. So an
 //!   edge costs O(sites) variables, and its linear relaxation is that of a transport problem.
-//! - Where a transfer can be cheaper from another holder, a binary per such way ([`relays`]); volumes
-//!   that run through tiers together are pieces of one line ([`pools`]).
-//! - With time: `end[stage]`, and for every edge and source site one row that makes the reader
-//!   wait for the transfer from that site ([`schedule`]). The only big-M is that edge's longest transfer,
-//!   and the horizon where transfers may take several steps.
+//! - Where a transfer can be cheaper from another holder, a binary per such link ([`relays`]);
+//!   volumes that run through tiers together are pieces of one line ([`pools`]).
+//! - With time: `end[stage]`, and for every edge and source site one row that makes the reader wait
+//!   for the transfer from that site ([`schedule`]). The only big-M is that edge's longest
+//!   transfer, and the horizon where transfers may take several steps.
 //! - Caps on all stages together are rows; those on stages that may run at once are rows for
 //!   sets of such stages, of which the instance names the ones that matter.
 
@@ -123,7 +123,7 @@ impl Lowered {
         self.choice.map(largest)
     }
 
-    /// The ways that transfers take in it, where they are not straight from their origins.
+    /// The routes of transfers in it, where these are not straight from their origins.
     pub fn routes(&self, values: &[f64]) -> Routes {
         let taken = self
             .relays
@@ -144,7 +144,7 @@ pub struct Relay {
     pub holder: SiteId,
     /// The site that the artifact is brought to.
     pub to: SiteId,
-    /// The binary column that is one if the artifact takes this way.
+    /// The binary column that is one if the artifact takes this route.
     pub column: usize,
 }
 

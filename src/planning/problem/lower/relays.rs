@@ -16,7 +16,7 @@ pub(super) struct RelayedArtifact<'a> {
 }
 
 impl Builder<'_> {
-    /// Ways from one reader's site to another that are cheaper than from some source. Steps from
+    /// Relays from one reader's site to another that are cheaper than from some source. Steps from
     /// the origin rise along them, so that they never form a ring. `present` says, by destination,
     /// whether the artifact is read there.
     pub(super) fn relays(&mut self, of: &RelayedArtifact<'_>, present: &[Terms]) -> Vec<Relay> {
@@ -33,8 +33,8 @@ impl Builder<'_> {
         relays
     }
 
-    /// The way from one reader's site to another; `None`: the way is forbidden, or cheaper from no
-    /// source.
+    /// The relay from one reader's site to another; `None`: the link is forbidden, or cheaper from
+    /// no source.
     fn relay(
         &mut self,
         of: &RelayedArtifact<'_>,
@@ -97,7 +97,7 @@ impl Builder<'_> {
         }
     }
 
-    /// A relay is taken only if the source is at a site from which the way is dearer.
+    /// A relay is taken only if the source is at a site from which the link is dearer.
     fn only_if_it_saves(
         &mut self,
         artifact: &Artifact,

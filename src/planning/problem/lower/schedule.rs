@@ -56,7 +56,8 @@ impl Builder<'_> {
         makespan
     }
 
-    /// `start >= end of the source + time of the transfer`, for every site that the source may be at.
+    /// `start >= end of the source + time of the transfer`, for every site that the source may be
+    /// at.
     fn wait(
         &mut self,
         stage: StageId,
@@ -151,10 +152,11 @@ impl Builder<'_> {
             });
         let froms: BTreeSet<SiteId> = sites.iter().copied().chain(origins).collect();
         let longest = |bytes| {
-            let ways = froms
+            let pairs = froms
                 .iter()
                 .flat_map(|from| sites.iter().map(move |to| (*from, *to)));
-            ways.map(|(from, to)| self.instance.links.time(from, to, bytes).signed())
+            pairs
+                .map(|(from, to)| self.instance.links.time(from, to, bytes).signed())
                 .max()
                 .unwrap_or(0)
         };
@@ -199,7 +201,8 @@ impl Builder<'_> {
         columns
     }
 
-    /// `arrival - end of the source >= time`, unless the source is elsewhere or the transfer is relayed.
+    /// `arrival - end of the source >= time`, unless the source is elsewhere or the transfer is
+    /// relayed.
     fn direct_arrivals(
         &mut self,
         index: ArtifactId,

@@ -1,4 +1,4 @@
-//! Every placement on every way, one after the other: the reference for small instances.
+//! Every placement with every route, one after the other: the reference for small instances.
 
 use crate::model::{Millis, Objective};
 use crate::planning::problem::{
@@ -72,7 +72,7 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
     }
 }
 
-/// All ways to bring every artifact to its readers.
+/// All routes that bring every artifact to its readers.
 fn every_route(instance: &Instance, placement: &Placement) -> Vec<Routes> {
     let mut all = vec![Routes::new()];
     for (index, artifact) in instance.artifacts.iter_enumerated() {

@@ -52,8 +52,8 @@ pub(crate) fn has_direct_transfers_only(instance: &Instance) -> bool {
     separable(instance) && !routes::possible(instance)
 }
 
-/// The cheapest placement with all transfers straight from their origins, whatever its time. `None`:
-/// the figures are too large, or some stage has no choice.
+/// The cheapest placement with all transfers straight from their origins, whatever its time.
+/// `None`: the figures are too large, or some stage has no choice.
 pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<ClosedGap> {
     let mut dual = start(instance, shape, false)?;
     let own = own(instance, &dual.net);
@@ -149,7 +149,7 @@ pub(crate) fn choices_within(
             dominated_sites::worthwhile(&dual.net, &instance.links, &own(instance, &dual.net));
         dual.retain(&keep);
     }
-    // Without forbidden ways, all placements cost less than one of them.
+    // Without forbidden links, all placements cost less than one of them.
     let limit = limit.saturating_mul(scale).min(dual.net.never - 1);
     let mut keep: KeptChoices = instance.stages.map(|stage| stage.choices.map(|_| false));
     let mut reached = i64::MIN;
@@ -275,7 +275,8 @@ fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> Swept 
     dual.backward(&mut drop);
     let own = own(instance, &dual.net);
     let net = dual.net.clone();
-    // A transfer that is not there yet costs the first reader all of it in one, its part in the other.
+    // A transfer that is not there yet costs the first reader all of it in one, its part in the
+    // other.
     let mut walks = [
         NetworkWalk::new(&net, &instance.links, &own),
         NetworkWalk::new(&net, &instance.links, &own),

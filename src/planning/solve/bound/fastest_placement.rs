@@ -141,7 +141,7 @@ struct Schedule {
     /// The number of stages on longest paths.
     longest: usize,
     ends: IdVec<StageId, i64>,
-    /// By stage: the longest way from its end to the end of all.
+    /// By stage: the longest path from its end to the end of all.
     tails: IdVec<StageId, i64>,
 }
 
@@ -213,8 +213,8 @@ impl<'a> Network<'a> {
                     Origin::Site(from) => travel.time_if_allowed(*from, to),
                     Origin::Stage(before) => {
                         let node = &self.nodes[*before];
-                        let ways = node.sites.iter().zip(&node.shortest).zip(&heads[*before]);
-                        let arrivals = ways.map(|((from, (_, time)), head)| {
+                        let paths = node.sites.iter().zip(&node.shortest).zip(&heads[*before]);
+                        let arrivals = paths.map(|((from, (_, time)), head)| {
                             head + time + travel.time_if_allowed(*from, to)
                         });
                         arrivals.min().unwrap_or(NEVER)
@@ -377,7 +377,7 @@ impl<'a> Network<'a> {
         self.nodes[stage].shortest[places[stage]].1
     }
 
-    /// The longest way from the end of a stage at a site.
+    /// The longest path from the end of a stage at a site.
     fn remaining_time(
         &self,
         stage: StageId,
@@ -385,7 +385,7 @@ impl<'a> Network<'a> {
         places: &IdVec<StageId, usize>,
         tails: &IdVec<StageId, i64>,
     ) -> i64 {
-        let way = |(next, travel): &(StageId, Travel<'_>)| {
+        let path = |(next, travel): &(StageId, Travel<'_>)| {
             let to = self.nodes[*next].sites[places[*next]];
             if travel.allowed(from, to) {
                 travel.time(from, to) + self.time(*next, places) + tails[*next]
@@ -395,13 +395,13 @@ impl<'a> Network<'a> {
         };
         self.after[stage]
             .iter()
-            .map(way)
+            .map(path)
             .max()
             .unwrap_or(0)
             .min(NEVER)
     }
 
-    /// Moves stages on longest paths to where the way through them is shortest, as long as the
+    /// Moves stages on longest paths to where the path through them is shortest, as long as the
     /// makespan or the number of stages on such paths falls.
     fn improved(&self, mut places: IdVec<StageId, usize>, pairs: &mut usize) -> TimedPlaces {
         let mut known = self.schedule(&places);
@@ -427,7 +427,7 @@ impl<'a> Network<'a> {
                     };
                 }
                 *pairs -= work;
-                let ways = node.sites.iter().zip(&node.shortest).enumerate().map(
+                let paths = node.sites.iter().zip(&node.shortest).enumerate().map(
                     |(position, (site, (_, time)))| {
                         let ready = self.ready(stage, *site, &places, ends);
                         (
@@ -436,10 +436,10 @@ impl<'a> Network<'a> {
                         )
                     },
                 );
-                let Some((way, position)) = ways.min() else {
+                let Some((path, position)) = paths.min() else {
                     continue;
                 };
-                if way >= *makespan {
+                if path >= *makespan {
                     continue;
                 }
                 let before = std::mem::replace(&mut places[stage], position);

@@ -48,7 +48,7 @@ struct Above {
     artifact: ArtifactId,
 }
 
-/// Works the bounds out. `None`: some stage has no choice, or no way for its data.
+/// Works the bounds out. `None`: some stage has no choice, or no link for its data.
 pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     let costs = certain_costs(instance);
     let mut nodes = nodes(instance, &costs);

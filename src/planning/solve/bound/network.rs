@@ -59,7 +59,7 @@ pub(crate) struct Network {
     pub order: Vec<StageId>,
     /// Units of a micro-USD.
     pub scale: i64,
-    /// Price of a forbidden way: more than all placements without one.
+    /// Price of a forbidden link: more than all placements without one.
     pub never: i64,
 }
 
@@ -85,9 +85,9 @@ impl Node {
 }
 
 impl Network {
-    /// `None`: the figures are too large for sums to be safe.
-    /// `certain`: prices are the least that transfers can have when they may come from other readers'
-    /// sites and share tiers; else what each costs on its own straight from its origin.
+    /// `None`: the figures are too large for sums to be safe. `certain`: prices are the least that
+    /// transfers can have when they may come from other readers' sites and share tiers; else what
+    /// each costs on its own straight from its origin.
     pub(crate) fn new(instance: &Instance, shape: &Shape, certain: bool) -> Option<Self> {
         let mut nodes: IdVec<StageId, Node> = instance.stages.map(|stage| {
             let mut at: BTreeMap<SiteId, Vec<ChoiceId>> = BTreeMap::new();

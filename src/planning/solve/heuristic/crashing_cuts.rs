@@ -81,7 +81,7 @@ impl TimedPlacement<'_> {
             let now = self.now(stage);
             let options = self.options(stage, &allowed[stage]).into_iter();
             let best = options
-                .filter(|option| option.way <= target)
+                .filter(|option| option.path <= target)
                 .min_by_key(|option| (option.cost, option.pick));
             // Of cuts that cost the same, the one with fewer moves.
             let capacity = best.map_or(dearest, |option| {

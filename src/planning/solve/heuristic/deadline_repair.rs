@@ -22,7 +22,7 @@ pub(crate) struct TimedPlacement<'a> {
     pub placement: Placement,
     tally: ReaderTally,
     end: IdVec<StageId, Millis>,
-    /// By stage: the longest way from its end to the end of all.
+    /// By stage: the longest path from its end to the end of all.
     pub(super) tail: IdVec<StageId, i64>,
 }
 
@@ -39,8 +39,8 @@ struct StageOutput {
 pub(super) struct MoveOption {
     /// The choice's scaled cost with all transfers that the stage causes.
     pub cost: i64,
-    /// The longest way through the stage.
-    pub way: i64,
+    /// The longest path through the stage.
+    pub path: i64,
     pub pick: ChoiceId,
 }
 
@@ -132,7 +132,7 @@ impl<'a> TimedPlacement<'a> {
         self.end[stage].signed()
     }
 
-    /// The longest way from the end of a stage at a site.
+    /// The longest path from the end of a stage at a site.
     fn remaining_time(&self, stage: StageId, site: SiteId) -> i64 {
         let after = self.after[stage].iter();
         after
@@ -220,7 +220,7 @@ impl<'a> TimedPlacement<'a> {
         own + transfers.sum::<i64>()
     }
 
-    /// By choice of a stage: its cost with all transfers, and the longest way through it.
+    /// By choice of a stage: its cost with all transfers, and the longest path through it.
     pub(super) fn options(&self, stage: StageId, allowed: &[ChoiceId]) -> Vec<MoveOption> {
         // Choices come by site.
         let mut known: Option<(SiteId, i64, i64)> = None;
@@ -228,19 +228,19 @@ impl<'a> TimedPlacement<'a> {
         let mut options = Vec::with_capacity(allowed.len());
         for pick in allowed {
             let choice = choices[*pick];
-            let (transfers, way) = match known {
-                Some((site, transfers, way)) if site == choice.site => (transfers, way),
+            let (transfers, path) = match known {
+                Some((site, transfers, path)) if site == choice.site => (transfers, path),
                 _ => {
-                    let way =
+                    let path =
                         self.ready(stage, choice.site) + self.remaining_time(stage, choice.site);
                     let transfers = self.transfer_cost(stage, choice.site);
-                    known = Some((choice.site, transfers, way));
-                    (transfers, way)
+                    known = Some((choice.site, transfers, path));
+                    (transfers, path)
                 }
             };
             options.push(MoveOption {
                 cost: choice.cost.0 * self.net.scale + transfers,
-                way: way + choice.duration.signed(),
+                path: path + choice.duration.signed(),
                 pick: *pick,
             });
         }
@@ -260,8 +260,8 @@ impl<'a> TimedPlacement<'a> {
         while self.makespan() > deadline {
             let mut found: Vec<PricedMove> = Vec::new();
             for (stage, allowed) in allowed.iter_enumerated() {
-                let way = self.end(stage) + self.tail[stage];
-                if way <= deadline {
+                let path = self.end(stage) + self.tail[stage];
+                if path <= deadline {
                     continue;
                 }
                 let work = allowed.len();
@@ -279,11 +279,11 @@ impl<'a> TimedPlacement<'a> {
                     Vec::new()
                 };
                 let options = self.options(stage, if stay { &near } else { allowed });
-                let faster = options.into_iter().filter(|option| option.way < way);
+                let faster = options.into_iter().filter(|option| option.path < path);
                 let priced = faster.map(|option| PricedMove {
                     price: Price {
                         cost: (option.cost - now).max(0),
-                        time: (way - option.way).min(way - deadline),
+                        time: (path - option.path).min(path - deadline),
                     },
                     stage,
                     pick: option.pick,
@@ -341,7 +341,7 @@ impl<'a> TimedPlacement<'a> {
                 let options = self.options(stage, allowed);
                 let best = options
                     .into_iter()
-                    .filter(|option| option.way <= deadline && option.cost < now)
+                    .filter(|option| option.path <= deadline && option.cost < now)
                     .min();
                 if let Some(best) = best {
                     self.put(stage, best.pick);
@@ -377,10 +377,10 @@ impl TimedPlacement<'_> {
                 *visits -= work;
                 let now = self.now(stage);
                 let within = |option: &MoveOption| {
-                    option.way < known.0 && total - now + option.cost <= limit
+                    option.path < known.0 && total - now + option.cost <= limit
                 };
                 let options = self.options(stage, allowed).into_iter().filter(within);
-                let shortest = options.min_by_key(|option| (option.way, option.cost, option.pick));
+                let shortest = options.min_by_key(|option| (option.path, option.cost, option.pick));
                 let Some(MoveOption { cost, pick, .. }) = shortest else {
                     continue;
                 };
@@ -409,7 +409,7 @@ impl TimedPlacement<'_> {
             let before: Vec<ChoiceId> = ChoiceId::below(self.placement[stage].index()).collect();
             let now = self.now(stage);
             let within =
-                |option: &MoveOption| total - now + option.cost <= cost && option.way <= time;
+                |option: &MoveOption| total - now + option.cost <= cost && option.path <= time;
             if let Some(option) = self.options(stage, &before).into_iter().find(within) {
                 self.put(stage, option.pick);
                 self.schedule();

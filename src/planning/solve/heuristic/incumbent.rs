@@ -15,7 +15,7 @@ const SETTLED: i64 = 10;
 
 /// Ways to put a late placement in time.
 #[derive(Clone, Copy)]
-enum Way {
+enum RepairMethod {
     /// By cheapest cuts, in so many steps.
     Cuts(i64),
     /// By single moves, each where a millisecond costs least. `stay`: stages stay at their sites;
@@ -23,7 +23,7 @@ enum Way {
     Moves { stay: bool },
 }
 
-impl Way {
+impl RepairMethod {
     const ALL: [Self; 5] = [
         Self::Cuts(64),
         Self::Cuts(16),
@@ -33,7 +33,7 @@ impl Way {
     ];
 }
 
-/// Above so many choices only the way that is most often the best is tried.
+/// Above so many choices only the method that is most often the best is tried.
 pub(crate) const LARGE: usize = 1_000_000;
 /// Only placements that are dearer than the best by less than this part of it swing.
 const SWUNG: i64 = 20;
@@ -79,19 +79,19 @@ impl Incumbent<'_> {
         }
         let large = self.instance.size() > LARGE;
         let near;
-        let (ways, allowed) = if large {
+        let (methods, allowed) = if large {
             near = self.near(&late.placement);
-            (&Way::ALL[..1], &near)
+            (&RepairMethod::ALL[..1], &near)
         } else {
-            (&Way::ALL[..], &self.allowed)
+            (&RepairMethod::ALL[..], &self.allowed)
         };
         let known = self.value();
         let mut settled: Vec<TimedPlacement<'_>> = Vec::new();
-        for way in ways {
+        for method in methods {
             let mut timed = late.clone();
-            let in_time = match *way {
-                Way::Cuts(steps) => timed.crash(self.deadline, steps, allowed, visits),
-                Way::Moves { stay } => timed.repair(self.deadline, allowed, stay, visits),
+            let in_time = match *method {
+                RepairMethod::Cuts(steps) => timed.crash(self.deadline, steps, allowed, visits),
+                RepairMethod::Moves { stay } => timed.repair(self.deadline, allowed, stay, visits),
             };
             if in_time {
                 timed.settle(self.deadline, allowed, visits);
@@ -178,8 +178,9 @@ impl Incumbent<'_> {
         stages.iter().zip(&self.allowed).map(near).collect()
     }
 
-    /// What a placement in time really costs, scaled: the network knows the least that transfers cost
-    /// when volumes are counted together. `None`: it breaks a limit that the network does not know.
+    /// What a placement in time really costs, scaled: the network knows the least that transfers
+    /// cost when volumes are counted together. `None`: it breaks a limit that the network does not
+    /// know.
     fn exact(&self, placement: &Placement, total: i64) -> Option<i64> {
         if has_direct_transfers_only(self.instance) {
             return Some(total);

@@ -82,8 +82,8 @@ impl<'a> NetworkWalk<'a> {
         cost
     }
 
-    /// What a stage whose inputs are placed would cost at a site, when every transfer that is not there
-    /// yet costs only the stage's part in it.
+    /// What a stage whose inputs are placed would cost at a site, when every transfer that is not
+    /// there yet costs only the stage's part in it.
     pub(crate) fn part(
         &self,
         dual: &crate::planning::solve::bound::dual_messages::DualMessages<'_>,

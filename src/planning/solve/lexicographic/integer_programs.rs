@@ -109,7 +109,7 @@ impl PlacementSearch<'_> {
             (Some(found), None) | (None, Some(found)) => found,
             (None, None) => return Ok(Tried::Unfit),
         };
-        // The program may know a cheaper way than the placement could take within all limits.
+        // The program may know a cheaper route than the placement could take within all limits.
         let bound = if proven {
             bound.round() as i64
         } else {

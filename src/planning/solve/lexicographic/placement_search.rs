@@ -35,7 +35,7 @@ pub(super) struct FoundPlacement {
     pub left: Option<Box<Instance>>,
 }
 
-/// Picks and ways of a placement that is there already.
+/// The choices and the routes of a placement that is there already.
 #[derive(Clone)]
 pub(super) struct KnownPlacement {
     /// The candidate that each stage takes.
@@ -177,8 +177,8 @@ impl PlacementSearch<'_> {
             .then(|| goal.of(instance, &evaluation))
     }
 
-    /// The better of two ways for given choices, and the figure: all transfers on their cheapest ways,
-    /// or all straight from their origins. `None`: both break a limit.
+    /// The better of two sets of routes for given choices, and the figure: the cheapest routes,
+    /// or all transfers straight from their origins. `None`: both break a limit.
     pub(super) fn resolved(
         &self,
         instance: &Instance,
@@ -188,7 +188,7 @@ impl PlacementSearch<'_> {
     ) -> Option<ResolvedPlacement> {
         let cheapest = routes::cheapest(instance, &choice_positions(instance, &tags)?);
         let straight = (!cheapest.is_empty()).then(Routes::new);
-        let ways = std::iter::once(cheapest)
+        let routed = std::iter::once(cheapest)
             .chain(straight)
             .filter_map(|routes| {
                 let known = KnownPlacement {
@@ -199,7 +199,7 @@ impl PlacementSearch<'_> {
                 Some(ResolvedPlacement { known, value })
             });
         // Of equals the first.
-        ways.min_by_key(|resolved| resolved.value)
+        routed.min_by_key(|resolved| resolved.value)
     }
 
     /// All figures of a placement that was found for the instance.

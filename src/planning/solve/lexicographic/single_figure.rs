@@ -172,9 +172,9 @@ impl PlacementSearch<'_> {
         None
     }
 
-    /// Looks for the cheapest placement by a deadline by bounds and moves. Where transfers or quotas
-    /// tie stages together, sites are searched in the same way without a deadline. Returns the
-    /// placement if it is proven to be the cheapest.
+    /// Looks for the cheapest placement by a deadline by bounds and moves. Where transfers or
+    /// quotas tie stages together, sites are searched in the same way without a deadline. Returns
+    /// the placement if it is proven to be the cheapest.
     fn try_deadline_search(&self, open: &mut OpenFigure) -> Option<FoundPlacement> {
         let no_deadline = || (!has_direct_transfers_only(&open.instance)).then_some(NO_DEADLINE);
         let deadline = open.limits.time.map(Millis::signed).or_else(no_deadline)?;
@@ -315,8 +315,8 @@ impl PlacementSearch<'_> {
             .sum()
     }
 
-    /// Whether the ways of [`evaluate`] are the best for the only placement that is left: they are the
-    /// cheapest, which may not be the fastest, and count every transfer on its own.
+    /// Whether the routes of [`evaluate`] are the best for the only placement that is left: they
+    /// are the cheapest, which may not be the fastest, and count every transfer on its own.
     fn straightforward(&self, instance: &Instance, goal: Figure, limits: Limits) -> bool {
         let only_cost = goal == Figure::Cost && limits.time.is_none() && !has_deadlines(instance);
         (only_cost && instance.links.pools.is_empty())

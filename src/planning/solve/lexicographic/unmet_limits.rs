@@ -41,7 +41,7 @@ impl PlacementSearch<'_> {
     }
 }
 
-/// Labels of artifacts that have no allowed way to some reader.
+/// Labels of artifacts that have no allowed link to some reader.
 fn unreachable_artifacts(instance: &Instance) -> Vec<String> {
     let sites = |stage: StageId| {
         instance.stages[stage]

@@ -328,9 +328,9 @@ impl<'a> DeadlineSearch<'a> {
         }
     }
 
-    /// Passes messages from the first stages to the last, and puts every stage of `walk` at its best
-    /// site as soon as it has heard from all stages before it. Returns a placement that is likely
-    /// to be in time, if the round looks closely.
+    /// Passes messages from the first stages to the last, and puts every stage of `walk` at its
+    /// best site as soon as it has heard from all stages before it. Returns a placement that is
+    /// likely to be in time, if the round looks closely.
     fn pass_forward(
         &mut self,
         dual: &mut DualMessages<'_>,

@@ -3,8 +3,8 @@
 //! As in [`crate::planning::solve::bound::dual_messages`], but what a stage pays or gets depends on
 //! its slot as well: reader `i` of a star has `up[i](o, e)`, paid to the origin's stage at site `o`
 //! in the slot `e` of its end, and `down[i](p, s)`, paid to the reader's at site `p` in the slot
-//! `s` of its start. With `s` any slot that may follow `e` after the transfer's travel, the messages of
-//! a placement in time never sum up to more than its transfers cost as long as
+//! `s` of its start. With `s` any slot that may follow `e` after the transfer's travel, the
+//! messages of a placement in time never sum up to more than its transfers cost as long as
 //!
 //! ```text
 //! Σ over i of max(0, max over s of up[i](o, e) + down[i](p, s))  <=  price(o, p)    for all o, e, p

@@ -53,8 +53,8 @@ impl PlanCheck<'_> {
         account.is_some_and(|account| account.used_this_month.is_some())
     }
 
-    /// Checks that no byte of a transfer costs more than in the dearest tier: tiers may rise as well
-    /// as fall.
+    /// Checks that no byte of a transfer costs more than in the dearest tier: tiers may rise as
+    /// well as fall.
     fn within_dearest_tier(&mut self, transfer: &PlannedTransfer, tariff: &Tariff) {
         let dearest = tariff.greatest_rate(Bytes(0), Bytes(u64::MAX));
         let most = Tariff::flat(tariff.gigabyte(), dearest).cost(transfer.bytes);

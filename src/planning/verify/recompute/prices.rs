@@ -51,8 +51,8 @@ impl PlanCheck<'_> {
         })
     }
 
-    /// Returns what keeping so many bytes at a place costs, for as long as the policy says; a policy
-    /// that says nothing keeps nothing.
+    /// Returns what keeping so many bytes at a place costs, for as long as the policy says; a
+    /// policy that says nothing keeps nothing.
     pub(super) fn storage_cost(&self, place: &PlaceName, bytes: Bytes) -> Money {
         let Some(keep) = self.policy.keep else {
             return Money(0);

@@ -128,7 +128,8 @@ impl PlanCheck<'_> {
         }
     }
 
-    /// Checks that a stage starts as soon as all that it waits for is there, and ends so much later.
+    /// Checks that a stage starts as soon as all that it waits for is there, and ends so much
+    /// later.
     fn start_and_end(&mut self, stage: &Stage, planned: &PlannedStage, duration: Millis) {
         let mut start = Millis(0);
         for read in &stage.reads {

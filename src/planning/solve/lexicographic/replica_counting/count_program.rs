@@ -93,7 +93,7 @@ impl Counted {
         let mut made: BTreeMap<usize, usize> = BTreeMap::new();
         for ((transfer, group), columns) in readers {
             let column = *made.entry(transfer).or_insert_with(|| {
-                let column = program.column(format!("copy[{copy}]"), Some(1), true);
+                let column = program.column(format!("transfer[{transfer}]"), Some(1), true);
                 cost.push((column, self.transfers[transfer]));
                 column
             });
@@ -103,7 +103,7 @@ impl Counted {
                 .map(|reader| (reader, -1))
                 .chain([(column, members)])
                 .collect();
-            program.row(format!("made[{copy},{group}]"), Some(0), None, terms);
+            program.row(format!("made[{transfer},{group}]"), Some(0), None, terms);
         }
     }
 }

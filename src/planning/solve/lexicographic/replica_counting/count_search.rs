@@ -81,8 +81,9 @@ impl Counted {
         Ok(Found::Best(self.placement(&best)))
     }
 
-    /// Of the placements within the limits, `placement` among them, the one whose choices come first,
-    /// stage by stage. Members of a group are alike, so the first choices go to its first members.
+    /// Of the placements within the limits, `placement` among them, the one whose choices come
+    /// first, stage by stage. Members of a group are alike, so the first choices go to its first
+    /// members.
     pub(in crate::planning::solve::lexicographic) fn first_in_order(
         &self,
         placement: &Placement,

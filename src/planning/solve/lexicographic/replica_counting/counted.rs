@@ -31,7 +31,7 @@ pub(in crate::planning::solve::lexicographic) struct Counted {
     pub room: IdVec<CapId, i64>,
     /// What a transfer of shared data costs, by artifact and site.
     pub transfers: Vec<i64>,
-    /// No placement at all keeps the stages' own deadlines and the allowed ways.
+    /// No placement at all keeps the stages' own deadlines and the allowed links.
     pub impossible: bool,
 }
 

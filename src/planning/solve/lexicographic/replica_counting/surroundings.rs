@@ -165,7 +165,8 @@ impl Surroundings {
         PathOnward { tail, latest }
     }
 
-    /// Costs that no open stage changes, what is left of caps, and transfers that open stages share.
+    /// Costs that no open stage changes, what is left of caps, and transfers that open stages
+    /// share.
     fn costs(&mut self, instance: &Instance) {
         for stage in self.open.ids().filter(|stage| !self.open[*stage]) {
             let choice = instance.stages[stage].choices[ONLY];
