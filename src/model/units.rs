@@ -126,6 +126,12 @@ pub fn saturate(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
 
+/// Clamps to the range of `u64`: what is negative becomes zero, and what is out of range is more than
+/// every limit that is compared with it.
+pub fn saturate_unsigned(value: i128) -> u64 {
+    u64::try_from(value.max(0)).unwrap_or(u64::MAX)
+}
+
 /// Reads a plain decimal such as `12`, `0.0875` or `1_000.5` as `digits / 10^scale`.
 pub fn decimal(text: &str) -> Result<(i128, u32), UnitError> {
     let bad = || UnitError(format!("`{text}` is not a number"));
@@ -234,6 +240,13 @@ fn with_unit(
 }
 
 impl Bytes {
+    /// Returns the number of bytes as a signed number, for calculations that also count backwards; a
+    /// size that is too large for it as the largest that is not.
+    #[inline]
+    pub fn signed(self) -> i64 {
+        saturate(i128::from(self.0))
+    }
+
     /// Reads `"1 GB"`, `"32 GiB"`, `"0.1 TB"`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
         const UNITS: [(&str, i128); 12] = [

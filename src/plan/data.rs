@@ -513,7 +513,7 @@ fn costs_nothing(cost: &Money) -> bool {
 pub struct PlannedTransfer {
     /// The dataset or output that is brought to another place.
     pub artifact: ArtifactRef,
-    /// A place that has the artifact by then: where it was made, or one that gets a copy too.
+    /// A place that has the artifact by then: where it was made, or one that gets one too.
     pub from: PlaceName,
     /// The place that gets the artifact.
     pub to: PlaceName,

@@ -11,7 +11,7 @@ use crate::model::{
 use crate::plan::FromState;
 use std::collections::BTreeSet;
 
-/// A limit that nothing is left of.
+/// Why a state leaves nothing to plan: mostly a limit that nothing is left of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsedUp {
     /// The deadline of the policy has passed since the job began.
@@ -43,6 +43,12 @@ pub enum UsedUp {
         budget: Money,
         /// What the state has spent of it or holds in reserve.
         spent: Money,
+    },
+    /// The state has a stage as done that wrote an artifact, but not the artifact's size.
+    #[error("the job's state does not say how large `{artifact}` is, which a stage still reads")]
+    UnknownSize {
+        /// The name of the artifact: `train.model`.
+        artifact: String,
     },
 }
 
@@ -82,7 +88,7 @@ pub(super) fn remaining_job(
     remaining
         .stages
         .retain(|name, _| !from.done.contains_key(name));
-    add_made_data(&mut remaining, &labels, from);
+    add_made_data(&mut remaining, &labels, from)?;
     for (name, stage) in &mut remaining.stages {
         take_off(name, stage, from)?;
     }
@@ -117,7 +123,11 @@ fn remaining_time(deadline: Millis, elapsed: Millis) -> Option<Millis> {
 }
 
 /// Adds what stages that are done wrote and others still read, as data that exists.
-fn add_made_data(remaining: &mut Job, labels: &dag::Labels, from: &FromState) {
+fn add_made_data(
+    remaining: &mut Job,
+    labels: &dag::Labels,
+    from: &FromState,
+) -> Result<(), UsedUp> {
     let read: BTreeSet<ArtifactRef> = remaining
         .stages
         .values()
@@ -130,20 +140,20 @@ fn add_made_data(remaining: &mut Job, labels: &dag::Labels, from: &FromState) {
         let Some(done) = from.done.get(stage) else {
             continue;
         };
-        let size = done.outputs.get(name).copied().unwrap_or(Bytes(0));
-        let labels = labels
-            .of_artifact
-            .get(&artifact)
-            .cloned()
-            .unwrap_or_default();
+        let Some(size) = done.outputs.get(name).copied() else {
+            return Err(UsedUp::UnknownSize {
+                artifact: artifact.to_string(),
+            });
+        };
         let data = Dataset {
             at: done.place.clone(),
             path: None,
             size,
-            labels,
+            labels: labels.of_artifact[&artifact].clone(),
         };
         remaining.made.insert(artifact, data);
     }
+    Ok(())
 }
 
 /// Takes what is done, how long it took, and offers that were found used up off a stage.

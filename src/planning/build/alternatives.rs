@@ -193,11 +193,11 @@ impl<'a> StageMoves<'a> {
     /// none of these is in another place or another cloud, also the cheapest one that is.
     fn checked(&self, shortlist: &Shortlist) -> Vec<CheckedChoice> {
         let instance = &self.parts.compiled.instance;
-        // A placement that was evaluated has no forbidden transfer.
-        let own_site = self.choices[self.kept].site;
-        let now = self.choices[self.kept].cost + self.transfer_cost(own_site).unwrap_or_default();
+        let own = self.choices[self.kept];
+        let now = self.transfer_cost(own.site).map(|cost| own.cost + cost);
         let check = |(cost, position): &(Money, ChoiceId)| {
-            within_limits(self.parts, self.dag, self.stage, *position, *cost - now)
+            let dearer = now.map(|now| *cost - now);
+            within_limits(self.parts, self.dag, self.stage, *position, dearer)
         };
         let cheapest = shortlist.cheapest.found.iter().filter_map(check);
         // Transfers that are counted on their own: the first that are found are the cheapest.
@@ -234,13 +234,13 @@ struct CheckedChoice {
 }
 
 /// Cost and makespan of the whole job if one stage takes another choice, which makes it dearer by
-/// so much; none if a limit is not kept then.
+/// so much, where that is known; `None`: a limit is not kept then.
 fn within_limits(
     parts: &Parts<'_>,
     dag: &Dag<'_>,
     stage: StageId,
     position: ChoiceId,
-    dearer: Money,
+    dearer: Option<Money>,
 ) -> Option<CheckedChoice> {
     let instance = &parts.compiled.instance;
     // Looked at first, as it is the quickest.
@@ -252,7 +252,8 @@ fn within_limits(
     }
     let mut placement = parts.solved.placement.clone();
     placement[stage] = position;
-    let (cost, time, late) = if on_their_own(instance) {
+    let dearer = dearer.filter(|_| on_their_own(instance));
+    let (cost, time, late) = if let Some(dearer) = dearer {
         let end = dag.followers.moved(
             instance,
             &dag.shape,
@@ -267,7 +268,7 @@ fn within_limits(
             .any(|(stage, end)| stage.deadline.is_some_and(|by| *end > by));
         (
             parts.solved.evaluation.cost() + dearer,
-            end.into_iter().max().unwrap_or_default(),
+            end.into_iter().fold(Millis(0), Ord::max),
             late,
         )
     } else {

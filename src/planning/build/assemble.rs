@@ -7,9 +7,10 @@ use super::plan_parts::{Parts, SolverName};
 use super::plan_warnings::plan_warnings;
 use super::planned_links::planned_links;
 use super::planned_stage::planned_stage;
+use crate::model::units::saturate_unsigned;
 use crate::model::{Bytes, Gigabyte, Job, Money};
 use crate::plan::*;
-use crate::planning::compile::{self, Compiled};
+use crate::planning::compile;
 use crate::planning::problem::{Evaluation, SOLVER_SEED, SiteId, StageId, Transfer, worth};
 use crate::util::id_vec::Id;
 use std::collections::BTreeMap;
@@ -130,7 +131,7 @@ fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
         status: if proof.optimal { "optimal" } else { "feasible" }.to_owned(),
         bound_micro_usd: proof.cost_bound,
         bound_ms: proof.time_bound,
-        gap: u64::try_from(gap).unwrap_or(u64::MAX),
+        gap: saturate_unsigned(gap),
         seed: SOLVER_SEED,
         threads: 1,
         time_limited: false,

@@ -189,7 +189,9 @@ fn complete_clouds(compiled: &Compiled, catalog: &Catalog) -> BTreeSet<String> {
             .collect()
     };
     let mut stages = compiled.candidates.iter().map(clouds_of);
-    let first = stages.next().unwrap_or_default();
+    let Some(first) = stages.next() else {
+        return BTreeSet::new();
+    };
     stages.fold(first, |common, clouds| {
         common.intersection(&clouds).cloned().collect()
     })

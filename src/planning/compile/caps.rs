@@ -118,8 +118,8 @@ fn cap(
                 used: used(stage, candidate),
             });
         let of_stage: Vec<CandidateUse> = of_stage.filter(|entry| entry.used > 0).collect();
-        let dearest = of_stage.iter().map(|entry| entry.used).max();
-        most = most.saturating_add(dearest.unwrap_or(0));
+        let dearest = of_stage.iter().map(|entry| entry.used).fold(0, i64::max);
+        most = most.saturating_add(dearest);
         uses.push(of_stage);
     }
     (most > limit).then_some(Cap {

@@ -34,14 +34,21 @@ pub struct Funnel {
 /// The offers that a request may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
-    /// Indexes in the catalog's order.
-    pub offers: Vec<usize>,
-    /// Their places in the order of preference.
-    pub ranks: Vec<i64>,
-    /// What each has to run with.
-    pub tees: Vec<Option<Tee>>,
+    /// The offers, in the catalog's order.
+    pub offers: Vec<AllowedOffer>,
     /// How machines are bought.
     pub allocation: Allocation,
+}
+
+/// An offer that a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AllowedOffer {
+    /// Index in the catalog's offers.
+    pub offer: usize,
+    /// The position in the stage's order of preference, 0 first.
+    pub rank: i64,
+    /// What it has to run with.
+    pub tee: Option<Tee>,
 }
 
 /// An offer that can be worth taking.
@@ -90,8 +97,6 @@ fn allowed_among(
     };
     let mut allowed = Allowed {
         offers: Vec::new(),
-        ranks: Vec::new(),
-        tees: Vec::new(),
         allocation: filter.allocation(),
     };
     let mut forbids: BTreeMap<Terms, Option<String>> = BTreeMap::new();
@@ -115,9 +120,11 @@ fn allowed_among(
         match forbidden.or_else(|| filter.purchase_forbidden_by(offer)) {
             Some(key) => count(&mut funnel.forbidden, &key),
             None => {
-                allowed.offers.push(index);
-                allowed.ranks.push(met.rank);
-                allowed.tees.push(filter.tee(met));
+                allowed.offers.push(AllowedOffer {
+                    offer: index,
+                    rank: met.rank,
+                    tee: filter.tee(met),
+                });
             }
         }
     }
@@ -183,7 +190,7 @@ fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i12
     allowed
         .offers
         .iter()
-        .for_each(|index| wanted[catalog.offers[*index].machine as usize] = true);
+        .for_each(|allowed| wanted[catalog.offers[allowed.offer].machine as usize] = true);
     let machines = wanted.into_iter().zip(&catalog.machines);
     let paces: Vec<Option<i128>> = machines
         .map(|(wanted, machine)| {
@@ -194,22 +201,18 @@ fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i12
             }
         })
         .collect();
-    let place = |index: usize| catalog.offers[index].place;
-    let ranked = allowed.offers.iter().zip(&allowed.ranks).zip(&allowed.tees);
-    let ranked: Vec<(usize, i64, Option<Tee>)> = ranked
-        .map(|((offer, rank), tee)| (*offer, *rank, *tee))
-        .collect();
-    let in_place = |group: &[(usize, i64, Option<Tee>)]| {
-        let contender = |(index, rank, tee): &(usize, i64, Option<Tee>)| {
-            let offer = &catalog.offers[*index];
+    let place = |allowed: &AllowedOffer| catalog.offers[allowed.offer].place;
+    let in_place = |group: &[AllowedOffer]| {
+        let contender = |allowed: &AllowedOffer| {
+            let offer = &catalog.offers[allowed.offer];
             let pace = paces[offer.machine as usize]?;
             let (monthly, assumed) = risk(offer, places);
             Some((
                 pace,
                 Contender {
-                    offer: *index,
-                    rank: *rank,
-                    tee: *tee,
+                    offer: allowed.offer,
+                    rank: allowed.rank,
+                    tee: allowed.tee,
                     monthly,
                     assumed,
                 },
@@ -224,8 +227,9 @@ fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i12
         }
         in_place
     };
-    ranked
-        .chunk_by(|a, b| place(a.0) == place(b.0))
+    allowed
+        .offers
+        .chunk_by(|a, b| place(a) == place(b))
         .map(in_place)
         .collect()
 }
@@ -308,8 +312,8 @@ pub(super) fn none_left(
         needs: needs::text(&spec.needs),
         ..Funnel::default()
     };
-    for index in &allowed.offers {
-        let offer = &catalog.offers[*index];
+    for allowed in &allowed.offers {
+        let offer = &catalog.offers[allowed.offer];
         let machine = catalog.machine(offer);
         if needs::pace(&spec.work, machine, catalog).is_none() {
             count(&mut funnel.unmet, "duration");

@@ -18,7 +18,16 @@ use crate::catalog::Catalog;
 use crate::model::{Job, Policy};
 use crate::planning::build::feasible;
 use crate::planning::solve::{Effort, SolverError};
+use crate::util::id_vec::{IdVec, id_type};
 use std::collections::BTreeSet;
+
+id_type! {
+    /// A constraint of those among which a conflict is searched.
+    ConstraintId: usize;
+}
+
+/// The constraints among which a conflict is searched.
+type Constraints = IdVec<ConstraintId, Constraint>;
 
 /// Lines that clash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +89,7 @@ pub fn conflict(
     let (found, smallest) = match search.smallest() {
         Ok(found) => found,
         // All lines together clash: that is known, and for less there is no time.
-        Err(_) if effort.should_stop() => ((0..constraints.len()).collect(), false),
+        Err(_) if effort.should_stop() => (constraints.ids().collect(), false),
         Err(error) => return Err(error),
     };
     Ok(Conflict {
@@ -114,8 +123,8 @@ impl Oracle<'_> {
     /// Returns constraints without all of which there is a plan: those that were written, and if
     /// these alone are not to blame, also those that hold by default. `None`: there is no plan even
     /// then.
-    fn enough_constraints(&self) -> Result<Option<Vec<Constraint>>, SolverError> {
-        let mut constraints = written_constraints(self.job, self.policy);
+    fn enough_constraints(&self) -> Result<Option<Constraints>, SolverError> {
+        let mut constraints = Constraints::from(written_constraints(self.job, self.policy));
         if self.feasible_without(&constraints)? {
             return Ok(Some(constraints));
         }
@@ -127,8 +136,8 @@ impl Oracle<'_> {
     /// Returns, for each constraint of a set that clashes, how it could be relaxed.
     fn relaxed_constraints(
         &self,
-        constraints: &[Constraint],
-        clashing: &BTreeSet<usize>,
+        constraints: &Constraints,
+        clashing: &BTreeSet<ConstraintId>,
     ) -> Result<Vec<Clashing>, SolverError> {
         let mut relaxed = Vec::new();
         for index in clashing {
@@ -144,8 +153,7 @@ impl Oracle<'_> {
             let enough = self.feasible_without([constraint])?;
             // If other lines clash too, only those of this set are looked at.
             let others = constraints
-                .iter()
-                .enumerate()
+                .iter_enumerated()
                 .filter(|(other, _)| !enough && !clashing.contains(other));
             let dropped = others.map(|(_, constraint)| constraint);
             let (job, policy) = without_constraints(self.job, self.policy, dropped);
@@ -159,14 +167,11 @@ impl Oracle<'_> {
     }
 
     /// Returns the constraints that were not written, and each of which would be enough to change.
-    fn changeable_defaults(
-        &self,
-        constraints: &[Constraint],
-    ) -> Result<Vec<Clashing>, SolverError> {
+    fn changeable_defaults(&self, constraints: &Constraints) -> Result<Vec<Clashing>, SolverError> {
         let mut changeable = Vec::new();
         let others = default_constraints(self.policy)
             .into_iter()
-            .filter(|constraint| !constraints.contains(constraint));
+            .filter(|constraint| !constraints.as_slice().contains(constraint));
         for constraint in others {
             if self.effort.should_stop() {
                 break;
@@ -193,16 +198,16 @@ impl Oracle<'_> {
 /// The search for a smallest set that clashes. All lines together clash, none alone do not.
 struct Search<'a> {
     oracle: &'a Oracle<'a>,
-    constraints: &'a [Constraint],
+    constraints: &'a Constraints,
     /// Sets for which there is a plan, and sets that clash: what is inside the former, or around
     /// the latter, need not be asked.
-    possible: Vec<BTreeSet<usize>>,
-    clashing: Vec<BTreeSet<usize>>,
+    possible: Vec<BTreeSet<ConstraintId>>,
+    clashing: Vec<BTreeSet<ConstraintId>>,
     questions: usize,
 }
 
 impl<'a> Search<'a> {
-    fn new(oracle: &'a Oracle<'a>, constraints: &'a [Constraint]) -> Self {
+    fn new(oracle: &'a Oracle<'a>, constraints: &'a Constraints) -> Self {
         let questions = (QUESTIONS / oracle.job.stages.len().max(1)).max(FEWEST_QUESTIONS);
         Self {
             oracle,
@@ -214,7 +219,7 @@ impl<'a> Search<'a> {
     }
 
     /// Whether there is a plan that keeps these lines, all others left out.
-    fn feasible(&mut self, kept: &BTreeSet<usize>) -> Result<bool, SolverError> {
+    fn feasible(&mut self, kept: &BTreeSet<ConstraintId>) -> Result<bool, SolverError> {
         if self.possible.iter().any(|known| kept.is_subset(known)) {
             return Ok(true);
         }
@@ -229,8 +234,7 @@ impl<'a> Search<'a> {
         self.questions = self.questions.saturating_sub(1);
         let dropped = self
             .constraints
-            .iter()
-            .enumerate()
+            .iter_enumerated()
             .filter(|(index, _)| !kept.contains(index));
         let answer = self
             .oracle
@@ -246,10 +250,10 @@ impl<'a> Search<'a> {
 
     /// A set that clashes, and whether it is a smallest one; if not, it is still one of which
     /// every line is needed.
-    fn smallest(&mut self) -> Result<(BTreeSet<usize>, bool), SolverError> {
-        let all: Vec<usize> = (0..self.constraints.len()).collect();
+    fn smallest(&mut self) -> Result<(BTreeSet<ConstraintId>, bool), SolverError> {
+        let all: Vec<ConstraintId> = self.constraints.ids().collect();
         let minimal = self.minimal(&BTreeSet::new(), false, &all)?;
-        let mut groups: Vec<BTreeSet<usize>> = Vec::new();
+        let mut groups: Vec<BTreeSet<ConstraintId>> = Vec::new();
         loop {
             let Some(least) = hitting_set::smallest(&groups) else {
                 return Ok((minimal, false));
@@ -264,7 +268,7 @@ impl<'a> Search<'a> {
                 return Ok((least, true));
             }
             let mut kept = least;
-            let rest: Vec<usize> = all
+            let rest: Vec<ConstraintId> = all
                 .iter()
                 .copied()
                 .filter(|index| !kept.contains(index))
@@ -279,10 +283,10 @@ impl<'a> Search<'a> {
     /// 2004). `grown`: lines were added to `kept` since it was last asked.
     fn minimal(
         &mut self,
-        kept: &BTreeSet<usize>,
+        kept: &BTreeSet<ConstraintId>,
         grown: bool,
-        constraints: &[usize],
-    ) -> Result<BTreeSet<usize>, SolverError> {
+        constraints: &[ConstraintId],
+    ) -> Result<BTreeSet<ConstraintId>, SolverError> {
         if grown && !self.feasible(kept)? {
             return Ok(BTreeSet::new());
         }
@@ -290,9 +294,9 @@ impl<'a> Search<'a> {
             return Ok(BTreeSet::from([*constraint]));
         }
         let (first, second) = constraints.split_at(constraints.len() / 2);
-        let with_first: BTreeSet<usize> = kept.iter().chain(first).copied().collect();
+        let with_first: BTreeSet<ConstraintId> = kept.iter().chain(first).copied().collect();
         let of_second = self.minimal(&with_first, !first.is_empty(), second)?;
-        let with_second: BTreeSet<usize> = kept.union(&of_second).copied().collect();
+        let with_second: BTreeSet<ConstraintId> = kept.union(&of_second).copied().collect();
         let of_first = self.minimal(&with_second, !of_second.is_empty(), first)?;
         Ok(of_first.union(&of_second).copied().collect())
     }
@@ -301,11 +305,11 @@ impl<'a> Search<'a> {
     /// goes to `group`.
     fn grow(
         &mut self,
-        kept: &mut BTreeSet<usize>,
-        rest: &[usize],
-        group: &mut BTreeSet<usize>,
+        kept: &mut BTreeSet<ConstraintId>,
+        rest: &[ConstraintId],
+        group: &mut BTreeSet<ConstraintId>,
     ) -> Result<(), SolverError> {
-        let with: BTreeSet<usize> = kept.iter().chain(rest).copied().collect();
+        let with: BTreeSet<ConstraintId> = kept.iter().chain(rest).copied().collect();
         if self.feasible(&with)? {
             *kept = with;
             return Ok(());

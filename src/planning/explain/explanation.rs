@@ -99,6 +99,9 @@ pub enum ExplainError {
     /// other inputs.
     #[error("stage `{0}` of the plan takes an offer that it may not take under these inputs")]
     Foreign(String),
+    /// The inputs have no plan, and the plan has no stage that could be named.
+    #[error("the plan was made from other inputs: these have no plan")]
+    OtherInputs,
     /// The solver broke down.
     #[error(transparent)]
     Solver(#[from] SolverError),
@@ -128,12 +131,10 @@ pub fn explain(
         catalog,
     } = *inputs;
     let foreign = |plan: &Plan| {
-        ExplainError::Foreign(
-            plan.stages
-                .first()
-                .map(|stage| stage.name.clone())
-                .unwrap_or_default(),
-        )
+        let first = plan.stages.first();
+        first.map_or(ExplainError::OtherInputs, |stage| {
+            ExplainError::Foreign(stage.name.clone())
+        })
     };
     let given = job;
     let job = &sent_as_planned(given, plan);
@@ -287,7 +288,7 @@ impl Case<'_> {
     fn alone(&self, name: &str) -> Option<Job> {
         const DATA: &str = "data";
         let mut stage = self.job.stages.get(name)?.clone();
-        let labels = labels(self.job).remove(name).unwrap_or_default();
+        let labels = labels(self.job).remove(name)?;
         let at = self.catalog.places.first()?.name.clone();
         stage.reads = BTreeSet::from([crate::model::ArtifactRef::Dataset(DATA.to_owned())]);
         stage.after.clear();
@@ -385,7 +386,8 @@ impl Case<'_> {
             };
             takers.iter().map(|planned| i128::from(of(planned).0)).sum()
         };
-        let worth = |time: Millis| i128::from(self.policy.hour.unwrap_or_default().cost(1, time).0);
+        let worth =
+            |time: Millis| i128::from(self.policy.hour.map_or(0, |hour| hour.cost(1, time).0));
         let saved = i128::from(free.figures.cost.0) - i128::from(totals.cost_micro_usd.0)
             + worth(free.figures.makespan)
             - worth(totals.makespan_ms);

@@ -23,12 +23,8 @@ pub(super) fn leave_forbidden_outputs(job: &Job, policy: &Policy) -> Job {
                 stage: stage.clone(),
                 name: name.clone(),
             };
-            let carried = labels
-                .of_artifact
-                .get(&artifact)
-                .cloned()
-                .unwrap_or_default();
-            if !read.contains(&artifact) && forbids_home(policy, &carried).is_some() {
+            let carried = &labels.of_artifact[&artifact];
+            if !read.contains(&artifact) && forbids_home(policy, carried).is_some() {
                 let output = ArtifactRef::Output {
                     stage: base_name(stage).to_owned(),
                     name: name.clone(),

@@ -2,6 +2,7 @@
 
 use super::ids::{CandidateId, CapId, ChoiceId, Placement, StageId};
 use super::instance::{CandidateUse, Cap, Instance, Origin, Shape, StageInput};
+use crate::model::units::saturate;
 use crate::util::id_vec::{Id, IdVec};
 use petgraph::Direction::Incoming;
 use petgraph::algo::maximum_flow::dinics;
@@ -202,7 +203,7 @@ pub fn heaviest_antichain(shape: &Shape, weights: &IdVec<StageId, i64>) -> Antic
         .map(|index| heavy[index])
         .collect();
     Antichain {
-        weight: total - i64::try_from(most).unwrap_or(total),
+        weight: total - saturate(i128::from(most)),
         stages,
     }
 }

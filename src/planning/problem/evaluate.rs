@@ -33,7 +33,7 @@ pub struct Evaluation {
 pub struct Transfer {
     /// The artifact that is brought.
     pub artifact: ArtifactId,
-    /// A site that has the artifact by `start`: its origin, or one that gets a transfer too.
+    /// A site that has the artifact by `start`: its origin, or one that gets one too.
     pub from: SiteId,
     /// The site that the artifact is brought to.
     pub to: SiteId,
@@ -190,7 +190,7 @@ pub fn evaluate_on(
             .map(|transfer| transfer.kept)
             .sum::<Money>();
     let egress = transfers.iter().map(|transfer| transfer.cost).sum();
-    let makespan = end.iter().copied().max().unwrap_or_default();
+    let makespan = end.iter().copied().fold(Millis(0), Ord::max);
     Some(Evaluation {
         compute,
         storage,
@@ -310,10 +310,12 @@ pub fn ready(
                     end[*before],
                 ),
             };
-            let travel = artifact.map(|artifact| travel(instance, routes, artifact, from, to));
-            ready + travel.unwrap_or_default()
+            match artifact {
+                Some(artifact) => ready + travel(instance, routes, *artifact, from, to),
+                None => ready,
+            }
         });
-    arrivals.max().unwrap_or_default()
+    arrivals.fold(Millis(0), Ord::max)
 }
 
 /// From when an artifact is ready until it has arrived.

@@ -1,11 +1,12 @@
 //! Which holder a transfer of an artifact is taken from.
 //!
-//! A transfer comes from the artifact's origin, or from another site that gets a transfer too,
+//! A transfer comes from the artifact's origin, or from another site that gets one too,
 //! where that is cheaper than from the origin: a multicast tree instead of a star. Only sites where
 //! the artifact is read hold it, so every rule that binds its readers binds its route.
 
 use super::ids::{ArtifactId, Placement, PoolId, PriceId, SiteId, StageId};
 use super::instance::{Artifact, Instance, Origin, Price};
+use crate::model::units::saturate;
 use crate::model::{Bytes, DataRate, Millis, Money};
 use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,9 @@ pub fn relayed(
         .filter(|cost| *cost < direct)
 }
 
+/// More than any share of a bill, and far from overflow when many are added.
+const LARGEST_SHARE: i64 = i64::MAX / 32;
+
 /// Lower bounds on what transfers of one artifact cost, whatever the other stages take.
 pub struct Least<'a> {
     instance: &'a Instance,
@@ -81,7 +85,7 @@ impl<'a> Least<'a> {
                 let gigabyte = i128::from(links.pools[pool].tariff.gigabyte().0);
                 let share =
                     i128::from(artifact.bytes.0) * i128::from(rates[pool].0) / (gigabyte * 1000);
-                let share = i64::try_from(share).unwrap_or(i64::MAX / 32);
+                let share = saturate(share).min(LARGEST_SHARE);
                 price.kept(artifact.bytes) + Money((share - 1).max(0))
             }
             None => price.cost(artifact.bytes),
@@ -369,12 +373,10 @@ fn cycle(least: &[Option<Arc>]) -> Option<Vec<usize>> {
             node = arc.from;
         }
         if node != 0 && seen[node] == start {
-            let mut cycle = vec![node];
-            let mut at = least[node].map_or(0, |arc| arc.from);
-            while at != node {
-                cycle.push(at);
-                at = least[at].map_or(node, |arc| arc.from);
-            }
+            let before = |at: &usize| least[*at].map(|arc| arc.from);
+            let others = std::iter::successors(before(&node), before);
+            let mut cycle: Vec<usize> = others.take_while(|at| *at != node).collect();
+            cycle.push(node);
             cycle.sort_unstable();
             return Some(cycle);
         }

@@ -2,6 +2,7 @@
 
 use super::relax_case::{RelaxCase, change_need};
 use super::relaxation::{Relaxation, Relaxed};
+use crate::model::units::{saturate, saturate_unsigned};
 use crate::model::{Bytes, Job, Machine, Millis, Money, Needs, Policy, Rate};
 use crate::planning::build::{feasible, optimum};
 use crate::planning::explain::constraint::{ConstraintKind, Counted};
@@ -19,7 +20,12 @@ struct NumberOptions {
 impl RelaxCase<'_> {
     /// The least change of a number that would do.
     pub(super) fn relax_number(&self) -> Result<Relaxation, SolverError> {
-        let NumberOptions { now, mut values } = self.values();
+        let Some(NumberOptions { now, mut values }) = self.values() else {
+            let key = &self.constraint.key;
+            return Err(SolverError(format!(
+                "`{key}` gives no number that could be another"
+            )));
+        };
         let would_do = |value: u64| {
             let (job, policy) = self.with_number(value);
             feasible(&job, &policy, self.catalog, self.effort)
@@ -69,66 +75,66 @@ impl RelaxCase<'_> {
         })
     }
 
-    /// The number that the line gives, and those that could take its place.
-    fn values(&self) -> NumberOptions {
+    /// The number that the line gives, and those that could take its place; `None`: the line gives
+    /// none.
+    fn values(&self) -> Option<NumberOptions> {
         let below = |now: u64, of: &mut dyn Iterator<Item = u64>| -> NumberOptions {
             let values: BTreeSet<u64> = of.filter(|value| *value < now && *value > 0).collect();
             let values = values.into_iter().rev().collect();
             NumberOptions { now, values }
         };
         let machines = || self.catalog.machines.iter();
-        let now = match &self.constraint.kind {
-            ConstraintKind::Need(stage, need) => {
-                let needs = &self.job.stages[stage].needs;
-                return match need {
-                    Need::Cpus => below(
-                        needs.vcpu_thousandths,
-                        &mut machines().map(Machine::sustained_vcpu_thousandths),
-                    ),
-                    Need::Memory => below(
-                        needs.memory.0,
-                        &mut machines().map(|machine| machine.memory.0),
-                    ),
-                    Need::MaxPrice => self.prices(needs.max_price),
-                    _ => self.latencies(needs),
-                };
-            }
-            ConstraintKind::MaxPrice => return self.prices(self.policy.max_price),
-            ConstraintKind::StageDeadline(stage) => {
-                self.job.stages[stage].deadline.unwrap_or_default().0
-            }
-            ConstraintKind::Quota(pattern, counted) => {
-                let mut quota = self.policy.quotas.get(pattern).cloned().unwrap_or_default();
-                counted.of(&mut quota).copied().unwrap_or_default()
-            }
-            ConstraintKind::Spread(index) => u64::from(self.job.spread[*index].at_most),
-            _ => 0,
-        };
-        NumberOptions {
+        let only = |now: u64| NumberOptions {
             now,
             values: Vec::new(),
+        };
+        match &self.constraint.kind {
+            ConstraintKind::Need(stage, need) => {
+                let needs = &self.job.stages.get(stage)?.needs;
+                match need {
+                    Need::Cpus => Some(below(
+                        needs.vcpu_thousandths,
+                        &mut machines().map(Machine::sustained_vcpu_thousandths),
+                    )),
+                    Need::Memory => Some(below(
+                        needs.memory.0,
+                        &mut machines().map(|machine| machine.memory.0),
+                    )),
+                    Need::MaxPrice => Some(self.prices(needs.max_price?)),
+                    Need::Latency => Some(self.latencies(needs.latency.as_ref()?.at_most)),
+                    _ => None,
+                }
+            }
+            ConstraintKind::MaxPrice => Some(self.prices(self.policy.max_price?)),
+            ConstraintKind::StageDeadline(stage) => {
+                Some(only(self.job.stages.get(stage)?.deadline?.0))
+            }
+            ConstraintKind::Quota(pattern, counted) => {
+                let mut quota = self.policy.quotas.get(pattern)?.clone();
+                Some(only(*counted.of(&mut quota)?))
+            }
+            ConstraintKind::Spread(index) => {
+                Some(only(u64::from(self.job.spread.get(*index)?.at_most)))
+            }
+            _ => None,
         }
     }
 
     /// A limit on the time to an answer, and the longer times that are known.
-    fn latencies(&self, needs: &Needs) -> NumberOptions {
-        let now = needs
-            .latency
-            .as_ref()
-            .map_or(0, |latency| latency.at_most.0);
+    fn latencies(&self, limit: Millis) -> NumberOptions {
         let known = self.catalog.round_trips.values();
         let known: BTreeSet<u64> = known.map(|time| time.0).collect();
         NumberOptions {
-            now,
-            values: known.into_iter().filter(|time| *time > now).collect(),
+            now: limit.0,
+            values: known.into_iter().filter(|time| *time > limit.0).collect(),
         }
     }
 
     /// A cap on the price of an hour and the prices on offer above it, in micro-USD, rounded up to
     /// what can be written.
-    fn prices(&self, cap: Option<Rate>) -> NumberOptions {
-        let micro_usd = |rate: Rate| u64::try_from(rate.0).unwrap_or_default().div_ceil(1000);
-        let now = cap.map_or(0, micro_usd);
+    fn prices(&self, cap: Rate) -> NumberOptions {
+        let micro_usd = |rate: Rate| saturate_unsigned(i128::from(rate.0)).div_ceil(1000);
+        let now = micro_usd(cap);
         let prices: BTreeSet<u64> = self
             .catalog
             .offers
@@ -210,7 +216,7 @@ impl RelaxCase<'_> {
 }
 
 fn money(micro_usd: u64) -> Money {
-    Money(i64::try_from(micro_usd).unwrap_or(i64::MAX))
+    Money(saturate(i128::from(micro_usd)))
 }
 
 fn rate(micro_usd: u64) -> Rate {

@@ -1,11 +1,12 @@
 //! Transfers of artifacts, and what they cost.
 
+use super::Builder;
 use super::relays::RelayedArtifact;
-use super::{Builder, Terms};
 use crate::model::Money;
-use crate::planning::problem::ids::{ArtifactId, PriceId, SiteId, StageId};
+use crate::planning::problem::ids::{ArtifactId, ColumnId, PriceId, SiteId, StageId};
 use crate::planning::problem::instance::{Artifact, Origin};
 use crate::planning::problem::price_groups::{PriceGroups, price_groups};
+use crate::planning::problem::program::Terms;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Builder<'_> {
@@ -49,14 +50,13 @@ impl Builder<'_> {
     }
 
     /// Charges a transfer by its price class: at once, or as volume of its pool.
-    pub(super) fn charge(&mut self, transfer: usize, class: PriceId, artifact: &Artifact) {
+    pub(super) fn charge(&mut self, transfer: ColumnId, class: PriceId, artifact: &Artifact) {
         let price = &self.instance.links.tariffs[class];
         match price.pool {
             None => self.cost.push((transfer, price.cost(artifact.bytes).0)),
             Some(pool) => {
                 self.cost.push((transfer, price.kept(artifact.bytes).0));
-                let bytes = i64::try_from(artifact.bytes.0).unwrap_or(i64::MAX);
-                self.volumes[pool].push((transfer, bytes));
+                self.volumes[pool].push((transfer, artifact.bytes.signed()));
             }
         }
     }
@@ -116,7 +116,7 @@ impl Builder<'_> {
         sources: &[SiteId],
         destinations: &[SiteId],
         present: &[Terms],
-    ) -> BTreeMap<SiteId, usize> {
+    ) -> BTreeMap<SiteId, ColumnId> {
         let mut stays = BTreeMap::new();
         for (position, site) in destinations
             .iter()

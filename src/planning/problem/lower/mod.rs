@@ -19,11 +19,13 @@ mod schedule;
 
 use super::concurrency;
 use super::instance::{Instance, Shape};
-use super::program::Program;
+use super::program::{Program, Terms};
 use super::routes::Routes;
 use crate::model::units::signed_count;
 use crate::model::{Millis, Money, Objective};
-use crate::planning::problem::ids::{ArtifactId, ChoiceId, Placement, PoolId, SiteId, StageId};
+use crate::planning::problem::ids::{
+    ArtifactId, ChoiceId, ColumnId, Placement, PoolId, SiteId, StageId,
+};
 use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeMap;
 
@@ -101,7 +103,7 @@ pub struct Lowered {
     /// The mixed-integer program.
     pub program: Program,
     /// Column of each stage's choices.
-    pub choice: IdVec<StageId, IdVec<ChoiceId, usize>>,
+    pub choice: IdVec<StageId, IdVec<ChoiceId, ColumnId>>,
     /// Transfers that may come from a holder other than the origin.
     pub relays: Vec<Relay>,
 }
@@ -110,9 +112,9 @@ impl Lowered {
     /// The placement that a point of the program stands for. Solvers return 0.9999 for one: the
     /// largest of a stage's values is its choice.
     pub fn placement(&self, values: &[f64]) -> Placement {
-        let largest = |columns: &IdVec<ChoiceId, usize>| {
+        let largest = |columns: &IdVec<ChoiceId, ColumnId>| {
             let better = |best: ChoiceId, choice: ChoiceId| {
-                if values[columns[choice]] > values[columns[best]] {
+                if values[columns[choice].index()] > values[columns[best].index()] {
                     choice
                 } else {
                     best
@@ -128,7 +130,7 @@ impl Lowered {
         let taken = self
             .relays
             .iter()
-            .filter(|relay| values[relay.column] > 0.5);
+            .filter(|relay| values[relay.column.index()] > 0.5);
         taken
             .map(|relay| ((relay.artifact, relay.to), relay.holder))
             .collect()
@@ -145,19 +147,16 @@ pub struct Relay {
     /// The site that the artifact is brought to.
     pub to: SiteId,
     /// The binary column that is one if the artifact takes this route.
-    pub column: usize,
+    pub column: ColumnId,
 }
-
-/// Terms of a linear expression.
-type Terms = Vec<(usize, i64)>;
 
 struct Builder<'a> {
     instance: &'a Instance,
     shape: Shape,
     program: Program,
-    choice: IdVec<StageId, IdVec<ChoiceId, usize>>,
+    choice: IdVec<StageId, IdVec<ChoiceId, ColumnId>>,
     /// Per stage: its sites, ascending, with the columns of the choices there.
-    at: IdVec<StageId, BTreeMap<SiteId, Vec<usize>>>,
+    at: IdVec<StageId, BTreeMap<SiteId, Vec<ColumnId>>>,
     cost: Terms,
     constant: i64,
     relays: Vec<Relay>,
@@ -208,13 +207,13 @@ impl<'a> Builder<'a> {
     }
 
     /// The cost and what the makespan is worth.
-    fn score(&self, worth: Option<usize>) -> Terms {
+    fn score(&self, worth: Option<ColumnId>) -> Terms {
         let worth = worth.map(|column| (column, 1));
         self.cost.iter().copied().chain(worth).collect()
     }
 
     /// Limits on the cost, and on the cost and the worth of the makespan together.
-    fn money_limits(&mut self, target: &Target<'_>, worth: Option<usize>) {
+    fn money_limits(&mut self, target: &Target<'_>, worth: Option<ColumnId>) {
         if let Some(limit) = target.cost_limit {
             let most = limit.0 - self.constant;
             self.program
@@ -228,7 +227,12 @@ impl<'a> Builder<'a> {
     }
 
     /// What is minimised.
-    fn objective(&mut self, target: &Target<'_>, makespan: Option<usize>, worth: Option<usize>) {
+    fn objective(
+        &mut self,
+        target: &Target<'_>,
+        makespan: Option<ColumnId>,
+        worth: Option<ColumnId>,
+    ) {
         let instance = self.instance;
         let (terms, constant) = match (&target.objective, makespan) {
             (Goal::Makespan, Some(makespan)) => (vec![(makespan, 1)], 0),
@@ -278,7 +282,7 @@ impl Builder<'_> {
                 .unwrap_or(0);
             self.constant += least;
             let mut columns = IdVec::with_capacity(stage.choices.len());
-            let mut at: BTreeMap<SiteId, Vec<usize>> = BTreeMap::new();
+            let mut at: BTreeMap<SiteId, Vec<ColumnId>> = BTreeMap::new();
             for choice in &stage.choices {
                 let site = &self.instance.links.labels[choice.site];
                 let column = self.program.column(
@@ -321,7 +325,7 @@ impl Builder<'_> {
                         .choices
                         .iter()
                         .map(|choice| concurrency::cap_usage(cap, stage, choice.tag));
-                    uses.max().unwrap_or(0)
+                    uses.fold(0, i64::max)
                 })
                 .collect();
             let stages: Vec<StageId> = match cap.concurrent {

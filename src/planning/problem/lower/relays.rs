@@ -1,9 +1,10 @@
 //! Transfers that come from another reader's site instead of the origin.
 
-use super::{Builder, Relay, Terms};
+use super::{Builder, Relay};
 use crate::model::units::signed_count;
-use crate::planning::problem::ids::{ArtifactId, SiteId};
+use crate::planning::problem::ids::{ArtifactId, ColumnId, SiteId};
 use crate::planning::problem::instance::Artifact;
+use crate::planning::problem::program::Terms;
 use crate::planning::problem::routes;
 use std::collections::BTreeMap;
 
@@ -72,7 +73,7 @@ impl Builder<'_> {
         holder: SiteId,
         present: &Terms,
         name: &str,
-        relay: usize,
+        relay: ColumnId,
     ) {
         let mut held: Terms = present
             .iter()
@@ -103,7 +104,7 @@ impl Builder<'_> {
         artifact: &Artifact,
         origins: &[SiteId],
         name: &str,
-        relay: usize,
+        relay: ColumnId,
     ) {
         let mut saves = vec![(relay, 1)];
         let mut known = 0;
@@ -121,7 +122,7 @@ impl Builder<'_> {
         let most = signed_count(of.destinations.len());
         let label = &of.artifact.label;
         let labels = &self.instance.links.labels;
-        let mut steps: BTreeMap<SiteId, usize> = BTreeMap::new();
+        let mut steps: BTreeMap<SiteId, ColumnId> = BTreeMap::new();
         for site in of.destinations {
             let name = format!("step[{label},{}]", labels[*site]);
             steps.insert(*site, self.program.column(name, Some(most), false));

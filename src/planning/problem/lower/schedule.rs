@@ -1,19 +1,20 @@
 //! Ends of stages, linear in the choices.
 
 use super::pools::gcd;
-use super::{Builder, Target, Terms};
+use super::{Builder, Target};
 use crate::model::Millis;
 use crate::model::units::{MS_PER_HOUR, signed_count};
-use crate::planning::problem::ids::{ArtifactId, SiteId, StageId};
+use crate::planning::problem::ids::{ArtifactId, ColumnId, SiteId, StageId};
 use crate::planning::problem::instance::{Origin, StageInput};
+use crate::planning::problem::program::Terms;
 use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Builder<'_> {
     /// Ends of stages, and the makespan, whose column is returned.
-    pub(super) fn schedule(&mut self, target: &Target<'_>) -> usize {
+    pub(super) fn schedule(&mut self, target: &Target<'_>) -> ColumnId {
         let limit = target.time_limit.map(Millis::signed);
-        let ends: IdVec<StageId, usize> = (self.instance.stages.iter())
+        let ends: IdVec<StageId, ColumnId> = (self.instance.stages.iter())
             .map(|stage| {
                 let own = stage.deadline.filter(|_| target.stage_deadlines);
                 let own = own.map(Millis::signed);
@@ -64,7 +65,7 @@ impl Builder<'_> {
         origin: Origin,
         artifact: Option<ArtifactId>,
         start: &Terms,
-        ends: &IdVec<StageId, usize>,
+        ends: &IdVec<StageId, ColumnId>,
     ) {
         let label = self.instance.stages[stage].label.clone();
         let transfer_times = |builder: &Self, from: SiteId| -> Vec<(SiteId, i64)> {
@@ -111,7 +112,7 @@ impl Builder<'_> {
         }
         for (from, times) in times {
             // start - end(source) - Σ time·(reader at to) + longest·(1 - source at from) >= 0
-            let longest = times.iter().map(|(_, time)| *time).max().unwrap_or(0);
+            let longest = times.iter().map(|(_, time)| *time).fold(0, i64::max);
             let mut row = start.clone();
             row.push((ends[source], -1));
             for (to, time) in times {
@@ -137,8 +138,7 @@ impl Builder<'_> {
                     .choices
                     .iter()
                     .map(|choice| choice.duration.signed())
-                    .max()
-                    .unwrap_or(0)
+                    .fold(0, i64::max)
             })
             .sum();
         let sites: BTreeSet<SiteId> = self.at.iter().flat_map(|at| at.keys().copied()).collect();
@@ -157,8 +157,7 @@ impl Builder<'_> {
                 .flat_map(|from| sites.iter().map(move |to| (*from, *to)));
             pairs
                 .map(|(from, to)| self.instance.links.time(from, to, bytes).signed())
-                .max()
-                .unwrap_or(0)
+                .fold(0, i64::max)
         };
         let transfers = self.instance.artifacts.iter().map(|artifact| {
             longest(artifact.link_bytes).saturating_mul(signed_count(artifact.readers.len()))
@@ -169,10 +168,10 @@ impl Builder<'_> {
     /// For artifacts that may be relayed: by site, when they have arrived there.
     fn arrivals(
         &mut self,
-        ends: &IdVec<StageId, usize>,
+        ends: &IdVec<StageId, ColumnId>,
         horizon: i64,
-    ) -> BTreeMap<ArtifactId, BTreeMap<SiteId, usize>> {
-        let mut arrivals: BTreeMap<ArtifactId, BTreeMap<SiteId, usize>> = BTreeMap::new();
+    ) -> BTreeMap<ArtifactId, BTreeMap<SiteId, ColumnId>> {
+        let mut arrivals: BTreeMap<ArtifactId, BTreeMap<SiteId, ColumnId>> = BTreeMap::new();
         let relayed: BTreeSet<ArtifactId> =
             self.relays.iter().map(|relay| relay.artifact).collect();
         for index in relayed {
@@ -185,7 +184,7 @@ impl Builder<'_> {
     }
 
     /// By site that may read an artifact: the column of the time when the artifact is there.
-    fn arrival_columns(&mut self, index: ArtifactId) -> BTreeMap<SiteId, usize> {
+    fn arrival_columns(&mut self, index: ArtifactId) -> BTreeMap<SiteId, ColumnId> {
         let artifact = &self.instance.artifacts[index];
         let destinations: BTreeSet<SiteId> = artifact
             .readers
@@ -206,8 +205,8 @@ impl Builder<'_> {
     fn direct_arrivals(
         &mut self,
         index: ArtifactId,
-        at: &BTreeMap<SiteId, usize>,
-        ends: &IdVec<StageId, usize>,
+        at: &BTreeMap<SiteId, ColumnId>,
+        ends: &IdVec<StageId, ColumnId>,
     ) {
         let (artifact, links) = (&self.instance.artifacts[index], &self.instance.links);
         let sources: Vec<SiteId> = match artifact.origin {
@@ -241,7 +240,12 @@ impl Builder<'_> {
     }
 
     /// `arrival - arrival at the holder >= time`, if the transfer is relayed this way.
-    fn relayed_arrivals(&mut self, index: ArtifactId, at: &BTreeMap<SiteId, usize>, horizon: i64) {
+    fn relayed_arrivals(
+        &mut self,
+        index: ArtifactId,
+        at: &BTreeMap<SiteId, ColumnId>,
+        horizon: i64,
+    ) {
         let (artifact, links) = (&self.instance.artifacts[index], &self.instance.links);
         let relays = self.relays.iter().filter(|relay| relay.artifact == index);
         for relay in relays {
@@ -264,9 +268,9 @@ impl Builder<'_> {
         &mut self,
         stage: StageId,
         artifact: ArtifactId,
-        arrivals: &BTreeMap<SiteId, usize>,
+        arrivals: &BTreeMap<SiteId, ColumnId>,
         start: &Terms,
-        ends: &IdVec<StageId, usize>,
+        ends: &IdVec<StageId, ColumnId>,
         horizon: i64,
     ) {
         let name = format!(
@@ -299,7 +303,7 @@ impl Builder<'_> {
     }
 
     /// The worth of the makespan in micro-USD, whose column is returned.
-    pub(super) fn worth(&mut self, makespan: usize) -> usize {
+    pub(super) fn worth(&mut self, makespan: ColumnId) -> ColumnId {
         let worth = self.program.column("worth".to_owned(), None, false);
         const PER_HOUR: i64 = MS_PER_HOUR as i64;
         // Small coefficients: a solver's sums of large ones are off by more than it tolerates.

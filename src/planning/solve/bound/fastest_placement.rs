@@ -341,7 +341,7 @@ impl<'a> Network<'a> {
                 NEVER
             }
         };
-        self.before[stage].iter().map(arrival).max().unwrap_or(0)
+        self.before[stage].iter().map(arrival).fold(0, i64::max)
     }
 
     /// Each stage at `home` if it can be there, else where the path through it is shortest.
@@ -396,8 +396,7 @@ impl<'a> Network<'a> {
         self.after[stage]
             .iter()
             .map(path)
-            .max()
-            .unwrap_or(0)
+            .fold(0, i64::max)
             .min(NEVER)
     }
 
@@ -477,7 +476,7 @@ impl<'a> Network<'a> {
                 &tails,
             );
         }
-        let makespan = ends.iter().copied().max().unwrap_or(0);
+        let makespan = ends.iter().copied().fold(0, i64::max);
         let longest = ends
             .iter()
             .zip(&tails)

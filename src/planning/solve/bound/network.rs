@@ -102,7 +102,7 @@ impl Network {
             }
         });
         let mut stars = stars(instance, certain);
-        let dearest = |star: &Star| i128::from(star.price.iter().copied().max().unwrap_or(0));
+        let dearest = |star: &Star| i128::from(star.price.iter().copied().fold(0, i64::max));
         let own: i128 = instance
             .stages
             .iter()
@@ -112,8 +112,7 @@ impl Network {
                         .choices
                         .iter()
                         .map(|choice| choice.cost.0.abs())
-                        .max()
-                        .unwrap_or(0),
+                        .fold(0, i64::max),
                 )
             })
             .sum();

@@ -15,12 +15,13 @@ use crate::planning::solve::limits::Limits;
 use crate::planning::solve::presolve::reduction::reduce;
 use crate::planning::solve::time_expanded::by_deadline::by_deadline;
 use crate::planning::solve::time_expanded::{NetworkInputs, SearchWork, raise_bound};
-use crate::planning::solve::{Effort, Highs, exhaustive};
+use crate::planning::solve::{Effort, Highs, Monitor, SolveMonitor, exhaustive};
 use crate::util::id_vec::IdVec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 fn config(cases: u32) -> Config {
     Config {
@@ -99,6 +100,63 @@ fn no_placement_costs_less_than_the_bound_and_most_bounds_are_met() {
         met.get(),
         all.get()
     );
+}
+
+/// Takes down what a search reports.
+#[derive(Clone, Default)]
+struct Reports(Arc<Mutex<Vec<Report>>>);
+
+/// What a search knew at one time.
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    incumbent: Option<i64>,
+    bound: Option<i64>,
+}
+
+impl SolveMonitor for Reports {
+    fn should_stop(&self) -> bool {
+        false
+    }
+
+    fn report(&self, incumbent: Option<i64>, bound: Option<i64>) {
+        self.0.lock().unwrap().push(Report { incumbent, bound });
+    }
+}
+
+#[test]
+fn a_monitor_hears_of_falling_incumbents_and_rising_bounds() {
+    let better = Cell::new(0);
+    let result = TestRunner::new(config(300)).run(&instances(), |instance| {
+        let instance = free(&instance);
+        let Some(least) = least(&instance) else {
+            return Ok(());
+        };
+        let reports = Reports::default();
+        let effort = Effort {
+            monitor: Monitor::new(reports.clone()),
+            ..Effort::default()
+        };
+        close_gap(&instance, &instance.shape(), &effort).unwrap();
+        let reports = reports.0.lock().unwrap().clone();
+        prop_assert!(!reports.is_empty());
+        for pair in reports.windows(2) {
+            prop_assert!(pair[1].bound >= pair[0].bound, "{pair:?}");
+            let falls = pair[0]
+                .incumbent
+                .is_none_or(|known| pair[1].incumbent.is_some_and(|next| next <= known));
+            prop_assert!(falls, "{pair:?}");
+            let is_better =
+                pair[1].bound > pair[0].bound || pair[1].incumbent != pair[0].incumbent;
+            better.set(better.get() + usize::from(is_better));
+        }
+        for Report { incumbent, bound } in reports {
+            prop_assert!(incumbent.is_none_or(|incumbent| incumbent >= least));
+            prop_assert!(bound.is_none_or(|bound| bound <= least));
+        }
+        Ok(())
+    });
+    result.unwrap();
+    assert!(better.get() > 100, "{}", better.get());
 }
 
 #[test]

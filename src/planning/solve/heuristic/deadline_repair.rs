@@ -142,8 +142,7 @@ impl<'a> TimedPlacement<'a> {
                     + self.duration(next)
                     + self.tail[next]
             })
-            .max()
-            .unwrap_or(0)
+            .fold(0, i64::max)
     }
 
     /// Works out all ends and tails.
@@ -158,7 +157,7 @@ impl<'a> TimedPlacement<'a> {
     }
 
     pub(crate) fn makespan(&self) -> i64 {
-        self.end.iter().copied().max().map_or(0, Millis::signed)
+        self.end.iter().copied().fold(Millis(0), Ord::max).signed()
     }
 
     pub(super) fn put(&mut self, stage: StageId, pick: ChoiceId) {

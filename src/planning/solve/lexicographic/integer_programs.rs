@@ -8,6 +8,7 @@ use super::placement_search::{
 use crate::planning::problem::{Goal, Instance, Lowered, Placement, Target, lower};
 use crate::planning::solve::backend::solver::{Answer, SolverError};
 use crate::planning::solve::limits::Limits;
+use crate::util::id_vec::Id;
 
 /// Programs charge what the makespan is worth, and pieces of tariffs, without rounding.
 const ROUNDED: i64 = 1;
@@ -184,7 +185,7 @@ pub(super) fn target<'a>(
 fn point(lowered: &Lowered, placement: &Placement) -> Vec<f64> {
     let mut values = vec![0.0; lowered.program.columns.len()];
     for (columns, position) in lowered.choice.iter().zip(placement) {
-        values[columns[*position]] = 1.0;
+        values[columns[*position].index()] = 1.0;
     }
     values
 }

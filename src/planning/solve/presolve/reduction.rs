@@ -93,8 +93,8 @@ pub(crate) fn least_cost(instance: &Instance, shape: &Shape, effort: &Effort) ->
 pub(crate) fn least_time(instance: &Instance, shape: &Shape) -> Millis {
     let paths = paths(instance, shape, None);
     let ends = paths.head.iter().zip(&paths.shortest);
-    let latest = ends.map(|(head, shortest)| head + shortest).max();
-    latest.map_or(Millis(0), Millis::from_signed)
+    let latest = ends.map(|(head, shortest)| head + shortest);
+    Millis::from_signed(latest.fold(0, i64::max))
 }
 
 /// By stage and choice: it may be in a placement that costs at most `limit`. `None`: there is none.

@@ -421,8 +421,7 @@ impl Grid {
         };
         reads
             .map(|read| least(read).unwrap_or(i64::MAX / 2))
-            .max()
-            .unwrap_or(0)
+            .fold(0, i64::max)
     }
 
     /// Adds all times from `earliest` to `latest` at which a stage may start at a site.

@@ -41,9 +41,7 @@ impl<'a> PunctualPlacement<'a> {
             .iter()
             .zip(lengths)
             .map(|(remaining, length)| remaining + length)
-            .max()
-            .unwrap_or(0)
-            .max(1);
+            .fold(1, i64::max);
         // Expected to be late as a whole, all must be faster by the same part.
         let part = |remaining: i64| {
             i128::from(remaining) * i128::from(deadline.min(longest)) / i128::from(longest)

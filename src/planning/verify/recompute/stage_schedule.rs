@@ -5,7 +5,7 @@ use super::plan_check::PlanCheck;
 use super::prices::HOURS_PER_MONTH;
 use super::stage_names::member;
 use crate::catalog::Terms;
-use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
+use crate::model::units::{MS_PER_HOUR, div_half_even, saturate, saturate_unsigned};
 use crate::model::{
     AcceleratorNeed, Machine, Millis, Money, Offer, Purchase, Rate, Stage, Unit, Work,
 };
@@ -275,8 +275,7 @@ struct ExpectedExtras {
 /// this speed.
 fn time_of(work: i128, speed: i128) -> Option<Millis> {
     let time = (speed > 0).then(|| div_half_even(work, speed).max(1))?;
-    // Longer than a `u64` of milliseconds is later than every deadline.
-    Some(Millis(u64::try_from(time).unwrap_or(u64::MAX)))
+    Some(Millis(saturate_unsigned(time)))
 }
 
 /// Returns the machine time that a cloud bills for a stage of so much time.

@@ -2,7 +2,7 @@
 
 use super::artifact_places::Origin;
 use super::plan_check::PlanCheck;
-use crate::model::units::div_half_even;
+use crate::model::units::{div_half_even, saturate_unsigned};
 use crate::model::{ArtifactRef, Bandwidth, Bytes, Millis, PlaceName};
 use crate::plan::PlannedTransfer;
 use std::collections::BTreeSet;
@@ -113,8 +113,7 @@ impl PlanCheck<'_> {
         );
         let millibits = (i128::from(transfer.bytes.0) + i128::from(shared.0)) * 8000;
         let time = div_half_even(millibits, i128::from(speed.max(1)));
-        // Longer than a `u64` of milliseconds is later than every deadline.
-        let time = Millis(u64::try_from(time).unwrap_or(u64::MAX));
+        let time = Millis(saturate_unsigned(time));
         self.same(
             member(transfer, "duration_ms"),
             &transfer.duration_ms,

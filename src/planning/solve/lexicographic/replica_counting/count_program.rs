@@ -1,18 +1,23 @@
 //! The mixed-integer program of counts: how many members of each group take each choice.
 
 use super::choice_effect::ChoiceEffect;
-use super::counted::{Counted, Counts};
+use super::counted::{Counted, Counts, times};
+use super::ids::{GroupId, SharedTransferId};
 use crate::model::units::signed_count;
-use crate::planning::problem::{CapId, ChoiceId, Program};
+use crate::planning::problem::{CapId, ChoiceId, ColumnId, Program, Terms};
 use crate::planning::solve::limits::Limits;
-use crate::util::id_vec::IdVec;
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeMap;
 
 /// A program of counts, and the column of each choice that may be taken.
 pub(super) struct CountProgram {
     pub program: Program,
-    pub columns: Vec<IdVec<ChoiceId, Option<usize>>>,
+    /// By group and choice.
+    pub columns: IdVec<GroupId, IdVec<ChoiceId, Option<ColumnId>>>,
 }
+
+/// By shared transfer and group: the columns of the choices that read what is transferred.
+type Readers = BTreeMap<(SharedTransferId, GroupId), Vec<ColumnId>>;
 
 impl Counted {
     /// The program of counts, with the least cost as its objective.
@@ -21,17 +26,14 @@ impl Counted {
             name: "counted".to_owned(),
             ..Program::default()
         };
-        let (mut cost, mut constant) = (Vec::new(), self.base_cost);
-        let mut caps: IdVec<CapId, Vec<(usize, i64)>> = self.room.map(|_| Vec::new());
-        let mut readers: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-        let mut columns = Vec::with_capacity(self.groups.len());
-        for (number, group) in self.groups.iter().enumerate() {
+        let (mut cost, mut constant) = (Terms::new(), self.base_cost);
+        let mut caps: IdVec<CapId, Terms> = self.room.map(|_| Terms::new());
+        let mut readers = Readers::new();
+        let mut columns = IdVec::with_capacity(self.groups.len());
+        for (number, group) in self.groups.iter_enumerated() {
             let members = signed_count(group.stages.len());
             let in_time = |choice: &ChoiceEffect| {
-                choice.allowed
-                    && limits
-                        .time
-                        .is_none_or(|limit| choice.through <= limit.signed())
+                choice.allowed && limits.time.is_none_or(|limit| choice.through <= limit)
             };
             let least = group
                 .choices
@@ -39,15 +41,16 @@ impl Counted {
                 .filter(|choice| in_time(choice))
                 .map(|choice| choice.cost)
                 .min();
-            let least = least.unwrap_or(0);
-            constant += least.saturating_mul(members);
+            // Without a choice in time the row of the group has no terms, and nothing satisfies it.
+            let least = least.unwrap_or_default();
+            constant += times(least, members);
             let mut of_group = IdVec::with_capacity(group.choices.len());
             for (position, choice) in group.choices.iter_enumerated() {
                 let column = in_time(choice).then(|| {
                     program.column(format!("count[{number},{position}]"), Some(members), true)
                 });
                 if let Some(column) = column {
-                    cost.push((column, choice.cost - least));
+                    cost.push((column, (choice.cost - least).0));
                     choice
                         .uses
                         .iter()
@@ -74,27 +77,22 @@ impl Counted {
             program.row(
                 "budget".to_owned(),
                 None,
-                Some(limit.0.saturating_sub(constant)),
+                Some((limit - constant).0),
                 cost.clone(),
             );
         }
-        program.minimize(cost, constant);
+        program.minimize(cost, constant.0);
         CountProgram { program, columns }
     }
 
     /// One variable for each transfer that several stages share: it is made as soon as one of them
     /// reads it.
-    fn shared_transfers(
-        &self,
-        program: &mut Program,
-        cost: &mut Vec<(usize, i64)>,
-        readers: BTreeMap<(usize, usize), Vec<usize>>,
-    ) {
-        let mut made: BTreeMap<usize, usize> = BTreeMap::new();
+    fn shared_transfers(&self, program: &mut Program, cost: &mut Terms, readers: Readers) {
+        let mut made: BTreeMap<SharedTransferId, ColumnId> = BTreeMap::new();
         for ((transfer, group), columns) in readers {
             let column = *made.entry(transfer).or_insert_with(|| {
                 let column = program.column(format!("transfer[{transfer}]"), Some(1), true);
-                cost.push((column, self.transfers[transfer]));
+                cost.push((column, self.transfers[transfer].0));
                 column
             });
             let members = signed_count(self.groups[group].stages.len());
@@ -109,22 +107,26 @@ impl Counted {
 }
 
 impl CountProgram {
+    /// Returns the counts in a point of the program.
     pub(super) fn counts(&self, values: &[f64]) -> Counts {
-        let value =
-            |column: &Option<usize>| column.map_or(0, |column| values[column].round() as i64);
+        let value = |column: &Option<ColumnId>| {
+            column.map_or(0, |column| values[column.index()].round() as i64)
+        };
         self.columns
             .iter()
             .map(|columns| columns.map(value))
             .collect()
     }
 
-    pub(super) fn fix(&mut self, group: usize, position: ChoiceId, count: i64) {
+    /// Has exactly so many members of a group take a choice.
+    pub(super) fn fix(&mut self, group: GroupId, position: ChoiceId, count: i64) {
         if let Some(column) = self.columns[group][position] {
             let column = &mut self.program.columns[column];
             (column.lower, column.upper) = (count, Some(count));
         }
     }
 
+    /// Returns whether counts are within the bounds of the columns.
     pub(super) fn keeps_fixed(&self, counts: &Counts) -> bool {
         self.columns
             .iter()

@@ -2,8 +2,9 @@
 
 use super::count_program::CountProgram;
 use super::counted::{Counted, Counts};
-use crate::model::Millis;
-use crate::planning::problem::Placement;
+use super::ids::GroupId;
+use crate::model::{Millis, Money};
+use crate::planning::problem::{ColumnId, Placement};
 use crate::planning::solve::backend::solver::{Answer, Solver, SolverError};
 use crate::planning::solve::effort::Effort;
 use crate::planning::solve::limits::Limits;
@@ -20,7 +21,7 @@ pub(in crate::planning::solve::lexicographic) enum Found {
 
 /// Some choices of one group, by their positions.
 struct GroupChoices {
-    group: usize,
+    group: GroupId,
     range: std::ops::Range<usize>,
 }
 
@@ -54,9 +55,9 @@ impl Counted {
         solver: &dyn Solver,
         effort: &Effort,
     ) -> Result<Found, SolverError> {
-        let ends = self.ends(limits.time.map(Millis::signed));
-        let within = |end: &i64| Limits {
-            time: Some(Millis::from_signed(*end)),
+        let ends = self.ends(limits.time);
+        let within = |end: Millis| Limits {
+            time: Some(end),
             ..limits
         };
         let mut best = match self.least_cost(limits, solver, effort)? {
@@ -68,7 +69,7 @@ impl Counted {
         // The earliest end of all is often possible.
         let mut middle = 0;
         while below < above {
-            match self.least_cost(within(&ends[middle]), solver, effort)? {
+            match self.least_cost(within(ends[middle]), solver, effort)? {
                 Solved::Best(counts) => {
                     above = ends.partition_point(|end| *end < self.end(&counts));
                     best = counts;
@@ -93,7 +94,7 @@ impl Counted {
     ) -> Result<Placement, SolverError> {
         let mut best = self.counts(placement);
         let mut program = self.program(limits);
-        for group in 0..self.groups.len() {
+        for group in self.groups.ids() {
             let mut next = 0;
             while next < self.groups[group].choices.len() {
                 let taken = |position: &usize| best[group].as_slice()[*position] > 0;
@@ -145,7 +146,7 @@ impl Counted {
         solver: &dyn Solver,
         effort: &Effort,
     ) -> Result<bool, SolverError> {
-        let columns: Vec<usize> = range
+        let columns: Vec<ColumnId> = range
             .clone()
             .filter_map(|position| program.columns[group].as_slice()[position])
             .collect();
@@ -175,9 +176,7 @@ impl Counted {
         solver: &dyn Solver,
         effort: &Effort,
     ) -> Result<Solved, SolverError> {
-        let late = limits
-            .time
-            .is_some_and(|limit| self.base_time > limit.signed());
+        let late = limits.time.is_some_and(|limit| self.base_time > limit);
         if self.impossible || late || self.room.iter().any(|room| *room < 0) {
             return Ok(Solved::Nothing);
         }
@@ -207,8 +206,8 @@ impl Counted {
                 proven: true,
             } => {
                 let counts = program.counts(&values);
-                let proven =
-                    self.keeps(&counts, limits) && self.cost(&counts) <= bound.round() as i64;
+                let proven = self.keeps(&counts, limits)
+                    && self.cost(&counts) <= Money(bound.round() as i64);
                 if proven {
                     Solved::Best(counts)
                 } else {

@@ -1,9 +1,10 @@
 //! An instance whose open stages are independent but for its limits.
 
 use super::choice_effect::ChoiceEffect;
+use super::ids::{GroupId, SharedTransferId};
 use super::surroundings::Surroundings;
-use crate::model::Millis;
 use crate::model::units::signed_count;
+use crate::model::{Millis, Money};
 use crate::planning::problem::{CapId, ChoiceId, Instance, Placement, Shape, StageId, routes};
 use crate::planning::solve::limits::Limits;
 use crate::util::id_vec::IdVec;
@@ -20,23 +21,28 @@ pub(super) struct Group {
 
 /// An instance whose open stages are independent but for its limits.
 pub(in crate::planning::solve::lexicographic) struct Counted {
-    pub groups: Vec<Group>,
+    pub groups: IdVec<GroupId, Group>,
     /// The choices of stages with only one.
     pub fixed: Placement,
     /// The cost of those stages and of their transfers.
-    pub base_cost: i64,
+    pub base_cost: Money,
     /// When the last of them ends that waits for no open stage.
-    pub base_time: i64,
+    pub base_time: Millis,
     /// What is left of each cap for the open stages.
     pub room: IdVec<CapId, i64>,
     /// What a transfer of shared data costs, by artifact and site.
-    pub transfers: Vec<i64>,
+    pub transfers: IdVec<SharedTransferId, Money>,
     /// No placement at all keeps the stages' own deadlines and the allowed links.
     pub impossible: bool,
 }
 
 /// How many members of each group take each choice.
-pub(super) type Counts = Vec<IdVec<ChoiceId, i64>>;
+pub(super) type Counts = IdVec<GroupId, IdVec<ChoiceId, i64>>;
+
+/// Returns what so many members cost together.
+pub(super) fn times(cost: Money, members: i64) -> Money {
+    Money(cost.0.saturating_mul(members))
+}
 
 impl Counted {
     /// `None`: the instance is of another kind, or has no caps, so that other methods prove it
@@ -53,33 +59,32 @@ impl Counted {
         }
         let surroundings = Surroundings::of(instance, shape)?;
         let mut counted = Self {
-            groups: Vec::new(),
+            groups: IdVec::new(),
             fixed: instance.stages.map(|_| ChoiceId::default()),
             base_cost: surroundings.base_cost,
             base_time: surroundings.base_time,
             room: surroundings.room.clone(),
-            transfers: surroundings
-                .shared
-                .values()
-                .map(|(_, cost)| *cost)
-                .collect(),
+            transfers: surroundings.shared_costs.clone(),
             impossible: surroundings.impossible,
         };
         let mut columns = 0;
+        let mut last: Option<GroupId> = None;
         for stage in instance
             .stages
             .ids()
             .filter(|stage| surroundings.open[*stage])
         {
             let choices = surroundings.choices(instance, shape, stage);
-            match counted.groups.last_mut() {
-                Some(group) if group.choices == choices => group.stages.push(stage),
+            match last {
+                Some(group) if counted.groups[group].choices == choices => {
+                    counted.groups[group].stages.push(stage);
+                }
                 _ => {
                     columns += choices.len();
-                    counted.groups.push(Group {
+                    last = Some(counted.groups.push(Group {
                         stages: vec![stage],
                         choices,
-                    });
+                    }));
                 }
             }
             if columns > COLUMNS {
@@ -90,7 +95,7 @@ impl Counted {
     }
 
     /// Ends of the whole job that choices lead to, rising, up to a limit.
-    pub(super) fn ends(&self, limit: Option<i64>) -> Vec<i64> {
+    pub(super) fn ends(&self, limit: Option<Millis>) -> Vec<Millis> {
         let choices = self
             .groups
             .iter()
@@ -99,20 +104,19 @@ impl Counted {
         let ends = choices
             .map(|choice| choice.through.max(self.base_time))
             .chain([self.base_time]);
-        let ends: BTreeSet<i64> = ends
+        let ends: BTreeSet<Millis> = ends
             .filter(|end| limit.is_none_or(|limit| *end <= limit))
             .collect();
         ends.into_iter().collect()
     }
 
-    pub(super) fn end(&self, counts: &Counts) -> i64 {
+    /// Returns when the whole job ends.
+    pub(super) fn end(&self, counts: &Counts) -> Millis {
         let taken = self.taken(counts).map(|(choice, _)| choice.through);
-        taken
-            .chain([self.base_time])
-            .max()
-            .unwrap_or(self.base_time)
+        taken.fold(self.base_time, Ord::max)
     }
 
+    /// Returns the choices that are taken, with the numbers of their members.
     fn taken<'c>(&'c self, counts: &'c Counts) -> impl Iterator<Item = (&'c ChoiceEffect, i64)> {
         let groups = self.groups.iter().zip(counts);
         groups.flat_map(|(group, counts)| {
@@ -125,22 +129,19 @@ impl Counted {
         })
     }
 
-    pub(super) fn cost(&self, counts: &Counts) -> i64 {
-        let own: i64 = self
+    /// Returns what the whole job costs.
+    pub(super) fn cost(&self, counts: &Counts) -> Money {
+        let own: Money = self
             .taken(counts)
-            .map(|(choice, count)| choice.cost.saturating_mul(count))
+            .map(|(choice, count)| times(choice.cost, count))
             .sum();
-        let shared: BTreeSet<usize> = self
+        let shared: BTreeSet<SharedTransferId> = self
             .taken(counts)
             .flat_map(|(choice, _)| &choice.shared)
             .copied()
             .collect();
-        self.base_cost
-            + own
-            + shared
-                .into_iter()
-                .map(|transfer| self.transfers[transfer])
-                .sum::<i64>()
+        let transfers = shared.into_iter().map(|transfer| self.transfers[transfer]);
+        self.base_cost + own + transfers.sum()
     }
 
     /// Whether a placement keeps every limit, exactly.
@@ -158,10 +159,8 @@ impl Counted {
         complete
             && room.iter().all(|left| *left >= 0)
             && self.taken(counts).all(|(choice, _)| choice.allowed)
-            && limits.cost.is_none_or(|limit| self.cost(counts) <= limit.0)
-            && limits
-                .time
-                .is_none_or(|limit| self.end(counts) <= limit.signed())
+            && limits.cost.is_none_or(|limit| self.cost(counts) <= limit)
+            && limits.time.is_none_or(|limit| self.end(counts) <= limit)
     }
 
     /// Counts as positions of choices: the first members of a group take its first choices.
@@ -181,6 +180,7 @@ impl Counted {
         placement
     }
 
+    /// Returns how many members of each group take each choice.
     pub(super) fn counts(&self, placement: &Placement) -> Counts {
         let of_group = |group: &Group| {
             let mut counts = group.choices.map(|_| 0);
@@ -190,6 +190,6 @@ impl Counted {
                 .for_each(|stage| counts[placement[*stage]] += 1);
             counts
         };
-        self.groups.iter().map(of_group).collect()
+        self.groups.map(of_group)
     }
 }

@@ -12,6 +12,7 @@ mod choice_effect;
 mod count_program;
 mod count_search;
 mod counted;
+mod ids;
 mod surroundings;
 #[cfg(test)]
 mod tests;
