@@ -5,9 +5,7 @@
 //! the limits. Progress inside a stage that is not done counts for nothing, which never makes a
 //! plan promise too much.
 
-use crate::model::{
-    ArtifactRef, Bytes, Dataset, Job, Millis, Money, OfferName, Policy, Stage, dag,
-};
+use crate::model::{ArtifactRef, Dataset, Job, Millis, Money, OfferName, Policy, Stage, dag};
 use crate::plan::FromState;
 use std::collections::BTreeSet;
 
@@ -182,6 +180,7 @@ fn take_off(name: &str, stage: &mut Stage, from: &FromState) -> Result<(), UsedU
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Bytes;
     use crate::plan::DoneStage;
     use crate::spec;
     use std::collections::BTreeMap;

@@ -47,7 +47,8 @@ pub fn text(
         .map(|conflict| conflict::text(conflict, files))
         .unwrap_or_default();
     // A price that the catalog lacks is not a line's fault: what the lines say comes second.
-    let unpriced = matches!(reason, NoPlan::Infeasible(unmet_limits) if unmet_limits.unlimited.is_none());
+    let unpriced =
+        matches!(reason, NoPlan::Infeasible(unmet_limits) if unmet_limits.unlimited.is_none());
     let lines = match unpriced && !body.is_empty() && !lines.is_empty() {
         true => format!(
             "  without that price, a plan is only possible if stages may run elsewhere:\n\n{lines}"
@@ -469,7 +470,10 @@ fn short(
                 ));
             }
             if unmet_limits.unreachable.len() > LISTED {
-                line(format!("and for {} others", unmet_limits.unreachable.len() - LISTED));
+                line(format!(
+                    "and for {} others",
+                    unmet_limits.unreachable.len() - LISTED
+                ));
             }
             line(
                 "help: add the prices to the catalog's egress.csv, give your own as `[[links]]` in the policy, or let"

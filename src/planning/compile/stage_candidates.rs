@@ -36,7 +36,6 @@ pub(super) fn all_candidates(
     let rounded: Vec<Needs> = job.stages.values().map(rounded_needs).collect();
     let mut requests = KnownRequests {
         places,
-        limits,
         known: Vec::new(),
     };
     let mut all = StageCandidates::new();
@@ -80,7 +79,6 @@ pub(super) fn all_candidates(
 /// Every request that some stage has made.
 struct KnownRequests<'a> {
     places: &'a Places<'a>,
-    limits: &'a [QuotaLimit],
     known: Vec<KnownRequest<'a>>,
 }
 

@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn small_cases() {
-        assert_eq!(smallest(&[]), Some(BTreeSet::new()));
+        assert_eq!(smallest::<usize>(&[]), Some(BTreeSet::new()));
         assert_eq!(
             smallest(&sets(&[&[3], &[1, 2], &[2, 4]])),
             Some(BTreeSet::from([2, 3]))

@@ -145,8 +145,7 @@ fn a_monitor_hears_of_falling_incumbents_and_rising_bounds() {
                 .incumbent
                 .is_none_or(|known| pair[1].incumbent.is_some_and(|next| next <= known));
             prop_assert!(falls, "{pair:?}");
-            let is_better =
-                pair[1].bound > pair[0].bound || pair[1].incumbent != pair[0].incumbent;
+            let is_better = pair[1].bound > pair[0].bound || pair[1].incumbent != pair[0].incumbent;
             better.set(better.get() + usize::from(is_better));
         }
         for Report { incumbent, bound } in reports {

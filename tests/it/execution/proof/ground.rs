@@ -12,7 +12,7 @@ use crate::support::sshd::Sshd;
 use sky::execution::provider::sim;
 use sky::execution::state::{Folder, State};
 use sky::model::{Bytes, DataRate, Gigabyte, Millis, Money, PlaceName, Rate};
-use sky::plan::{Plan, PlannedTransfer, PlannedLink};
+use sky::plan::{Plan, PlannedLink, PlannedTransfer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

@@ -21,19 +21,19 @@ pub(super) struct Group {
 
 /// An instance whose open stages are independent but for its limits.
 pub(in crate::planning::solve::lexicographic) struct Counted {
-    pub groups: IdVec<GroupId, Group>,
+    pub(super) groups: IdVec<GroupId, Group>,
     /// The choices of stages with only one.
-    pub fixed: Placement,
+    pub(super) fixed: Placement,
     /// The cost of those stages and of their transfers.
-    pub base_cost: Money,
+    pub(super) base_cost: Money,
     /// When the last of them ends that waits for no open stage.
-    pub base_time: Millis,
+    pub(super) base_time: Millis,
     /// What is left of each cap for the open stages.
-    pub room: IdVec<CapId, i64>,
+    pub(super) room: IdVec<CapId, i64>,
     /// What a transfer of shared data costs, by artifact and site.
-    pub transfers: IdVec<SharedTransferId, Money>,
+    pub(super) transfers: IdVec<SharedTransferId, Money>,
     /// No placement at all keeps the stages' own deadlines and the allowed links.
-    pub impossible: bool,
+    pub(super) impossible: bool,
 }
 
 /// How many members of each group take each choice.
