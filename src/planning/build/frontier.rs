@@ -12,6 +12,7 @@ use crate::planning::NoPlan;
 use crate::planning::compile::{self, Compiled};
 use crate::planning::problem::{Instance, StageId};
 use crate::planning::solve::{self, Effort, Highs, Outcome, Solved, UnmetLimits};
+use crate::util::id_vec::Id;
 
 /// The frontier, or as much of it as was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,7 +236,7 @@ fn placed(compiled: &Compiled, solved: &Solved, catalog: &Catalog) -> Vec<Placed
     order.sort_by_key(|stage| (solved.evaluation.start[*stage], *stage));
     let one = |stage: StageId| {
         let tag = compiled.instance.stages[stage].choices[solved.placement[stage]].tag;
-        let offer = &catalog.offers[compiled.candidates[stage][tag].offer];
+        let offer = &catalog.offers[compiled.candidates[stage][tag].offer.index()];
         Placed {
             stage: compiled.stages[stage].clone(),
             place: catalog.place(offer).name.clone(),

@@ -5,6 +5,7 @@ use crate::catalog::Catalog;
 use crate::model::{Job, Millis, Money, Offer, Policy, dag};
 use crate::planning::compile::{Compiled, base_name};
 use crate::planning::solve::{self, Effort, Highs, Outcome, SolverError};
+use crate::util::id_vec::Id;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Cost and makespan of a placement.
@@ -54,7 +55,7 @@ pub(crate) fn optimum(
     for (index, name) in compiled.stages.iter_enumerated() {
         let name = base_name(name).to_owned();
         let tag = compiled.instance.stages[index].choices[solved.placement[index]].tag;
-        let offer = catalog.offers[compiled.candidates[index][tag].offer];
+        let offer = catalog.offers[compiled.candidates[index][tag].offer.index()];
         let end = best.ends.entry(name.clone()).or_default();
         *end = (*end).max(solved.evaluation.end[index]);
         best.offers.entry(name).or_default().push(offer);

@@ -9,7 +9,7 @@ use crate::planning::compile::{self, Compiled};
 use crate::planning::problem::{CandidateId, Target, lower, mps};
 use crate::planning::solve::{self, Effort, Highs, Outcome, Solver, SolverError};
 use crate::planning::{NoPlan, Settings, remaining_job};
-use crate::util::id_vec::IdVec;
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeSet;
 
 /// The one best plan of a job under a policy.
@@ -181,7 +181,7 @@ fn complete_clouds(compiled: &Compiled, catalog: &Catalog) -> BTreeSet<String> {
             .iter()
             .map(|candidate| {
                 catalog
-                    .place(&catalog.offers[candidate.offer])
+                    .place(&catalog.offers[candidate.offer.index()])
                     .name
                     .cloud
                     .clone()

@@ -16,6 +16,7 @@ use crate::planning::problem::{ChoiceId, Placement, Routes, StageId, evaluate_on
 use crate::planning::remaining_job;
 use crate::planning::solve::{Proof, Solved};
 use crate::planning::verify::{self, Difference};
+use crate::util::id_vec::Id;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -221,7 +222,7 @@ fn placement(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Plac
             return Err(Difference::new(at(), "not once", "one stage of the job"));
         };
         let takes = |choice: &crate::planning::problem::Choice| {
-            let offer = &catalog.offers[compiled.candidates[index][choice.tag].offer];
+            let offer = &catalog.offers[compiled.candidates[index][choice.tag].offer.index()];
             catalog.place(offer).name == stage.place
                 && catalog.machine(offer).instance_type == stage.instance_type
                 && offer.purchase == stage.purchase

@@ -1,6 +1,7 @@
 //! What a stage takes and costs on each offer, and which offers are worth keeping.
 
 use super::needs;
+use super::offer_id::OfferId;
 use super::offers::Contender;
 use super::places::Places;
 use super::quota_limits::QuotaLimit;
@@ -9,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::model::units::{div_half_even, saturate};
 use crate::model::{Bytes, Extras, Millis, Money, Offer, Stage, Tee};
 use crate::planning::problem::{CandidateId, StageId};
-use crate::util::id_vec::IdVec;
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The candidates of every stage.
@@ -19,8 +20,8 @@ pub type StageCandidates = IdVec<StageId, IdVec<CandidateId, Candidate>>;
 /// type and purchase, which is the order that breaks ties.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Candidate {
-    /// Index into the catalog's offers.
-    pub offer: usize,
+    /// The offer of the catalog.
+    pub offer: OfferId,
     /// From asking for the machines to the end of the stage: `boot` and `run`.
     pub duration: Millis,
     /// Time until the machines are up.
@@ -59,7 +60,7 @@ pub(super) type WaysOut = BTreeMap<u32, Money>;
 pub(super) fn ways_out(contenders: &[Contender], size: Bytes, places: &Places<'_>) -> WaysOut {
     let stops: BTreeSet<u32> = contenders
         .iter()
-        .map(|contender| places.catalog.offers[contender.offer].place)
+        .map(|contender| places.catalog.offers[contender.offer.index()].place)
         .collect();
     let cheapest = |from: u32| {
         let others = stops.iter().filter(|to| **to != from);
@@ -83,7 +84,7 @@ pub(super) fn candidates(
     places: &Places<'_>,
     limits: &[QuotaLimit],
 ) -> Vec<Candidate> {
-    let place = |candidate: &Candidate| places.catalog.offers[candidate.offer].place;
+    let place = |candidate: &Candidate| places.catalog.offers[candidate.offer.index()].place;
     let mut kept = Vec::new();
     for group in all_candidates(stage, contenders, ways_out, places, limits)
         .chunk_by(|a, b| place(a) == place(b))
@@ -108,7 +109,7 @@ pub(super) fn all_candidates(
 ) -> Vec<Candidate> {
     let catalog = places.catalog;
     let mut calculator = CandidateCalculator::new(stage, ways_out, places);
-    let place = |contender: &Contender| catalog.offers[contender.offer].place;
+    let place = |contender: &Contender| catalog.offers[contender.offer.index()].place;
     let mut all = Vec::new();
     for group in contenders.chunk_by(|a, b| place(a) == place(b)) {
         let limits: Vec<&QuotaLimit> = limits
@@ -116,7 +117,7 @@ pub(super) fn all_candidates(
             .filter(|limit| limit.holds_at(place(&group[0])))
             .collect();
         let within = |contender: &&Contender| {
-            let machine = catalog.machine(&catalog.offers[contender.offer]);
+            let machine = catalog.machine(&catalog.offers[contender.offer.index()]);
             !limits
                 .iter()
                 .any(|limit| limit.exceeded_by(machine, stage.nodes))
@@ -164,7 +165,7 @@ impl<'a> CandidateCalculator<'a> {
     /// runs on such a machine, or the stage would practically never end.
     fn candidate(&mut self, contender: &Contender) -> Option<Candidate> {
         let (stage, places, catalog) = (self.stage, self.places, self.places.catalog);
-        let offer = &catalog.offers[contender.offer];
+        let offer = &catalog.offers[contender.offer.index()];
         let work = self.work_time(offer)?;
         // What is paid by quantity is not ordered first, and its time is not billed.
         let unit = catalog.machine(offer).unit();
@@ -272,7 +273,7 @@ fn undominated(
     let catalog = places.catalog;
     let mut front: Vec<(Millis, i64, Vec<i64>)> = Vec::new();
     candidates.retain(|candidate| {
-        let machine = catalog.machine(&catalog.offers[candidate.offer]);
+        let machine = catalog.machine(&catalog.offers[candidate.offer.index()]);
         let uses: Vec<i64> = limits.iter().map(|limit| limit.used(machine, 1)).collect();
         let beaten = front.iter().any(|(duration, rank, used)| {
             *duration <= candidate.duration
@@ -297,7 +298,7 @@ pub fn assumptions<'a>(
     let clouds: BTreeSet<&str> = assumed
         .map(|candidate| {
             catalog
-                .place(&catalog.offers[candidate.offer])
+                .place(&catalog.offers[candidate.offer.index()])
                 .name
                 .cloud
                 .as_str()

@@ -6,7 +6,7 @@ use super::quota_limits::{QuotaLimit, signed};
 use crate::catalog::Catalog;
 use crate::model::{Domain, Job};
 use crate::planning::problem::{CandidateUse, Cap, CapId, StageId};
-use crate::util::id_vec::IdVec;
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeMap;
 
 /// The part of a stage's name that a person wrote: `sweep` for its replica `sweep[3]`.
@@ -26,7 +26,7 @@ pub(super) fn caps(
     let nodes: IdVec<StageId, u32> = job.stages.values().map(|stage| stage.nodes).collect();
     let quotas = limits.iter().filter_map(|limit| {
         let uses = |stage: StageId, candidate: &Candidate| {
-            let offer = &catalog.offers[candidate.offer];
+            let offer = &catalog.offers[candidate.offer.index()];
             if limit.holds_at(offer.place) {
                 limit.used(catalog.machine(offer), nodes[stage])
             } else {
@@ -59,7 +59,7 @@ fn spreads<'a>(
         .enumerate()
         .flat_map(move |(index, spread)| {
             let domain = move |candidate: &Candidate| {
-                let name = &catalog.place(&catalog.offers[candidate.offer]).name;
+                let name = &catalog.place(&catalog.offers[candidate.offer.index()]).name;
                 match spread.over {
                     Domain::Place => name.to_string(),
                     Domain::Cloud => name.cloud.clone(),

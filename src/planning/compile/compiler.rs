@@ -172,7 +172,7 @@ fn stage_choices(
     let offers = &places.catalog.offers;
     let storage = storage(job, places, &sites.places);
     let choice = |tag: CandidateId, candidate: &Candidate, storage: &IdVec<SiteId, Money>| {
-        let site = sites.of_place[&offers[candidate.offer].place];
+        let site = sites.of_place[&offers[candidate.offer.index()].place];
         Choice {
             site,
             cost: candidate.cost + storage[site],
@@ -250,7 +250,7 @@ impl Sites {
 fn offering(catalog: &Catalog, candidates: &StageCandidates) -> Vec<u32> {
     let mut offers = vec![false; catalog.places.len()];
     for candidate in candidates.iter().flatten() {
-        offers[catalog.offers[candidate.offer].place as usize] = true;
+        offers[catalog.offers[candidate.offer.index()].place as usize] = true;
     }
     (0..)
         .zip(offers)

@@ -3,11 +3,13 @@
 pub(super) use super::offer_filter::Request;
 
 use super::offer_filter::OfferFilter;
+use super::offer_id::OfferId;
 use super::places::Places;
 use super::quota_limits::QuotaLimit;
 use super::{needs, spot};
 use crate::model::{Allocation, Offer, Purchase, Stage, Tee, Work};
 use crate::planning::rule::{self, Terms};
+use crate::util::id_vec::Id;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -43,8 +45,8 @@ pub(super) struct Allowed {
 /// An offer that a request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AllowedOffer {
-    /// Index in the catalog's offers.
-    pub offer: usize,
+    /// The offer of the catalog.
+    pub offer: OfferId,
     /// The position in the stage's order of preference, 0 first.
     pub rank: i64,
     /// What it has to run with.
@@ -54,8 +56,8 @@ pub(super) struct AllowedOffer {
 /// An offer that can be worth taking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Contender {
-    /// Index in the catalog's offers.
-    pub offer: usize,
+    /// The offer of the catalog.
+    pub offer: OfferId,
     /// The position in the stage's order of preference, 0 first.
     pub rank: i64,
     /// What it has to run with.
@@ -100,7 +102,7 @@ fn allowed_among(
         allocation: filter.allocation(),
     };
     let mut forbids: BTreeMap<Terms, Option<String>> = BTreeMap::new();
-    let offers = among.map(|index| (index, &catalog.offers[index]));
+    let offers = among.map(|index| (OfferId::from_index(index), &catalog.offers[index]));
     for (index, offer) in offers.filter(|(_, offer)| filter.is_in_question(offer)) {
         let met = match filter.taken(offer) {
             Ok(met) => met,
@@ -157,7 +159,7 @@ pub(super) fn contenders(
         let Some((_, first_of_place)) = in_place.first() else {
             continue;
         };
-        let place = places.catalog.offers[first_of_place.offer].place;
+        let place = places.catalog.offers[first_of_place.offer.index()].place;
         let limits: Vec<&QuotaLimit> = limits
             .iter()
             .filter(|limit| limit.holds_at(place))
@@ -190,7 +192,7 @@ fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i12
     allowed
         .offers
         .iter()
-        .for_each(|allowed| wanted[catalog.offers[allowed.offer].machine as usize] = true);
+        .for_each(|allowed| wanted[catalog.offers[allowed.offer.index()].machine as usize] = true);
     let machines = wanted.into_iter().zip(&catalog.machines);
     let paces: Vec<Option<i128>> = machines
         .map(|(wanted, machine)| {
@@ -201,10 +203,10 @@ fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i12
             }
         })
         .collect();
-    let place = |allowed: &AllowedOffer| catalog.offers[allowed.offer].place;
+    let place = |allowed: &AllowedOffer| catalog.offers[allowed.offer.index()].place;
     let in_place = |group: &[AllowedOffer]| {
         let contender = |allowed: &AllowedOffer| {
-            let offer = &catalog.offers[allowed.offer];
+            let offer = &catalog.offers[allowed.offer.index()];
             let pace = paces[offer.machine as usize]?;
             let (monthly, assumed) = risk(offer, places);
             Some((
@@ -220,7 +222,7 @@ fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i12
         };
         let mut in_place: Vec<(i128, Contender)> = group.iter().filter_map(contender).collect();
         let spot = |(_, contender): &(i128, Contender)| {
-            catalog.offers[contender.offer].purchase == Purchase::Spot
+            catalog.offers[contender.offer.index()].purchase == Purchase::Spot
         };
         if allowed.allocation == Allocation::SpotIfAvailable && in_place.iter().any(spot) {
             in_place.retain(spot);
@@ -241,24 +243,28 @@ fn worth_taking(
     kept: &mut Vec<Contender>,
 ) {
     let catalog = places.catalog;
-    let unit = |contender: &Contender| catalog.machine(&catalog.offers[contender.offer]).unit();
+    let unit = |contender: &Contender| {
+        catalog
+            .machine(&catalog.offers[contender.offer.index()])
+            .unit()
+    };
     // What comes with a machine is the same for all of one kind, and so is left out of the
     // comparison.
     let kind = |contender: &Contender| {
         let extras = catalog
-            .extras_of(&catalog.offers[contender.offer])
+            .extras_of(&catalog.offers[contender.offer.index()])
             .is_some();
         (contender.monthly, contender.rank, unit(contender), extras)
     };
     in_place.sort_by_cached_key(|(pace, contender)| {
-        let rate = catalog.offers[contender.offer].rate;
+        let rate = catalog.offers[contender.offer.index()].rate;
         let kind = kind(contender);
         (kind, rate, std::cmp::Reverse(*pace), contender.offer)
     });
     let uses = |contender: &Contender| -> Vec<i64> {
         limits
             .iter()
-            .map(|limit| limit.used(catalog.machine(&catalog.offers[contender.offer]), 1))
+            .map(|limit| limit.used(catalog.machine(&catalog.offers[contender.offer.index()]), 1))
             .collect()
     };
     // Cheaper ones come first, so only pace and uses are left to compare.
@@ -313,7 +319,7 @@ pub(super) fn none_left(
         ..Funnel::default()
     };
     for allowed in &allowed.offers {
-        let offer = &catalog.offers[allowed.offer];
+        let offer = &catalog.offers[allowed.offer.index()];
         let machine = catalog.machine(offer);
         if needs::pace(&spec.work, machine, catalog).is_none() {
             count(&mut funnel.unmet, "duration");

@@ -183,7 +183,7 @@ fn priced_ways(
     // Candidates are in the order of places, so repeated places follow each other.
     let mut stops: Vec<u32> = candidates
         .iter()
-        .map(|candidate| places.catalog.offers[candidate.offer].place)
+        .map(|candidate| places.catalog.offers[candidate.offer.index()].place)
         .collect();
     stops.dedup();
     let priced = stops

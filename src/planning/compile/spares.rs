@@ -5,6 +5,7 @@ use super::candidates::{self, Candidate, WaysOut};
 use super::caps;
 use super::compiler::Compiled;
 use super::needs;
+use super::offer_id::OfferId;
 use super::offers::{self, Contender, Request};
 use super::places::Places;
 use super::quota_limits::{QuotaLimit, quota_limits};
@@ -114,7 +115,7 @@ fn spares(
     places: &Places<'_>,
     limits: &[QuotaLimit],
 ) -> Vec<Candidate> {
-    let offers: BTreeSet<usize> = had.iter().map(|candidate| candidate.offer).collect();
+    let offers: BTreeSet<OfferId> = had.iter().map(|candidate| candidate.offer).collect();
     let others: Vec<Contender> = contenders
         .iter()
         .filter(|contender| !offers.contains(&contender.offer))

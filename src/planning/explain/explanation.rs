@@ -9,10 +9,10 @@ use crate::catalog::Catalog;
 use crate::model::{ArtifactRef, Dataset, Job, Millis, Objective, Offer, Policy, Rate, Work};
 use crate::plan::{Plan, PlannedStage};
 use crate::planning::build::{Figures, labels, optimum};
-use crate::planning::compile::{self, Compiled, base_name};
+use crate::planning::compile::{self, Compiled, OfferId, base_name};
 use crate::planning::problem::{CandidateId, Instance, SiteId, StageId};
 use crate::planning::solve::{self, Effort, Highs, Outcome, Solved, SolverError};
-use crate::util::id_vec::IdVec;
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Stages of a plan that are explained when none is named.
@@ -224,7 +224,7 @@ impl Case<'_> {
             .binary_search(&stage.name)
             .map_err(|_| foreign())?;
         let takes = |tag: CandidateId| {
-            let offer = &self.catalog.offers[self.compiled.candidates[index][tag].offer];
+            let offer = &self.catalog.offers[self.compiled.candidates[index][tag].offer.index()];
             let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
             place.name == stage.place
                 && machine.instance_type == stage.instance_type
@@ -334,7 +334,7 @@ impl Case<'_> {
             .ids()
             .map(|stage| {
                 let tag = instance.stages[stage].choices[solved.placement[stage]].tag;
-                self.catalog.offers[self.compiled.candidates[stage][tag].offer]
+                self.catalog.offers[self.compiled.candidates[stage][tag].offer.index()]
             })
             .collect();
         let other = |planned: &&PlannedStage| {
@@ -359,10 +359,10 @@ impl Case<'_> {
     }
 
     /// The rate up to which a plan with an offer costs no more than the best without it.
-    fn break_even(&self, stage: &str, offer: usize) -> Result<BreakEven, ExplainError> {
-        let taken = self.catalog.offers[offer];
+    fn break_even(&self, stage: &str, offer: OfferId) -> Result<BreakEven, ExplainError> {
+        let taken = self.catalog.offers[offer.index()];
         let mut catalog = self.catalog.clone();
-        catalog.offers.remove(offer);
+        catalog.offers.remove(offer.index());
         let Some(free) = optimum(self.job, self.policy, &catalog, self.effort)? else {
             return Ok(BreakEven::Never);
         };

@@ -33,14 +33,14 @@ impl Builder<'_> {
         if destinations.is_empty() || !priced {
             return;
         }
-        let present: Vec<Terms> = destinations
+        let present: BTreeMap<SiteId, Terms> = destinations
             .iter()
-            .map(|site| self.present(index, artifact, *site))
+            .map(|site| (*site, self.present(index, artifact, *site)))
             .collect();
         if artifact.readers.len() == 1 {
-            self.single(artifact, &sources, &destinations, &groups, &present);
+            self.single(artifact, &sources, &groups, &present);
         } else {
-            self.multicast(index, artifact, &sources, &destinations, &groups, &present);
+            self.multicast(index, artifact, &sources, &groups, &present);
         }
     }
 
@@ -99,10 +99,10 @@ impl Builder<'_> {
     }
 
     /// "The artifact's source is in this group of sites", negated, as terms and a constant.
-    fn source_in(&self, artifact: &Artifact, sources: &[SiteId], group: &[usize]) -> (Terms, i64) {
+    fn source_in(&self, artifact: &Artifact, group: &[SiteId]) -> (Terms, i64) {
         let mut sum = (Terms::new(), 0);
         for source in group {
-            let (terms, constant) = self.source_at(artifact, sources[*source], -1);
+            let (terms, constant) = self.source_at(artifact, *source, -1);
             sum.0.extend(terms);
             sum.1 += constant;
         }
@@ -114,15 +114,10 @@ impl Builder<'_> {
         &mut self,
         artifact: &Artifact,
         sources: &[SiteId],
-        destinations: &[SiteId],
-        present: &[Terms],
+        present: &BTreeMap<SiteId, Terms>,
     ) -> BTreeMap<SiteId, ColumnId> {
         let mut stays = BTreeMap::new();
-        for (position, site) in destinations
-            .iter()
-            .enumerate()
-            .filter(|(_, site)| sources.contains(site))
-        {
+        for (site, present) in present.iter().filter(|(site, _)| sources.contains(site)) {
             let label = self.instance.links.labels[*site].clone();
             let column =
                 self.program
@@ -135,7 +130,7 @@ impl Builder<'_> {
                 Some(-constant),
                 source,
             );
-            let mut reader: Terms = present[position]
+            let mut reader: Terms = present
                 .iter()
                 .map(|(column, factor)| (*column, -factor))
                 .collect();
@@ -156,18 +151,17 @@ impl Builder<'_> {
         &mut self,
         artifact: &Artifact,
         sources: &[SiteId],
-        destinations: &[SiteId],
         groups: &PriceGroups,
-        present: &[Terms],
+        present: &BTreeMap<SiteId, Terms>,
     ) {
-        let stays = self.stays(artifact, sources, destinations, present);
+        let stays = self.stays(artifact, sources, present);
         let mut into: Vec<Terms> = vec![Vec::new(); groups.destinations.len()];
         for (row, group) in groups.sources.iter().enumerate() {
-            let (mut balance, known) = self.source_in(artifact, sources, group);
+            let (mut balance, known) = self.source_in(artifact, group);
             balance.extend(
                 group
                     .iter()
-                    .filter_map(|source| stays.get(&sources[*source]))
+                    .filter_map(|source| stays.get(source))
                     .map(|stay| (*stay, 1)),
             );
             for (column, class) in groups.class[row].iter().enumerate() {
@@ -191,13 +185,9 @@ impl Builder<'_> {
         for (column, group) in groups.destinations.iter().enumerate() {
             let mut balance = std::mem::take(&mut into[column]);
             for destination in group {
+                balance.extend(stays.get(destination).map(|stay| (*stay, 1)));
                 balance.extend(
-                    stays
-                        .get(&destinations[*destination])
-                        .map(|stay| (*stay, 1)),
-                );
-                balance.extend(
-                    present[*destination]
+                    present[destination]
                         .iter()
                         .map(|(column, factor)| (*column, -factor)),
                 );
@@ -218,29 +208,25 @@ impl Builder<'_> {
         index: ArtifactId,
         artifact: &Artifact,
         sources: &[SiteId],
-        destinations: &[SiteId],
         groups: &PriceGroups,
-        present: &[Terms],
+        present: &BTreeMap<SiteId, Terms>,
     ) {
-        let stays = self.stays(artifact, sources, destinations, present);
-        let relays = self.relays(
-            &RelayedArtifact {
-                index,
-                artifact,
-                sources,
-                destinations,
-            },
+        let stays = self.stays(artifact, sources, present);
+        let relays = self.relays(&RelayedArtifact {
+            index,
+            artifact,
+            sources,
             present,
-        );
-        let group_of: BTreeMap<usize, usize> = groups
+        });
+        let group_of: BTreeMap<SiteId, usize> = groups
             .destinations
             .iter()
             .enumerate()
             .flat_map(|(group, members)| members.iter().map(move |m| (*m, group)))
             .collect();
-        for (position, site) in destinations.iter().enumerate() {
+        for (site, present) in present {
             let label = self.instance.links.labels[*site].clone();
-            let mut arrivals: Terms = present[position]
+            let mut arrivals: Terms = present
                 .iter()
                 .map(|(column, factor)| (*column, -factor))
                 .collect();
@@ -252,7 +238,7 @@ impl Builder<'_> {
                     .map(|relay| (relay.column, 1)),
             );
             for (row, group) in groups.sources.iter().enumerate() {
-                let Some(class) = groups.class[row][group_of[&position]] else {
+                let Some(class) = groups.class[row][group_of[site]] else {
                     continue;
                 };
                 let flow = self.program.column(
@@ -262,7 +248,7 @@ impl Builder<'_> {
                 );
                 self.charge(flow, class, artifact);
                 arrivals.push((flow, 1));
-                let (mut from, known) = self.source_in(artifact, sources, group);
+                let (mut from, known) = self.source_in(artifact, group);
                 from.push((flow, 1));
                 self.program.row(
                     format!("from[{},{row}>{label}]", artifact.label),

@@ -13,17 +13,17 @@ pub(super) struct RelayedArtifact<'a> {
     pub index: ArtifactId,
     pub artifact: &'a Artifact,
     pub sources: &'a [SiteId],
-    pub destinations: &'a [SiteId],
+    /// By destination: the terms that say whether the artifact is read there.
+    pub present: &'a BTreeMap<SiteId, Terms>,
 }
 
 impl Builder<'_> {
     /// Relays from one reader's site to another that are cheaper than from some source. Steps from
-    /// the origin rise along them, so that they never form a ring. `present` says, by destination,
-    /// whether the artifact is read there.
-    pub(super) fn relays(&mut self, of: &RelayedArtifact<'_>, present: &[Terms]) -> Vec<Relay> {
+    /// the origin rise along them, so that they never form a ring.
+    pub(super) fn relays(&mut self, of: &RelayedArtifact<'_>) -> Vec<Relay> {
         let mut relays = Vec::new();
-        for to in of.destinations {
-            for (holder, present) in of.destinations.iter().zip(present) {
+        for to in of.present.keys() {
+            for (holder, present) in of.present {
                 relays.extend(self.relay(of, *holder, *to, present));
             }
         }
@@ -119,11 +119,11 @@ impl Builder<'_> {
 
     /// The number of steps from the origin is higher at the end of a relay than at its holder.
     fn rising_steps(&mut self, of: &RelayedArtifact<'_>, relays: &[Relay]) {
-        let most = signed_count(of.destinations.len());
+        let most = signed_count(of.present.len());
         let label = &of.artifact.label;
         let labels = &self.instance.links.labels;
         let mut steps: BTreeMap<SiteId, ColumnId> = BTreeMap::new();
-        for site in of.destinations {
+        for site in of.present.keys() {
             let name = format!("step[{label},{}]", labels[*site]);
             steps.insert(*site, self.program.column(name, Some(most), false));
         }

@@ -152,7 +152,7 @@ impl<'a> Walk<'a> {
                 Some((site, ready, transfers)) if site == choice.site => (ready, transfers),
                 _ => (
                     self.ready(stage, choice.site),
-                    self.real_copies(stage, choice.site),
+                    self.real_transfers(stage, choice.site),
                 ),
             };
             known = Some((choice.site, ready, transfers));
@@ -187,7 +187,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The transfers to a real site that are not there yet.
-    fn real_copies(&self, stage: StageId, site: SiteId) -> i64 {
+    fn real_transfers(&self, stage: StageId, site: SiteId) -> i64 {
         let missing = self.net.nodes[stage]
             .reads
             .iter()
