@@ -176,6 +176,15 @@ impl Price {
     }
 }
 
+impl StageChoices {
+    /// Returns the duration of the shortest choice; zero if the stage has no choice, and so no
+    /// placement anyway.
+    pub fn shortest(&self) -> Millis {
+        let durations = self.choices.iter().map(|choice| choice.duration);
+        durations.min().unwrap_or(Millis(0))
+    }
+}
+
 impl Links {
     /// Returns all sites, in order.
     pub fn site_ids(&self) -> impl DoubleEndedIterator<Item = SiteId> + Clone + use<> {

@@ -274,6 +274,7 @@ impl Builder<'_> {
     /// between keeps the coefficients small.
     fn choices(&mut self) {
         for stage in &self.instance.stages {
+            // A stage without choices has a row that nothing satisfies, whatever its constant.
             let least = stage
                 .choices
                 .iter()

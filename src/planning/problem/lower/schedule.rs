@@ -2,8 +2,8 @@
 
 use super::pools::gcd;
 use super::{Builder, Target};
-use crate::model::Millis;
 use crate::model::units::{MS_PER_HOUR, signed_count};
+use crate::model::{Bytes, Millis};
 use crate::planning::problem::ids::{ArtifactId, ColumnId, SiteId, StageId};
 use crate::planning::problem::instance::{Origin, StageInput};
 use crate::planning::problem::program::Terms;
@@ -69,9 +69,9 @@ impl Builder<'_> {
     ) {
         let label = self.instance.stages[stage].label.clone();
         let transfer_times = |builder: &Self, from: SiteId| -> Vec<(SiteId, i64)> {
-            let bytes = artifact
-                .map(|artifact| builder.instance.artifacts[artifact].link_bytes)
-                .unwrap_or_default();
+            let bytes = artifact.map_or(Bytes(0), |artifact| {
+                builder.instance.artifacts[artifact].link_bytes
+            });
             builder.at[stage]
                 .keys()
                 .map(|to| (*to, builder.instance.links.time(from, *to, bytes).signed()))
@@ -79,11 +79,12 @@ impl Builder<'_> {
         };
         let source = match origin {
             Origin::Site(site) => {
+                // Without data there is nothing at a site to wait for.
+                let Some(artifact) = artifact else { return };
                 let mut row = start.clone();
                 for (to, time) in transfer_times(self, site) {
                     row.extend(self.runs_at(stage, to, -time));
                 }
-                let artifact = artifact.unwrap_or_default();
                 return self
                     .program
                     .row(format!("fetch[{label},{artifact}]"), Some(0), None, row);

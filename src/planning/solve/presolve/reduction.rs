@@ -124,10 +124,7 @@ struct Paths {
 }
 
 fn paths(instance: &Instance, shape: &Shape, limit: Option<Millis>) -> Paths {
-    let shortest = instance.stages.map(|stage| {
-        let durations = stage.choices.iter().map(|choice| choice.duration.signed());
-        durations.min().unwrap_or(0)
-    });
+    let shortest = instance.stages.map(|stage| stage.shortest().signed());
     let mut head = instance.stages.map(|_| 0_i64);
     let own = |stage: &StageChoices| {
         stage

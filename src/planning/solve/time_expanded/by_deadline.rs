@@ -216,15 +216,7 @@ impl<'a> DeadlineSearch<'a> {
         };
         dual.retain(&self.network.nodes.map(needed));
         dual.hold();
-        let shortest = |stage: &StageChoices| {
-            stage
-                .choices
-                .iter()
-                .map(|choice| choice.duration.signed())
-                .min()
-                .unwrap_or(0)
-        };
-        let mut expected_durations = instance.stages.map(shortest);
+        let mut expected_durations = instance.stages.map(|stage| stage.shortest().signed());
         let mut idle = 0;
         for _ in 0..ROUNDS {
             let own = least_own_costs(instance, &dual.net, &price);
