@@ -93,6 +93,7 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 /// Returns the name of a test of a module as the test binary takes it, to run it in a process of
 /// its own. `module` is `module_path!()`.
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 pub(crate) fn test_name(module: &str, test: &str) -> String {
     let within_binary = module.split_once("::").map_or(module, |(_, path)| path);
     format!("{within_binary}::{test}")
