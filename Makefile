@@ -24,11 +24,11 @@ demo: build
 	@cat $(DEMO)/state/artifacts/report/summary
 
 test: setup
-	cargo test $(CARGO_FLAGS)
+	.ci/in-memory cargo test $(CARGO_FLAGS)
 
 # All but the clouds: what changes from one minute to the next is tried with this.
 test-quick: setup
-	cargo test $(QUICK_FLAGS)
+	.ci/in-memory cargo test $(QUICK_FLAGS)
 
 # A million seeds of the simulation of `apply`, built for speed. Goes on where it was ended.
 simulate: setup

@@ -96,180 +96,181 @@ fn the_tiny_catalog_loads() {
     assert!(load::from_files(alone).unwrap().offers.is_empty());
 }
 
+const BROKEN_FILES: &[(&str, &str)] = &[
+    ("catalog.toml", "format = 2\n"),
+    (
+        "catalog.toml",
+        "format = 1\n[sources.list]\ndate = \"6.8.2026\"\nabout = \"a list\"\n",
+    ),
+    (
+        "catalog.toml",
+        "format = 1\n[sources.list]\nday = \"2026-08-06\"\n",
+    ),
+    ("catalog.toml", "formt 1"),
+    ("places.csv", "place,country\nx:north,UK\n"),
+    ("places.csv", "place,country\nnorth,DE\n"),
+    (
+        "places.csv",
+        "place,country\nx:north,DE\nx:south,DE\nx:north,DE\n",
+    ),
+    ("places.csv", "place,us_cloud_act\nx:north,maybe\n"),
+    ("places.csv", "place,class\nx:north,us-goverment\n"),
+    ("places.csv", "place,county\nx:north,DE\n"),
+    ("places.csv", ""),
+    ("machines.csv", "cloud,instance_type,vcpus\nx,big,8\n"),
+    ("machines.csv", "instance_type,vcpus,memory_gib\nbig,8,32\n"),
+    (
+        "machines.csv",
+        "cloud,instance_type,vcpus,memory_gib\nx,big,8 cores,32\n",
+    ),
+    (
+        "machines.csv",
+        "cloud,instance_type,vcpus,memory_gib,arch\nx,big,8,32,sparc\n",
+    ),
+    (
+        "machines.csv",
+        "cloud,instance_type,vcpus,memory_gib,accelerator,count\nx,big,8,32,V100,0\n",
+    ),
+    (
+        "machines.csv",
+        "cloud,instance_type,vcpus,memory_gib\nx,big,8,32\nx,small,2,4\nx,big,8,32\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source\nx:north,big,12.24\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source\nx:nroth,big,12.24,list\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source\nx:north,huge,12.24,list\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source\nx:north,big,-1,list\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source\nx:north,big,NaN,list\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source\nx:north,big,0.00,list\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source\nx:north,big,$12,list\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source\nx:north,big,12.24,lst\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source\nx:north,big,12.24,list\nx:north,big,12,list\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source\nx:north,\"big,12.24,list\n",
+    ),
+    (
+        "prices.csv",
+        "place,instance_type,on_demand,source,source\nx:north,big,12.24,list,list\n",
+    ),
+    (
+        "x/mars.csv",
+        "instance_type,on_demand,source\nbig,12.24,list\n",
+    ),
+    (
+        "price.csv",
+        "place,instance_type,on_demand,source\nx:north,big,12.24,list\n",
+    ),
+    (
+        "egress.csv",
+        "from,to,above_gb,usd_per_gb,source\nx:*,internet,100,0.09,list\n",
+    ),
+    (
+        "egress.csv",
+        "from,to,above_gb,usd_per_gb,source\nx:*,internet,0,0.09,list\nx:*,internet,0,0.08,list\n",
+    ),
+    (
+        "egress.csv",
+        "from,to,above_gb,usd_per_gb,source\ninternet,x:north,0,0,list\n",
+    ),
+    (
+        "egress.csv",
+        "from,to,above_gb,usd_per_gb,source\nx:north,x:west,0,0.02,list\n",
+    ),
+    (
+        "throughput.csv",
+        "from,to,gbps,source\nx:north,x:south,0,list\n",
+    ),
+    (
+        "confidential.csv",
+        "cloud,instance_type,tee,places,source\nx,big,tpm,x:*,list\n",
+    ),
+    ("clouds.csv", "cloud,boot_s\nxx,60\n"),
+    ("clouds.csv", "cloud,boot_s\nlocal,60\n"),
+    ("clouds.csv", "cloud,boot_s\nx,soon\n"),
+    ("clouds.csv", "cloud,boot_s\nx,60\nx,60\n"),
+    ("clouds.csv", "cloud,boot_s,source\nx,60,lst\n"),
+    (
+        "interruptions.csv",
+        "cloud,instance_type,percent_per_month,regions,source\nx,huge,5,north,list\n",
+    ),
+    (
+        "interruptions.csv",
+        "cloud,instance_type,percent_per_month,regions,source\nx,big,100,north,list\n",
+    ),
+    (
+        "interruptions.csv",
+        "cloud,instance_type,percent_per_month,regions,source\nx,big,-5,north,list\n",
+    ),
+    (
+        "interruptions.csv",
+        "cloud,instance_type,percent_per_month,regions,source\nx,big,5,north;sooth,list\n",
+    ),
+    (
+        "interruptions.csv",
+        "cloud,instance_type,percent_per_month,regions,source\nx,big,5,,list\n",
+    ),
+    (
+        "interruptions.csv",
+        "cloud,instance_type,percent_per_month,regions,source\nx,big,5,north,lst\n",
+    ),
+    (
+        "interruptions.csv",
+        "cloud,instance_type,percent_per_month,regions,source\nx,big,5,n*,list\nx,big,6,north,list\n",
+    ),
+    (
+        "round_trips.csv",
+        "from,to,ms,source\nx:north,x:sooth,17,list\n",
+    ),
+    (
+        "round_trips.csv",
+        "from,to,ms,source\nx:north,x:south,far,list\n",
+    ),
+    (
+        "round_trips.csv",
+        "from,to,ms,source\nx:north,x:north,1,list\n",
+    ),
+    (
+        "round_trips.csv",
+        "from,to,ms,source\nx:north,x:south,1,list\nx:north,x:south,2,list\n",
+    ),
+    ("round_trips.csv", "from,to,ms\nx:north,x:south,1\n"),
+    (
+        "accelerators.csv",
+        "name,aliases\nV100,volta\nV100-32GB,Volta\n",
+    ),
+];
+
 #[test]
 fn messages_name_the_place_and_the_way_out() {
-    let cases = [
-        ("catalog.toml", "format = 2\n"),
-        (
-            "catalog.toml",
-            "format = 1\n[sources.list]\ndate = \"6.8.2026\"\nabout = \"a list\"\n",
-        ),
-        (
-            "catalog.toml",
-            "format = 1\n[sources.list]\nday = \"2026-08-06\"\n",
-        ),
-        ("catalog.toml", "formt 1"),
-        ("places.csv", "place,country\nx:north,UK\n"),
-        ("places.csv", "place,country\nnorth,DE\n"),
-        (
-            "places.csv",
-            "place,country\nx:north,DE\nx:south,DE\nx:north,DE\n",
-        ),
-        ("places.csv", "place,us_cloud_act\nx:north,maybe\n"),
-        ("places.csv", "place,class\nx:north,us-goverment\n"),
-        ("places.csv", "place,county\nx:north,DE\n"),
-        ("places.csv", ""),
-        ("machines.csv", "cloud,instance_type,vcpus\nx,big,8\n"),
-        ("machines.csv", "instance_type,vcpus,memory_gib\nbig,8,32\n"),
-        (
-            "machines.csv",
-            "cloud,instance_type,vcpus,memory_gib\nx,big,8 cores,32\n",
-        ),
-        (
-            "machines.csv",
-            "cloud,instance_type,vcpus,memory_gib,arch\nx,big,8,32,sparc\n",
-        ),
-        (
-            "machines.csv",
-            "cloud,instance_type,vcpus,memory_gib,accelerator,count\nx,big,8,32,V100,0\n",
-        ),
-        (
-            "machines.csv",
-            "cloud,instance_type,vcpus,memory_gib\nx,big,8,32\nx,small,2,4\nx,big,8,32\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source\nx:north,big,12.24\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source\nx:nroth,big,12.24,list\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source\nx:north,huge,12.24,list\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source\nx:north,big,-1,list\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source\nx:north,big,NaN,list\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source\nx:north,big,0.00,list\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source\nx:north,big,$12,list\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source\nx:north,big,12.24,lst\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source\nx:north,big,12.24,list\nx:north,big,12,list\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source\nx:north,\"big,12.24,list\n",
-        ),
-        (
-            "prices.csv",
-            "place,instance_type,on_demand,source,source\nx:north,big,12.24,list,list\n",
-        ),
-        (
-            "x/mars.csv",
-            "instance_type,on_demand,source\nbig,12.24,list\n",
-        ),
-        (
-            "price.csv",
-            "place,instance_type,on_demand,source\nx:north,big,12.24,list\n",
-        ),
-        (
-            "egress.csv",
-            "from,to,above_gb,usd_per_gb,source\nx:*,internet,100,0.09,list\n",
-        ),
-        (
-            "egress.csv",
-            "from,to,above_gb,usd_per_gb,source\nx:*,internet,0,0.09,list\nx:*,internet,0,0.08,list\n",
-        ),
-        (
-            "egress.csv",
-            "from,to,above_gb,usd_per_gb,source\ninternet,x:north,0,0,list\n",
-        ),
-        (
-            "egress.csv",
-            "from,to,above_gb,usd_per_gb,source\nx:north,x:west,0,0.02,list\n",
-        ),
-        (
-            "throughput.csv",
-            "from,to,gbps,source\nx:north,x:south,0,list\n",
-        ),
-        (
-            "confidential.csv",
-            "cloud,instance_type,tee,places,source\nx,big,tpm,x:*,list\n",
-        ),
-        ("clouds.csv", "cloud,boot_s\nxx,60\n"),
-        ("clouds.csv", "cloud,boot_s\nlocal,60\n"),
-        ("clouds.csv", "cloud,boot_s\nx,soon\n"),
-        ("clouds.csv", "cloud,boot_s\nx,60\nx,60\n"),
-        ("clouds.csv", "cloud,boot_s,source\nx,60,lst\n"),
-        (
-            "interruptions.csv",
-            "cloud,instance_type,percent_per_month,regions,source\nx,huge,5,north,list\n",
-        ),
-        (
-            "interruptions.csv",
-            "cloud,instance_type,percent_per_month,regions,source\nx,big,100,north,list\n",
-        ),
-        (
-            "interruptions.csv",
-            "cloud,instance_type,percent_per_month,regions,source\nx,big,-5,north,list\n",
-        ),
-        (
-            "interruptions.csv",
-            "cloud,instance_type,percent_per_month,regions,source\nx,big,5,north;sooth,list\n",
-        ),
-        (
-            "interruptions.csv",
-            "cloud,instance_type,percent_per_month,regions,source\nx,big,5,,list\n",
-        ),
-        (
-            "interruptions.csv",
-            "cloud,instance_type,percent_per_month,regions,source\nx,big,5,north,lst\n",
-        ),
-        (
-            "interruptions.csv",
-            "cloud,instance_type,percent_per_month,regions,source\nx,big,5,n*,list\nx,big,6,north,list\n",
-        ),
-        (
-            "round_trips.csv",
-            "from,to,ms,source\nx:north,x:sooth,17,list\n",
-        ),
-        (
-            "round_trips.csv",
-            "from,to,ms,source\nx:north,x:south,far,list\n",
-        ),
-        (
-            "round_trips.csv",
-            "from,to,ms,source\nx:north,x:north,1,list\n",
-        ),
-        (
-            "round_trips.csv",
-            "from,to,ms,source\nx:north,x:south,1,list\nx:north,x:south,2,list\n",
-        ),
-        ("round_trips.csv", "from,to,ms\nx:north,x:south,1\n"),
-        (
-            "accelerators.csv",
-            "name,aliases\nV100,volta\nV100-32GB,Volta\n",
-        ),
-    ];
     let mut text = String::new();
-    for (name, broken) in cases {
+    for (name, broken) in BROKEN_FILES {
         let error = read(name, broken).unwrap_err();
         text.push_str(&format!("{error}\n"));
         let line = broken

@@ -1,6 +1,7 @@
 //! `sky apply`: executes a plan.
 
 use super::command_line::CommandLine;
+use super::invalid_argument::InvalidArgument;
 use super::outcome;
 use super::progress::{Stream, Text};
 use super::signals::Signals;
@@ -13,6 +14,7 @@ use crate::execution::apply::{
 };
 use crate::execution::state::{Lock, Opened, Store};
 use crate::execution::storage::Staging;
+use crate::model::units::UnitError;
 use crate::model::{Bytes, Money};
 use crate::plan::Plan;
 use crate::util::{shell, watch};
@@ -66,7 +68,7 @@ pub struct ApplyArgs {
     #[arg(long, value_name = "SIZE", default_value = "100 MB", value_parser = parse_log_limit, env = "SKY_LOG_LIMIT")]
     pub log_limit: u64,
     /// The most that the job may cost, in place of the plan's budget: `$60`
-    #[arg(long, value_name = "MONEY", value_parser = parse_money)]
+    #[arg(long, value_name = "MONEY", value_parser = Money::parse)]
     pub budget: Option<Money>,
     /// How data gets from one stage to the next: `buckets`, through object stores in the places of
     /// the plan; `home`, through this machine; file:///DIR, through a folder that all machines
@@ -475,44 +477,40 @@ fn all_done(plan: &Plan, args: &ApplyArgs) -> bool {
 }
 
 /// Reads a size such as `200 GB`, in bytes.
-fn parse_size(text: &str) -> Result<u64, String> {
-    Bytes::parse(text)
-        .map(|bytes| bytes.0)
-        .map_err(|error| error.to_string())
+fn parse_size(text: &str) -> Result<u64, UnitError> {
+    Bytes::parse(text).map(|bytes| bytes.0)
 }
 
-fn parse_parallelism(text: &str) -> Result<usize, String> {
+fn parse_parallelism(text: &str) -> Result<usize, InvalidArgument> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err("a number from 1 on".to_owned()),
+        _ => Err(InvalidArgument::new("a number from 1 on")),
     }
 }
 
 /// A size, or `none`, which is 0 bytes.
-fn parse_log_limit(text: &str) -> Result<u64, String> {
+fn parse_log_limit(text: &str) -> Result<u64, InvalidArgument> {
     if text == "none" {
         return Ok(0);
     }
     match Bytes::parse(text) {
-        Ok(Bytes(0)) => Err("the least is 1 B; `none` keeps all of it".to_owned()),
+        Ok(Bytes(0)) => Err(InvalidArgument::new(
+            "the least is 1 B; `none` keeps all of it",
+        )),
         // More digits than this are more than shells count with.
-        Ok(Bytes(bytes)) if bytes > 1_000_000_000_000_000 => {
-            Err("the most is 1 PB; `none` keeps all of it".to_owned())
-        }
+        Ok(Bytes(bytes)) if bytes > 1_000_000_000_000_000 => Err(InvalidArgument::new(
+            "the most is 1 PB; `none` keeps all of it",
+        )),
         Ok(Bytes(bytes)) => Ok(bytes),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(InvalidArgument::new(error.0)),
     }
 }
 
-fn parse_money(text: &str) -> Result<Money, String> {
-    Money::parse(text).map_err(|error| error.to_string())
-}
-
-pub(super) fn parse_data(text: &str) -> Result<(String, PathBuf), String> {
+pub(super) fn parse_data(text: &str) -> Result<(String, PathBuf), InvalidArgument> {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !path.is_empty() => {
             Ok((name.to_owned(), path.into()))
         }
-        _ => Err("write NAME=PATH".to_owned()),
+        _ => Err(InvalidArgument::new("write NAME=PATH")),
     }
 }

@@ -4,8 +4,8 @@ use super::command_line::CommandLine;
 use super::terminal::Colour;
 use super::{Exit, Failure};
 use super::{
-    catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep,
-    validate, verify, version,
+    apply_job, catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show,
+    states, sweep, validate, verify, version,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
@@ -52,7 +52,7 @@ pub(super) struct Arguments {
 #[derive(Subcommand, Debug)]
 pub(super) enum Verb {
     Plan(plan::PlanArgs),
-    Apply(plan::ApplyVerbArgs),
+    Apply(apply_job::ApplyVerbArgs),
     Destroy(destroy::DestroyArgs),
     Check(check::CheckArgs),
     Sweep(sweep::SweepArgs),

@@ -8,6 +8,7 @@ use crate::execution::apply::destroy::{Destroyed, Inventory, Left, inventory, ru
 use crate::model::Bytes;
 use crate::util::shell;
 use serde_json::json;
+use std::path::Path;
 
 /// Delete all that applies have made here: processes, machines, folders, outputs.
 ///
@@ -55,30 +56,12 @@ fn execute(
         ..args.clone()
     };
     let store = args.state.store(&here)?;
-    if !args.state.place.is_named() {
-        for folder in args.state.place.rehearsals(&here) {
-            let folder = shell::quoted_path(&folder);
-            terminal.note(&format!(
-                "A rehearsal has a state of its own: sky destroy --state-dir {folder} deletes it."
-            ));
-        }
-    }
-    let nothing = || match stream {
-        Some(stream) => {
-            stream.summary(
-                json!({ "add": 0, "change": 0, "import": 0, "remove": 0, "operation": "destroy" }),
-            );
-            Ok(Exit::Success)
-        }
-        None => terminal
-            .out("No changes. There is nothing to destroy.\n")
-            .map(|()| Exit::Success),
-    };
+    name_rehearsals(args, &here, terminal);
     if !store
         .exists()
         .map_err(|error| failure(error.into(), &store))?
     {
-        return nothing();
+        return nothing_to_destroy(terminal, stream);
     }
     if !args.auto_approve && !terminal.interactive {
         return Err(Failure::error(
@@ -100,7 +83,7 @@ fn execute(
         ));
     }
     if found.is_empty() {
-        return nothing();
+        return nothing_to_destroy(terminal, stream);
     }
     if stream.is_none() {
         terminal.out(&inventory_text(&found))?;
@@ -117,43 +100,70 @@ fn execute(
                 .hint("what is deleted is in the state; `sky destroy` again goes on with the rest")
         })?;
     drop(lock);
-    let (removed, serial) = (destroyed.stages.len(), destroyed.serial);
-    if let Some(stream) = stream {
-        for stage in &destroyed.stages {
-            stream.hook(
-                "apply_complete",
-                stage,
-                "destroyed".to_owned(),
-                json!({ "action": "delete" }),
-            );
-        }
-    }
-    if !destroyed.left.is_empty() {
-        let Some(stream) = stream else {
-            return Err(not_deleted(&destroyed));
-        };
-        for left in &destroyed.left {
-            stream.diagnostic("error", &could_not(left), "", None);
-        }
-        let failed = destroyed.left.len();
-        stream.summary(json!({
-            "add": 0, "change": 0, "import": 0, "remove": removed, "failed": failed, "operation": "destroy",
-        }));
-        return Ok(Exit::Error);
-    }
     match stream {
-        Some(stream) => {
-            stream.summary(json!({ "add": 0, "change": 0, "import": 0, "remove": removed, "operation": "destroy" }));
+        Some(stream) => Ok(destroyed_as_json(&destroyed, stream)),
+        None if destroyed.left.is_empty() => {
+            // The deletion is done, whoever reads this.
+            drop(terminal.out(&destroyed_text(&destroyed, found.artifacts.len())));
+            Ok(Exit::Success)
         }
-        // The deletion is done, whoever reads this.
-        None => drop(terminal.out(&format!(
-            "\nDestroy: {removed} {}, {} {} deleted. The state is empty (serial {serial}).\n",
-            plural(removed, "stage"),
-            found.artifacts.len(),
-            plural(found.artifacts.len(), "artifact"),
-        ))),
+        None => Err(not_deleted(&destroyed)),
+    }
+}
+
+/// Names the states of rehearsals, which are not deleted unless a state is named.
+fn name_rehearsals(args: &DestroyArgs, here: &Path, terminal: &Terminal) {
+    if args.state.place.is_named() {
+        return;
+    }
+    for folder in args.state.place.rehearsals(here) {
+        let folder = shell::quoted_path(&folder);
+        terminal.note(&format!(
+            "A rehearsal has a state of its own: sky destroy --state-dir {folder} deletes it."
+        ));
+    }
+}
+
+fn nothing_to_destroy(terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
+    match stream {
+        Some(stream) => stream.summary(
+            json!({ "add": 0, "change": 0, "import": 0, "remove": 0, "operation": "destroy" }),
+        ),
+        None => terminal.out("No changes. There is nothing to destroy.\n")?,
     }
     Ok(Exit::Success)
+}
+
+/// Says what was deleted and what could not be, a line each, with a summary at the end.
+fn destroyed_as_json(destroyed: &Destroyed, stream: &Stream) -> Exit {
+    for stage in &destroyed.stages {
+        let more = json!({ "action": "delete" });
+        stream.hook("apply_complete", stage, "destroyed".to_owned(), more);
+    }
+    let (removed, failed) = (destroyed.stages.len(), destroyed.left.len());
+    if failed == 0 {
+        stream.summary(json!({
+            "add": 0, "change": 0, "import": 0, "remove": removed, "operation": "destroy",
+        }));
+        return Exit::Success;
+    }
+    for left in &destroyed.left {
+        stream.diagnostic("error", &could_not(left), "", None);
+    }
+    stream.summary(json!({
+        "add": 0, "change": 0, "import": 0, "remove": removed, "failed": failed, "operation": "destroy",
+    }));
+    Exit::Error
+}
+
+fn destroyed_text(destroyed: &Destroyed, artifacts: usize) -> String {
+    let removed = destroyed.stages.len();
+    format!(
+        "\nDestroy: {removed} {}, {artifacts} {} deleted. The state is empty (serial {}).\n",
+        plural(removed, "stage"),
+        plural(artifacts, "artifact"),
+        destroyed.serial
+    )
 }
 
 fn could_not(left: &Left) -> String {

@@ -3,8 +3,8 @@
 use super::arguments::{self, NoCommand, Verb};
 use super::{Exit, Failure, Terminal};
 use super::{
-    catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep,
-    terminal,
+    apply_job, catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show,
+    states, sweep, terminal,
 };
 use super::{validate, verify, version};
 use crate::render::events;
@@ -80,7 +80,7 @@ fn failure_json(failure: &Failure, operation: Option<&str>) -> String {
 fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
     match verb {
         Verb::Plan(args) => plan::run(args, terminal),
-        Verb::Apply(args) => plan::apply(args, terminal),
+        Verb::Apply(args) => apply_job::run(args, terminal),
         Verb::Destroy(args) => destroy::run(args, terminal),
         Verb::Check(args) => check::run(args, terminal),
         Verb::Sweep(args) => sweep::run(args, terminal),

@@ -1,8 +1,9 @@
 //! `sky explain`: why a plan is as it is, or why there is none.
 
 use super::inputs::{self, InputArgs, Inputs};
-use super::plan::{Stop, waiting};
+use super::planning_stopped::PlanningStopped;
 use super::solve_effort::solve_effort;
+use super::waiting::waiting;
 use super::{Exit, Failure, Terminal};
 use crate::catalog::Catalog;
 use crate::model::canonical;
@@ -168,13 +169,14 @@ fn planned(
     catalog: &Catalog,
     effort: &Effort,
     terminal: &Terminal,
-) -> Result<Plan, Stop> {
+) -> Result<Plan, PlanningStopped> {
     let settings = Settings {
         effort: effort.clone(),
         compare: false,
     };
-    planning::plan(&read.job.value, &read.policy.value, catalog, &settings)
-        .map_err(|reason| Stop::no_plan(&reason, read, (catalog, false), effort, terminal))
+    planning::plan(&read.job.value, &read.policy.value, catalog, &settings).map_err(|reason| {
+        PlanningStopped::no_plan(&reason, read, (catalog, false), effort, terminal)
+    })
 }
 
 /// A plan can only be judged by what it was made from.

@@ -1,8 +1,10 @@
 //! `sky frontier`: what time costs.
 
 use super::inputs::{self, InputArgs};
-use super::plan::{Stop, refuse_overwriting, waiting};
+use super::outputs_beside_inputs::refuse_overwriting;
+use super::planning_stopped::PlanningStopped;
 use super::solve_effort::solve_effort;
+use super::waiting::waiting;
 use super::{Exit, Failure, Terminal};
 use crate::model::canonical;
 use crate::planning;
@@ -54,7 +56,8 @@ pub(super) fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Fail
     let found = match found {
         Ok(found) => found,
         Err(reason) => {
-            let stop = Stop::no_plan(&reason, &read, (&catalog, false), &effort, terminal);
+            let stop =
+                PlanningStopped::no_plan(&reason, &read, (&catalog, false), &effort, terminal);
             if args.json {
                 let failure = json!({ "format_version": "1.0", "error": stop.summary, "conflict": stop.conflict });
                 terminal.out(&canonical::to_text(&failure).map_err(Failure::error)?)?;

@@ -1,5 +1,6 @@
 //! `sky import`: jobs from other formats.
 
+use super::invalid_argument::InvalidArgument;
 use super::refresh::{self, TakeOverArgs};
 use super::{Exit, Failure, Terminal};
 use crate::model::units::scaled;
@@ -58,7 +59,7 @@ pub(super) struct WfformatArgs {
     #[arg(long, value_name = "N", default_value = "1")]
     pub cpus: String,
     /// Memory for tasks without `memoryInBytes`, such as 4GiB [default: any]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = Bytes::parse)]
     pub memory: Option<Bytes>,
     /// Factor for the sizes of all files
     #[arg(long, value_name = "N", default_value = "1", value_parser = Factor::parse)]
@@ -71,13 +72,10 @@ pub(super) struct WfformatArgs {
     pub json: bool,
 }
 
-fn place(text: &str) -> Result<PlaceName, String> {
-    PlaceName::parse(text)
-        .ok_or_else(|| "write a place as `cloud:region`, such as `aws:eu-west-1`".to_owned())
-}
-
-fn size(text: &str) -> Result<Bytes, String> {
-    Bytes::parse(text).map_err(|error| error.0)
+fn place(text: &str) -> Result<PlaceName, InvalidArgument> {
+    PlaceName::parse(text).ok_or_else(|| {
+        InvalidArgument::new("write a place as `cloud:region`, such as `aws:eu-west-1`")
+    })
 }
 
 /// Imports.

@@ -1,26 +1,33 @@
 //! The command line: one file per verb, arguments to settings to operation.
 
 pub mod apply;
+mod apply_job;
 mod arguments;
 pub mod catalog;
 mod check;
 pub mod command_line;
+mod compute_plan;
 pub mod destroy;
 mod dispatch;
 pub mod exit;
 mod explain;
 mod frontier;
 mod graph;
+mod held_state;
 mod hosts;
 mod import;
 mod inputs;
+mod invalid_argument;
 pub mod lock;
 mod locked_plan;
 mod outcome;
+mod outputs_beside_inputs;
 mod plan;
+mod planning_stopped;
 pub mod progress;
 mod refresh;
 mod runtime;
+mod saved_plan;
 mod show;
 pub mod signals;
 mod solve_effort;
@@ -31,6 +38,7 @@ pub mod terminal;
 mod validate;
 mod verify;
 mod version;
+mod waiting;
 mod working_folder;
 
 pub use dispatch::main;

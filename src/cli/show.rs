@@ -89,7 +89,7 @@ fn of_plan(path: &Path, args: &ShowArgs, terminal: &Terminal) -> Result<String, 
     if args.markdown {
         return Ok(markdown::text(&plan));
     }
-    let missing = plan_text::without_provider(&super::plan::missing_providers(&plan));
+    let missing = plan_text::without_provider(&super::compute_plan::missing_providers(&plan));
     let note = missing
         .map(|said| format!("\nNote: {said}.\n"))
         .unwrap_or_default();

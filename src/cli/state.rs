@@ -1,6 +1,7 @@
 //! What all verbs share that look at a state or change one: where it is, its keys, its lock, its
 //! errors.
 
+use super::invalid_argument::InvalidArgument;
 use super::{Exit, Failure, Terminal};
 use crate::execution::apply::Error;
 use crate::execution::provider::Access;
@@ -302,32 +303,31 @@ fn restore_hint(store: &Store) -> Option<String> {
     Some(hint + ": what was done after it is run again by the next apply")
 }
 
-fn parse_lease(text: &str) -> Result<Duration, String> {
+fn parse_lease(text: &str) -> Result<Duration, InvalidArgument> {
     let lease = parse_time(text)?;
     if lease < Duration::from_secs(1) {
-        Err("a lock lasts for a second or more".to_owned())
+        Err(InvalidArgument::new("a lock lasts for a second or more"))
     } else {
         Ok(lease)
     }
 }
 
 /// `2s`, `500ms`, `1m`, `1h`; a bare number is seconds.
-pub fn parse_time(text: &str) -> Result<Duration, String> {
+pub fn parse_time(text: &str) -> Result<Duration, InvalidArgument> {
+    let invalid = || InvalidArgument::new("write a time such as 2s, 500ms or 1m");
     let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "write a time such as 2s, 500ms or 1m".to_owned())?;
+    let number: u64 = digits.parse().map_err(|_| invalid())?;
     let milliseconds = match text.get(digits.len()..).map(str::trim) {
         Some("ms") => 1,
         Some("" | "s") => 1000,
         Some("m") => 60_000,
         Some("h") => 3_600_000,
-        _ => return Err("write a time such as 2s, 500ms or 1m".to_owned()),
+        _ => return Err(invalid()),
     };
     number
         .checked_mul(milliseconds)
         .map(Duration::from_millis)
-        .ok_or_else(|| "that is too long".to_owned())
+        .ok_or_else(|| InvalidArgument::new("that is too long"))
 }
 
 #[cfg(test)]

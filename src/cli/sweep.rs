@@ -58,10 +58,9 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
     let runtime = super::runtime::runtime()?;
     // Under the lock: a machine that an apply is creating is in no state for a moment.
     let (lock, opened) = open_locked(&store, "sweep", &args.state.locking)?;
-    let names = if args.provider.is_empty() {
-        provider::present(&access)
-    } else {
-        args.provider.clone()
+    let names = match args.provider.is_empty() {
+        true => provider::present(&access),
+        false => args.provider.clone(),
     };
     let scope = if args.all { Scope::All } else { Scope::Own };
     let found = runtime.block_on(look(&opened.state, &names, scope, &access));
@@ -75,58 +74,84 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
         ));
     }
     let mut results: Vec<(String, Swept)> = Vec::new();
-    let count = found.strays.len() + found.buckets.len();
-    if count > 0 && !args.dry_run {
-        if !args.json {
-            terminal.out(&text(&found, terminal))?;
-        }
-        if !args.auto_approve {
-            if !terminal.interactive {
-                return Err(Failure::error(
-                    "sweep asks before it deletes, and there is no terminal to ask on",
-                )
-                .hint("give --auto-approve, or --dry-run to look only"));
-            }
-            if !terminal.confirm("Do you really want to delete all of this? There is no undo.")? {
-                return Err(Failure::error("sweep cancelled: nothing was deleted"));
-            }
-        }
+    if count(&found) > 0 && !args.dry_run {
+        confirm(args, &found, terminal)?;
         // As it is now: the answer may have come after hours.
         let opened = store
             .change(lock.as_ref())
             .map_err(|error| failure(error.into(), &store))?;
         let swept = runtime.block_on(sweep(opened, &found, scope, &access));
         let swept = swept.map_err(|error| failure(error, &store))?;
-        let machines = found.strays.iter().map(|stray| stray.machine.id.clone());
-        let buckets = found
-            .buckets
-            .iter()
-            .map(|stray| stray.bucket.address.clone());
-        results.extend(machines.chain(buckets).zip(swept));
+        results.extend(ids(&found).zip(swept));
     }
     drop(lock);
-    for (id, swept) in &results {
+    report(args, &found, &results, terminal)
+}
+
+/// Machines and buckets that were found.
+fn count(found: &Found) -> usize {
+    found.strays.len() + found.buckets.len()
+}
+
+/// The ids of machines and the addresses of buckets, in the order in which they are deleted.
+fn ids(found: &Found) -> impl Iterator<Item = String> {
+    let machines = found.strays.iter().map(|stray| stray.machine.id.clone());
+    let buckets = found
+        .buckets
+        .iter()
+        .map(|stray| stray.bucket.address.clone());
+    machines.chain(buckets)
+}
+
+/// Shows what would be deleted, and asks unless that was approved already.
+fn confirm(args: &SweepArgs, found: &Found, terminal: &Terminal) -> Result<(), Failure> {
+    if !args.json {
+        terminal.out(&text(found, terminal))?;
+    }
+    if args.auto_approve {
+        return Ok(());
+    }
+    if !terminal.interactive {
+        return Err(Failure::error(
+            "sweep asks before it deletes, and there is no terminal to ask on",
+        )
+        .hint("give --auto-approve, or --dry-run to look only"));
+    }
+    match terminal.confirm("Do you really want to delete all of this? There is no undo.")? {
+        true => Ok(()),
+        false => Err(Failure::error("sweep cancelled: nothing was deleted")),
+    }
+}
+
+/// Says what was deleted, what was left and why.
+fn report(
+    args: &SweepArgs,
+    found: &Found,
+    results: &[(String, Swept)],
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
+    let (mut deleted, mut left) = (0, 0);
+    for (id, swept) in results {
         match swept {
-            Swept::Deleted => {}
+            Swept::Deleted => deleted += 1,
             Swept::Gone => terminal.note(&format!("{id}: somebody else has deleted it meanwhile")),
             Swept::InUse => terminal.note(&format!(
                 "{id}: it was renewed or used meanwhile, so it is left alone"
             )),
-            Swept::Failed(error) => terminal.warn(&format!("{id} could not be deleted: {error}")),
+            Swept::Failed(error) => {
+                left += 1;
+                terminal.warn(&format!("{id} could not be deleted: {error}"));
+            }
         }
     }
-    let counted =
-        |wanted: fn(&Swept) -> bool| results.iter().filter(|(_, swept)| wanted(swept)).count();
-    let deleted = counted(|swept| *swept == Swept::Deleted);
-    let left = counted(|swept| matches!(swept, Swept::Failed(_)));
-    let message = match (count, args.dry_run) {
-        _ if args.json => json_text(&found, &results),
+    let message = match (count(found), args.dry_run) {
+        _ if args.json => json_text(found, results),
         (0, _) if found.failed.is_empty() => "Nothing to sweep.\n".to_owned(),
         (0, _) => {
             "Nothing to sweep in what could be looked at; see the warnings for what could not.\n"
                 .to_owned()
         }
-        (_, true) => text(&found, terminal),
+        (_, true) => text(found, terminal),
         (_, false) if left > 0 => {
             format!("\nSweep: {deleted} deleted, {left} left: run `sky sweep` again.\n")
         }
@@ -135,7 +160,7 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
     terminal.out(&message)?;
     Ok(match found.failed.is_empty() && left == 0 {
         false => Exit::Error,
-        true if args.dry_run && count > 0 => Exit::Changes,
+        true if args.dry_run && count(found) > 0 => Exit::Changes,
         true => Exit::Success,
     })
 }

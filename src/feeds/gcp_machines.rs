@@ -64,10 +64,15 @@ fn built_in_gpu(instance_type: &str) -> Option<(&'static str, u32)> {
     Some((name, count.checked_mul(1000)?))
 }
 
+/// Accelerators by zone, name and thousandths of a card.
+type Accelerators = BTreeMap<(String, String, u32), SkyPilotRow>;
+/// Hosts by zone and machine type.
+type Hosts = BTreeMap<(String, String), SkyPilotRow>;
+
 /// Pairs hosts with accelerators.
 pub(super) fn combine(vms: Vec<SkyPilotRow>, report: &mut ImportReport) -> Vec<SkyPilotRow> {
-    let mut parts: BTreeMap<(String, String, u32), SkyPilotRow> = BTreeMap::new();
-    let mut hosts: BTreeMap<(String, String), SkyPilotRow> = BTreeMap::new();
+    let mut accelerators = Accelerators::new();
+    let mut hosts = Hosts::new();
     let mut whole = Vec::new();
     for vm in vms {
         match (&vm.accelerator, vm.instance_type.is_empty()) {
@@ -76,8 +81,8 @@ pub(super) fn combine(vms: Vec<SkyPilotRow>, report: &mut ImportReport) -> Vec<S
                 let dearer = |old: &SkyPilotRow| {
                     old.on_demand.unwrap_or(i64::MAX) > vm.on_demand.unwrap_or(i64::MAX)
                 };
-                if parts.get(&key).is_none_or(dearer) {
-                    parts.insert(key, vm);
+                if accelerators.get(&key).is_none_or(dearer) {
+                    accelerators.insert(key, vm);
                 }
             }
             (None, false) if vm.instance_type.ends_with("-tpu") => {
@@ -91,60 +96,75 @@ pub(super) fn combine(vms: Vec<SkyPilotRow>, report: &mut ImportReport) -> Vec<S
         }
     }
     for ((zone, instance_type), host) in &hosts {
-        match built_in_gpu(instance_type) {
-            None => whole.push(host.clone()),
-            Some((name, count)) => match parts.get(&(zone.clone(), name.to_owned(), count)) {
-                Some(part) => whole.push(host_with_accelerator(instance_type.clone(), part, host)),
-                None => {
-                    report.leave_of(
-                        "gcp: no price of the accelerator for its host in that zone",
-                        name,
-                    );
-                    // The size is known all the same: a newer list may have the price.
-                    let accelerator = Some((name.to_owned(), count));
-                    whole.push(SkyPilotRow {
-                        accelerator,
-                        on_demand: None,
-                        spot: None,
-                        ..host.clone()
-                    });
+        whole.push(match built_in_gpu(instance_type) {
+            None => host.clone(),
+            Some((name, count)) => {
+                match accelerators.get(&(zone.clone(), name.to_owned(), count)) {
+                    Some(part) => host_with_accelerator(instance_type.clone(), part, host),
+                    None => {
+                        let why = "gcp: no price of the accelerator for its host in that zone";
+                        report.leave_of(why, name);
+                        // The size is known all the same: a newer list may have the price.
+                        SkyPilotRow {
+                            accelerator: Some((name.to_owned(), count)),
+                            on_demand: None,
+                            spot: None,
+                            ..host.clone()
+                        }
+                    }
                 }
-            },
-        }
-    }
-    for ((zone, name, count), part) in &parts {
-        let here = hosts
-            .range((zone.clone(), String::new())..)
-            .take_while(|((of, _), _)| of == zone);
-        let plural = if *count == 1000 {
-            String::new()
-        } else {
-            format!("{}x", count / 1000)
-        };
-        if let Some((_, _, vcpus, memory)) = LARGEST_N1_HOSTS
-            .iter()
-            .find(|(known, n, _, _)| known == name && n * 1000 == *count)
-        {
-            let fits = |host: &SkyPilotRow| {
-                let usual = host.instance_type.starts_with("n1-standard-")
-                    || host.instance_type.starts_with("n1-highmem-");
-                usual
-                    && host.vcpu_thousandths >= 4000
-                    && host.vcpu_thousandths <= vcpus * 1000
-                    && host.memory <= memory << 30
-            };
-            for (_, host) in here.filter(|(_, host)| fits(host)) {
-                whole.push(host_with_accelerator(
-                    format!("{plural}{name}+{}", host.instance_type),
-                    part,
-                    host,
-                ));
             }
+        });
+    }
+    for ((zone, name, count), part) in &accelerators {
+        if let Some(largest) = largest_n1_host(name, *count) {
+            whole.extend(on_n1_hosts(zone, part, largest, &hosts));
         } else if let Some((generation, size, cores)) = tpu_size(name) {
             whole.push(tpu_vm(generation, size / cores, part));
         }
     }
     whole
+}
+
+/// The vCPUs and the GiB of the largest N1 host that so many thousandths of a card may have.
+fn largest_n1_host(name: &str, count: u32) -> Option<(u64, u64)> {
+    LARGEST_N1_HOSTS
+        .iter()
+        .find(|(known, cards, _, _)| *known == name && cards * 1000 == count)
+        .map(|(_, _, vcpus, memory)| (*vcpus, *memory))
+}
+
+/// All N1 hosts of a zone with an accelerator, from four vCPUs up to the largest.
+fn on_n1_hosts(
+    zone: &str,
+    part: &SkyPilotRow,
+    (vcpus, memory): (u64, u64),
+    hosts: &Hosts,
+) -> Vec<SkyPilotRow> {
+    let Some((name, count)) = &part.accelerator else {
+        return Vec::new();
+    };
+    let card = match count / 1000 {
+        1 => name.clone(),
+        several => format!("{several}x{name}"),
+    };
+    let fits = |host: &SkyPilotRow| {
+        let usual = host.instance_type.starts_with("n1-standard-")
+            || host.instance_type.starts_with("n1-highmem-");
+        usual
+            && host.vcpu_thousandths >= 4000
+            && host.vcpu_thousandths <= vcpus * 1000
+            && host.memory <= memory << 30
+    };
+    hosts
+        .range((zone.to_owned(), String::new())..)
+        .take_while(|((of, _), _)| of == zone)
+        .filter(|(_, host)| fits(host))
+        .map(|(_, host)| {
+            let name = format!("{card}+{}", host.instance_type);
+            host_with_accelerator(name, part, host)
+        })
+        .collect()
 }
 
 fn host_with_accelerator(

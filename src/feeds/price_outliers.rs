@@ -20,65 +20,28 @@ pub(super) fn leave_out(
     before: &Prices,
     report: &mut ImportReport,
 ) {
-    let of_machine = medians(
-        draft
-            .prices
-            .iter()
-            .filter(|((of, _), _)| of == cloud)
-            .flat_map(|(_, rows)| {
-                rows.iter()
-                    .filter_map(|(name, row)| Some((name.clone(), row.on_demand.as_ref()?.0)))
-            }),
-    );
-    let of_accelerator = medians(draft.prices.iter().flat_map(|((of, _), rows)| {
-        rows.iter().filter_map(|(name, row)| {
-            let (accelerator, count) = draft
-                .machines
-                .get(&(of.clone(), name.clone()))?
-                .accelerator
-                .clone()?;
-            Some((accelerator, per_card(row.on_demand.as_ref()?.0, count)))
-        })
-    }));
-    let far = |price: i64, median: Option<&i64>| {
-        median.is_some_and(|median| {
-            price > median.saturating_mul(TIMES_OFF_PEERS)
-                || price.saturating_mul(TIMES_OFF_PEERS) < *median
-        })
-    };
+    let usual = UsualPrices::new(draft, cloud);
     for (place, rows) in draft.prices.iter_mut().filter(|((of, _), _)| of == cloud) {
         for (name, row) in rows.iter_mut() {
-            let old = before
-                .get(place)
-                .and_then(|rows| rows.get(name))
-                .cloned()
-                .unwrap_or_default();
+            let old = before.get(place).and_then(|rows| rows.get(name));
+            let old = old.cloned().unwrap_or_default();
             let found = row.clone();
-            let accelerator = draft
-                .machines
-                .get(&(cloud.to_owned(), name.clone()))
-                .and_then(|row| row.accelerator.clone());
-            let nothing = |nano: i64| {
-                accelerator
-                    .as_ref()
-                    .is_some_and(|(_, count)| per_card(nano, *count) < LEAST_PER_CARD)
-            };
+            let machine = draft.machines.get(&(cloud.to_owned(), name.clone()));
+            let accelerator = machine.and_then(|machine| machine.accelerator.as_ref());
             let price = row.on_demand.as_ref().map(|(nano, _)| *nano);
-            if price.is_some_and(nothing) {
-                row.on_demand = None;
-                report.leave(format!("{cloud}: next to nothing for an accelerator"));
-            } else if price.is_some_and(|nano| far(nano, of_machine.get(name))) {
-                row.on_demand = None;
-                report.leave(format!("{cloud}: 5 times off the same machine elsewhere"));
-            } else if let (Some(nano), Some((accelerator, count))) = (price, &accelerator)
-                // Big hosts of small cards are dear for good reasons; cheap ones have none.
-                && per_card(nano, *count).saturating_mul(TIMES_OFF_ELSEWHERE) < of_accelerator.get(accelerator).copied().unwrap_or(0)
+            if let Some(suspicion) = price.and_then(|nano| usual.suspicion(name, nano, accelerator))
             {
                 row.on_demand = None;
-                report.leave_of(
-                    format!("{cloud}: under a tenth of what the accelerator costs elsewhere"),
-                    accelerator,
-                );
+                match suspicion {
+                    Suspicion::NextToNothing => report.leave(next_to_nothing(cloud)),
+                    Suspicion::OffPeers => {
+                        report.leave(format!("{cloud}: 5 times off the same machine elsewhere"));
+                    }
+                    Suspicion::OffAccelerator(accelerator) => report.leave_of(
+                        format!("{cloud}: under a tenth of what the accelerator costs elsewhere"),
+                        accelerator,
+                    ),
+                }
             }
             if found.on_demand != old.on_demand
                 && found.on_demand.is_some()
@@ -86,9 +49,10 @@ pub(super) fn leave_out(
             {
                 row.on_demand.clone_from(&old.on_demand);
             }
-            if row.spot.as_ref().is_some_and(|(nano, _)| nothing(*nano)) {
+            let spot = row.spot.as_ref().map(|(nano, _)| *nano);
+            if spot.is_some_and(|nano| is_next_to_nothing(nano, accelerator)) {
                 row.spot = None;
-                report.leave(format!("{cloud}: next to nothing for an accelerator"));
+                report.leave(next_to_nothing(cloud));
             }
             // A spot price is judged by the price on demand that stays.
             let believed = row.on_demand.as_ref().map(|(nano, _)| *nano).or(price);
@@ -101,6 +65,78 @@ pub(super) fn leave_out(
         rows.retain(|_, row| *row != PriceRow::default());
     }
     draft.prices.retain(|_, rows| !rows.is_empty());
+}
+
+fn next_to_nothing(cloud: &str) -> String {
+    format!("{cloud}: next to nothing for an accelerator")
+}
+
+/// Why a price on demand cannot be meant.
+enum Suspicion<'a> {
+    NextToNothing,
+    /// Far off the same machine type in the other regions of its cloud.
+    OffPeers,
+    /// Far under what the accelerator costs elsewhere.
+    OffAccelerator(&'a str),
+}
+
+/// Medians of prices on demand, in nano-USD an hour.
+struct UsualPrices {
+    /// Of the machine types of one cloud.
+    of_machine: BTreeMap<String, i64>,
+    /// Of one accelerator, over all clouds.
+    of_accelerator: BTreeMap<String, i64>,
+}
+
+impl UsualPrices {
+    fn new(draft: &Draft, cloud: &str) -> Self {
+        let on_demand = |row: &PriceRow| row.on_demand.as_ref().map(|(nano, _)| *nano);
+        let own = draft.prices.iter().filter(|((of, _), _)| of == cloud);
+        let of_machine = medians(own.flat_map(|(_, rows)| {
+            rows.iter()
+                .filter_map(|(name, row)| Some((name.clone(), on_demand(row)?)))
+        }));
+        let of_accelerator = medians(draft.prices.iter().flat_map(|((of, _), rows)| {
+            rows.iter().filter_map(|(name, row)| {
+                let machine = draft.machines.get(&(of.clone(), name.clone()))?;
+                let (accelerator, count) = machine.accelerator.clone()?;
+                Some((accelerator, per_card(on_demand(row)?, count)))
+            })
+        }));
+        Self {
+            of_machine,
+            of_accelerator,
+        }
+    }
+
+    /// Returns why a price on demand cannot be meant, if it cannot.
+    fn suspicion<'a>(
+        &self,
+        name: &str,
+        price: i64,
+        accelerator: Option<&'a (String, u32)>,
+    ) -> Option<Suspicion<'a>> {
+        if is_next_to_nothing(price, accelerator) {
+            return Some(Suspicion::NextToNothing);
+        }
+        let is_off = |median: &i64| {
+            price > median.saturating_mul(TIMES_OFF_PEERS)
+                || price.saturating_mul(TIMES_OFF_PEERS) < *median
+        };
+        if self.of_machine.get(name).is_some_and(is_off) {
+            return Some(Suspicion::OffPeers);
+        }
+        // Big hosts of small cards are dear for good reasons; cheap ones have none.
+        let (accelerator, count) = accelerator?;
+        let usual = self.of_accelerator.get(accelerator)?;
+        (per_card(price, *count).saturating_mul(TIMES_OFF_ELSEWHERE) < *usual)
+            .then_some(Suspicion::OffAccelerator(accelerator))
+    }
+}
+
+/// Whether a price is less than any accelerator costs.
+fn is_next_to_nothing(nano: i64, accelerator: Option<&(String, u32)>) -> bool {
+    accelerator.is_some_and(|(_, count)| per_card(nano, *count) < LEAST_PER_CARD)
 }
 
 fn leave_out_spot(

@@ -150,111 +150,46 @@ fn relaxed(clashing: &Clashing, files: Files<'_>) -> Vec<String> {
     }
 }
 
+/// Returns what a constraint would have to say, and what to write for that, if one line does it.
 fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
     let Some(Relaxation { to, figures, .. }) = &clashing.relaxation else {
         return ("would have to go".to_owned(), None);
     };
-    let alone = |text: String| {
-        if clashing.enough {
-            text
-        } else {
-            "; not enough on its own".to_owned()
-        }
-    };
-    let then = alone(figures.as_ref().map(then).unwrap_or_default());
-    let what = &clashing.constraint.kind;
-    let key = clashing
-        .constraint
-        .key
-        .rsplit('.')
-        .next()
-        .unwrap_or_default();
+    let figures = figures.as_ref();
+    let then = unless_too_little(clashing, figures.map(then).unwrap_or_default());
+    let kind = &clashing.constraint.kind;
+    let key = last_part(&clashing.constraint.key);
     match to {
-        Relaxed::Time(time) => {
-            let now = match what {
-                ConstraintKind::Deadline => files.policy.value.deadline,
-                ConstraintKind::StageDeadline(stage) => files
-                    .job
-                    .value
-                    .stages
-                    .get(stage)
-                    .and_then(|stage| stage.deadline),
-                _ => None,
-            };
-            let more = now
-                .map(|now| format!(", {} more", (*time - now).exact()))
-                .unwrap_or_default();
-            let proposal = match what {
-                ConstraintKind::Need(..) => {
-                    format!("help: set at_most = \"{} ms\" or more", time.0)
-                }
-                _ => format!("help: set {key} = \"{}\" or later", round_up(*time).exact()),
-            };
-            // How long the plan takes is said already.
-            let cost = figures
-                .as_ref()
-                .map(|figures| format!(": from {}", figures.cost))
-                .unwrap_or_default();
-            let then = if *what == ConstraintKind::Deadline {
-                alone(cost)
-            } else {
-                then
-            };
-            (
-                format!("needs {}{more}{then}", time.exact()),
-                Some(proposal),
-            )
-        }
-        Relaxed::Money(cost) => {
-            let more = files
-                .policy
-                .value
-                .budget
-                .map(|now| format!(", {} more", (*cost - now).exact()));
-            let then = figures
-                .as_ref()
-                .map(|figures| format!(": ends after {}", figures.makespan));
-            (
-                format!(
-                    "needs {}{}{}",
-                    cost.exact(),
-                    more.unwrap_or_default(),
-                    alone(then.unwrap_or_default())
-                ),
-                Some(format!("help: set {key} = \"{}\" or more", cents_up(*cost))),
-            )
-        }
+        Relaxed::Time(time) => more_time(*time, clashing, figures, files),
+        Relaxed::Money(cost) => more_money(*cost, clashing, figures, files),
         Relaxed::Hourly(price) => (
             format!("needs {} an hour{then}", price.exact()),
             Some(format!("help: set {key} = \"{}\" or more", price.exact())),
         ),
         Relaxed::Cpus(count) => {
             let count = count_text(u32::try_from(*count).unwrap_or(u32::MAX));
-            match what {
+            match kind {
                 ConstraintKind::Quota(..) => (format!("needs {count}{then}"), None),
                 _ => (format!("may be at most {count}{then}"), None),
             }
         }
-        Relaxed::Count(count) => match what {
+        Relaxed::Count(count) => match kind {
             ConstraintKind::Spread(_) => (format!("needs at_most = {count}{then}"), None),
             _ => (format!("needs {count}{then}"), None),
         },
         Relaxed::Bytes(bytes) => (format!("may be at most {}{then}", size(*bytes)), None),
         Relaxed::Add(names) => {
-            let verb = match what {
+            let verb = match kind {
                 ConstraintKind::Trust(_)
                 | ConstraintKind::Need(_, Need::Tee | Need::Accelerators) => "accept",
                 _ => "allow",
             };
-            let time = if figures.is_none() {
-                ", with a duration for it"
-            } else {
-                ""
+            let time = match figures {
+                None => ", with a duration for it",
+                Some(_) => "",
             };
-            (
-                format!("would have to {verb} {}{time}{then}", list(names)),
-                None,
-            )
+            let what = format!("would have to {verb} {}{time}{then}", list(names));
+            (what, None)
         }
         Relaxed::Gang(each, machines) => (
             format!(
@@ -264,14 +199,90 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
                 "help: set accelerators = [\"{each}\"] and nodes = {machines}"
             )),
         ),
-        Relaxed::Drop if *what == ConstraintKind::Spot => {
-            (format!("would have to be true{then}"), None)
+        Relaxed::Drop => {
+            let what = match kind {
+                ConstraintKind::Spot => "be true",
+                ConstraintKind::Need(_, Need::Service) => "accept any version",
+                _ => "go",
+            };
+            (format!("would have to {what}{then}"), None)
         }
-        Relaxed::Drop if matches!(what, ConstraintKind::Need(_, Need::Service)) => {
-            (format!("would have to accept any version{then}"), None)
-        }
-        Relaxed::Drop => (format!("would have to go{then}"), None),
     }
+}
+
+/// Returns what a limit on time would have to be.
+fn more_time(
+    time: Millis,
+    clashing: &Clashing,
+    figures: Option<&Figures>,
+    files: Files<'_>,
+) -> (String, Option<String>) {
+    let kind = &clashing.constraint.kind;
+    let now = match kind {
+        ConstraintKind::Deadline => files.policy.value.deadline,
+        ConstraintKind::StageDeadline(stage) => {
+            let stage = files.job.value.stages.get(stage);
+            stage.and_then(|stage| stage.deadline)
+        }
+        _ => None,
+    };
+    let more = match now {
+        Some(now) => format!(", {} more", (time - now).exact()),
+        None => String::new(),
+    };
+    let then = match (kind, figures) {
+        (_, None) => String::new(),
+        // How long the plan takes is said already.
+        (ConstraintKind::Deadline, Some(figures)) => format!(": from {}", figures.cost),
+        (_, Some(figures)) => then(figures),
+    };
+    let then = unless_too_little(clashing, then);
+    let help = match kind {
+        ConstraintKind::Need(..) => format!("help: set at_most = \"{} ms\" or more", time.0),
+        _ => format!(
+            "help: set {} = \"{}\" or later",
+            last_part(&clashing.constraint.key),
+            round_up(time).exact()
+        ),
+    };
+    (format!("needs {}{more}{then}", time.exact()), Some(help))
+}
+
+/// Returns what a budget would have to be.
+fn more_money(
+    cost: Money,
+    clashing: &Clashing,
+    figures: Option<&Figures>,
+    files: Files<'_>,
+) -> (String, Option<String>) {
+    let more = match files.policy.value.budget {
+        Some(now) => format!(", {} more", (cost - now).exact()),
+        None => String::new(),
+    };
+    let then = match figures {
+        Some(figures) => format!(": ends after {}", figures.makespan),
+        None => String::new(),
+    };
+    let then = unless_too_little(clashing, then);
+    let help = format!(
+        "help: set {} = \"{}\" or more",
+        last_part(&clashing.constraint.key),
+        cents_up(cost)
+    );
+    (format!("needs {}{more}{then}", cost.exact()), Some(help))
+}
+
+/// Returns the text about the plan that is possible then, or that the change is too little for one.
+fn unless_too_little(clashing: &Clashing, text: String) -> String {
+    match clashing.enough {
+        true => text,
+        false => "; not enough on its own".to_owned(),
+    }
+}
+
+/// Returns the last part of a key with dots, which is what stands in its line.
+fn last_part(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
 }
 
 /// `: from $39.74, ends after 5 h 44 m`.

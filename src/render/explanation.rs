@@ -81,13 +81,11 @@ fn rules(text: &mut String, explanation: &Explanation, subject: Subject<'_>) {
     }
 }
 
+/// A line about a stage: its head, which is empty where a line goes on with the one above, and
+/// the text.
+type Line = (&'static str, String);
+
 fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject<'_>) {
-    let each = if stage.nodes > 1 { " each" } else { "" };
-    let (rate, unit) = match &stage.usage {
-        Some(usage) => (usage.rate_nano_usd_per_unit, usage.unit),
-        None => (stage.rate_nano_usd_per_hour, Unit::Hour),
-    };
-    let each = if unit == Unit::Hour { each } else { "" };
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
@@ -96,88 +94,109 @@ fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject
         stage.place,
         machine(stage)
     );
-    let mut lines = vec![(
-        "costs",
-        format!("{} at {}{each}", stage.cost_micro_usd, rounded(rate, unit)),
-    )];
+    let (rate, unit) = rate_of(stage);
+    let costs = format!(
+        "{} at {}{}",
+        stage.cost_micro_usd,
+        rounded(rate, unit),
+        each(stage, unit)
+    );
+    let mut lines = vec![("costs", costs)];
+    lines.extend(offers_left(why, subject));
+    lines.extend(best_elsewhere(why.elsewhere.as_ref(), subject));
+    lines.extend(break_even(&why.break_even, stage, subject));
+    for (head, said) in lines {
+        let _ = writeln!(text, "  {head:<11} {said}");
+    }
+}
+
+fn rate_of(stage: &PlannedStage) -> (Rate, Unit) {
+    match &stage.usage {
+        Some(usage) => (usage.rate_nano_usd_per_unit, usage.unit),
+        None => (stage.rate_nano_usd_per_hour, Unit::Hour),
+    }
+}
+
+/// ` each`, where the rate is that of one of several machines.
+fn each(stage: &PlannedStage, unit: Unit) -> &'static str {
+    if stage.nodes > 1 && unit == Unit::Hour {
+        " each"
+    } else {
+        ""
+    }
+}
+
+/// Returns how many offers there are, and how many each rule leaves.
+fn offers_left(why: &Why, subject: Subject<'_>) -> Vec<Line> {
     let count = |count: u64| grouped(i128::from(count));
     let meet = if why.fitting == 1 { "meets" } else { "meet" };
-    lines.push((
-        "offers",
-        format!(
-            "{} in the catalog, {} {meet} the needs",
-            count(why.offers),
-            count(why.fitting)
-        ),
-    ));
-    let left = why.left.iter();
-    lines.extend(left.map(|(constraint, left)| {
-        (
-            "",
-            format!(
-                "{} left by {}",
-                count(*left),
-                subject.files.short(constraint)
-            ),
-        )
+    let all = format!(
+        "{} in the catalog, {} {meet} the needs",
+        count(why.offers),
+        count(why.fitting)
+    );
+    let mut lines = vec![("offers", all)];
+    lines.extend(why.left.iter().map(|(constraint, left)| {
+        let rule = subject.files.short(constraint);
+        ("", format!("{} left by {rule}", count(*left)))
     }));
-    match &why.elsewhere {
-        None => lines.push((
-            "elsewhere",
-            "no plan is possible with it in another place".to_owned(),
-        )),
-        Some(Elsewhere {
-            offer,
-            figures,
-            moved,
-            beyond,
-        }) => {
-            lines.push(("elsewhere", offer_text(offer, subject.catalog)));
-            let beyond = if *beyond { ": beyond the limits" } else { "" };
-            let others = match moved {
-                0 => String::new(),
-                1 => "; 1 other stage moves".to_owned(),
-                several => format!("; {several} other stages move"),
-            };
-            lines.push((
-                "",
-                format!("{}{others}{beyond}", change(figures, subject.plan)),
-            ));
-        }
-    }
-    match &why.break_even {
-        BreakEven::Never => lines.push((
+    lines
+}
+
+/// Returns what the best plan costs that has the stage in another place.
+fn best_elsewhere(elsewhere: Option<&Elsewhere>, subject: Subject<'_>) -> Vec<Line> {
+    let Some(elsewhere) = elsewhere else {
+        let none = "no plan is possible with it in another place".to_owned();
+        return vec![("elsewhere", none)];
+    };
+    let others = match elsewhere.moved {
+        0 => String::new(),
+        1 => "; 1 other stage moves".to_owned(),
+        several => format!("; {several} other stages move"),
+    };
+    let beyond = match elsewhere.beyond {
+        true => ": beyond the limits",
+        false => "",
+    };
+    let difference = change(&elsewhere.figures, subject.plan);
+    vec![
+        ("elsewhere", offer_text(&elsewhere.offer, subject.catalog)),
+        ("", format!("{difference}{others}{beyond}")),
+    ]
+}
+
+/// Returns the rate from which another offer is better.
+fn break_even(break_even: &BreakEven, stage: &PlannedStage, subject: Subject<'_>) -> Vec<Line> {
+    match break_even {
+        BreakEven::Never => vec![(
             "break-even",
             "none: without this offer no plan keeps the limits".to_owned(),
-        )),
-        BreakEven::Slower(time) => {
-            lines.push((
-                "break-even",
-                format!(
-                    "none: without this offer the plan takes {} more",
-                    time.exact()
-                ),
-            ));
-        }
+        )],
+        BreakEven::Slower(time) => vec![(
+            "break-even",
+            format!(
+                "none: without this offer the plan takes {} more",
+                time.exact()
+            ),
+        )],
         BreakEven::At {
             rate: limit,
             figures,
             offer,
         } => {
-            lines.push((
-                "break-even",
-                format!(
-                    "{}{each}, {}; above that",
-                    rounded(*limit, unit),
-                    percent(rate, *limit)
-                ),
-            ));
-            lines.push(("", offer_text(offer, subject.catalog)));
-            lines.push(("", format!("is better, at {} in all", figures.cost)));
+            let (rate, unit) = rate_of(stage);
+            let limit_text = format!(
+                "{}{}, {}; above that",
+                rounded(*limit, unit),
+                each(stage, unit),
+                percent(rate, *limit)
+            );
+            vec![
+                ("break-even", limit_text),
+                ("", offer_text(offer, subject.catalog)),
+                ("", format!("is better, at {} in all", figures.cost)),
+            ]
         }
-    }
-    for (head, said) in lines {
-        let _ = writeln!(text, "  {head:<11} {said}");
     }
 }
 

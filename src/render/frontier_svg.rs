@@ -71,22 +71,8 @@ fn step(span: i128, steps: impl Iterator<Item = i128>) -> i128 {
 
 /// The drawing as an SVG file.
 pub fn svg(job: &str, frontier: &Frontier) -> String {
-    let times: Vec<i128> = frontier
-        .points
-        .iter()
-        .map(|point| i128::from(point.figures.makespan.0))
-        .collect();
-    let costs: Vec<i128> = frontier
-        .points
-        .iter()
-        .map(|point| i128::from(point.figures.cost.0))
-        .collect();
-    // A single point stands in the middle.
-    let ends = |values: &[i128]| match (values.iter().min(), values.iter().max()) {
-        (Some(least), Some(most)) if least < most => (*least, *most),
-        (Some(only), _) => (only - only / 10, only + only / 10 + 1),
-        _ => (0, 1),
-    };
+    let times = frontier.points.iter().map(time_of).collect::<Vec<_>>();
+    let costs = frontier.points.iter().map(cost_of).collect::<Vec<_>>();
     let ((quick, slow), (cheap, dear)) = (ends(&times), ends(&costs));
     let days = (1..).map(|power| 864_000 * 10_i128.pow(power)).take(12);
     let seconds = step((slow - quick) / 1000, SECONDS.into_iter().chain(days));
@@ -94,110 +80,129 @@ pub fn svg(job: &str, frontier: &Frontier) -> String {
     let money = step(dear - cheap, dollars);
     let x = Axis::new(quick, slow, seconds * 1000, (LEFT, WIDTH - RIGHT));
     let y = Axis::new(cheap, dear, money, (HEIGHT - BOTTOM, TOP));
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let mut line = |line: String| {
-        let _ = writeln!(text, "{line}");
-    };
-    line(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-         font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"#222\">"
-    ));
-    line(format!(
-        "<title>Cost against makespan of {}</title>",
-        escaped(job)
-    ));
-    line(format!(
-        "<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>"
-    ));
-    line(format!(
-        "<text x=\"{LEFT}\" y=\"24\" font-size=\"15\" font-weight=\"600\">{}: what time costs</text>",
-        escaped(job)
-    ));
-    for mark in &x.marks {
-        let at = x.at(*mark);
-        line(format!(
-            "<path d=\"M{at} {}V{TOP}\" stroke=\"#e4e4e4\"/>",
-            y.start
-        ));
-        line(format!(
-            "<text x=\"{at}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            y.start + 18,
-            time(*mark)
-        ));
+    let mut text = head(job);
+    text += &time_marks(&x, &y);
+    text += &cost_marks(&x, &y, money);
+    text += &axes(&x, &y);
+    text += &curve_and_points(&frontier.points, &x, &y);
+    text + "</svg>\n"
+}
+
+fn time_of(point: &Point) -> i128 {
+    i128::from(point.figures.makespan.0)
+}
+
+fn cost_of(point: &Point) -> i128 {
+    i128::from(point.figures.cost.0)
+}
+
+/// The least and the greatest value; a single value stands in the middle.
+fn ends(values: &[i128]) -> (i128, i128) {
+    match (values.iter().min(), values.iter().max()) {
+        (Some(least), Some(most)) if least < most => (*least, *most),
+        (Some(only), _) => (only - only / 10, only + only / 10 + 1),
+        _ => (0, 1),
     }
+}
+
+fn head(job: &str) -> String {
+    let job = escaped(job);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+         font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"#222\">\n\
+         <title>Cost against makespan of {job}</title>\n\
+         <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n\
+         <text x=\"{LEFT}\" y=\"24\" font-size=\"15\" font-weight=\"600\">{job}: what time costs</text>\n"
+    )
+}
+
+/// The upright lines of the grid, and the times below them.
+fn time_marks(x: &Axis, y: &Axis) -> String {
+    let mut text = String::new();
+    for mark in &x.marks {
+        let (at, foot) = (x.at(*mark), y.start);
+        text += &format!("<path d=\"M{at} {foot}V{TOP}\" stroke=\"#e4e4e4\"/>\n");
+        text += &format!(
+            "<text x=\"{at}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
+            foot + 18,
+            time(*mark)
+        );
+    }
+    text
+}
+
+/// The level lines of the grid, and the costs to the left of them.
+fn cost_marks(x: &Axis, y: &Axis, step: i128) -> String {
+    let mut text = String::new();
     for mark in &y.marks {
-        let at = y.at(*mark);
-        line(format!(
-            "<path d=\"M{LEFT} {at}H{}\" stroke=\"#e4e4e4\"/>",
-            x.end
-        ));
-        line(format!(
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+        let (at, right) = (y.at(*mark), x.end);
+        text += &format!("<path d=\"M{LEFT} {at}H{right}\" stroke=\"#e4e4e4\"/>\n");
+        text += &format!(
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n",
             LEFT - 8,
             at + 4,
-            cost(*mark, money)
-        ));
+            cost(*mark, step)
+        );
     }
-    line(format!(
-        "<path d=\"M{LEFT} {TOP}V{}H{}\" fill=\"none\" stroke=\"#222\"/>",
-        y.start, x.end
-    ));
-    let middle = (x.start + x.end) / 2;
-    line(format!(
-        "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">ends after</text>",
-        HEIGHT - 14
-    ));
-    let middle = (y.start + y.end) / 2;
-    line(format!(
-        "<text x=\"18\" y=\"{middle}\" text-anchor=\"middle\" transform=\"rotate(-90 18 {middle})\">cost (US dollars)</text>"
-    ));
-    line(format!(
-        "<path d=\"{}\" fill=\"none\" stroke=\"#1f6feb\" stroke-width=\"2\"/>",
-        staircase(&frontier.points, &x, &y)
-    ));
+    text
+}
+
+/// Both axes with what they measure.
+fn axes(x: &Axis, y: &Axis) -> String {
+    let (middle_x, middle_y) = ((x.start + x.end) / 2, (y.start + y.end) / 2);
+    let (foot, right, below) = (y.start, x.end, HEIGHT - 14);
+    format!(
+        "<path d=\"M{LEFT} {TOP}V{foot}H{right}\" fill=\"none\" stroke=\"#222\"/>\n\
+         <text x=\"{middle_x}\" y=\"{below}\" text-anchor=\"middle\">ends after</text>\n\
+         <text x=\"18\" y=\"{middle_y}\" text-anchor=\"middle\" transform=\"rotate(-90 18 {middle_y})\">cost (US dollars)</text>\n"
+    )
+}
+
+/// The staircase of the frontier, and a circle for each point; labels where there is room.
+fn curve_and_points(points: &[Point], x: &Axis, y: &Axis) -> String {
+    let mut text = format!(
+        "<path d=\"{}\" fill=\"none\" stroke=\"#1f6feb\" stroke-width=\"2\"/>\n",
+        staircase(points, x, y)
+    );
     let mut labels: Vec<(i128, i128)> = Vec::new();
-    for point in &frontier.points {
-        let (px, py) = (
-            x.at(i128::from(point.figures.makespan.0)),
-            y.at(i128::from(point.figures.cost.0)),
-        );
-        let fill = if point.figures.proven {
-            "#1f6feb"
-        } else {
-            "#fff"
-        };
-        let (said, time) = (
-            point.figures.cost.to_string(),
-            point.figures.makespan.to_string(),
-        );
-        let proof = if point.figures.proven {
-            "proven"
-        } else {
-            "not proven"
-        };
-        line(format!(
-            "<circle cx=\"{px}\" cy=\"{py}\" r=\"4\" fill=\"{fill}\" stroke=\"#1f6feb\" stroke-width=\"2\"><title>{said}, {time}, {proof}</title></circle>"
-        ));
+    for point in points {
+        let (px, py) = (x.at(time_of(point)), y.at(cost_of(point)));
+        text += &circle(point, px, py);
         let clear = |(lx, ly): &(i128, i128)| {
             (px - lx).abs() >= LABEL_WIDTH || (py - ly).abs() >= LABEL_HEIGHT
         };
         if labels.iter().all(clear) {
             labels.push((px, py));
-            // To the right of the step, unless that is off the drawing.
-            let (at, anchor) = if px > WIDTH - RIGHT - LABEL_WIDTH {
-                (px - 6, "end")
-            } else {
-                (px + 6, "start")
-            };
-            line(format!(
-                "<text x=\"{at}\" y=\"{}\" text-anchor=\"{anchor}\">{said} · {time}</text>",
-                py - 7
-            ));
+            text += &label(point, px, py);
         }
     }
-    line("</svg>".to_owned());
     text
+}
+
+/// A full circle for a proven point, an empty one for another.
+fn circle(point: &Point, px: i128, py: i128) -> String {
+    let (fill, proof) = match point.figures.proven {
+        true => ("#1f6feb", "proven"),
+        false => ("#fff", "not proven"),
+    };
+    let (cost, time) = (point.figures.cost, point.figures.makespan);
+    format!(
+        "<circle cx=\"{px}\" cy=\"{py}\" r=\"4\" fill=\"{fill}\" stroke=\"#1f6feb\" stroke-width=\"2\"><title>{cost}, {time}, {proof}</title></circle>\n"
+    )
+}
+
+/// Cost and time to the right of the step, unless that is off the drawing.
+fn label(point: &Point, px: i128, py: i128) -> String {
+    let (at, anchor) = match px > WIDTH - RIGHT - LABEL_WIDTH {
+        true => (px - 6, "end"),
+        false => (px + 6, "start"),
+    };
+    format!(
+        "<text x=\"{at}\" y=\"{}\" text-anchor=\"{anchor}\">{} · {}</text>\n",
+        py - 7,
+        point.figures.cost,
+        point.figures.makespan
+    )
 }
 
 /// From the fastest, down and to the right; it goes on to both edges.

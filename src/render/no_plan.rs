@@ -315,7 +315,7 @@ fn need_line(need: &str, stage: &str, job: &Parsed<Job>) -> String {
 }
 
 /// From where to where an artifact cannot get, in words.
-fn way_of(artifact: &str, job: &Parsed<Job>) -> String {
+fn from_where_to_where(artifact: &str, job: &Parsed<Job>) -> String {
     let name = artifact.strip_suffix("@home").unwrap_or(artifact);
     let from = match job.value.datasets.get(name) {
         Some(dataset) => {
@@ -351,137 +351,149 @@ fn read_name(artifact: &str) -> &str {
 }
 
 /// Returns what limits would have to be, unless the constraints that clash say it.
-fn short(
-    unmet_limits: &UnmetLimits,
-    Files { job, policy }: Files<'_>,
-    conflict: Option<&Conflict>,
-) -> String {
-    let at = |key: &str| policy.source.location(key);
-    let mut text = String::new();
-    let mut line = |line: String| {
-        let _ = writeln!(text, "  {line}");
-    };
-    let told = conflict.is_some_and(|conflict| !conflict.constraints.is_empty());
+fn short(unmet_limits: &UnmetLimits, files: Files<'_>, conflict: Option<&Conflict>) -> String {
+    let constraints_are_named = conflict.is_some_and(|conflict| !conflict.constraints.is_empty());
     let limited = unmet_limits.fastest.is_some() || unmet_limits.cheapest.is_some();
-    let told_all = unmet_limits.unlimited.is_none() && unmet_limits.unreachable.is_empty();
-    if told && (limited || told_all) {
-        return text;
+    let only_limits = unmet_limits.unlimited.is_none() && unmet_limits.unreachable.is_empty();
+    if constraints_are_named && (limited || only_limits) {
+        return String::new();
     }
-    if let (Some(deadline), Some(fastest)) = (policy.value.deadline, unmet_limits.fastest) {
-        let needed = fastest.makespan;
-        let within = if policy.value.budget.is_some() {
-            " within the budget"
-        } else {
-            ""
-        };
-        line(format!(
+    let mut lines = Vec::new();
+    lines.extend(deadline_too_short(unmet_limits, files));
+    lines.extend(budget_too_low(unmet_limits, files));
+    match unmet_limits.unlimited {
+        Some(cheapest) if !limited => lines.extend(limits_together(cheapest, files)),
+        Some(_) => {}
+        None => lines.extend(egress_prices_missing(&unmet_limits.unreachable, files.job)),
+    }
+    let lines: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
+    lines.join("\n")
+}
+
+/// Returns how long the fastest plan takes that keeps all but the deadline.
+fn deadline_too_short(unmet_limits: &UnmetLimits, Files { policy, .. }: Files<'_>) -> Vec<String> {
+    let (Some(deadline), Some(fastest)) = (policy.value.deadline, unmet_limits.fastest) else {
+        return Vec::new();
+    };
+    let within = match policy.value.budget {
+        Some(_) => " within the budget",
+        None => "",
+    };
+    let needed = fastest.makespan;
+    vec![
+        format!(
             "the fastest plan under these rules{within} takes {} and costs {}",
             needed.exact(),
             fastest.cost
-        ));
-        line(format!(
+        ),
+        format!(
             "the deadline is {} ({}): {} too short",
             deadline.exact(),
-            at("limits.deadline"),
+            policy.source.location("limits.deadline"),
             (needed - deadline).exact()
-        ));
-        line(format!(
+        ),
+        format!(
             "help: set deadline = \"{}\" or later",
             round_up(needed).exact()
-        ));
-    }
-    if let (Some(budget), Some(cheapest)) = (policy.value.budget, unmet_limits.cheapest) {
-        let within = if policy.value.deadline.is_some() {
-            " by the deadline"
-        } else {
-            ""
-        };
-        line(format!(
+        ),
+    ]
+}
+
+/// Returns what the cheapest plan costs that keeps all but the budget.
+fn budget_too_low(unmet_limits: &UnmetLimits, Files { policy, .. }: Files<'_>) -> Vec<String> {
+    let (Some(budget), Some(cheapest)) = (policy.value.budget, unmet_limits.cheapest) else {
+        return Vec::new();
+    };
+    let within = match policy.value.deadline {
+        Some(_) => " by the deadline",
+        None => "",
+    };
+    vec![
+        format!(
             "the cheapest plan under these rules{within} costs {} and takes {}",
             cheapest.cost.exact(),
             cheapest.makespan.exact()
-        ));
-        line(format!(
+        ),
+        format!(
             "the budget is {} ({}): {} too low",
             budget.exact(),
-            at("limits.budget"),
+            policy.source.location("limits.budget"),
             (cheapest.cost - budget).exact()
-        ));
-        line(format!(
-            "help: set budget = \"{}\" or more",
-            cents_up(cheapest.cost)
-        ));
+        ),
+        format!("help: set budget = \"{}\" or more", cents_up(cheapest.cost)),
+    ]
+}
+
+/// Returns which limits cannot be kept even one by one, and what the cheapest plan without them
+/// costs.
+fn limits_together(cheapest: PlacementFigures, Files { policy, .. }: Files<'_>) -> Vec<String> {
+    let deadline = policy.source.location("limits.deadline");
+    let budget = policy.source.location("limits.budget");
+    let set_deadline = format!(
+        "deadline = \"{}\" or later",
+        round_up(cheapest.makespan).exact()
+    );
+    let set_budget = format!("budget = \"{}\" or more", cents_up(cheapest.cost));
+    let (mut lines, without, help) = match (policy.value.deadline, policy.value.budget) {
+        (Some(_), Some(_)) => (
+            vec![
+                format!("the deadline ({deadline}) and the budget ({budget})"),
+                "cannot be kept, not even one of them alone".to_owned(),
+            ],
+            "without both",
+            format!("{set_budget} and {set_deadline}"),
+        ),
+        (Some(_), None) => (
+            vec![format!("the deadline ({deadline}) cannot be kept")],
+            "without it",
+            set_deadline,
+        ),
+        (None, Some(_)) => (
+            vec![format!("the budget ({budget}) cannot be kept")],
+            "without it",
+            set_budget,
+        ),
+        (None, None) => {
+            let what = "no placement keeps all quotas, spreads and deadlines of stages at once";
+            return vec![what.to_owned()];
+        }
+    };
+    lines.push(format!(
+        "{without}, the cheapest plan costs {} and takes {}",
+        cheapest.cost.exact(),
+        cheapest.makespan.exact()
+    ));
+    lines.push(format!("help: set {help}"));
+    lines
+}
+
+/// Returns which artifacts cannot be moved, because the catalog has no egress price for them.
+fn egress_prices_missing(unreachable: &[String], job: &Parsed<Job>) -> Vec<String> {
+    if unreachable.is_empty() {
+        return vec![
+            "data cannot get from where it is to where it is needed: the catalog lacks egress prices"
+                .to_owned(),
+            "help: add the egress prices that it lacks, or let the stages run nearer to each other"
+                .to_owned(),
+        ];
     }
-    match unmet_limits.unlimited {
-        Some(PlacementFigures {
-            cost,
-            makespan: time,
-        }) if !limited => {
-            let deadline = policy
-                .value
-                .deadline
-                .map(|_| format!("the deadline ({})", at("limits.deadline")));
-            let budget = policy
-                .value
-                .budget
-                .map(|_| format!("the budget ({})", at("limits.budget")));
-            let set_budget = format!("budget = \"{}\" or more", cents_up(cost));
-            let set_deadline = format!("deadline = \"{}\" or later", round_up(time).exact());
-            let both = deadline.is_some() && budget.is_some();
-            let (what, help) = match (deadline, budget) {
-                (Some(deadline), Some(budget)) => {
-                    line(format!("{deadline} and {budget}"));
-                    let what = "cannot be kept, not even one of them alone".to_owned();
-                    (what, Some(format!("{set_budget} and {set_deadline}")))
-                }
-                (Some(deadline), None) => {
-                    (format!("{deadline} cannot be kept"), Some(set_deadline))
-                }
-                (None, Some(budget)) => (format!("{budget} cannot be kept"), Some(set_budget)),
-                (None, None) => {
-                    let what =
-                        "no placement keeps all quotas, spreads and deadlines of stages at once";
-                    (what.to_owned(), None)
-                }
-            };
-            let without = if both { "without both" } else { "without it" };
-            line(what);
-            if let Some(help) = help {
-                line(format!(
-                    "{without}, the cheapest plan costs {} and takes {}",
-                    cost.exact(),
-                    time.exact()
-                ));
-                line(format!("help: set {help}"));
-            }
-        }
-        None if unmet_limits.unreachable.is_empty() => {
-            line(
-                "data cannot get from where it is to where it is needed: the catalog has no price for some ways"
-                    .to_owned(),
-            );
-            line("help: add the egress prices that it lacks, or let the stages run nearer to each other".to_owned());
-        }
-        None => {
-            for artifact in unmet_limits.unreachable.iter().take(LISTED) {
-                line(format!(
-                    "the catalog has no egress price for the way of `{artifact}`: {}",
-                    way_of(artifact, job)
-                ));
-            }
-            if unmet_limits.unreachable.len() > LISTED {
-                line(format!(
-                    "and for {} others",
-                    unmet_limits.unreachable.len() - LISTED
-                ));
-            }
-            line(
-                "help: add the prices to the catalog's egress.csv, give your own as `[[links]]` in the policy, or let"
-                    .to_owned(),
-            );
-            line("the stages run where the data is".to_owned());
-        }
-        Some(_) => {}
+    let mut lines: Vec<String> = unreachable
+        .iter()
+        .take(LISTED)
+        .map(|artifact| {
+            format!(
+                "the catalog has no egress price to bring `{artifact}` {}",
+                from_where_to_where(artifact, job)
+            )
+        })
+        .collect();
+    if unreachable.len() > LISTED {
+        lines.push(format!("and for {} others", unreachable.len() - LISTED));
     }
-    text.trim_end().to_owned()
+    lines.push(
+        "help: add the prices to the catalog's egress.csv, give your own as `[[links]]` in the policy, or let"
+            .to_owned(),
+    );
+    lines.push("the stages run where the data is".to_owned());
+    lines
 }

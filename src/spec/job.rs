@@ -121,12 +121,8 @@ fn dataset(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) ->
 fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> Stage {
     let reads = section
         .take("reads", findings)
-        .map(|entry| entry.texts("process.tokens", findings));
-    let reads = reads
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|item| artifact(&item, findings))
-        .collect();
+        .map(|entry| artifacts(&entry, findings))
+        .unwrap_or_default();
     let writes = section
         .take_table("writes", findings)
         .map(|writes| outputs(&writes, findings))
@@ -146,18 +142,14 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
         .and_then(|entry| command(&entry, findings));
     let files = section
         .take("files", findings)
-        .map(|entry| entry.texts("train.py", findings))
+        .map(|entry| files_beside_job(&entry, findings))
         .unwrap_or_default();
-    let files = files
-        .into_iter()
-        .filter_map(|item| file_beside_job(&item, findings))
-        .collect();
     let (count, nodes) = machines(&mut section, name, findings);
     let after = section
         .take("after", findings)
         .map(|entry| entry.texts("process", findings))
         .unwrap_or_default();
-    let after: BTreeSet<String> = after.into_iter().map(|item| item.text.to_owned()).collect();
+    let after = after.into_iter().map(|item| item.text.to_owned()).collect();
     let deadline = section
         .take("deadline", findings)
         .and_then(|entry| value::time(&entry, findings));
@@ -165,24 +157,7 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
         .take("allocation", findings)
         .and_then(|entry| value::allocation(&entry, findings));
     let checkpoint = buying::checkpoint(&mut section, name, allocation, findings);
-    let env = section
-        .take_table("env", findings)
-        .map(|table| variables(&table, findings))
-        .unwrap_or_default();
-    let secrets = section
-        .take_table("secrets", findings)
-        .map(|table| secrets(&table, findings))
-        .unwrap_or_default();
-    if let Some(name) = env.keys().find(|name| secrets.contains_key(*name)) {
-        let message = format!("`{}` is in both `env` and `secrets`", shown(name));
-        let span = findings.span(&section.path);
-        let hint = "keep it in `secrets` if nobody may see its value, else in `env`";
-        findings.push(
-            Diagnostic::error(span, message)
-                .with_label("in this stage")
-                .with_hint(hint),
-        );
-    }
+    let (env, secrets) = variables_and_secrets(&mut section, findings);
     let retries = section
         .take("retries", findings)
         .and_then(|entry| retries::retries(&entry, findings));
@@ -206,6 +181,50 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
         retries,
         without: BTreeSet::new(),
     }
+}
+
+/// Reads the artifacts that a stage reads.
+fn artifacts(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<ArtifactRef> {
+    let items = entry.texts("process.tokens", findings);
+    items
+        .into_iter()
+        .filter_map(|item| artifact(&item, findings))
+        .collect()
+}
+
+/// Reads the paths of the files that a stage takes along, relative to the job file.
+fn files_beside_job(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<String> {
+    let items = entry.texts("train.py", findings);
+    items
+        .into_iter()
+        .filter_map(|item| file_beside_job(&item, findings))
+        .collect()
+}
+
+/// Reads `env` and `secrets`, in which no variable may be twice.
+fn variables_and_secrets(
+    section: &mut Section<'_, '_>,
+    findings: &mut Findings,
+) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let env = section
+        .take_table("env", findings)
+        .map(|table| variables(&table, findings))
+        .unwrap_or_default();
+    let secrets = section
+        .take_table("secrets", findings)
+        .map(|table| secrets(&table, findings))
+        .unwrap_or_default();
+    if let Some(name) = env.keys().find(|name| secrets.contains_key(*name)) {
+        let message = format!("`{}` is in both `env` and `secrets`", shown(name));
+        let span = findings.span(&section.path);
+        let hint = "keep it in `secrets` if nobody may see its value, else in `env`";
+        findings.push(
+            Diagnostic::error(span, message)
+                .with_label("in this stage")
+                .with_hint(hint),
+        );
+    }
+    (env, secrets)
 }
 
 /// `max_price` of a stage is the same as `needs.max_price`.

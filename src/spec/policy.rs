@@ -24,84 +24,15 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
         objective::objective(&mut objective, &mut policy, findings);
         objective.finish(findings);
     }
-    if let Some(mut limits) = document.take_table("limits", findings) {
-        policy.deadline = limits
-            .take("deadline", findings)
-            .and_then(|entry| value::time(&entry, findings));
-        policy.budget = limits
-            .take("budget", findings)
-            .and_then(|entry| value::money(&entry, findings));
-        policy.max_price = limits
-            .take("max_price", findings)
-            .and_then(|entry| value::hourly_rate(&entry, findings));
-        limits.finish(findings);
-    }
+    limits(&mut document, &mut policy, findings);
     max_price(&mut document, &mut policy, findings);
     policy.retries = document
         .take("retries", findings)
         .and_then(|entry| retries::retries(&entry, findings));
-    if let Some(residency) = document.take_table("residency", findings) {
-        for entry in residency.entries(findings) {
-            label_key(&entry, findings);
-            let Some(rule) = label_rule(&entry, "[\"EU\"]", &mut policy, findings) else {
-                continue;
-            };
-            let allowed = residence(&rule, findings);
-            policy.residency.insert(entry.key.to_owned(), allowed);
-        }
-        without_overlap(&policy, findings);
-    }
-    if let Some(mut operators) = document.take_table("operators", findings) {
-        if let Some(entry) = operators.take("us_cloud_act", findings) {
-            policy.exclude_cloud_act =
-                value::choice(&entry, &[("exclude", true), ("allow", false)], findings)
-                    .unwrap_or_default();
-        }
-        if let Some(entry) = operators.take("parents", findings) {
-            policy.parents = Some(residence(&entry, findings));
-        }
-        let patterns = |items: Vec<Item<'_>>| {
-            items
-                .iter()
-                .map(|item| Pattern(item.text.to_owned()))
-                .collect()
-        };
-        let allow = operators
-            .take("allow", findings)
-            .map(|entry| entry.some_texts("OVH*", findings));
-        let deny = operators
-            .take("deny", findings)
-            .map(|entry| entry.texts("Amazon*", findings));
-        policy.operators = Allowance {
-            allow: allow.map(patterns),
-            deny: deny.map(patterns).unwrap_or_default(),
-        };
-        operators.finish(findings);
-    }
-    if let Some(certifications) = document.take_table("certifications", findings) {
-        for entry in certifications.entries(findings) {
-            label_key(&entry, findings);
-            let Some(rule) = label_rule(&entry, "[\"C5\"]", &mut policy, findings) else {
-                continue;
-            };
-            let schemes = rule.some_texts("C5", findings);
-            let schemes = schemes
-                .iter()
-                .map(|item| item.text.trim().to_lowercase())
-                .collect();
-            policy.certifications.insert(entry.key.to_owned(), schemes);
-        }
-    }
-    if let Some(trust) = document.take_table("trust", findings) {
-        for entry in trust.entries(findings) {
-            label_key(&entry, findings);
-            let Some(rule) = label_rule(&entry, "[\"sev-snp\"]", &mut policy, findings) else {
-                continue;
-            };
-            let tees = value::tees(rule.some_texts("sev-snp", findings), findings);
-            policy.trust.insert(entry.key.to_owned(), tees);
-        }
-    }
+    residency(&mut document, &mut policy, findings);
+    operators(&mut document, &mut policy, findings);
+    certifications(&mut document, &mut policy, findings);
+    trust(&mut document, &mut policy, findings);
     policy.clouds = allowance(&mut document, "clouds", "aws", clouds, findings);
     policy.places = allowance(
         &mut document,
@@ -116,16 +47,7 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
         }
         partitions.finish(findings);
     }
-    if let Some(mut spot) = document.take_table("spot", findings) {
-        policy.allow_spot = spot
-            .take("allow", findings)
-            .and_then(|entry| entry.boolean(findings));
-        policy.allocation = spot
-            .take("allocation", findings)
-            .and_then(|entry| value::allocation(&entry, findings));
-        spot.finish(findings);
-        contradiction(&policy, findings);
-    }
+    spot(&mut document, &mut policy, findings);
     accounts::read(&mut document, &mut policy, findings);
     if let Some(mut needs) = document.take_table("needs", findings) {
         policy.arch = needs
@@ -144,6 +66,117 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     }
     document.finish(findings);
     policy
+}
+
+/// Reads `[limits]`: the deadline, the budget and the highest price an hour.
+fn limits(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+    let Some(mut limits) = document.take_table("limits", findings) else {
+        return;
+    };
+    policy.deadline = limits
+        .take("deadline", findings)
+        .and_then(|entry| value::time(&entry, findings));
+    policy.budget = limits
+        .take("budget", findings)
+        .and_then(|entry| value::money(&entry, findings));
+    policy.max_price = limits
+        .take("max_price", findings)
+        .and_then(|entry| value::hourly_rate(&entry, findings));
+    limits.finish(findings);
+}
+
+/// Reads `[residency]`: where data with a label may be.
+fn residency(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+    let Some(residency) = document.take_table("residency", findings) else {
+        return;
+    };
+    for entry in residency.entries(findings) {
+        label_key(&entry, findings);
+        let Some(rule) = label_rule(&entry, "[\"EU\"]", policy, findings) else {
+            continue;
+        };
+        let allowed = residence(&rule, findings);
+        policy.residency.insert(entry.key.to_owned(), allowed);
+    }
+    without_overlap(policy, findings);
+}
+
+/// Reads `[operators]`: whose clouds may be used, by their names, by the homes of their parents and
+/// by whether the Cloud Act binds them.
+fn operators(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+    let Some(mut operators) = document.take_table("operators", findings) else {
+        return;
+    };
+    if let Some(entry) = operators.take("us_cloud_act", findings) {
+        let exclude = value::choice(&entry, &[("exclude", true), ("allow", false)], findings);
+        policy.exclude_cloud_act = exclude.unwrap_or_default();
+    }
+    if let Some(entry) = operators.take("parents", findings) {
+        policy.parents = Some(residence(&entry, findings));
+    }
+    if let Some(entry) = operators.take("allow", findings) {
+        policy.operators.allow = Some(patterns(&entry.some_texts("OVH*", findings)));
+    }
+    if let Some(entry) = operators.take("deny", findings) {
+        policy.operators.deny = patterns(&entry.texts("Amazon*", findings));
+    }
+    operators.finish(findings);
+}
+
+fn patterns<C: FromIterator<Pattern>>(items: &[Item<'_>]) -> C {
+    items
+        .iter()
+        .map(|item| Pattern(item.text.to_owned()))
+        .collect()
+}
+
+/// Reads `[certifications]`: the schemes that a place must be certified by, for data with a label.
+fn certifications(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+    let Some(certifications) = document.take_table("certifications", findings) else {
+        return;
+    };
+    for entry in certifications.entries(findings) {
+        label_key(&entry, findings);
+        let Some(rule) = label_rule(&entry, "[\"C5\"]", policy, findings) else {
+            continue;
+        };
+        let schemes = rule.some_texts("C5", findings);
+        let schemes = schemes
+            .iter()
+            .map(|item| item.text.trim().to_lowercase())
+            .collect();
+        policy.certifications.insert(entry.key.to_owned(), schemes);
+    }
+}
+
+/// Reads `[trust]`: the trusted execution environments that may see data with a label.
+fn trust(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+    let Some(trust) = document.take_table("trust", findings) else {
+        return;
+    };
+    for entry in trust.entries(findings) {
+        label_key(&entry, findings);
+        let Some(rule) = label_rule(&entry, "[\"sev-snp\"]", policy, findings) else {
+            continue;
+        };
+        let tees = value::tees(rule.some_texts("sev-snp", findings), findings);
+        policy.trust.insert(entry.key.to_owned(), tees);
+    }
+}
+
+/// Reads `[spot]`: whether spot machines are allowed, and whether they are asked for.
+fn spot(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+    let Some(mut spot) = document.take_table("spot", findings) else {
+        return;
+    };
+    policy.allow_spot = spot
+        .take("allow", findings)
+        .and_then(|entry| entry.boolean(findings));
+    policy.allocation = spot
+        .take("allocation", findings)
+        .and_then(|entry| value::allocation(&entry, findings));
+    spot.finish(findings);
+    contradiction(policy, findings);
 }
 
 /// `max_price` outside of any table is the same as `limits.max_price`.
@@ -167,7 +200,7 @@ fn max_price(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut
     findings.spans.insert("limits.max_price".to_owned(), span);
 }
 
-/// Reads `[spot]`: whether spot machines are allowed, and whether they are asked for.
+/// Reports an `allocation` that `allow = false` forbids or leaves without a meaning.
 fn contradiction(policy: &Policy, findings: &mut Findings) {
     let (Some(false), Some(allocation)) = (policy.allow_spot, policy.allocation) else {
         return;

@@ -4,6 +4,7 @@ use crate::model::{Domain, Job, Pattern, Spread};
 use crate::spec::table::{Entry, Findings, Section, shown, suggestion};
 use crate::spec::{Diagnostic, value};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// All tables of that name; sorted, each once.
 pub(super) fn spread(entry: &Entry<'_, '_>, job: &Job, findings: &mut Findings) -> Vec<Spread> {
@@ -34,84 +35,97 @@ fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Opti
     let survivors = section.take("survivors", findings);
     section.finish(findings);
     let stages = stages?.filter(|stages| !stages.is_empty())?;
-    // All copies of all of them; a gang stands and falls as one.
+    // All replicas of all of them; a gang stands and falls as one.
     let replicas: u64 = stages
         .iter()
         .filter_map(|name| job.stages.get(name))
         .map(|stage| u64::from(stage.count))
         .sum();
+    let most = 1..=u64::from(u32::MAX);
     let (entry, at_most) = match (at_most, survivors) {
         (Some(entry), None) => {
-            let at_most = value::whole(&entry, 1..=u64::from(u32::MAX), findings)?;
+            let at_most = value::whole(&entry, most, findings)?;
             (entry, at_most)
         }
         (None, Some(entry)) => {
-            let survivors = value::whole(&entry, 1..=u64::from(u32::MAX), findings)?;
-            let Some(at_most) = replicas
-                .checked_sub(survivors)
-                .filter(|at_most| *at_most > 0)
-            else {
-                let message =
-                    format!("{survivors} of {replicas} cannot be left after any one loss");
-                let hint = "one of them at least is somewhere: raise `count`, name more stages, or ask for less";
-                findings.push(
-                    Diagnostic::error(entry.span, message)
-                        .with_label("too many")
-                        .with_hint(hint),
-                );
-                return None;
-            };
+            let survivors = value::whole(&entry, most, findings)?;
+            let at_most = at_most_for(survivors, replicas, &entry, findings)?;
             (entry, at_most)
         }
         (Some(at_most), Some(survivors)) => {
-            let later = if at_most.key_span.start > survivors.key_span.start {
-                at_most
-            } else {
-                survivors
-            };
-            let diagnostic = Diagnostic::error(
-                later.key_span,
-                "this spread has both `at_most` and `survivors`",
-            );
-            findings.push(
-                diagnostic
-                    .with_label("one too many")
-                    .with_hint("they say the same thing: keep one"),
-            );
+            findings.push(both_given(&at_most, &survivors));
             return None;
         }
         (None, None) => {
-            findings.push(
-                Diagnostic::error(span, "this spread has neither `at_most` nor `survivors`")
-                    .with_label("how far apart?")
-                    .with_hint(
-                        "add `at_most = 1`, or `survivors = 2` for so many left after any one loss",
-                    ),
-            );
+            findings.push(neither_given(span));
             return None;
         }
     };
     if at_most >= replicas {
-        let message = format!(
-            "at most {at_most} of {replicas} in one {} is always so",
-            if over == Some(Domain::Place) {
-                "place"
-            } else {
-                "cloud"
-            }
-        );
-        let hint = "raise `count`, name more stages, or lower the number";
-        findings.push(
-            Diagnostic::warning(entry.span, message)
-                .with_label("binds nothing")
-                .with_hint(hint),
-        );
+        findings.push(binds_nothing(&entry, at_most, replicas, over));
     }
     Some(Spread {
         stages,
         over: over?,
         at_most: u32::try_from(at_most).ok()?,
     })
+}
+
+/// How many replicas may be in one domain, so that so many are left when any one domain is lost.
+fn at_most_for(
+    survivors: u64,
+    replicas: u64,
+    entry: &Entry<'_, '_>,
+    findings: &mut Findings,
+) -> Option<u64> {
+    let at_most = replicas
+        .checked_sub(survivors)
+        .filter(|at_most| *at_most > 0);
+    if at_most.is_none() {
+        let message = format!("{survivors} of {replicas} cannot be left after any one loss");
+        let hint =
+            "one of them at least is somewhere: raise `count`, name more stages, or ask for less";
+        findings.push(
+            Diagnostic::error(entry.span.clone(), message)
+                .with_label("too many")
+                .with_hint(hint),
+        );
+    }
+    at_most
+}
+
+fn both_given(at_most: &Entry<'_, '_>, survivors: &Entry<'_, '_>) -> Diagnostic {
+    let later = match at_most.key_span.start > survivors.key_span.start {
+        true => at_most,
+        false => survivors,
+    };
+    let message = "this spread has both `at_most` and `survivors`";
+    Diagnostic::error(later.key_span.clone(), message)
+        .with_label("one too many")
+        .with_hint("they say the same thing: keep one")
+}
+
+fn neither_given(span: Range<usize>) -> Diagnostic {
+    let hint = "add `at_most = 1`, or `survivors = 2` for so many left after any one loss";
+    Diagnostic::error(span, "this spread has neither `at_most` nor `survivors`")
+        .with_label("how far apart?")
+        .with_hint(hint)
+}
+
+fn binds_nothing(
+    entry: &Entry<'_, '_>,
+    at_most: u64,
+    replicas: u64,
+    over: Option<Domain>,
+) -> Diagnostic {
+    let domain = match over {
+        Some(Domain::Place) => "place",
+        _ => "cloud",
+    };
+    let message = format!("at most {at_most} of {replicas} in one {domain} is always so");
+    Diagnostic::warning(entry.span.clone(), message)
+        .with_label("binds nothing")
+        .with_hint("raise `count`, name more stages, or lower the number")
 }
 
 /// Names of stages, with patterns resolved. `None` after an error.

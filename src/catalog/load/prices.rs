@@ -8,7 +8,7 @@ use crate::catalog::files::File;
 use crate::catalog::format::{self, CATALOG, NANO, folder_and_stem};
 use crate::catalog::host_offers::OWN;
 use crate::catalog::table::{Row, Table};
-use crate::catalog::{Catalog, CatalogError};
+use crate::catalog::{Catalog, CatalogError, Source};
 use crate::model::{Offer, Purchase, Rate, TeeSet};
 use rustc_hash::FxHashMap as HashMap;
 
@@ -43,71 +43,45 @@ pub(super) fn offers(
             None if file.name == format::PRICES.file => None,
             None => {
                 known_at_root(file)?;
+                if file.name == format::SERVICES.file {
+                    reader.services(services, number, &mut found);
+                }
                 continue;
             }
         };
         reader.file(file, number, region, &mut found)?;
     }
-    if let Some(number) = files
-        .iter()
-        .position(|file| file.name == format::SERVICES.file)
-    {
-        for offered in services {
-            for place in &offered.places {
-                reader.turn_to(&reader.catalog.places[*place as usize].name.cloud);
-                let name = offered
-                    .machines
-                    .iter()
-                    .find(|machine| machine.cloud == reader.cloud);
-                let machine = name
-                    .and_then(|machine| reader.types.get(machine.instance_type.as_str()).copied());
-                let Some(machine) = machine else { continue };
-                let (rate, source) = (offered.rate, offered.source);
-                let (place, purchase, tee) = (*place, Purchase::OnDemand, TeeSet::default());
-                let offer = Offer {
-                    place,
-                    machine,
-                    purchase,
-                    rate,
-                    tee,
-                    source,
-                    estimated: false,
-                };
-                found.push(Found {
-                    offer,
-                    file: u16::try_from(number).unwrap_or(0),
-                    line: offered.line,
-                });
-            }
-        }
-    }
-    let key = |found: &Found| (found.offer.place, found.offer.machine, found.offer.purchase);
     found.sort_by_key(key);
     if let Some(pair) = found.windows(2).find(|pair| key(&pair[0]) == key(&pair[1])) {
-        let late = if (pair[0].file, pair[0].line) > (pair[1].file, pair[1].line) {
-            &pair[0]
-        } else {
-            &pair[1]
-        };
-        let file = &files[usize::from(late.file)];
-        let message = format!(
-            "`{}` at {} is there twice",
-            catalog.machine(&late.offer).instance_type,
-            catalog.place(&late.offer).name
-        );
-        return Err(CatalogError {
-            line: late.line,
-            text: file
-                .text
-                .lines()
-                .nth(late.line.saturating_sub(1) as usize)
-                .unwrap_or("")
-                .to_owned(),
-            ..CatalogError::file(&file.shown, message, "keep one of the rows")
-        });
+        return Err(there_twice(&pair[0], &pair[1], files, catalog));
     }
     catalog.offers = found.into_iter().map(|found| found.offer).collect();
     Ok(())
+}
+
+/// What no two offers have in common, in the order of the catalog.
+fn key(found: &Found) -> (u32, u32, Purchase) {
+    (found.offer.place, found.offer.machine, found.offer.purchase)
+}
+
+/// Names the later of two rows with the same offer.
+fn there_twice(one: &Found, other: &Found, files: &[File], catalog: &Catalog) -> CatalogError {
+    let late = match (one.file, one.line) > (other.file, other.line) {
+        true => one,
+        false => other,
+    };
+    let file = &files[usize::from(late.file)];
+    let row = file.text.lines().nth(late.line.saturating_sub(1) as usize);
+    let message = format!(
+        "`{}` at {} is there twice",
+        catalog.machine(&late.offer).instance_type,
+        catalog.place(&late.offer).name
+    );
+    CatalogError {
+        line: late.line,
+        text: row.unwrap_or("").to_owned(),
+        ..CatalogError::file(&file.shown, message, "keep one of the rows")
+    }
 }
 
 /// Names a stray file: a misspelt one would be silently without effect.
@@ -181,6 +155,7 @@ impl<'a> PriceReader<'a> {
         place
     }
 
+    /// Reads a file of prices; `region`: the cloud and the stem of a file in a cloud's folder.
     fn file(
         &mut self,
         file: &File,
@@ -190,7 +165,8 @@ impl<'a> PriceReader<'a> {
     ) -> Result<(), CatalogError> {
         let mut table = Table::open(&file.shown, &file.text, format::PRICES)?;
         let column = if region.is_some() { 5 } else { 6 };
-        if region.is_none() && !table.has(column) {
+        let has_places = table.has(column);
+        if region.is_none() && !has_places {
             let hint = "add a column `place`, or move the file to CLOUD/REGION.csv";
             return Err(CatalogError::file(
                 &file.shown,
@@ -202,74 +178,132 @@ impl<'a> PriceReader<'a> {
         let mut place = None;
         if let Some((cloud, stem)) = region {
             self.turn_to(cloud);
-            if !table.has(column) {
-                let name = format!("{cloud}:{stem}");
-                place = Some(self.names.place(&name).ok_or_else(|| {
-                    let message = format!("unknown place `{name}`");
-                    CatalogError::file(&file.shown, message, self.names.place_hint(&name))
-                })?);
+            if !has_places {
+                place = Some(self.place_of_file(file, &format!("{cloud}:{stem}"))?);
             }
         }
-        // Rows of two sources alternate: prices on demand of one day, spot prices of another.
-        let mut last = [("", 0); 2];
+        let mut sources = RecentSources::default();
         while let Some(row) = table.next_row()? {
             let place = match place {
                 Some(place) => place,
                 None => self.place_of_row(&row, column, region)?,
             };
-            let name = row.required(0)?;
-            let Some(machine) = self.types.get(name).copied() else {
-                let hint = "add it to machines.csv of this cloud";
-                return Err(row.error(0, format!("unknown instance type `{name}`"), hint));
+            let offers = self.offers_of_row(&row, place, &mut sources)?;
+            found.extend(offers.into_iter().flatten().map(|offer| Found {
+                offer,
+                file: number,
+                line: row.line,
+            }));
+        }
+        Ok(())
+    }
+
+    fn place_of_file(&self, file: &File, name: &str) -> Result<u32, CatalogError> {
+        self.names.place(name).ok_or_else(|| {
+            let message = format!("unknown place `{name}`");
+            CatalogError::file(&file.shown, message, self.names.place_hint(name))
+        })
+    }
+
+    /// Reads the price on demand and the spot price of a row, as far as they are there.
+    fn offers_of_row<'t>(
+        &self,
+        row: &Row<'t>,
+        place: u32,
+        sources: &mut RecentSources<'t>,
+    ) -> Result<[Option<Offer>; 2], CatalogError> {
+        let name = row.required(0)?;
+        let Some(machine) = self.types.get(name).copied() else {
+            let hint = "add it to machines.csv of this cloud";
+            return Err(row.error(0, format!("unknown instance type `{name}`"), hint));
+        };
+        let tee = self
+            .tee
+            .iter()
+            .filter(|rule| rule.machines[machine as usize] && rule.places[place as usize])
+            .fold(TeeSet::default(), |set, rule| set.with(rule.tee));
+        let mut offers = [None; 2];
+        let columns = [(1, 2, Purchase::OnDemand), (3, 4, Purchase::Spot)];
+        for (offer, (price, source, purchase)) in offers.iter_mut().zip(columns) {
+            if row.cell(price).is_empty() {
+                continue;
+            }
+            let rate = Rate(row.number(price, NANO, "0.768")?);
+            if rate.0 == 0 && row.cell(2) != OWN {
+                let hint = "leave the cell empty if the price is unknown";
+                return Err(row.error(price, "a price of 0 is not believable", hint));
+            }
+            // The price on demand and its spot price are usually from one source.
+            let source = match row.cell(source).is_empty() {
+                true => 2,
+                false => source,
             };
-            let tee = self
-                .tee
-                .iter()
-                .filter(|rule| rule.machines[machine as usize] && rule.places[place as usize])
-                .fold(TeeSet::default(), |set, rule| set.with(rule.tee));
-            for (price, source, purchase) in [(1, 2, Purchase::OnDemand), (3, 4, Purchase::Spot)] {
-                if row.cell(price).is_empty() {
-                    continue;
-                }
-                let rate = Rate(row.number(price, NANO, "0.768")?);
-                if rate.0 == 0 && row.cell(2) != OWN {
-                    let hint = "leave the cell empty if the price is unknown";
-                    return Err(row.error(price, "a price of 0 is not believable", hint));
-                }
-                // The price on demand and its spot price are usually from one source.
-                let source = if row.cell(source).is_empty() {
-                    2
-                } else {
-                    source
-                };
-                let id = row.cell(source);
-                let known = last
+            *offer = Some(Offer {
+                place,
+                machine,
+                purchase,
+                rate,
+                tee,
+                source: sources.number(row, source, &self.catalog.sources)?,
+                estimated: false,
+            });
+        }
+        Ok(offers)
+    }
+
+    /// Adds the offers of services, which stand in the file with this number.
+    fn services(&mut self, services: &[Offered], file: u16, found: &mut Vec<Found>) {
+        for offered in services {
+            for place in &offered.places {
+                self.turn_to(&self.catalog.places[*place as usize].name.cloud);
+                let machine = offered
+                    .machines
                     .iter()
-                    .find(|(known, _)| !id.is_empty() && *known == id);
-                let source = match known {
-                    Some((_, source)) => *source,
-                    None => {
-                        let found = cells::source(&row, source, &self.catalog.sources)?;
-                        last = [(id, found), last[0]];
-                        found
-                    }
-                };
+                    .find(|machine| machine.cloud == self.cloud)
+                    .and_then(|machine| self.types.get(machine.instance_type.as_str()).copied());
+                let Some(machine) = machine else { continue };
                 let offer = Offer {
-                    place,
+                    place: *place,
                     machine,
-                    purchase,
-                    rate,
-                    tee,
-                    source,
+                    purchase: Purchase::OnDemand,
+                    rate: offered.rate,
+                    tee: TeeSet::default(),
+                    source: offered.source,
                     estimated: false,
                 };
                 found.push(Found {
                     offer,
-                    file: number,
-                    line: row.line,
+                    file,
+                    line: offered.line,
                 });
             }
         }
-        Ok(())
+    }
+}
+
+/// The two sources that were named last, with their numbers: rows of two sources alternate, prices
+/// on demand of one day and spot prices of another.
+#[derive(Default)]
+struct RecentSources<'t>([(&'t str, u16); 2]);
+
+impl<'t> RecentSources<'t> {
+    /// Returns the number of the source that a row names in a column.
+    fn number(
+        &mut self,
+        row: &Row<'t>,
+        column: usize,
+        sources: &[Source],
+    ) -> Result<u16, CatalogError> {
+        let id = row.cell(column);
+        let known = self
+            .0
+            .iter()
+            .find(|(known, _)| !id.is_empty() && *known == id);
+        if let Some((_, number)) = known {
+            return Ok(*number);
+        }
+        let number = cells::source(row, column, sources)?;
+        self.0 = [(id, number), self.0[0]];
+        Ok(number)
     }
 }

@@ -3,7 +3,7 @@
 use crate::catalog::cells;
 use crate::catalog::files::File;
 use crate::catalog::format::{self, NANO};
-use crate::catalog::table::Table;
+use crate::catalog::table::{Row, Table};
 use crate::catalog::{CatalogError, Source};
 use crate::model::uniform::ServiceName;
 use crate::model::{Bytes, Machine, Rate, Service, Unit, service};
@@ -18,103 +18,134 @@ pub(super) struct Offered {
     pub line: u32,
 }
 
-/// Reads `services.csv`. `names` are the places' names.
+/// Reads `services.csv`. `names` are the places' names, `clouds` their clouds.
 pub(super) fn services(
     file: &File,
     clouds: &[&str],
     names: &[String],
     sources: &[Source],
 ) -> Result<Vec<Offered>, CatalogError> {
-    let mut offered = Vec::new();
+    let mut offered: Vec<Offered> = Vec::new();
     let mut table = Table::open(&file.shown, &file.text, format::SERVICES)?;
     while let Some(row) = table.next_row()? {
-        let inside = cells::places(&row, 0, names)?;
-        let name = row.required(1)?;
-        if !service::is_name(name) {
-            return Err(row.error(
-                1,
-                format!("`{name}` is not a name of a service"),
-                "use small letters, digits and `-`",
-            ));
-        }
-        let unit = row.required(2)?;
-        let unit = Unit::parse(unit).ok_or_else(|| {
-            let units = Unit::ALL.map(Unit::name).join(", ");
-            row.error(
-                2,
-                format!("unknown unit `{unit}`"),
-                format!("it is one of {units}"),
-            )
-        })?;
-        let rate = Rate(row.number(3, NANO, "0.44")?);
-        if rate.0 == 0 {
-            let hint = "leave the row out if the price is unknown";
-            return Err(row.error(3, "a price of 0 is not believable", hint));
-        }
-        let source = cells::source(&row, 4, sources)?;
-        let version = match row.cell(5) {
-            "" => None,
-            text => Some(service::Version::parse(text).ok_or_else(|| {
-                row.error(
-                    5,
-                    format!("`{text}` is not a version"),
-                    "write numbers with dots between, such as 3.5",
-                )
-            })?),
-        };
-        let figure = |column, per_unit| match row.cell(column) {
-            "" => Ok(0),
-            _ => row.number(column, per_unit, "4").map(i64::unsigned_abs),
-        };
-        let full = ServiceName {
-            service: name.to_owned(),
-            version: row.cell(5).to_owned(),
-            product: row.cell(6).to_owned(),
-        };
-        let places: Vec<u32> = (0..)
-            .zip(&inside)
-            .filter(|(_, inside)| **inside)
-            .map(|(place, _)| place)
-            .collect();
-        let mut of: Vec<&str> = places.iter().map(|place| clouds[*place as usize]).collect();
-        of.dedup();
-        let machine = |cloud: &str| -> Result<Machine, CatalogError> {
-            Ok(Machine {
-                cloud: cloud.to_owned(),
-                instance_type: full.to_string(),
-                vcpu_thousandths: figure(7, 1000)?,
-                memory: Bytes(figure(8, 1 << 30)?),
-                accelerator: None,
-                arch: String::new(),
-                baseline_vcpu_thousandths: None,
-                service: Some(Service {
-                    name: name.to_owned(),
-                    version: version.clone(),
-                    unit,
-                }),
-            })
-        };
-        let machines: Vec<Machine> = of.into_iter().map(machine).collect::<Result<_, _>>()?;
-        for machine in &machines {
-            let same = |other: &&Machine| {
-                (&other.cloud, &other.instance_type) == (&machine.cloud, &machine.instance_type)
-            };
-            let other = offered
-                .iter()
-                .flat_map(|offered: &Offered| &offered.machines)
-                .find(same);
-            if other.is_some_and(|other| other != machine) {
-                let message = format!("`{full}` has another unit or size at {}", machine.cloud);
-                return Err(row.error(1, message, "give one of them a `product` of its own"));
-            }
-        }
-        offered.push(Offered {
-            machines,
-            places,
-            rate,
-            source,
-            line: row.line,
-        });
+        let next = offered_by(&row, clouds, names, sources)?;
+        no_second_meaning(&row, &next, &offered)?;
+        offered.push(next);
     }
     Ok(offered)
+}
+
+/// Reads one row.
+fn offered_by(
+    row: &Row<'_>,
+    clouds: &[&str],
+    names: &[String],
+    sources: &[Source],
+) -> Result<Offered, CatalogError> {
+    let inside = cells::places(row, 0, names)?;
+    let name = row.required(1)?;
+    if !service::is_name(name) {
+        let message = format!("`{name}` is not a name of a service");
+        return Err(row.error(1, message, "use small letters, digits and `-`"));
+    }
+    let unit = unit(row)?;
+    let rate = Rate(row.number(3, NANO, "0.44")?);
+    if rate.0 == 0 {
+        let hint = "leave the row out if the price is unknown";
+        return Err(row.error(3, "a price of 0 is not believable", hint));
+    }
+    let source = cells::source(row, 4, sources)?;
+    let service = Service {
+        name: name.to_owned(),
+        version: version(row)?,
+        unit,
+    };
+    let places: Vec<u32> = (0..)
+        .zip(&inside)
+        .filter(|(_, inside)| **inside)
+        .map(|(place, _)| place)
+        .collect();
+    let mut clouds: Vec<&str> = places.iter().map(|place| clouds[*place as usize]).collect();
+    clouds.dedup();
+    let machines = clouds
+        .into_iter()
+        .map(|cloud| machine(row, cloud, &service));
+    Ok(Offered {
+        machines: machines.collect::<Result<_, _>>()?,
+        places,
+        rate,
+        source,
+        line: row.line,
+    })
+}
+
+fn unit(row: &Row<'_>) -> Result<Unit, CatalogError> {
+    let unit = row.required(2)?;
+    Unit::parse(unit).ok_or_else(|| {
+        let units = Unit::ALL.map(Unit::name).join(", ");
+        row.error(
+            2,
+            format!("unknown unit `{unit}`"),
+            format!("it is one of {units}"),
+        )
+    })
+}
+
+fn version(row: &Row<'_>) -> Result<Option<service::Version>, CatalogError> {
+    let text = row.cell(5);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let version = service::Version::parse(text).ok_or_else(|| {
+        let hint = "write numbers with dots between, such as 3.5";
+        row.error(5, format!("`{text}` is not a version"), hint)
+    })?;
+    Ok(Some(version))
+}
+
+/// The machine that stands for a service at a cloud: it has no hardware.
+fn machine(row: &Row<'_>, cloud: &str, service: &Service) -> Result<Machine, CatalogError> {
+    let size = |column, per_unit| match row.cell(column) {
+        "" => Ok(0),
+        _ => row.number(column, per_unit, "4").map(i64::unsigned_abs),
+    };
+    let name = ServiceName {
+        service: service.name.clone(),
+        version: row.cell(5).to_owned(),
+        product: row.cell(6).to_owned(),
+    };
+    Ok(Machine {
+        cloud: cloud.to_owned(),
+        instance_type: name.to_string(),
+        vcpu_thousandths: size(7, 1000)?,
+        memory: Bytes(size(8, 1 << 30)?),
+        accelerator: None,
+        arch: String::new(),
+        baseline_vcpu_thousandths: None,
+        service: Some(service.clone()),
+    })
+}
+
+/// Refuses a row that names a service as an earlier row does, with another unit or size.
+fn no_second_meaning(
+    row: &Row<'_>,
+    next: &Offered,
+    earlier: &[Offered],
+) -> Result<(), CatalogError> {
+    let earlier: Vec<&Machine> = earlier.iter().flat_map(|row| &row.machines).collect();
+    for machine in &next.machines {
+        let same = |other: &&&Machine| {
+            (&other.cloud, &other.instance_type) == (&machine.cloud, &machine.instance_type)
+        };
+        if earlier
+            .iter()
+            .find(same)
+            .is_some_and(|other| **other != *machine)
+        {
+            let (name, cloud) = (&machine.instance_type, &machine.cloud);
+            let message = format!("`{name}` has another unit or size at {cloud}");
+            return Err(row.error(1, message, "give one of them a `product` of its own"));
+        }
+    }
+    Ok(())
 }

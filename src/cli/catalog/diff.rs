@@ -262,83 +262,95 @@ type Plans = [(String, usize, Money, Repriced)];
 fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize) -> String {
     let mut text = heads(old, new);
     if found.is_empty() {
-        let what = if old.digest == new.digest {
-            "The catalogs are the same."
-        } else {
-            "No figure differs."
+        let what = match old.digest == new.digest {
+            true => "The catalogs are the same.",
+            false => "No figure differs.",
         };
         let _ = writeln!(text, "\n{what}");
     } else {
         let _ = write!(text, "\n{}", summary(found));
     }
-    let shown = &found.prices[..limit];
-    if !shown.is_empty() {
-        let mut table = offer_table::new_table(&[
-            "PLACE",
-            "INSTANCE TYPE",
-            "PURCHASE",
-            "OLD",
-            "NEW",
-            "CHANGE",
-            "AS OF",
-        ]);
-        for change in shown {
-            table.add_row([
-                change.place.to_string(),
-                change.instance_type.clone(),
-                change.purchase.to_string(),
-                change.old.map_or("-".to_owned(), |rate| rate.to_string()),
-                change.new.map_or("-".to_owned(), |rate| rate.to_string()),
-                share(change),
-                change.date.clone(),
-            ]);
-        }
-        offer_table::align_right(&mut table, &[3, 4, 5]);
-        let _ = write!(text, "\n{}", table_text(&table));
-        if limit < found.prices.len() {
-            let all = grouped(found.prices.len() as i128);
-            let _ = writeln!(
-                text,
-                "{limit} of {all} changes, the largest; --limit 0 lists all."
-            );
-        }
-    }
+    text += &price_changes(&found.prices, limit);
     if !plans.is_empty() {
         text.push_str("\nSaved plans:\n");
     }
-    for (name, stages, total, touched) in plans {
-        if touched.is_empty() {
-            let _ = writeln!(text, "  {name}: not touched");
-            continue;
-        }
-        let _ = writeln!(text, "  {name}: {}", verdict(*stages, *total, touched));
-        for stage in &touched.stages {
-            let new = stage
-                .new
-                .map_or("gone".to_owned(), |rate| format!("{rate}/h"));
-            let more = stage
-                .difference
-                .map_or(String::new(), |more| format!(", {}", signed(more)));
-            let (at, kind) = (&stage.place, &stage.instance_type);
-            let _ = writeln!(
-                text,
-                "    {} at {at}: {kind} {}/h -> {new}{more}",
-                stage.name, stage.old
-            );
-        }
-        for copy in &touched.transfers {
-            let new = copy
-                .new
-                .map_or("unknown".to_owned(), |rate| format!("{rate}/GB"));
-            let more = copy
-                .difference
-                .map_or(String::new(), |more| format!(", {}", signed(more)));
-            let _ = writeln!(
-                text,
-                "    {} from {} to {}: {}/GB -> {new}{more}",
-                copy.artifact, copy.from, copy.to, copy.old
-            );
-        }
+    for (name, stages, total, repriced) in plans {
+        text += &saved_plan(name, *stages, *total, repriced);
+    }
+    text
+}
+
+/// A table of the first `limit` changes of prices.
+fn price_changes(prices: &[PriceChange], limit: usize) -> String {
+    let shown = &prices[..limit];
+    if shown.is_empty() {
+        return String::new();
+    }
+    let mut table = offer_table::new_table(&[
+        "PLACE",
+        "INSTANCE TYPE",
+        "PURCHASE",
+        "OLD",
+        "NEW",
+        "CHANGE",
+        "AS OF",
+    ]);
+    for change in shown {
+        table.add_row([
+            change.place.to_string(),
+            change.instance_type.clone(),
+            change.purchase.to_string(),
+            change.old.map_or("-".to_owned(), |rate| rate.to_string()),
+            change.new.map_or("-".to_owned(), |rate| rate.to_string()),
+            share(change),
+            change.date.clone(),
+        ]);
+    }
+    offer_table::align_right(&mut table, &[3, 4, 5]);
+    let mut text = format!("\n{}", table_text(&table));
+    if limit < prices.len() {
+        let all = grouped(prices.len() as i128);
+        let _ = writeln!(
+            text,
+            "{limit} of {all} changes, the largest; --limit 0 lists all."
+        );
+    }
+    text
+}
+
+/// What a saved plan costs at the new prices, with a line for each price of it that differs.
+fn saved_plan(name: &str, stages: usize, total: Money, repriced: &Repriced) -> String {
+    if repriced.is_empty() {
+        return format!("  {name}: not touched\n");
+    }
+    let mut text = format!("  {name}: {}\n", verdict(stages, total, repriced));
+    let more = |difference: Option<Money>| match difference {
+        Some(more) => format!(", {}", signed(more)),
+        None => String::new(),
+    };
+    for stage in &repriced.stages {
+        let new = match stage.new {
+            Some(rate) => format!("{rate}/h"),
+            None => "gone".to_owned(),
+        };
+        let (at, kind, more) = (&stage.place, &stage.instance_type, more(stage.difference));
+        let _ = writeln!(
+            text,
+            "    {} at {at}: {kind} {}/h -> {new}{more}",
+            stage.name, stage.old
+        );
+    }
+    for transfer in &repriced.transfers {
+        let new = match transfer.new {
+            Some(rate) => format!("{rate}/GB"),
+            None => "unknown".to_owned(),
+        };
+        let (from, to, more) = (&transfer.from, &transfer.to, more(transfer.difference));
+        let _ = writeln!(
+            text,
+            "    {} from {from} to {to}: {}/GB -> {new}{more}",
+            transfer.artifact, transfer.old
+        );
     }
     text
 }

@@ -70,7 +70,7 @@ pub fn update(
 ) -> Result<Exit, Failure> {
     let out = &crate::cli::lock::home(catalog)?;
     let variable = |name: &str| environment::exact_text(name).ok();
-    let mut endpoints = Endpoints::new(variable).map_err(Failure::error)?;
+    let mut endpoints = Endpoints::new(variable).map_err(|fault| Failure::error(fault.0))?;
     let mut wanted = SourceSelection {
         clouds: args.clouds.clone(),
         sources: args.sources.clone(),

@@ -9,6 +9,7 @@ use crate::util::clock;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Tells notices as JSON lines.
 pub struct Stream {
@@ -179,6 +180,74 @@ impl Stream {
 impl Observer for Stream {
     fn notice(&self, notice: &Notice) {
         match notice {
+            Notice::Unchanged { .. } => {}
+            Notice::Stopping { interrupt, .. } => {
+                let signal = interrupt.name();
+                let summary = format!("{signal}: starting nothing new, ending what runs");
+                self.diagnostic("warning", &summary, "", None);
+            }
+            Notice::Warning { message } => self.diagnostic("warning", message, "", None),
+            Notice::Began { .. }
+            | Notice::Moved { .. }
+            | Notice::Still { .. }
+            | Notice::Log { .. }
+            | Notice::FailedOver { .. } => self.hook_of_a_stage_at_work(notice),
+            Notice::Done {
+                stage,
+                elapsed: time,
+            } => {
+                self.end_hook("apply_complete", stage, "done", *time);
+            }
+            Notice::Failed {
+                stage,
+                message,
+                elapsed: time,
+            } => {
+                self.end_hook("apply_errored", stage, "failed", *time);
+                self.stage_diagnostic("error", stage, message);
+            }
+            Notice::Interrupted {
+                stage,
+                elapsed: time,
+            } => {
+                let more = json!({ "elapsed_seconds": time.as_secs(), "interrupted": true });
+                let message = format!("interrupted after {}", elapsed(*time));
+                self.hook("apply_errored", stage, message, more);
+            }
+            Notice::Denied { stage, message } => self.stage_diagnostic("error", stage, message),
+            Notice::Leaving { stage, left, saves } => {
+                self.stage_diagnostic("warning", stage, &leaving(*left, *saves));
+            }
+            Notice::Lost {
+                stage,
+                attempt,
+                message,
+            } => {
+                let summary = format!("attempt {attempt} was lost: {message}; trying again");
+                self.stage_diagnostic("warning", stage, &summary);
+            }
+            Notice::Retrying {
+                stage,
+                attempt,
+                message,
+                retry,
+                times,
+            } => {
+                let summary =
+                    format!("attempt {attempt} failed: {message}; retry {retry} of {times}");
+                self.stage_diagnostic("warning", stage, &summary);
+            }
+            Notice::Skipped { stage, because } => {
+                self.stage_diagnostic("warning", stage, &format!("skipped: {because}"));
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Writes the line about a stage that begins or runs, if the notice is one of those.
+    fn hook_of_a_stage_at_work(&self, notice: &Notice) {
+        match notice {
             Notice::Began {
                 stage,
                 attempt,
@@ -197,93 +266,21 @@ impl Observer for Stream {
             Notice::Moved {
                 stage,
                 attempt,
-                status,
+                status: status @ Status::Running,
             } => {
-                if *status == Status::Running {
-                    let more =
-                        json!({ "attempt": attempt, "status": status, "elapsed_seconds": 0 });
-                    self.hook("apply_progress", stage, "running".to_owned(), more);
-                }
+                let more = json!({ "attempt": attempt, "status": status, "elapsed_seconds": 0 });
+                self.hook("apply_progress", stage, "running".to_owned(), more);
             }
             Notice::Still {
                 stage,
                 elapsed: time,
             } => {
                 let message = format!("Still running... [{} elapsed]", elapsed(*time));
-                self.hook(
-                    "apply_progress",
-                    stage,
-                    message,
-                    json!({ "elapsed_seconds": time.as_secs() }),
-                );
+                let more = json!({ "elapsed_seconds": time.as_secs() });
+                self.hook("apply_progress", stage, message, more);
             }
             Notice::Log { stage, line } => {
                 self.hook("stage_log", stage, line.clone(), json!({ "line": line }));
-            }
-            Notice::Leaving { stage, left, saves } => {
-                self.diagnostic(
-                    "warning",
-                    &leaving(*left, *saves),
-                    "",
-                    Some(&format!("stage.{stage}")),
-                );
-            }
-            Notice::Done {
-                stage,
-                elapsed: time,
-            } => {
-                let message = format!("done after {}", elapsed(*time));
-                self.hook(
-                    "apply_complete",
-                    stage,
-                    message,
-                    json!({ "elapsed_seconds": time.as_secs() }),
-                );
-            }
-            Notice::Failed {
-                stage,
-                message,
-                elapsed: time,
-            } => {
-                let said = format!("failed after {}", elapsed(*time));
-                self.hook(
-                    "apply_errored",
-                    stage,
-                    said,
-                    json!({ "elapsed_seconds": time.as_secs() }),
-                );
-                self.diagnostic("error", message, "", Some(&format!("stage.{stage}")));
-            }
-            Notice::Interrupted {
-                stage,
-                elapsed: time,
-            } => {
-                let more = json!({ "elapsed_seconds": time.as_secs(), "interrupted": true });
-                self.hook(
-                    "apply_errored",
-                    stage,
-                    format!("interrupted after {}", elapsed(*time)),
-                    more,
-                );
-            }
-            Notice::Lost {
-                stage,
-                attempt,
-                message,
-            } => {
-                let summary = format!("attempt {attempt} was lost: {message}; trying again");
-                self.diagnostic("warning", &summary, "", Some(&format!("stage.{stage}")));
-            }
-            Notice::Retrying {
-                stage,
-                attempt,
-                message,
-                retry,
-                times,
-            } => {
-                let summary =
-                    format!("attempt {attempt} failed: {message}; retry {retry} of {times}");
-                self.diagnostic("warning", &summary, "", Some(&format!("stage.{stage}")));
             }
             Notice::FailedOver {
                 stage,
@@ -298,26 +295,17 @@ impl Observer for Stream {
                     json!({ "place": place, "instance_type": instance_type, "decided_us": micros });
                 self.hook("failover", stage, message, more);
             }
-            Notice::Denied { stage, message } => {
-                self.diagnostic("error", message, "", Some(&format!("stage.{stage}")));
-            }
-            Notice::Unchanged { .. } => {}
-            Notice::Skipped { stage, because } => {
-                self.diagnostic(
-                    "warning",
-                    &format!("skipped: {because}"),
-                    "",
-                    Some(&format!("stage.{stage}")),
-                );
-            }
-            Notice::Stopping { interrupt, .. } => {
-                let summary = format!(
-                    "{}: starting nothing new, ending what runs",
-                    interrupt.name()
-                );
-                self.diagnostic("warning", &summary, "", None);
-            }
-            Notice::Warning { message } => self.diagnostic("warning", message, "", None),
+            _ => {}
         }
+    }
+
+    /// Writes the line about a stage that ended after so long.
+    fn end_hook(&self, kind: &str, stage: &str, verb: &str, time: Duration) {
+        let more = json!({ "elapsed_seconds": time.as_secs() });
+        self.hook(kind, stage, format!("{verb} after {}", elapsed(time)), more);
+    }
+
+    fn stage_diagnostic(&self, severity: &str, stage: &str, summary: &str) {
+        self.diagnostic(severity, summary, "", Some(&format!("stage.{stage}")));
     }
 }

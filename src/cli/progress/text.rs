@@ -3,7 +3,7 @@
 
 use super::wording::{elapsed, leaving, one_line};
 use crate::cli::Terminal;
-use crate::execution::apply::{Notice, Observer};
+use crate::execution::apply::{Interrupt, Notice, Observer};
 use crate::execution::state::Status;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
@@ -79,92 +79,96 @@ impl Text {
 
 impl Observer for Text {
     fn notice(&self, notice: &Notice) {
-        let bold = |text: &str| self.terminal.paint(anstyle::Style::new().bold(), text);
-        let red = |text: &str| {
-            self.terminal
-                .paint(anstyle::AnsiColor::Red.on_default().bold(), text)
+        self.update_spinner(notice);
+        let line = match notice {
+            Notice::Stopping { interrupt, running } => Some(stopping(*interrupt, running)),
+            Notice::Warning { message } => Some(format!("{}: {message}", self.yellow("warning"))),
+            Notice::Began { .. }
+            | Notice::Moved { .. }
+            | Notice::Still { .. }
+            | Notice::Log { .. }
+            | Notice::Leaving { .. }
+            | Notice::Lost { .. }
+            | Notice::Retrying { .. }
+            | Notice::FailedOver { .. } => self.line_of_a_stage_at_work(notice),
+            Notice::Done { .. }
+            | Notice::Failed { .. }
+            | Notice::Denied { .. }
+            | Notice::Unchanged { .. }
+            | Notice::Skipped { .. }
+            | Notice::Interrupted { .. } => self.line_of_a_stage_at_its_end(notice),
         };
+        if let Some(line) = line {
+            self.say(&line);
+        }
+    }
+}
+
+impl Text {
+    /// Begins, changes or ends the spinner of the stage that the notice is about.
+    fn update_spinner(&self, notice: &Notice) {
         match notice {
+            Notice::Began { stage, resumed, .. } => self.spin(stage, began(*resumed)),
+            Notice::Moved { stage, status, .. } => self.spin(stage, status.name()),
+            Notice::Done { stage, .. }
+            | Notice::Failed { stage, .. }
+            | Notice::Lost { stage, .. }
+            | Notice::Retrying { stage, .. }
+            | Notice::Denied { stage, .. }
+            | Notice::Interrupted { stage, .. } => self.still(stage),
+            Notice::Still { .. }
+            | Notice::Log { .. }
+            | Notice::Leaving { .. }
+            | Notice::FailedOver { .. }
+            | Notice::Unchanged { .. }
+            | Notice::Skipped { .. }
+            | Notice::Stopping { .. }
+            | Notice::Warning { .. } => {}
+        }
+    }
+
+    fn line_of_a_stage_at_work(&self, notice: &Notice) -> Option<String> {
+        let line = match notice {
             Notice::Began {
                 stage,
                 attempt,
                 place,
                 resumed,
                 ..
-            } => {
-                let verb = if *resumed { "going on" } else { "starting" };
-                self.spin(stage, verb);
-                self.say(&format!(
-                    "{}: {verb}… [attempt {attempt}, {place}]",
-                    bold(&format!("stage.{stage}"))
-                ));
-            }
+            } => format!(
+                "{}: {}… [attempt {attempt}, {place}]",
+                self.bold_name(stage),
+                began(*resumed)
+            ),
             Notice::Moved {
                 stage,
                 attempt,
-                status,
+                status: Status::Running,
             } => {
-                self.spin(stage, status.name());
-                if *status == Status::Running {
-                    self.say(&format!(
-                        "{}: running… [attempt {attempt}]",
-                        bold(&format!("stage.{stage}"))
-                    ));
-                }
+                format!("{}: running… [attempt {attempt}]", self.bold_name(stage))
             }
+            // A spinner shows its own time.
             Notice::Still {
                 stage,
                 elapsed: time,
-            } => {
-                // A spinner shows its own time.
-                if self.spinners.is_none() {
-                    self.say(&format!(
-                        "stage.{stage}: Still running... [{} elapsed]",
-                        elapsed(*time)
-                    ));
-                }
+            } if self.spinners.is_none() => {
+                format!(
+                    "stage.{stage}: Still running... [{} elapsed]",
+                    elapsed(*time)
+                )
             }
-            Notice::Log { stage, line } => {
-                if self.logs == Logs::Shown {
-                    self.say(&format!("{stage} | {}", one_line(line)));
-                }
+            Notice::Log { stage, line } if self.logs == Logs::Shown => {
+                format!("{stage} | {}", one_line(line))
             }
             Notice::Leaving { stage, left, saves } => {
-                self.say(&format!("stage.{stage}: {}", leaving(*left, *saves)))
-            }
-            Notice::Done {
-                stage,
-                elapsed: time,
-            } => {
-                self.still(stage);
-                self.say(&format!(
-                    "{}: done after {}",
-                    bold(&format!("stage.{stage}")),
-                    elapsed(*time)
-                ));
-            }
-            Notice::Failed {
-                stage,
-                message,
-                elapsed: time,
-            } => {
-                self.still(stage);
-                self.say(&format!(
-                    "stage.{stage}: {} after {}: {}",
-                    red("failed"),
-                    elapsed(*time),
-                    one_line(message)
-                ));
+                format!("stage.{stage}: {}", leaving(*left, *saves))
             }
             Notice::Lost {
                 stage,
                 attempt,
                 message,
             } => {
-                self.still(stage);
-                self.say(&format!(
-                    "stage.{stage}: attempt {attempt} was lost: {message}; trying again"
-                ));
+                format!("stage.{stage}: attempt {attempt} was lost: {message}; trying again")
             }
             Notice::Retrying {
                 stage,
@@ -173,11 +177,10 @@ impl Observer for Text {
                 times,
                 ..
             } => {
-                self.still(stage);
-                self.say(&format!(
+                format!(
                     "stage.{stage}: {}; retry {retry} of {times}",
                     one_line(message)
-                ));
+                )
             }
             Notice::FailedOver {
                 stage,
@@ -186,48 +189,77 @@ impl Observer for Text {
                 instance_type,
                 ..
             } => {
-                self.say(&format!(
-                    "stage.{stage}: {why}; going on with {instance_type} at {place}"
-                ));
+                format!("stage.{stage}: {why}; going on with {instance_type} at {place}")
             }
+            _ => return None,
+        };
+        Some(line)
+    }
+
+    fn line_of_a_stage_at_its_end(&self, notice: &Notice) -> Option<String> {
+        let line = match notice {
+            Notice::Done {
+                stage,
+                elapsed: time,
+            } => {
+                format!("{}: done after {}", self.bold_name(stage), elapsed(*time))
+            }
+            Notice::Failed {
+                stage,
+                message,
+                elapsed: time,
+            } => format!(
+                "stage.{stage}: {} after {}: {}",
+                self.red("failed"),
+                elapsed(*time),
+                one_line(message)
+            ),
             Notice::Denied { stage, message } => {
-                self.still(stage);
-                self.say(&format!("stage.{stage}: {}: {message}", red("denied")));
+                format!("stage.{stage}: {}: {message}", self.red("denied"))
             }
-            Notice::Unchanged { stage } => {
-                self.say(&format!("stage.{stage}: done already, nothing changed"))
-            }
-            Notice::Skipped { stage, because } => {
-                self.say(&format!("stage.{stage}: skipped: {because}"))
-            }
-            Notice::Stopping { interrupt, running } => {
-                self.say(&format!(
-                    "\n{}: starting nothing new, ending what runs",
-                    interrupt.name()
-                ));
-                if !running.is_empty() {
-                    self.say(&format!("  still at work: {}", names(running)));
-                }
-                self.say("  a second signal leaves at once; nothing is lost then either");
-            }
+            Notice::Unchanged { stage } => format!("stage.{stage}: done already, nothing changed"),
+            Notice::Skipped { stage, because } => format!("stage.{stage}: skipped: {because}"),
             Notice::Interrupted {
                 stage,
                 elapsed: time,
             } => {
-                self.still(stage);
-                self.say(&format!(
-                    "stage.{stage}: interrupted after {}",
-                    elapsed(*time)
-                ));
+                format!("stage.{stage}: interrupted after {}", elapsed(*time))
             }
-            Notice::Warning { message } => {
-                let word = self
-                    .terminal
-                    .paint(anstyle::AnsiColor::Yellow.on_default().bold(), "warning");
-                self.say(&format!("{word}: {message}"));
-            }
-        }
+            _ => return None,
+        };
+        Some(line)
     }
+
+    fn bold_name(&self, stage: &str) -> String {
+        let name = format!("stage.{stage}");
+        self.terminal.paint(anstyle::Style::new().bold(), &name)
+    }
+
+    fn red(&self, word: &str) -> String {
+        let style = anstyle::AnsiColor::Red.on_default().bold();
+        self.terminal.paint(style, word)
+    }
+
+    fn yellow(&self, word: &str) -> String {
+        let style = anstyle::AnsiColor::Yellow.on_default().bold();
+        self.terminal.paint(style, word)
+    }
+}
+
+/// What a stage does that begins: an attempt of an earlier `sky` goes on.
+fn began(resumed: bool) -> &'static str {
+    if resumed { "going on" } else { "starting" }
+}
+
+fn stopping(interrupt: Interrupt, running: &[String]) -> String {
+    let mut lines = format!(
+        "\n{}: starting nothing new, ending what runs",
+        interrupt.name()
+    );
+    if !running.is_empty() {
+        lines += &format!("\n  still at work: {}", names(running));
+    }
+    lines + "\n  a second signal leaves at once; nothing is lost then either"
 }
 
 fn names(stages: &[String]) -> String {

@@ -57,7 +57,7 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
     first.set_query(Some(&format!("api-version={VERSION}&$filter={FILTER}")));
     let next = |body: &[u8]| {
         let page: Page = serde_json::from_slice(body)
-            .map_err(|error| format!("this is not a price list: {error}"))?;
+            .map_err(|error| Fault(format!("this is not a price list: {error}")))?;
         page.next
             .filter(|next| !next.is_empty())
             .map(|next| next_page(endpoint, &next))
@@ -82,10 +82,10 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
 
 /// The next page. The list names it by the public address of the API: from a mirror it is asked
 /// for at the mirror.
-fn next_page(endpoint: &Url, next: &str) -> Result<Url, String> {
+fn next_page(endpoint: &Url, next: &str) -> Result<Url, Fault> {
     let url = endpoint
         .join(next)
-        .map_err(|error| format!("the next page is not an address: {error}"))?;
+        .map_err(|error| Fault(format!("the next page is not an address: {error}")))?;
     if url.origin() == endpoint.origin() {
         return Ok(url);
     }

@@ -200,18 +200,7 @@ async fn attempt(
     let headers = request_headers(resume.as_ref(), begun, known);
     let response = send_request(http.get(url, &headers), url).await?;
     if let (StatusCode::NOT_MODIFIED, Some(mark)) = (response.status(), known) {
-        let made = stem.with_extension("made");
-        let path = if made.exists() {
-            made
-        } else {
-            stem.with_extension("body")
-        };
-        return Ok(CachedBody {
-            path,
-            mark: mark.clone(),
-            changed: false,
-            stem: stem.to_owned(),
-        });
+        return Ok(kept_body(stem, mark));
     }
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
         // What was begun is not a beginning of what is there now.
@@ -226,12 +215,10 @@ async fn attempt(
     let goes_on = response.status() == StatusCode::PARTIAL_CONTENT;
     if goes_on && starts_at(&response) != Some(begun) {
         let _ = file_changes::remove_file(&part);
+        let text = format!("{} sends another part than asked for", host_of(url));
         return Err(AttemptFault {
             may_retry: true,
-            ..AttemptFault::lasting(format!(
-                "{} sends another part than asked for",
-                host_of(url)
-            ))
+            ..AttemptFault::lasting(text)
         });
     }
     let mark = match (goes_on, resume) {
@@ -242,22 +229,11 @@ async fn attempt(
     if goes_on {
         http.tell(unit, &ProgressNews::Resumed { at: start });
     }
-    let local = |error: std::io::Error| {
-        AttemptFault::lasting(crate::util::file::named(&part, "write", error).to_string())
-    };
     let text =
         serde_json::to_vec(&mark).map_err(|error| AttemptFault::lasting(error.to_string()))?;
     http_client::write_to_cache(&part_mark, &text)
         .map_err(|fault| AttemptFault::lasting(fault.0))?;
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .create(true)
-        .write(true)
-        .append(goes_on)
-        .truncate(!goes_on)
-        .mode(0o600)
-        .open(&part)
-        .map_err(local)?;
+    let mut file = open_part(&part, goes_on)?;
     if let Err(trouble) = download(http, unit, url, response, &mut file, start, most).await {
         if !trouble.may_retry {
             // Nobody goes on with it.
@@ -265,18 +241,60 @@ async fn attempt(
         }
         return Err(trouble);
     }
-    file.sync_all().map_err(local)?;
-    // The old mark must not stand beside the new body.
-    let _ = file_changes::remove_file(stem.with_extension("json"));
-    let body = stem.with_extension("body");
-    file_changes::rename(&part, &body).map_err(local)?;
-    let _ = file_changes::remove_file(&part_mark);
+    let path = keep_whole_body(stem, &file, &part, &part_mark)?;
     Ok(CachedBody {
-        path: body,
+        path,
         mark,
         changed: true,
         stem: stem.to_owned(),
     })
+}
+
+/// The body that is in the cache, which has not changed.
+fn kept_body(stem: &Path, mark: &BodyMark) -> CachedBody {
+    let made = stem.with_extension("made");
+    let path = match made.exists() {
+        true => made,
+        false => stem.with_extension("body"),
+    };
+    CachedBody {
+        path,
+        mark: mark.clone(),
+        changed: false,
+        stem: stem.to_owned(),
+    }
+}
+
+fn not_written(part: &Path, error: std::io::Error) -> AttemptFault {
+    AttemptFault::lasting(crate::util::file::named(part, "write", error).to_string())
+}
+
+/// Opens the file of a body that is not whole yet, to go on at its end or to begin anew.
+fn open_part(part: &Path, goes_on: bool) -> Result<std::fs::File, AttemptFault> {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .append(goes_on)
+        .truncate(!goes_on)
+        .mode(0o600)
+        .open(part)
+        .map_err(|error| not_written(part, error))
+}
+
+/// Moves a whole body to where bodies are kept. At no moment does the mark of an old body stand
+/// beside the new one.
+fn keep_whole_body(
+    stem: &Path,
+    file: &std::fs::File,
+    part: &Path,
+    part_mark: &Path,
+) -> Result<PathBuf, AttemptFault> {
+    file.sync_all().map_err(|error| not_written(part, error))?;
+    let _ = file_changes::remove_file(stem.with_extension("json"));
+    let body = stem.with_extension("body");
+    file_changes::rename(part, &body).map_err(|error| not_written(part, error))?;
+    let _ = file_changes::remove_file(part_mark);
+    Ok(body)
 }
 
 /// Writes a body of at most `most` bytes to a file that has its first `start` bytes.

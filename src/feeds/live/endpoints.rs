@@ -1,5 +1,6 @@
 //! Where sources are asked, each to be set by an environment variable: for mirrors, and for tests.
 
+use super::fault::Fault;
 use reqwest::Url;
 
 /// The addresses of all sources.
@@ -53,16 +54,14 @@ pub const VARIABLES: [(&str, &str); 7] = [
 
 impl Endpoints {
     /// Looks the variables up; says which one is not an address.
-    pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+    pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Fault> {
         let set =
             |index: usize| variable(VARIABLES[index].0).filter(|value| !value.trim().is_empty());
         let address = |index: usize| {
             let text = set(index).unwrap_or_else(|| VARIABLES[index].1.to_owned());
             let wrong = |why: String| {
-                format!(
-                    "{} is not an http(s) address: `{text}`: {why}",
-                    VARIABLES[index].0
-                )
+                let name = VARIABLES[index].0;
+                Fault(format!("{name} is not an http(s) address: `{text}`: {why}"))
             };
             let url = Url::parse(text.trim()).map_err(|error| wrong(error.to_string()))?;
             match url.scheme() {
@@ -125,7 +124,8 @@ mod tests {
         );
         insta::assert_snapshot!(
             [with("SKY_GCP_PRICES_URL", "localhost"), with("SKY_GCP_PRICES_URL", "file:///etc")]
-                .map(Result::unwrap_err).join("\n"),
+                .map(|read| read.unwrap_err().0)
+                .join("\n"),
             @r"
         SKY_GCP_PRICES_URL is not an http(s) address: `localhost`: relative URL without a base
         SKY_GCP_PRICES_URL is not an http(s) address: `file:///etc`: its scheme is file

@@ -146,9 +146,9 @@ async fn fetch_list(
 ) -> Result<PagedList, Fault> {
     let mut first = below(&request.endpoints.gcp, &format!("{service}/skus"));
     first.set_query(Some("currencyCode=USD&pageSize=5000"));
-    let next = |body: &[u8]| -> Result<Option<Url>, String> {
+    let next = |body: &[u8]| -> Result<Option<Url>, Fault> {
         let page: Page = serde_json::from_slice(body)
-            .map_err(|error| format!("this is not a list of SKUs: {error}"))?;
+            .map_err(|error| Fault(format!("this is not a list of SKUs: {error}")))?;
         Ok((!page.next_page_token.is_empty()).then(|| {
             let mut url = first.clone();
             url.query_pairs_mut()
@@ -159,95 +159,16 @@ async fn fetch_list(
     paged_list::fetch(http, "gcp", &first, headers, next).await
 }
 
+/// Takes the price of a SKU, or counts why it is left out.
 fn take_sku(sku: &Sku, rates: &mut Rates, quotes: &mut PriceQuotes) {
-    let text = sku.description.as_str();
-    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if !matches!(sku.category.resource_family.as_str(), "Compute" | "Storage") {
-        return quotes.leave_of("no machine", &sku.category.resource_family);
-    }
-    if text.starts_with("Commitment") || sku.category.usage_type.starts_with("Commit") {
-        return quotes.leave("committed use");
-    }
-    for (words, why) in [
-        (&["Sole Tenancy"][..], "sole tenancy"),
-        (&["Custom"], "custom sizes"),
-        (
-            &[
-                "Reserved",
-                "DWS",
-                "Defined Duration",
-                "Calendar Mode",
-                "Flex Start",
-            ],
-            "reserved or for a fixed time",
-        ),
-        (&["Premium"], "a premium on top of another price"),
-    ] {
-        if has(words) {
-            return quotes.leave(why);
-        }
-    }
-    let spot = match sku.category.usage_type.as_str() {
-        "Preemptible" => true,
-        // TPUs that can be taken away are told by their description only.
-        "OnDemand" => text.contains("Preemptible"),
-        other => return quotes.leave_of("another way of paying", other),
+    let (part, spot, nano) = match priced_part(sku, quotes.day) {
+        Ok(priced) => priced,
+        Err(LeftOut { why, word: None }) => return quotes.leave(why),
+        Err(LeftOut {
+            why,
+            word: Some(word),
+        }) => return quotes.leave_of(why, word),
     };
-    let Some(part) = part_of(text) else {
-        return quotes.leave("no part of a machine of the catalog");
-    };
-    // The newest price that is in force.
-    let in_force = |pricing: &&Pricing| {
-        let day = pricing
-            .effective_time
-            .get(..10)
-            .and_then(|day| day.parse::<Date>().ok());
-        day.is_none_or(|day| day <= quotes.day)
-    };
-    let newest = sku
-        .pricing_info
-        .iter()
-        .filter(in_force)
-        .max_by_key(|pricing| pricing.effective_time.as_str());
-    let Some(pricing) = newest else {
-        let why = if sku.pricing_info.is_empty() {
-            "no price"
-        } else {
-            "not yet in force"
-        };
-        return quotes.leave(why);
-    };
-    let expression = &pricing.pricing_expression;
-    let unit = match part {
-        Part::Ram(_) => "GiBy.h",
-        Part::Disk => "GiBy.mo",
-        _ => "h",
-    };
-    if expression.usage_unit != unit {
-        return quotes.leave_of("not by the hour", or_unsaid(&expression.usage_unit));
-    }
-    let other = expression
-        .tiered_rates
-        .iter()
-        .find(|tier| tier.unit_price.currency_code != "USD");
-    if let Some(tier) = other {
-        return quotes.leave_of(
-            "not in US dollars",
-            or_unsaid(&tier.unit_price.currency_code),
-        );
-    }
-    // With several tiers the dearest: the first is often a free one that an account has once.
-    let Some(nano) = expression
-        .tiered_rates
-        .iter()
-        .filter_map(|tier| nano(&tier.unit_price))
-        .max()
-    else {
-        return quotes.leave("no price");
-    };
-    if nano <= 0 {
-        return quotes.leave("a price of 0");
-    }
     for region in &sku.service_regions {
         let key = (part.clone(), spot, region.clone());
         match rates.get_mut(&key) {
@@ -263,12 +184,119 @@ fn take_sku(sku: &Sku, rates: &mut Rates, quotes: &mut PriceQuotes) {
     }
 }
 
-/// A word of the list, for people.
-fn or_unsaid(word: &str) -> &str {
-    if word.is_empty() {
-        "it does not say"
-    } else {
-        word
+/// Why a SKU is left out, and the word of the list that says so.
+struct LeftOut<'s> {
+    why: &'static str,
+    word: Option<&'s str>,
+}
+
+impl<'s> LeftOut<'s> {
+    fn because(why: &'static str) -> Self {
+        Self { why, word: None }
+    }
+
+    fn because_of(why: &'static str, word: &'s str) -> Self {
+        let word = match word {
+            "" => "it does not say",
+            word => word,
+        };
+        Self {
+            why,
+            word: Some(word),
+        }
+    }
+}
+
+/// Returns what a SKU is a price of, whether it is a spot price, and the price in nano-USD.
+fn priced_part(sku: &Sku, today: Date) -> Result<(Part, bool, i64), LeftOut<'_>> {
+    is_by_the_hour_and_for_all(sku)?;
+    let text = sku.description.as_str();
+    let spot = match sku.category.usage_type.as_str() {
+        "Preemptible" => true,
+        // TPUs that can be taken away are told by their description only.
+        "OnDemand" => text.contains("Preemptible"),
+        other => return Err(LeftOut::because_of("another way of paying", other)),
+    };
+    let Some(part) = part_of(text) else {
+        return Err(LeftOut::because("no part of a machine of the catalog"));
+    };
+    let unit = match part {
+        Part::Ram(_) => "GiBy.h",
+        Part::Disk => "GiBy.mo",
+        _ => "h",
+    };
+    let nano = price_of(newest_in_force(sku, today)?, unit)?;
+    Ok((part, spot, nano))
+}
+
+/// Refuses what is no machine, and prices that are only for who commits, reserves or shares not.
+fn is_by_the_hour_and_for_all(sku: &Sku) -> Result<(), LeftOut<'_>> {
+    let text = sku.description.as_str();
+    let family = sku.category.resource_family.as_str();
+    if !matches!(family, "Compute" | "Storage") {
+        return Err(LeftOut {
+            why: "no machine",
+            word: Some(family),
+        });
+    }
+    if text.starts_with("Commitment") || sku.category.usage_type.starts_with("Commit") {
+        return Err(LeftOut::because("committed use"));
+    }
+    let reserved = [
+        "Reserved",
+        "DWS",
+        "Defined Duration",
+        "Calendar Mode",
+        "Flex Start",
+    ];
+    for (words, why) in [
+        (&["Sole Tenancy"][..], "sole tenancy"),
+        (&["Custom"], "custom sizes"),
+        (&reserved, "reserved or for a fixed time"),
+        (&["Premium"], "a premium on top of another price"),
+    ] {
+        if words.iter().any(|word| text.contains(word)) {
+            return Err(LeftOut::because(why));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the newest price that is in force.
+fn newest_in_force(sku: &Sku, today: Date) -> Result<&Pricing, LeftOut<'_>> {
+    let in_force = |pricing: &&Pricing| {
+        let day = pricing.effective_time.get(..10);
+        let day = day.and_then(|day| day.parse::<Date>().ok());
+        day.is_none_or(|day| day <= today)
+    };
+    let newest = sku
+        .pricing_info
+        .iter()
+        .filter(in_force)
+        .max_by_key(|pricing| pricing.effective_time.as_str());
+    newest.ok_or(LeftOut::because(match sku.pricing_info.is_empty() {
+        true => "no price",
+        false => "not yet in force",
+    }))
+}
+
+/// Returns the price of a unit in nano-USD.
+fn price_of<'s>(pricing: &'s Pricing, unit: &str) -> Result<i64, LeftOut<'s>> {
+    let expression = &pricing.pricing_expression;
+    if expression.usage_unit != unit {
+        let word = &expression.usage_unit;
+        return Err(LeftOut::because_of("not by the hour", word));
+    }
+    let mut prices = expression.tiered_rates.iter().map(|tier| &tier.unit_price);
+    if let Some(price) = prices.clone().find(|price| price.currency_code != "USD") {
+        let word = &price.currency_code;
+        return Err(LeftOut::because_of("not in US dollars", word));
+    }
+    // With several tiers the dearest: the first is often a free one that an account has once.
+    match prices.by_ref().filter_map(nano).max() {
+        None => Err(LeftOut::because("no price")),
+        Some(..=0) => Err(LeftOut::because("a price of 0")),
+        Some(nano) => Ok(nano),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Asking a server: time limits, retries with growing waits, faults in plain words.
 
+pub use super::fault::Fault;
 use super::{ProgressNews, ProgressWatcher, UpdateSettings};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::civil::Date;
@@ -92,10 +93,6 @@ impl BodyLimit {
         Ok(Some(piece))
     }
 }
-
-/// Why a source has failed: lower case, no full stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault(pub String);
 
 /// Why one attempt has failed.
 pub(super) struct AttemptFault {

@@ -17,6 +17,7 @@ mod azure_retail_prices;
 mod cached_body;
 mod changed_prices;
 mod endpoints;
+mod fault;
 mod gcp_billing_catalog;
 mod http_client;
 mod own_catalog;

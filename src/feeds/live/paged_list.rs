@@ -9,7 +9,7 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Pages older than this may be of another list than those that follow.
 const FRESH_HOURS: i64 = 6;
@@ -83,25 +83,28 @@ impl PagedList {
     }
 }
 
+/// The cache's folder for a list, by the address of its first page.
+fn folder_of(http: &HttpClient, first: &Url) -> PathBuf {
+    let digest = crate::util::hash::digest(first.as_str().as_bytes());
+    let name = digest.trim_start_matches("sha256:").get(..32);
+    http.cache.join("lists").join(name.unwrap_or("list"))
+}
+
+fn read_state(path: &Path) -> Option<ListState> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
 /// Gets a list. `next` reads where the page after a page is, and says what is wrong with a page.
 pub(super) async fn fetch(
     http: &HttpClient,
     unit: &str,
     first: &Url,
     headers: &HeaderMap,
-    next: impl Fn(&[u8]) -> Result<Option<Url>, String>,
+    next: impl Fn(&[u8]) -> Result<Option<Url>, Fault>,
 ) -> Result<PagedList, Fault> {
-    let name = crate::util::hash::digest(first.as_str().as_bytes());
-    let folder = http.cache.join("lists").join(
-        name.trim_start_matches("sha256:")
-            .get(..32)
-            .unwrap_or("list"),
-    );
+    let folder = folder_of(http, first);
     let path = folder.join("state.json");
-    let old: Option<ListState> = std::fs::read(&path)
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok());
-    let resumed = old.filter(|state| state.is_fresh(first));
+    let resumed = read_state(&path).filter(|state| state.is_fresh(first));
     if let Some(state) = &resumed {
         http.tell(unit, &ProgressNews::ResumedPages { pages: state.pages });
     }
@@ -122,31 +125,23 @@ pub(super) async fn fetch(
         };
         may_restart = false;
         let number = state.pages + 1;
-        let following = next(&page.bytes).map_err(|why| {
-            Fault(format!(
-                "page {number} of {}: {why}",
-                http_client::host_of(&url)
-            ))
+        let following = next(&page.bytes).map_err(|Fault(why)| {
+            let host = http_client::host_of(&url);
+            Fault(format!("page {number} of {host}: {why}"))
         })?;
         seen.insert(url.to_string());
-        if number >= MAX_PAGES
-            || following
-                .as_ref()
-                .is_some_and(|url| seen.contains(url.as_str()))
-        {
-            return Err(Fault(format!(
-                "the pages of {} lead in a circle",
-                http_client::host_of(&url)
-            )));
+        let leads_back = |url: &Url| seen.contains(url.as_str());
+        if number >= MAX_PAGES || following.as_ref().is_some_and(leads_back) {
+            let host = http_client::host_of(&url);
+            return Err(Fault(format!("the pages of {host} lead in a circle")));
         }
         let bytes = state.bytes + page.bytes.len() as u64;
         let most = http.most(MAX_LIST_BYTES);
         if bytes > most {
             let _ = file_changes::remove_dir_all(&folder);
+            let (host, most) = (http_client::host_of(&url), most >> 20);
             return Err(Fault(format!(
-                "{} answers more than {} MiB: no list is so long",
-                http_client::host_of(&url),
-                most >> 20
+                "{host} answers more than {most} MiB: no list is so long"
             )));
         }
         http_client::write_to_cache(&folder.join(format!("{number:05}.json")), &page.bytes)?;

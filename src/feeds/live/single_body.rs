@@ -16,7 +16,7 @@ impl ProgressWatcher for NoWatcher {
 /// The body at an address, of at most so many bytes: asked for as sources are, with the same
 /// retries, time limits and rules for redirects.
 pub(crate) fn fetch_body(url: &Url, most: usize) -> Result<Vec<u8>, Fault> {
-    let endpoints = Endpoints::new(|_| None).map_err(|error| Fault(error.to_string()))?;
+    let endpoints = Endpoints::new(|_| None)?;
     // Nothing of the body is kept, so no folder is needed.
     let http = HttpClient::new(
         &UpdateSettings::usual(PathBuf::new(), endpoints),

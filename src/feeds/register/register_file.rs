@@ -7,7 +7,7 @@ use super::{
 };
 use crate::catalog::CatalogError;
 use crate::catalog::draft::{Draft, RegisteredRow};
-use crate::catalog::files::{self, CATALOG};
+use crate::catalog::files::{self, CATALOG, File};
 use crate::feeds::{ImportReport, catalog_folder, price_outliers};
 use crate::util::hash;
 use jiff::civil::Date;
@@ -20,26 +20,16 @@ pub fn register(options: &RegisterOptions, out: &Path) -> Result<Registration, C
     let shown = &options.location;
     let bytes = file_or_url::read(shown)?;
     let created = !out.join(CATALOG).exists();
-    if created
-        && out.exists()
-        && std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some())
-    {
-        let hint = "name a catalog folder with --catalog, or a new one";
-        return Err(CatalogError::file(
-            out.display().to_string(),
-            "the folder has no catalog in it",
-            hint,
-        ));
+    if created {
+        is_free_for_a_catalog(out)?;
     }
-    let old = if created {
-        Vec::new()
-    } else {
-        files::read(out)?
+    let old = match created {
+        true => Vec::new(),
+        false => files::read(out)?,
     };
-    let mut draft = if created {
-        Draft::read(&files::shipped()?)?
-    } else {
-        Draft::read(&old)?
+    let mut draft = match created {
+        true => Draft::read(&files::shipped()?)?,
+        false => Draft::read(&old)?,
     };
     let signer = signed_by(options, out, &bytes, &draft)?;
     let key = signer.as_ref().map(|signer| signer.key.clone());
@@ -68,46 +58,66 @@ pub fn register(options: &RegisterOptions, out: &Path) -> Result<Registration, C
         &mut registration,
     )?;
     if registration.prices + registration.services == 0 {
+        let message = "the file offers nothing that holds today";
         let hint =
             "a cloud joins with what it offers: `[[prices]]` or `[[services]]` that hold today";
-        return Err(CatalogError::file(
-            shown,
-            "there is nothing in it that can be had",
-            hint,
-        ));
+        return Err(CatalogError::file(shown, message, hint));
     }
+    leave_out_suspicious_prices(&mut draft, &mut registration, shown)?;
+    let record = registered_row(&cloud_file, &file, key);
+    draft.registered.insert(registration.cloud.clone(), record);
+    draft.drop_unused_sources();
+    registration.changed = catalog_folder::save(&old, &draft, out)
+        .map_err(|error| trace_error::at_cloud_file(error, &cloud_file, &file, out))?;
+    Ok(registration)
+}
+
+/// Refuses a folder with other files in it, to which a catalog would be added.
+fn is_free_for_a_catalog(out: &Path) -> Result<(), CatalogError> {
+    let has_entries = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+    if !has_entries {
+        return Ok(());
+    }
+    Err(CatalogError::file(
+        out.display().to_string(),
+        "the folder has no catalog in it",
+        "name a catalog folder with --catalog, or a new one",
+    ))
+}
+
+/// Leaves out prices that cannot be meant, and refuses a file of which nothing is left then.
+fn leave_out_suspicious_prices(
+    draft: &mut Draft,
+    registration: &mut Registration,
+    shown: &str,
+) -> Result<(), CatalogError> {
     let mut report = ImportReport::default();
-    price_outliers::leave_out(
-        &mut draft,
-        &registration.cloud,
-        &BTreeMap::new(),
-        &mut report,
-    );
+    price_outliers::leave_out(draft, &registration.cloud, &BTreeMap::new(), &mut report);
     for (rows, why) in report.reasons() {
         registration.prices = registration.prices.saturating_sub(rows);
-        registration.left_out.push(if rows == 1 {
-            why
-        } else {
-            format!("{why} ({rows} prices)")
+        registration.left_out.push(match rows {
+            1 => why,
+            _ => format!("{why} ({rows} prices)"),
         });
     }
-    if registration.prices + registration.services == 0 {
-        let message = format!(
-            "nothing in it is believed: {}",
-            registration.left_out.join(", ")
-        );
-        return Err(CatalogError::file(
-            shown,
-            message,
-            "write prices in USD per machine and hour",
-        ));
+    if registration.prices + registration.services > 0 {
+        return Ok(());
     }
-    let record = RegisteredRow {
+    let reasons = registration.left_out.join(", ");
+    Err(CatalogError::file(
+        shown,
+        format!("nothing in it is believed: {reasons}"),
+        "write prices in USD per machine and hour",
+    ))
+}
+
+/// The catalog's record of a registered file.
+fn registered_row(cloud_file: &CloudFile, file: &File, key: Option<String>) -> RegisteredRow {
+    let valid_from = cloud_file.valid_from.as_ref();
+    RegisteredRow {
         about: cloud_file.about.clone(),
         date: cloud_file.date.get_ref().clone(),
-        valid_from: cloud_file
-            .valid_from
-            .as_ref()
+        valid_from: valid_from
             .map(|day| day.get_ref().clone())
             .unwrap_or_default(),
         valid_until: cloud_file.valid_until.get_ref().clone(),
@@ -115,12 +125,7 @@ pub fn register(options: &RegisterOptions, out: &Path) -> Result<Registration, C
         file_sha256: hash::digest(file.text.as_bytes()).into(),
         url: cloud_file.url.clone(),
         revision: cloud_file.revision,
-    };
-    draft.registered.insert(registration.cloud.clone(), record);
-    draft.drop_unused_sources();
-    registration.changed = catalog_folder::save(&old, &draft, out)
-        .map_err(|error| trace_error::at_cloud_file(error, &cloud_file, &file, out))?;
-    Ok(registration)
+    }
 }
 
 /// Who signed a file.

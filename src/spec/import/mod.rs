@@ -11,7 +11,7 @@ mod names;
 mod tests;
 
 use crate::model::Job;
-use crate::model::units::scaled;
+use crate::model::units::{UnitError, scaled};
 use std::fmt;
 
 /// A job that was read, and what was decided on the way.
@@ -66,11 +66,13 @@ impl Factor {
     const PER_UNIT: i128 = 1_000_000;
 
     /// Reads `10` or `0.25`: from 0.000001 to a million.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let factor = scaled(text, Self::PER_UNIT).map_err(|error| error.0)?;
+    pub fn parse(text: &str) -> Result<Self, UnitError> {
+        let factor = scaled(text, Self::PER_UNIT)?;
         match u64::try_from(factor) {
             Ok(factor) if (1..=1_000_000_000_000).contains(&factor) => Ok(Self(factor)),
-            _ => Err(format!("`{text}` is not between 0.000001 and 1000000")),
+            _ => Err(UnitError(format!(
+                "`{text}` is not between 0.000001 and 1000000"
+            ))),
         }
     }
 }

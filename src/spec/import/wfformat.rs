@@ -374,69 +374,33 @@ fn nodes(
     faults: &mut Vec<Fault>,
     warnings: &mut Vec<String>,
 ) -> Vec<lineage::Node> {
-    let index: BTreeMap<&str, usize> = tasks
-        .iter()
-        .enumerate()
-        .map(|(index, task)| (task.id, index))
-        .collect();
-    let known: BTreeSet<&str> = listed
-        .iter()
-        .filter_map(|node| node.value.get("id")?.as_str())
-        .collect();
+    let ids = TaskIds {
+        index: tasks
+            .iter()
+            .enumerate()
+            .map(|(index, task)| (task.id, index))
+            .collect(),
+        listed: listed
+            .iter()
+            .filter_map(|node| node.value.get("id")?.as_str())
+            .collect(),
+    };
     let mut nodes: Vec<lineage::Node> = vec![lineage::Node::default(); tasks.len()];
     let (mut by_parent, mut by_child) = (BTreeSet::new(), BTreeSet::new());
     for node in listed {
-        let task = node
-            .value
-            .get("id")
-            .and_then(Value::as_str)
-            .and_then(|id| index.get(id))
-            .copied();
-        for (key, pairs) in [("parents", &mut by_parent), ("children", &mut by_child)] {
-            let Some(list) = node.require(key, faults) else {
-                continue;
-            };
-            for item in list.items(faults) {
-                let Some(id) = item.text(faults) else {
-                    continue;
-                };
-                match (task, index.get(id)) {
-                    (Some(task), Some(other)) if key == "parents" => {
-                        pairs.insert((*other, task));
-                    }
-                    (Some(task), Some(other)) => {
-                        pairs.insert((task, *other));
-                    }
-                    _ if known.contains(id) => {} // It has a fault of its own.
-                    _ => faults.push(Fault::new(
-                        item.at,
-                        format!("there is no task `{}`", shown(id)),
-                    )),
-                }
-            }
+        let id = node.value.get("id").and_then(Value::as_str);
+        let task = id.and_then(|id| ids.index.get(id)).copied();
+        let parents = ids.neighbours(node, "parents", faults);
+        let children = ids.neighbours(node, "children", faults);
+        if let Some(task) = task {
+            by_parent.extend(parents.into_iter().map(|parent| (parent, task)));
+            by_child.extend(children.into_iter().map(|child| (task, child)));
         }
-        for key in ["inputFiles", "outputFiles"] {
-            for item in node.list(key, faults) {
-                let Some(id) = item.text(faults) else {
-                    continue;
-                };
-                let Some(file) = files.index.get(id) else {
-                    let message = format!(
-                        "there is no file `{}` in workflow.specification.files",
-                        shown(id)
-                    );
-                    faults.push(Fault::new(item.at, message));
-                    continue;
-                };
-                let Some(node) = task.and_then(|task| nodes.get_mut(task)) else {
-                    continue;
-                };
-                if key == "inputFiles" {
-                    node.reads.insert(*file)
-                } else {
-                    node.writes.insert(*file)
-                };
-            }
+        let reads = files_of(node, "inputFiles", files, faults);
+        let writes = files_of(node, "outputFiles", files, faults);
+        if let Some(node) = task.and_then(|task| nodes.get_mut(task)) {
+            node.reads.extend(reads);
+            node.writes.extend(writes);
         }
     }
     let unsure = by_parent.symmetric_difference(&by_child).count();
@@ -454,6 +418,60 @@ fn nodes(
         nodes[*child].before.insert(*parent);
     }
     nodes
+}
+
+/// The ids of a workflow's tasks.
+struct TaskIds<'j> {
+    /// The number of each task that could be read.
+    index: BTreeMap<&'j str, usize>,
+    /// The ids of all tasks, also of those that have a fault.
+    listed: BTreeSet<&'j str>,
+}
+
+impl TaskIds<'_> {
+    /// Returns the numbers of the tasks that are listed under `key`.
+    fn neighbours(&self, node: &Node<'_>, key: &str, faults: &mut Vec<Fault>) -> Vec<usize> {
+        let Some(list) = node.require(key, faults) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for item in list.items(faults) {
+            let Some(id) = item.text(faults) else {
+                continue;
+            };
+            match self.index.get(id) {
+                Some(task) => found.push(*task),
+                // That task has a fault of its own.
+                None if self.listed.contains(id) => {}
+                None => {
+                    let message = format!("there is no task `{}`", shown(id));
+                    faults.push(Fault::new(item.at, message));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Returns the numbers of the files that a task lists under `key`.
+fn files_of(node: &Node<'_>, key: &str, files: &Files<'_>, faults: &mut Vec<Fault>) -> Vec<usize> {
+    let mut found = Vec::new();
+    for item in node.list(key, faults) {
+        let Some(id) = item.text(faults) else {
+            continue;
+        };
+        match files.index.get(id) {
+            Some(file) => found.push(*file),
+            None => {
+                let message = format!(
+                    "there is no file `{}` in workflow.specification.files",
+                    shown(id)
+                );
+                faults.push(Fault::new(item.at, message));
+            }
+        }
+    }
+    found
 }
 
 fn said_of_files(lineage: &Lineage, ids: &[&str], warnings: &mut Vec<String>) {
@@ -501,35 +519,9 @@ fn job(
     lineage: &Lineage,
     settings: &Settings,
 ) -> Job {
-    // Names follow the ids in their order, not in the order of the file.
-    let mut by_id: Vec<usize> = (0..tasks.len()).collect();
-    by_id.sort_by_key(|task| tasks[*task].id);
-    let texts: Vec<&str> = by_id.iter().map(|task| tasks[*task].id).collect();
-    let mut taken = BTreeSet::new();
-    let unique = names::unique(&texts, "task", &mut taken);
-    let stage_of: BTreeMap<usize, &String> = by_id.iter().copied().zip(&unique).collect();
-    // A version of a file: none is the one from before the workflow. No two have the same name,
-    // nor that of a stage: a task may read any of them together.
-    let mut versions: BTreeSet<(&str, Option<&str>, usize, Option<usize>)> = BTreeSet::new();
-    for (task, node) in nodes.iter().enumerate() {
-        versions.extend(
-            node.writes
-                .iter()
-                .map(|file| (ids[*file], Some(tasks[task].id), *file, Some(task))),
-        );
-        let unwritten = lineage.from[task]
-            .iter()
-            .filter(|(_, from)| from.is_empty());
-        versions.extend(unwritten.map(|(file, _)| (ids[*file], None, *file, None)));
-    }
-    let texts: Vec<&str> = versions.iter().map(|version| version.0).collect();
-    let unique = names::unique(&texts, "file", &mut taken);
-    let name_of: BTreeMap<(usize, Option<usize>), String> = versions
-        .iter()
-        .map(|(_, _, file, writer)| (*file, *writer))
-        .zip(unique)
-        .collect();
-    let datasets = name_of
+    let names = Names::new(tasks, nodes, ids, lineage);
+    let datasets = names
+        .of_versions
         .iter()
         .filter(|((_, writer), _)| writer.is_none())
         .map(|((file, _), name)| {
@@ -543,25 +535,11 @@ fn job(
         });
     let datasets = datasets.collect();
     let stages = tasks.iter().enumerate().map(|(task, body)| {
-        let mut reads = BTreeSet::new();
-        let mut after = nodes[task].before.clone();
-        for (file, from) in &lineage.from[task] {
-            if from.is_empty() {
-                reads.insert(ArtifactRef::Dataset(name_of[&(*file, None)].clone()));
-            }
-            for writer in from {
-                let (stage, name) = (
-                    stage_of[writer].clone(),
-                    name_of[&(*file, Some(*writer))].clone(),
-                );
-                reads.insert(ArtifactRef::Output { stage, name });
-                after.remove(writer);
-            }
-        }
+        let (reads, after) = inputs(task, &nodes[task].before, lineage, &names);
         let writes = nodes[task]
             .writes
             .iter()
-            .map(|file| (name_of[&(*file, Some(task))].clone(), sizes[*file]));
+            .map(|file| (names.of_version(*file, Some(task)), sizes[*file]));
         let stage = Stage {
             reads,
             writes: writes.collect(),
@@ -571,10 +549,7 @@ fn job(
             run: None,
             files: BTreeSet::new(),
             nodes: 1,
-            after: after
-                .iter()
-                .map(|before| stage_of[before].clone())
-                .collect(),
+            after: after.iter().map(|before| names.of_stage(*before)).collect(),
             count: 1,
             deadline: None,
             allocation: None,
@@ -584,7 +559,7 @@ fn job(
             retries: None,
             without: BTreeSet::new(),
         };
-        (stage_of[&task].clone(), stage)
+        (names.of_stage(task), stage)
     });
     let stages = stages.collect();
     Job {
@@ -595,4 +570,79 @@ fn job(
         made: BTreeMap::new(),
         outputs: BTreeMap::new(),
     }
+}
+
+/// Names of stages and of versions of files. No two are the same: a task may read any of them
+/// together.
+struct Names {
+    of_stages: BTreeMap<usize, String>,
+    /// By the file and the task that writes this version; none wrote the version from before the
+    /// workflow.
+    of_versions: BTreeMap<(usize, Option<usize>), String>,
+}
+
+impl Names {
+    fn new(tasks: &[Task<'_>], nodes: &[lineage::Node], ids: &[&str], lineage: &Lineage) -> Self {
+        // Names follow the ids in their order, not in the order of the file.
+        let mut by_id: Vec<usize> = (0..tasks.len()).collect();
+        by_id.sort_by_key(|task| tasks[*task].id);
+        let texts: Vec<&str> = by_id.iter().map(|task| tasks[*task].id).collect();
+        let mut taken = BTreeSet::new();
+        let of_stages = names::unique(&texts, "task", &mut taken);
+        let of_stages = by_id.into_iter().zip(of_stages).collect();
+        let mut versions: BTreeSet<(&str, Option<&str>, usize, Option<usize>)> = BTreeSet::new();
+        for (task, node) in nodes.iter().enumerate() {
+            let written = node.writes.iter();
+            versions
+                .extend(written.map(|file| (ids[*file], Some(tasks[task].id), *file, Some(task))));
+            let unwritten = lineage.from[task]
+                .iter()
+                .filter(|(_, from)| from.is_empty());
+            versions.extend(unwritten.map(|(file, _)| (ids[*file], None, *file, None)));
+        }
+        let texts: Vec<&str> = versions.iter().map(|version| version.0).collect();
+        let of_versions = names::unique(&texts, "file", &mut taken);
+        let of_versions = versions
+            .iter()
+            .map(|(_, _, file, writer)| (*file, *writer))
+            .zip(of_versions)
+            .collect();
+        Self {
+            of_stages,
+            of_versions,
+        }
+    }
+
+    fn of_stage(&self, task: usize) -> String {
+        self.of_stages[&task].clone()
+    }
+
+    fn of_version(&self, file: usize, writer: Option<usize>) -> String {
+        self.of_versions[&(file, writer)].clone()
+    }
+}
+
+/// Returns what a task reads, and the tasks that it waits for without reading from them.
+fn inputs(
+    task: usize,
+    before: &BTreeSet<usize>,
+    lineage: &Lineage,
+    names: &Names,
+) -> (BTreeSet<ArtifactRef>, BTreeSet<usize>) {
+    let mut reads = BTreeSet::new();
+    let mut after = before.clone();
+    for (file, from) in &lineage.from[task] {
+        if from.is_empty() {
+            reads.insert(ArtifactRef::Dataset(names.of_version(*file, None)));
+        }
+        for writer in from {
+            let (stage, name) = (
+                names.of_stage(*writer),
+                names.of_version(*file, Some(*writer)),
+            );
+            reads.insert(ArtifactRef::Output { stage, name });
+            after.remove(writer);
+        }
+    }
+    (reads, after)
 }

@@ -548,7 +548,7 @@ fn a_way_without_a_price_is_named_before_any_rule() {
     let (code, text) = sky(&folder(&case), &PLAN);
     assert_eq!(code, 3, "{text}");
     assert!(
-        text.contains("no egress price for the way of `d`: from y:paris, where it lies"),
+        text.contains("no egress price to bring `d` from y:paris, where it lies"),
         "{text}"
     );
     assert!(

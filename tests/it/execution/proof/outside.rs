@@ -185,7 +185,7 @@ fn an_import_takes_back_what_the_state_has_lost() {
     assert!(said.contains("no machine `no-such`"), "{said}");
     let said = ended(&ground.sky(&["import", "train", "x"]).output().unwrap(), 1);
     assert!(
-        said.contains("no address") && said.contains("sky import stage.NAME ID"),
+        said.contains("`train` is not an address") && said.contains("sky import stage.NAME ID"),
         "{said}"
     );
 }

@@ -1,0 +1,216 @@
+//! From files to a plan: what `sky plan` and `sky apply` of a job do before they show it.
+
+use super::held_state::HeldState;
+use super::inputs::{self, InputArgs, Inputs};
+use super::invalid_argument::InvalidArgument;
+use super::planning_stopped::PlanningStopped;
+use super::solve_effort::solve_effort;
+use super::waiting::{spinner, waiting};
+use super::{Failure, Terminal};
+use crate::catalog::Catalog;
+use crate::cli::working_folder::working_folder;
+use crate::execution::apply::contents::{self as apply_contents, Sources, Wanted};
+use crate::execution::provider;
+use crate::model::{Job, Pattern, Policy};
+use crate::plan::{Contents, Plan, file as plan_file};
+use crate::planning::solve::Effort;
+use crate::planning::{self, COMPARED_STAGES, NoPlan, Settings};
+use crate::render::plan_text;
+use crate::util::file;
+use indicatif::ProgressBar;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// How hard to try.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct SolvingArgs {
+    /// Compare with the best single cloud also for large jobs
+    #[arg(long)]
+    pub compare: bool,
+    /// Branch-and-bound nodes after which to stop without a proof
+    #[arg(long, value_name = "N", default_value_t = Effort::default().nodes)]
+    pub max_nodes: u32,
+    /// Seconds after which to stop without a proof; the plan may then differ from run to run
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub time_limit: Option<f64>,
+}
+
+fn seconds(text: &str) -> Result<f64, InvalidArgument> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| InvalidArgument::new("not a number of seconds"))?;
+    if seconds.is_finite() && seconds > 0.0 {
+        Ok(seconds)
+    } else {
+        Err(InvalidArgument::new("must be more than 0"))
+    }
+}
+
+/// What to plan, from what, and how.
+pub(super) struct PlanRequest<'a> {
+    pub inputs: &'a InputArgs,
+    pub solving: &'a SolvingArgs,
+    pub mps: Option<&'a Path>,
+    /// The state to go on from; none: the whole job is planned.
+    pub from: Option<&'a HeldState>,
+    /// Where datasets and files are; none: their content is not named.
+    pub sources: Option<&'a Sources>,
+    pub clouds: Clouds,
+}
+
+/// The clouds that stages may be planned at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clouds {
+    All,
+    /// Only those that this sky has a provider for.
+    WithProvider,
+}
+
+/// Where the datasets and files of a job are.
+pub(super) fn sources(
+    job: &Path,
+    source: Option<&Path>,
+    data: &[(String, PathBuf)],
+) -> Result<Sources, Failure> {
+    let here = working_folder()?;
+    let folder = here.join(job.parent().unwrap_or(Path::new("")));
+    Ok(Sources {
+        here,
+        folder,
+        source: source.map(Path::to_owned),
+        data: data.iter().cloned().collect(),
+    })
+}
+
+/// The digests of the content that a job reads on this machine.
+fn contents(
+    job: &Job,
+    sources: Option<&Sources>,
+    terminal: &Terminal,
+) -> Result<Contents, Failure> {
+    let Some(sources) = sources else {
+        return Ok(Contents::default());
+    };
+    if let Some(unknown) = sources
+        .data
+        .keys()
+        .find(|name| !job.datasets.contains_key(*name))
+    {
+        let names: Vec<&str> = job.datasets.keys().map(String::as_str).collect();
+        let known = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        return Err(Failure::error(format!(
+            "--data {unknown}=…: the job has no dataset `{unknown}`; its datasets: {known}"
+        )));
+    }
+    let waiting = spinner("reading datasets and files".to_owned(), terminal);
+    let (contents, problems) = apply_contents::read(&Wanted::of_job(job), sources);
+    waiting.inspect(ProgressBar::finish_and_clear);
+    problems.iter().for_each(|problem| terminal.warn(problem));
+    Ok(contents)
+}
+
+/// Reads the inputs and plans.
+pub(super) fn compute(
+    request: &PlanRequest<'_>,
+    terminal: &Terminal,
+) -> Result<(Inputs, Plan), PlanningStopped> {
+    let read = inputs::read_with_files(request.inputs)
+        .map_err(|faults| inputs::failure(&faults, terminal))?;
+    inputs::warn(&read.warnings, terminal);
+    let catalog = request.inputs.load_catalog(terminal)?;
+    let (job, policy) = (&read.job.value, &read.policy.value);
+    let solving = request.solving;
+    let effort = solve_effort(solving.max_nodes, solving.time_limit);
+    let stop = |reason: NoPlan| {
+        PlanningStopped::no_plan(
+            &reason,
+            &read,
+            (&catalog, request.from.is_some()),
+            &effort,
+            terminal,
+        )
+    };
+    if let Some(path) = request.mps {
+        let program = planning::program(job, policy, &catalog, &effort).map_err(stop)?;
+        file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
+    }
+    let contents = contents(job, request.sources, terminal)?;
+    let facts = request
+        .from
+        .map(|held| held.facts(job, &contents))
+        .transpose()?;
+    let settings = Settings {
+        effort: effort.clone(),
+        compare: solving.compare || job.stages.len() <= COMPARED_STAGES,
+    };
+    let waiting = waiting("planning", job.stages.len(), catalog.offers.len(), terminal);
+    let plan_under = |policy: &Policy| match &facts {
+        Some(facts) => planning::plan_remaining(job, policy, &catalog, &settings, facts),
+        None => planning::plan(job, policy, &catalog, &settings),
+    };
+    let planned = match request.clouds {
+        Clouds::All => plan_under(policy),
+        Clouds::WithProvider => {
+            let missing = missing_clouds(policy, &catalog);
+            plan_text::planned_without(&missing)
+                .iter()
+                .for_each(|said| terminal.note(&format!("Note: {said}.")));
+            plan_under(&without(policy, missing))
+        }
+    };
+    let planned = match planned {
+        Err(_) if request.clouds == Clouds::WithProvider => match plan_under(policy) {
+            Ok(plan) => Err(only_without_provider(&plan).into()),
+            Err(reason) => Err(stop(reason)),
+        },
+        planned => planned.map_err(stop),
+    };
+    waiting.inspect(ProgressBar::finish_and_clear);
+    let plan = plan_file::with_contents(planned?, contents).map_err(Failure::error)?;
+    Ok((read, plan))
+}
+
+/// The clouds of a catalog that the policy permits and this sky has no provider for.
+fn missing_clouds(policy: &Policy, catalog: &Catalog) -> BTreeSet<String> {
+    let clouds = catalog.places.iter().map(|place| &place.name.cloud);
+    clouds
+        .filter(|cloud| policy.clouds.permits(cloud) && !provider::is_built_in(cloud))
+        .cloned()
+        .collect()
+}
+
+/// The policy, which also denies these clouds.
+fn without(policy: &Policy, clouds: BTreeSet<String>) -> Policy {
+    let mut policy = policy.clone();
+    policy.clouds.deny.extend(clouds.into_iter().map(Pattern));
+    policy
+}
+
+/// A job that only clouds without a provider can run.
+fn only_without_provider(plan: &Plan) -> Failure {
+    let said = plan_text::without_provider(&missing_providers(plan)).unwrap_or_default();
+    Failure::error(format!(
+        "no plan is possible at the clouds that this sky can use: {said}"
+    ))
+    .hint("to rehearse the plan that takes any cloud, add --provider local")
+}
+
+/// The stages of a plan at clouds that this sky has no provider for, by cloud.
+pub(super) fn missing_providers(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
+    let mut missing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for stage in plan
+        .stages
+        .iter()
+        .filter(|stage| !provider::is_built_in(&stage.place.cloud))
+    {
+        missing
+            .entry(stage.place.cloud.clone())
+            .or_default()
+            .insert(stage.name.clone());
+    }
+    missing
+}
