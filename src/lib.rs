@@ -30,7 +30,7 @@
 //! | [`planning::problem`] | the placement problem and its mixed-integer program, as integers | model |
 //! | [`planning::solve`] | the one best placement and its proof; solvers, one file each | model, problem |
 //! | [`planning::build`] | from a placement to a plan | compile, problem, solve, verify, rule, plan, catalog, model |
-//! | [`planning::verify`] | works a plan out again, with no code of `build` and no solver | compile, rule, plan, catalog, model |
+//! | [`planning::verify`] | works a plan out again, with no code of `build` and no solver | compile, problem, rule, plan, catalog, model |
 //! | [`planning::explain`] | why a plan is as it is, or why there is none | build and all that it may use |
 //! | [`plan`] | the plan's fields, its canonical file: the contract between the halves | model |
 //! | [`execution::state`] | snapshot, journal, lock of what was applied, in a folder or a bucket; its keys | model, plan |
@@ -80,7 +80,7 @@
 //!
 //! | question | file |
 //! | --- | --- |
-//! | What does a transfer between two places cost, and which bills count it? | `planning/compile/links.rs`; the verifier's second opinion is `planning/verify/recompute.rs` |
+//! | What does a transfer between two places cost, and which bills count it? | `planning/compile/links.rs`; the verifier's second opinion is `planning/verify/recompute/egress.rs` |
 //! | Which offers may a stage take? | `planning/compile/offers.rs` |
 //! | May data with this label lie in that country? | `planning/rule/residency.rs` |
 //! | Where are the bytes of a plan made? | `plan/file.rs`, by `model/canonical.rs` |

@@ -2,7 +2,7 @@
 //! milliseconds since the job's start, sizes in bytes.
 
 use super::planned_stage::{OldPrices, PlannedStage, costs_nothing};
-use super::planned_transfer::{PlannedTransfer, PlannedWay};
+use super::planned_transfer::{PlannedLink, PlannedTransfer};
 use crate::model::{Bytes, Millis, Money, Objective, PlaceName, Purchase, Rate};
 use crate::util::hash::Digest;
 use crate::util::tree::{Kind, Measured};
@@ -50,10 +50,10 @@ pub struct Plan {
     pub considered: Considered,
     /// What a reader should know: assumptions made, data that lies outside a rule's countries.
     pub warnings: Vec<String>,
-    /// What it costs and how long it takes to move data between the places that stages may be at,
-    /// their alternatives included. By `from`, then `to`.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub ways: Vec<PlannedWay>,
+    /// The links between the places that stages may be at, their alternatives included, by `from`,
+    /// then `to`; a plan's file calls them `ways`.
+    #[serde(rename = "ways", skip_serializing_if = "Vec::is_empty", default)]
+    pub links: Vec<PlannedLink>,
     /// What was done already when this was planned; none: nothing was looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from_state: Option<FromState>,

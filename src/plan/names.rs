@@ -59,8 +59,8 @@ pub(super) fn check_names(plan: &Plan) -> Result<(), InvalidPlanText> {
 
 fn check_stage(field: &str, stage: &PlannedStage) -> Result<(), InvalidPlanText> {
     check_name(&format!("{field}.name"), &stage.name, is_path_part)?;
-    if let Some(copy) = &stage.copy {
-        check_name(&format!("{field}.copy.stage"), &copy.stage, is_path_part)?;
+    if let Some(replica) = &stage.replica {
+        check_name(&format!("{field}.copy.stage"), &replica.stage, is_path_part)?;
     }
     for read in &stage.reads {
         check_artifact(&format!("{field}.reads"), read)?;

@@ -40,8 +40,8 @@ pub struct PlannedStage {
     /// Where the rate is from, and of what day.
     pub price_source: PriceSource,
     /// The stage of the job and the number of the replica, where the stage has a `count`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub copy: Option<ReplicaOf>,
+    #[serde(rename = "copy", skip_serializing_if = "Option::is_none", default)]
+    pub replica: Option<ReplicaOf>,
     /// The time from the start of the job to the request for the machines.
     pub start_ms: Millis,
     /// The time from the start of the job to the end of the stage.

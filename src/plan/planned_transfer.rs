@@ -4,9 +4,9 @@ use crate::model::{ArtifactRef, Bytes, DataRate, Gigabyte, Millis, Money, PlaceN
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Moving data from one place to another.
+/// The price and the speed of moving data from one place to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlannedWay {
+pub struct PlannedLink {
     /// The place that the data comes from.
     pub from: PlaceName,
     /// The place that the data goes to.
@@ -25,7 +25,7 @@ pub struct PlannedWay {
 pub struct PlannedTransfer {
     /// The dataset or output that is brought to another place.
     pub artifact: ArtifactRef,
-    /// A place that has the artifact by then: where it was made, or one that gets a copy too.
+    /// A place that has the artifact by then: where it was made, or one that gets one too.
     pub from: PlaceName,
     /// The place that gets the artifact.
     pub to: PlaceName,

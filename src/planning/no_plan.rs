@@ -2,7 +2,7 @@
 
 use super::compile::Refusal;
 use super::remaining_job::UsedUp;
-use super::solve::{Shortfall, SolverError};
+use super::solve::{SolverError, UnmetLimits};
 
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,8 +10,9 @@ pub enum NoPlan {
     /// A name that the catalog does not know, or stages that nothing may run.
     Refused(Refusal),
     /// No placement keeps the limits.
-    Infeasible(Shortfall),
+    Infeasible(UnmetLimits),
     /// The state that it was to go on from has left nothing of a limit.
     UsedUp(UsedUp),
+    /// The solver broke down, so it is not known whether there is a plan.
     Solver(SolverError),
 }

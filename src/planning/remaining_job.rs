@@ -5,27 +5,49 @@
 //! the limits. Progress inside a stage that is not done counts for nothing, which never makes a
 //! plan promise too much.
 
-use crate::model::{Bytes, Dataset, Job, Millis, Money, OfferName, Policy, Stage, dag};
+use crate::model::{ArtifactRef, Dataset, Job, Millis, Money, OfferName, Policy, Stage, dag};
 use crate::plan::FromState;
 use std::collections::BTreeSet;
 
-/// A limit that nothing is left of.
+/// Why a state leaves nothing to plan: mostly a limit that nothing is left of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsedUp {
+    /// The deadline of the policy has passed since the job began.
     #[error("the deadline of {deadline} has passed: the job began {elapsed} ago, by its state")]
-    Deadline { deadline: Millis, elapsed: Millis },
+    Deadline {
+        /// The latest end of the job that the policy allows, from its beginning.
+        deadline: Millis,
+        /// The time since the job began.
+        elapsed: Millis,
+    },
+    /// The deadline of a stage that is not done has passed since the job began.
     #[error(
         "the deadline of stage `{stage}`, {deadline}, has passed: the job began {elapsed} ago, by its state"
     )]
     StageDeadline {
+        /// The name of the stage in the job.
         stage: String,
+        /// The latest end of the stage that the job allows, from the job's beginning.
         deadline: Millis,
+        /// The time since the job began.
         elapsed: Millis,
     },
+    /// Nothing is left of the budget of the policy.
     #[error(
         "the budget of {budget} is used up: {spent} are spent or set aside, by the job's state"
     )]
-    Budget { budget: Money, spent: Money },
+    Budget {
+        /// The most that the policy lets the whole job cost.
+        budget: Money,
+        /// What the state has spent of it or holds in reserve.
+        spent: Money,
+    },
+    /// The state has a stage as done that wrote an artifact, but not the artifact's size.
+    #[error("the job's state does not say how large `{artifact}` is, which a stage still reads")]
+    UnknownSize {
+        /// The name of the artifact: `train.model`.
+        artifact: String,
+    },
 }
 
 /// Whether a state holds all of a job as done.
@@ -36,8 +58,8 @@ pub fn nothing_left(job: &Job, from: &FromState) -> bool {
         .all(|name| from.done.contains_key(name))
 }
 
-/// The rest of a job, each copy of a stage as a stage of its own, and the policy with what is left
-/// of its limits.
+/// The rest of a job, each replica of a stage as a stage of its own, and the policy with what is
+/// left of its limits.
 pub(super) fn remaining_job(
     job: &Job,
     policy: &Policy,
@@ -58,85 +80,91 @@ pub(super) fn remaining_job(
             policy,
         ));
     }
-    let elapsed = from.elapsed_ms;
-    let left = |deadline: Millis| {
-        deadline
-            .0
-            .checked_sub(elapsed.0)
-            .filter(|left| *left > 0)
-            .map(Millis)
-    };
-    let deadline = policy
-        .deadline
-        .map(|deadline| left(deadline).ok_or(UsedUp::Deadline { deadline, elapsed }));
-    let spent = from.spent_micro_usd;
-    let budget = policy
-        .budget
-        .map(|budget| match budget.0.saturating_sub(spent.0) {
-            left if left >= 0 => Ok(Money(left)),
-            _ => Err(UsedUp::Budget { budget, spent }),
-        });
-    let policy = Policy {
-        deadline: deadline.transpose()?,
-        budget: budget.transpose()?,
-        ..policy.clone()
-    };
+    let limits = remaining_limits(policy, from)?;
+    let mut remaining = job.expanded();
+    let labels = dag::labels(&remaining);
+    remaining
+        .stages
+        .retain(|name, _| !from.done.contains_key(name));
+    add_made_data(&mut remaining, &labels, from)?;
+    for (name, stage) in &mut remaining.stages {
+        take_off(name, stage, from)?;
+    }
+    Ok((remaining, limits))
+}
 
-    let whole = job.expanded();
-    let labels = dag::labels(&whole);
-    let mut rest = Job {
-        stages: whole.stages.clone(),
-        ..whole.clone()
+/// Takes time that has passed and money that is spent off the limits of the policy.
+fn remaining_limits(policy: &Policy, from: &FromState) -> Result<Policy, UsedUp> {
+    let elapsed = from.elapsed_ms;
+    let deadline = match policy.deadline {
+        Some(deadline) => {
+            Some(remaining_time(deadline, elapsed).ok_or(UsedUp::Deadline { deadline, elapsed })?)
+        }
+        None => None,
     };
-    rest.stages.retain(|name, _| !from.done.contains_key(name));
-    let read: BTreeSet<_> = rest
+    let spent = from.spent_micro_usd;
+    let budget = match policy.budget {
+        Some(budget) if spent > budget => return Err(UsedUp::Budget { budget, spent }),
+        Some(budget) => Some(budget - spent),
+        None => None,
+    };
+    Ok(Policy {
+        deadline,
+        budget,
+        ..policy.clone()
+    })
+}
+
+/// Returns how long it is to a deadline; `None`: it has passed.
+fn remaining_time(deadline: Millis, elapsed: Millis) -> Option<Millis> {
+    (deadline > elapsed).then(|| deadline - elapsed)
+}
+
+/// Adds what stages that are done wrote and others still read, as data that exists.
+fn add_made_data(
+    remaining: &mut Job,
+    labels: &dag::Labels,
+    from: &FromState,
+) -> Result<(), UsedUp> {
+    let read: BTreeSet<ArtifactRef> = remaining
         .stages
         .values()
         .flat_map(|stage| stage.reads.iter().cloned())
         .collect();
     for artifact in read {
-        let crate::model::ArtifactRef::Output { stage, name } = &artifact else {
+        let ArtifactRef::Output { stage, name } = &artifact else {
             continue;
         };
         let Some(done) = from.done.get(stage) else {
             continue;
         };
-        let size = done.outputs.get(name).copied().unwrap_or(Bytes(0));
-        let labels = labels
-            .of_artifact
-            .get(&artifact)
-            .cloned()
-            .unwrap_or_default();
-        rest.made.insert(
-            artifact.clone(),
-            Dataset {
-                at: done.place.clone(),
-                path: None,
-                size,
-                labels,
-            },
-        );
+        let Some(size) = done.outputs.get(name).copied() else {
+            return Err(UsedUp::UnknownSize {
+                artifact: artifact.to_string(),
+            });
+        };
+        let data = Dataset {
+            at: done.place.clone(),
+            path: None,
+            size,
+            labels: labels.of_artifact[&artifact].clone(),
+        };
+        remaining.made.insert(artifact, data);
     }
-    for (name, stage) in &mut rest.stages {
-        take_off(name, stage, from)?;
-    }
-    Ok((rest, policy))
+    Ok(())
 }
 
+/// Takes what is done, how long it took, and offers that were found used up off a stage.
 fn take_off(name: &str, stage: &mut Stage, from: &FromState) -> Result<(), UsedUp> {
     stage.after.retain(|before| !from.done.contains_key(before));
     if let Some(deadline) = stage.deadline {
-        let left = deadline
-            .0
-            .checked_sub(from.elapsed_ms.0)
-            .filter(|left| *left > 0);
-        let (stage_name, elapsed) = (name.to_owned(), from.elapsed_ms);
-        let left = left.ok_or(UsedUp::StageDeadline {
-            stage: stage_name,
+        let elapsed = from.elapsed_ms;
+        let left = remaining_time(deadline, elapsed).ok_or_else(|| UsedUp::StageDeadline {
+            stage: name.to_owned(),
             deadline,
             elapsed,
         })?;
-        stage.deadline = Some(Millis(left));
+        stage.deadline = Some(left);
     }
     let own = from.exhausted.iter().filter(|offer| offer.stage == name);
     stage.without = own
@@ -152,6 +180,7 @@ fn take_off(name: &str, stage: &mut Stage, from: &FromState) -> Result<(), UsedU
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Bytes;
     use crate::plan::DoneStage;
     use crate::spec;
     use std::collections::BTreeMap;

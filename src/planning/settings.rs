@@ -5,6 +5,7 @@ use super::solve::Effort;
 /// How to plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
+    /// How long a placement is searched for, and who may end the search early.
     pub effort: Effort,
     /// Also plan inside every single cloud, for comparison.
     pub compare: bool,

@@ -5,7 +5,7 @@ use super::diagnostic;
 use crate::model::units::grouped;
 use crate::model::{ArtifactRef, Destination, Job};
 use crate::planning::compile::{ForbiddenHome, Funnel, InputFile, Refusal, UnknownName};
-use crate::planning::solve::{PlacementFigures, Shortfall};
+use crate::planning::solve::{PlacementFigures, UnmetLimits};
 use crate::planning::{Conflict, NoPlan};
 use crate::spec::{Diagnostic, Parsed, SourceFile};
 use std::collections::BTreeSet;
@@ -41,13 +41,14 @@ pub fn text(
         NoPlan::UsedUp(used_up) => {
             format!("  {used_up}\n  help: raise this limit, or go on by hand")
         }
-        NoPlan::Infeasible(shortfall) => short(shortfall, files, conflict),
+        NoPlan::Infeasible(unmet_limits) => short(unmet_limits, files, conflict),
     };
     let lines = conflict
         .map(|conflict| conflict::text(conflict, files))
         .unwrap_or_default();
     // A price that the catalog lacks is not a line's fault: what the lines say comes second.
-    let unpriced = matches!(reason, NoPlan::Infeasible(shortfall) if shortfall.unlimited.is_none());
+    let unpriced =
+        matches!(reason, NoPlan::Infeasible(unmet_limits) if unmet_limits.unlimited.is_none());
     let lines = match unpriced && !body.is_empty() && !lines.is_empty() {
         true => format!(
             "  without that price, a plan is only possible if stages may run elsewhere:\n\n{lines}"
@@ -306,7 +307,7 @@ fn lapsed(funnel: &Funnel) -> String {
 
 fn need_line(need: &str, stage: &str, job: &Parsed<Job>) -> String {
     let key = match need {
-        "duration" | "interruptions" | "not to be had" => format!("stages.{stage}"),
+        "duration" | "interruptions" | "unavailable" => format!("stages.{stage}"),
         "allocation" => format!("stages.{stage}.allocation"),
         need => format!("stages.{stage}.needs.{need}"),
     };
@@ -350,28 +351,28 @@ fn read_name(artifact: &str) -> &str {
 }
 
 /// Returns what limits would have to be, unless the constraints that clash say it.
-fn short(shortfall: &Shortfall, files: Files<'_>, conflict: Option<&Conflict>) -> String {
+fn short(unmet_limits: &UnmetLimits, files: Files<'_>, conflict: Option<&Conflict>) -> String {
     let constraints_are_named = conflict.is_some_and(|conflict| !conflict.constraints.is_empty());
-    let limited = shortfall.fastest.is_some() || shortfall.cheapest.is_some();
-    let only_limits = shortfall.unlimited.is_none() && shortfall.stuck.is_empty();
+    let limited = unmet_limits.fastest.is_some() || unmet_limits.cheapest.is_some();
+    let only_limits = unmet_limits.unlimited.is_none() && unmet_limits.unreachable.is_empty();
     if constraints_are_named && (limited || only_limits) {
         return String::new();
     }
     let mut lines = Vec::new();
-    lines.extend(deadline_too_short(shortfall, files));
-    lines.extend(budget_too_low(shortfall, files));
-    match shortfall.unlimited {
+    lines.extend(deadline_too_short(unmet_limits, files));
+    lines.extend(budget_too_low(unmet_limits, files));
+    match unmet_limits.unlimited {
         Some(cheapest) if !limited => lines.extend(limits_together(cheapest, files)),
         Some(_) => {}
-        None => lines.extend(egress_prices_missing(&shortfall.stuck, files.job)),
+        None => lines.extend(egress_prices_missing(&unmet_limits.unreachable, files.job)),
     }
     let lines: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
     lines.join("\n")
 }
 
 /// Returns how long the fastest plan takes that keeps all but the deadline.
-fn deadline_too_short(shortfall: &Shortfall, Files { policy, .. }: Files<'_>) -> Vec<String> {
-    let (Some(deadline), Some(fastest)) = (policy.value.deadline, shortfall.fastest) else {
+fn deadline_too_short(unmet_limits: &UnmetLimits, Files { policy, .. }: Files<'_>) -> Vec<String> {
+    let (Some(deadline), Some(fastest)) = (policy.value.deadline, unmet_limits.fastest) else {
         return Vec::new();
     };
     let within = match policy.value.budget {
@@ -399,8 +400,8 @@ fn deadline_too_short(shortfall: &Shortfall, Files { policy, .. }: Files<'_>) ->
 }
 
 /// Returns what the cheapest plan costs that keeps all but the budget.
-fn budget_too_low(shortfall: &Shortfall, Files { policy, .. }: Files<'_>) -> Vec<String> {
-    let (Some(budget), Some(cheapest)) = (policy.value.budget, shortfall.cheapest) else {
+fn budget_too_low(unmet_limits: &UnmetLimits, Files { policy, .. }: Files<'_>) -> Vec<String> {
+    let (Some(budget), Some(cheapest)) = (policy.value.budget, unmet_limits.cheapest) else {
         return Vec::new();
     };
     let within = match policy.value.deadline {
@@ -467,8 +468,8 @@ fn limits_together(cheapest: PlacementFigures, Files { policy, .. }: Files<'_>) 
 }
 
 /// Returns which artifacts cannot be moved, because the catalog has no egress price for them.
-fn egress_prices_missing(stuck: &[String], job: &Parsed<Job>) -> Vec<String> {
-    if stuck.is_empty() {
+fn egress_prices_missing(unreachable: &[String], job: &Parsed<Job>) -> Vec<String> {
+    if unreachable.is_empty() {
         return vec![
             "data cannot get from where it is to where it is needed: the catalog lacks egress prices"
                 .to_owned(),
@@ -476,7 +477,7 @@ fn egress_prices_missing(stuck: &[String], job: &Parsed<Job>) -> Vec<String> {
                 .to_owned(),
         ];
     }
-    let mut lines: Vec<String> = stuck
+    let mut lines: Vec<String> = unreachable
         .iter()
         .take(LISTED)
         .map(|artifact| {
@@ -486,8 +487,8 @@ fn egress_prices_missing(stuck: &[String], job: &Parsed<Job>) -> Vec<String> {
             )
         })
         .collect();
-    if stuck.len() > LISTED {
-        lines.push(format!("and for {} others", stuck.len() - LISTED));
+    if unreachable.len() > LISTED {
+        lines.push(format!("and for {} others", unreachable.len() - LISTED));
     }
     lines.push(
         "help: add the prices to the catalog's egress.csv, give your own as `[[links]]` in the policy, or let"

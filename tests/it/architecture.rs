@@ -41,10 +41,10 @@ const ARROWS: [(&str, &str); 20] = [
     ("planning/problem", "model"),
     ("planning/rule", "model"),
     ("planning/solve", "model planning/problem"),
-    // Of the solver it knows the seed that a plan names, nothing else.
+    // Of the problem it knows the seed that a plan names, nothing else.
     (
         "planning/verify",
-        "catalog model plan planning planning/compile planning/rule planning/solve",
+        "catalog model plan planning planning/compile planning/problem planning/rule",
     ),
     (
         "render",

@@ -107,7 +107,10 @@ fn check_home(
                 stage.name,
                 stage.place,
                 why(stage),
-                stage.copy.as_ref().map_or(&stage.name, |copy| &copy.stage),
+                stage
+                    .replica
+                    .as_ref()
+                    .map_or(&stage.name, |replica| &replica.stage),
             ));
         }
         if let Some(rule) = stage

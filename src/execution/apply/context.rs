@@ -81,7 +81,7 @@ pub(super) fn open_context(
         let rate = copy.billed_gb_bytes.decimal_rate(copy.rate_nano_usd_per_gb);
         ways.insert((copy.from.clone(), copy.to.clone()), rate);
     }
-    for way in &plan.ways {
+    for way in &plan.links {
         ways.insert((way.from.clone(), way.to.clone()), way.rate_nano_usd_per_gb);
     }
     let before = plan

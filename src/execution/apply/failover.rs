@@ -199,7 +199,7 @@ fn check_deadlines(
 fn homeward_time(plan: &Plan, stage: &PlannedStage, place: &PlaceName) -> Millis {
     let here = PlaceName::here();
     let way = plan
-        .ways
+        .links
         .iter()
         .find(|way| way.from == *place && way.to == here);
     let copies = plan.transfers.iter().filter(|copy| {
@@ -274,9 +274,9 @@ impl<'a> Forecast<'a> {
         elapsed: Millis,
     ) -> Self {
         let bandwidths = plan
-            .ways
+            .links
             .iter()
-            .map(|way| ((&way.from, &way.to), way.bits_per_second));
+            .map(|link| ((&link.from, &link.to), link.bits_per_second));
         let place_stage = |stage: &'a PlannedStage| {
             let moved_to = moved.filter(|(of, _)| of.name == stage.name);
             let stage_offer = match moved_to {

@@ -81,9 +81,9 @@ fn of_stage<T: Clone + Default>(checked: &BTreeMap<String, T>, planned: &Planned
 /// The variables that a command finds: those that every stage has, and its own.
 fn environment_of_stage(context: &Context, planned: &PlannedStage) -> BTreeMap<String, String> {
     let (index, count) = planned
-        .copy
+        .replica
         .as_ref()
-        .map_or((0, 1), |copy| (copy.index, copy.count));
+        .map_or((0, 1), |replica| (replica.index, replica.count));
     let own = of_stage(&context.checked.env, planned);
     let environment = [
         ("SKY_INDEX", index.to_string()),

@@ -15,7 +15,7 @@ mod tests;
 
 pub use quantity::{
     Bandwidth, Bytes, DataRate, MS_PER_HOUR, Millis, Money, Rate, div_half_even, saturate,
-    signed_count,
+    saturate_unsigned, signed_count,
 };
 pub(crate) use reading::number_and_unit;
 pub use reading::{UnitError, decimal, scaled};

@@ -114,6 +114,21 @@ pub fn saturate(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
 
+/// Clamps to the range of `u64`: what is negative becomes zero, and what is out of range is more than
+/// every limit that is compared with it.
+pub fn saturate_unsigned(value: i128) -> u64 {
+    u64::try_from(value.max(0)).unwrap_or(u64::MAX)
+}
+
+impl Bytes {
+    /// Returns the number of bytes as a signed number, for calculations that also count backwards; a
+    /// size that is too large for it as the largest that is not.
+    #[inline]
+    pub fn signed(self) -> i64 {
+        saturate(i128::from(self.0))
+    }
+}
+
 impl Millis {
     /// Returns the milliseconds as a signed number, for calculations that also count backwards;
     /// a time that is too long for it as the longest that is not.

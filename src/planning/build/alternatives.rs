@@ -1,26 +1,24 @@
-//! The other offers of each stage, checked beforehand, and the ways between all the places that
-//! stages may so come to: what `apply` needs to get by without a solver when an offer is not to be
-//! had.
+//! The other offers of each stage, checked beforehand: what `apply` takes without a solver when an
+//! offer is unavailable.
 
 use super::offer_fields::{accelerator, billing, hourly, offer_of, usage};
 use super::plan_parts::Parts;
-use crate::model::{Bytes, DataRate, Millis, Money, PlaceName};
-use crate::plan::{Alternative, PlannedStage, PlannedWay};
-use crate::planning::compile;
+use crate::model::{Millis, Money};
+use crate::plan::Alternative;
 use crate::planning::problem::concurrency::Usage;
 use crate::planning::problem::{
-    ArtifactId, CapId, ChoiceId, Followers, Instance, Origin, Placement, ReadersAtSite, Shape,
+    ArtifactId, CapId, Choice, ChoiceId, Followers, Instance, Placement, ReadersAtSite, Shape,
     SiteId, StageId, artifacts_by_stage, cap_usage, caused, concurrency, evaluate, routes, spread,
 };
 use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The cheapest alternatives kept per stage. One in another place and one in another cloud come on
-/// top if these have none: what is not to be had in a place may be so there for all machines.
+/// top if these have none: what is unavailable in a place may be so there for all machines.
 const ALTERNATIVES: usize = 3;
-/// The cheapest so many are checked against the limits,
+/// How many of the cheapest choices are checked against the limits.
 const LOOKED_AT: usize = 24;
-/// and of those that are elsewhere.
+/// How many of the cheapest choices in another place, or in another cloud, are checked besides.
 const LOOKED_AT_ELSEWHERE: usize = 4;
 
 /// Tables about the job's DAG and the plan's placement that all stages share.
@@ -28,19 +26,20 @@ pub(super) struct Dag<'a> {
     shape: Shape,
     followers: Followers,
     stage_artifacts: IdVec<StageId, Vec<ArtifactId>>,
-    /// By artifact: the sites of its readers under the plan's own picks, and how many are there.
+    /// By artifact: the sites of its readers under the plan's own placement, and how many are
+    /// there.
     spread: IdVec<ArtifactId, Vec<ReadersAtSite>>,
     usage: Usage<'a>,
-    /// By cap: what the plan's own picks use.
+    /// By cap: what the plan's own placement uses.
     used: IdVec<CapId, i64>,
 }
 
 impl<'a> Dag<'a> {
-    pub(super) fn of(instance: &'a Instance, picks: &Placement) -> Self {
+    pub(super) fn of(instance: &'a Instance, placement: &Placement) -> Self {
         let usage = Usage::of(instance);
-        let used = usage.totals(picks);
+        let used = usage.totals(placement);
         let shape = instance.shape();
-        let (stage_artifacts, spread) = (artifacts_by_stage(instance), spread(instance, picks));
+        let (stage_artifacts, spread) = (artifacts_by_stage(instance), spread(instance, placement));
         Self {
             followers: Followers::new(&shape),
             shape,
@@ -81,94 +80,144 @@ impl Cheapest {
 
 /// Other offers for one stage, the rest of the plan as it is, within the limits, cheapest first.
 pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: StageId) -> Vec<Alternative> {
-    let instance = &parts.compiled.instance;
-    let choices = &instance.stages[stage].choices;
-    let kept = parts.solved.picks[stage];
-    let own_site = choices[kept].site;
-    let cloud = |site: SiteId| {
-        parts.catalog.places[parts.compiled.sites[site] as usize]
-            .name
-            .cloud
-            .as_str()
-    };
-    let elsewhere = |site: SiteId| [site != own_site, cloud(site) != cloud(own_site)];
-    // A choice costs at least what it costs itself: those after the last that can be among the
-    // cheapest need not be looked at with their copies.
-    let mut by_own: Vec<(Money, ChoiceId)> = choices
-        .ids()
-        .filter(|position| *position != kept)
-        .map(|position| (choices[position].cost, position))
-        .collect();
-    by_own.sort_unstable();
-    let caused = |site: SiteId| {
-        caused(
-            instance,
-            &dag.stage_artifacts[stage],
-            &dag.spread,
-            &parts.solved.picks,
-            stage,
-            site,
-        )
-    };
-    let mut copies: BTreeMap<SiteId, Option<Money>> = BTreeMap::new();
-    let mut cheapest = Cheapest::new(LOOKED_AT);
-    let mut others = [
-        Cheapest::new(LOOKED_AT_ELSEWHERE),
-        Cheapest::new(LOOKED_AT_ELSEWHERE),
-    ];
-    for (own, position) in by_own {
-        let site = choices[position].site;
-        let wanted = [others[0].wants(own), others[1].wants(own)];
-        if !cheapest.wants(own) && wanted == [false, false] {
-            break;
-        }
-        let wanted = [
-            wanted[0] && elsewhere(site)[0],
-            wanted[1] && elsewhere(site)[1],
-        ];
-        if !cheapest.wants(own) && wanted == [false, false] {
-            continue;
-        }
-        // Copies cost the same for all choices at a site.
-        let copies = copies.entry(site).or_insert_with(|| caused(site));
-        let Some(copies) = *copies else { continue };
-        let cost = own + copies;
-        cheapest.add(cost, position);
-        others
-            .iter_mut()
-            .zip(wanted)
-            .filter(|(_, wanted)| *wanted)
-            .for_each(|(others, _)| others.add(cost, position));
-    }
-    let now = choices[kept].cost + caused(own_site).unwrap_or_default();
-    let check = |(cost, position): &(Money, ChoiceId)| {
-        within_limits(parts, dag, stage, *position, *cost - now)
-    };
-    // Copies that are counted on their own: the first that are found are the cheapest.
-    let mut found: Vec<CheckedChoice> = match on_their_own(instance) {
-        true => cheapest
-            .found
-            .iter()
-            .filter_map(check)
-            .take(ALTERNATIVES)
-            .collect(),
-        false => cheapest.found.iter().filter_map(check).collect(),
-    };
-    found.sort_unstable();
-    found.truncate(ALTERNATIVES);
-    for (which, others) in others.iter().enumerate() {
-        if !found
-            .iter()
-            .any(|found| elsewhere(choices[found.choice].site)[which])
-        {
-            found.extend(others.found.iter().find_map(check));
-        }
-    }
-    found.sort_unstable();
-    found
+    let moves = StageMoves::of(parts, dag, stage);
+    let shortlist = moves.shortlist();
+    moves
+        .checked(&shortlist)
         .into_iter()
         .map(|found| alternative(parts, stage, found))
         .collect()
+}
+
+/// How far from the plan's choice a choice is: in another place, in another cloud.
+const DISTANCES: usize = 2;
+
+/// The choices of one stage, seen from the one that the plan takes.
+struct StageMoves<'a> {
+    parts: &'a Parts<'a>,
+    dag: &'a Dag<'a>,
+    stage: StageId,
+    choices: &'a IdVec<ChoiceId, Choice>,
+    kept: ChoiceId,
+}
+
+/// The choices that are worth checking against the limits.
+struct Shortlist {
+    cheapest: Cheapest,
+    /// By distance: the cheapest of the choices that are so far away.
+    elsewhere: [Cheapest; DISTANCES],
+}
+
+impl<'a> StageMoves<'a> {
+    fn of(parts: &'a Parts<'a>, dag: &'a Dag<'a>, stage: StageId) -> Self {
+        Self {
+            parts,
+            dag,
+            stage,
+            choices: &parts.compiled.instance.stages[stage].choices,
+            kept: parts.solved.placement[stage],
+        }
+    }
+
+    fn cloud(&self, site: SiteId) -> &str {
+        let place = self.parts.compiled.sites[site];
+        &self.parts.catalog.places[place as usize].name.cloud
+    }
+
+    /// Returns whether a site is another place than the plan's, and whether it is another cloud.
+    fn is_elsewhere(&self, site: SiteId) -> [bool; DISTANCES] {
+        let own_site = self.choices[self.kept].site;
+        [site != own_site, self.cloud(site) != self.cloud(own_site)]
+    }
+
+    /// Returns what transfers cost that the stage causes at a site; `None`: one is forbidden.
+    fn transfer_cost(&self, site: SiteId) -> Option<Money> {
+        caused(
+            &self.parts.compiled.instance,
+            &self.dag.stage_artifacts[self.stage],
+            &self.dag.spread,
+            &self.parts.solved.placement,
+            self.stage,
+            site,
+        )
+    }
+
+    /// Returns the cheapest choices, with the transfers that they cause.
+    fn shortlist(&self) -> Shortlist {
+        // A choice costs at least what it costs itself: those after the last that can be among the
+        // cheapest need not be looked at with their transfers.
+        let mut by_own_cost: Vec<(Money, ChoiceId)> = self
+            .choices
+            .ids()
+            .filter(|position| *position != self.kept)
+            .map(|position| (self.choices[position].cost, position))
+            .collect();
+        by_own_cost.sort_unstable();
+        // Transfers cost the same for all choices at a site.
+        let mut transfers: BTreeMap<SiteId, Option<Money>> = BTreeMap::new();
+        let mut cheapest = Cheapest::new(LOOKED_AT);
+        let mut elsewhere = [(); DISTANCES].map(|()| Cheapest::new(LOOKED_AT_ELSEWHERE));
+        for (own, position) in by_own_cost {
+            let site = self.choices[position].site;
+            let is_wanted = cheapest.wants(own);
+            let mut wanted = elsewhere.each_ref().map(|list| list.wants(own));
+            if !is_wanted && !wanted.contains(&true) {
+                break;
+            }
+            for (wanted, is_there) in wanted.iter_mut().zip(self.is_elsewhere(site)) {
+                *wanted &= is_there;
+            }
+            if !is_wanted && !wanted.contains(&true) {
+                continue;
+            }
+            let transfers = transfers
+                .entry(site)
+                .or_insert_with(|| self.transfer_cost(site));
+            let Some(transfers) = *transfers else {
+                continue;
+            };
+            let cost = own + transfers;
+            cheapest.add(cost, position);
+            let lists = elsewhere.iter_mut().zip(wanted);
+            for (list, _) in lists.filter(|(_, wanted)| *wanted) {
+                list.add(cost, position);
+            }
+        }
+        Shortlist {
+            cheapest,
+            elsewhere,
+        }
+    }
+
+    /// Returns those choices of a shortlist that keep all limits and are among the cheapest, and if
+    /// none of these is in another place or another cloud, also the cheapest one that is.
+    fn checked(&self, shortlist: &Shortlist) -> Vec<CheckedChoice> {
+        let instance = &self.parts.compiled.instance;
+        let own = self.choices[self.kept];
+        let now = self.transfer_cost(own.site).map(|cost| own.cost + cost);
+        let check = |(cost, position): &(Money, ChoiceId)| {
+            let dearer = now.map(|now| *cost - now);
+            within_limits(self.parts, self.dag, self.stage, *position, dearer)
+        };
+        let cheapest = shortlist.cheapest.found.iter().filter_map(check);
+        // Transfers that are counted on their own: the first that are found are the cheapest.
+        let mut found: Vec<CheckedChoice> = match on_their_own(instance) {
+            true => cheapest.take(ALTERNATIVES).collect(),
+            false => cheapest.collect(),
+        };
+        found.sort_unstable();
+        found.truncate(ALTERNATIVES);
+        for (distance, list) in shortlist.elsewhere.iter().enumerate() {
+            let is_there = |found: &CheckedChoice| {
+                self.is_elsewhere(self.choices[found.choice].site)[distance]
+            };
+            if !found.iter().any(is_there) {
+                found.extend(list.found.iter().find_map(check));
+            }
+        }
+        found.sort_unstable();
+        found
+    }
 }
 
 /// Whether what a stage causes is all that changes when it moves.
@@ -185,29 +234,30 @@ struct CheckedChoice {
 }
 
 /// Cost and makespan of the whole job if one stage takes another choice, which makes it dearer by
-/// so much; none if a limit is not kept then.
+/// so much, where that is known; `None`: a limit is not kept then.
 fn within_limits(
     parts: &Parts<'_>,
     dag: &Dag<'_>,
     stage: StageId,
     position: ChoiceId,
-    dearer: Money,
+    dearer: Option<Money>,
 ) -> Option<CheckedChoice> {
     let instance = &parts.compiled.instance;
     // Looked at first, as it is the quickest.
     let holds = dag
         .usage
-        .holds_after(&dag.used, stage, parts.solved.picks[stage], position);
+        .holds_after(&dag.used, stage, parts.solved.placement[stage], position);
     if holds == Some(false) {
         return None;
     }
-    let mut picks = parts.solved.picks.clone();
-    picks[stage] = position;
-    let (cost, time, late) = if on_their_own(instance) {
+    let mut placement = parts.solved.placement.clone();
+    placement[stage] = position;
+    let dearer = dearer.filter(|_| on_their_own(instance));
+    let (cost, time, late) = if let Some(dearer) = dearer {
         let end = dag.followers.moved(
             instance,
             &dag.shape,
-            &picks,
+            &placement,
             &parts.solved.evaluation.end,
             stage,
         );
@@ -218,11 +268,11 @@ fn within_limits(
             .any(|(stage, end)| stage.deadline.is_some_and(|by| *end > by));
         (
             parts.solved.evaluation.cost() + dearer,
-            end.into_iter().max().unwrap_or_default(),
+            end.into_iter().fold(Millis(0), Ord::max),
             late,
         )
     } else {
-        let evaluation = evaluate(instance, &dag.shape, &picks)?;
+        let evaluation = evaluate(instance, &dag.shape, &placement)?;
         (
             evaluation.cost(),
             evaluation.makespan,
@@ -233,7 +283,7 @@ fn within_limits(
         && instance.deadline.is_none_or(|limit| time <= limit);
     let keeps_caps = !late
         && (holds == Some(true)
-            || concurrency::exceeded_cap(instance, &dag.shape, &picks).is_none());
+            || concurrency::exceeded_cap(instance, &dag.shape, &placement).is_none());
     (keeps_limits && keeps_caps).then_some(CheckedChoice {
         cost,
         time,
@@ -274,73 +324,4 @@ fn alternative(parts: &Parts<'_>, stage: StageId, checked: CheckedChoice) -> Alt
         extras: candidate.extras,
         counted_with_others: counted,
     }
-}
-
-/// The ways that the job's data may have to go, wherever each stage takes which of its offers.
-/// `stages` are those of the plan, in the order of the instance.
-pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay> {
-    let (instance, sites) = (&parts.compiled.instance, &parts.compiled.sites);
-    let name = |site: SiteId| &parts.catalog.places[sites[site] as usize].name;
-    let site = |place: &PlaceName| sites.binary_search(&parts.catalog.place_id(place)?).ok();
-    let of_stage = |stage: &PlannedStage| -> BTreeSet<SiteId> {
-        let places = std::iter::once(&stage.place)
-            .chain(stage.alternatives.iter().map(|other| &other.place));
-        places.filter_map(site).collect()
-    };
-    let mut of_stages: IdVec<StageId, BTreeSet<SiteId>> = stages.iter().map(of_stage).collect();
-    // What is brought home has one place to go to.
-    let arrivals = instance.stages.iter().skip(stages.len());
-    of_stages
-        .extend(arrivals.map(|arrival| arrival.choices.iter().map(|choice| choice.site).collect()));
-    let mut pairs: BTreeSet<(SiteId, SiteId)> = BTreeSet::new();
-    for artifact in &instance.artifacts {
-        let from = match artifact.origin {
-            Origin::Site(site) => BTreeSet::from([site]),
-            Origin::Stage(stage) => of_stages[stage].clone(),
-        };
-        // Readers that may be at the same places are many, the sets of places few.
-        let to: BTreeSet<SiteId> = artifact
-            .readers
-            .iter()
-            .flat_map(|reader| &of_stages[*reader])
-            .copied()
-            .collect();
-        pairs.extend(
-            from.iter()
-                .flat_map(|from| to.iter().map(move |to| (*from, *to))),
-        );
-    }
-    let volume = instance.artifacts.iter().fold(0_u64, |sum, artifact| {
-        let copies = artifact.readers.len().min(sites.len()) as u64;
-        sum.saturating_add(artifact.bytes.0.saturating_mul(copies))
-    });
-    let mut ways: Vec<PlannedWay> = pairs
-        .into_iter()
-        .filter(|(from, to)| from != to)
-        .filter_map(|(from, to)| {
-            let price = &instance.links.tariffs[instance.links.class(from, to)?];
-            let used = price
-                .pool
-                .map_or(Bytes(0), |pool| instance.links.pools[pool].used);
-            let dearest = price
-                .tariff
-                .greatest_rate(used, Bytes(used.0.saturating_add(volume)));
-            // By decimal GB both, so that they add up.
-            let dearest = price.tariff.gigabyte().decimal_rate(dearest);
-            let keep = price
-                .keep
-                .gigabyte()
-                .decimal_rate(price.keep.last_rate(Bytes(1)));
-            Some(PlannedWay {
-                from: name(from).clone(),
-                to: name(to).clone(),
-                rate_nano_usd_per_gb: DataRate(dearest.0.saturating_add(keep.0)),
-                bits_per_second: instance.links.bandwidth[instance.links.pair(from, to)].0,
-                assumed_speed: compile::speed(parts.catalog, parts.policy, sites[from], sites[to])
-                    .is_none(),
-            })
-        })
-        .collect();
-    ways.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
-    ways
 }

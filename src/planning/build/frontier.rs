@@ -11,7 +11,8 @@ use crate::model::{Job, Millis, Money, Objective, PlaceName, Policy, Purchase};
 use crate::planning::NoPlan;
 use crate::planning::compile::{self, Compiled};
 use crate::planning::problem::{Instance, StageId};
-use crate::planning::solve::{self, Effort, Highs, Outcome, Shortfall, Solved};
+use crate::planning::solve::{self, Effort, Highs, Outcome, Solved, UnmetLimits};
+use crate::util::id_vec::Id;
 
 /// The frontier, or as much of it as was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +36,13 @@ pub struct Point {
 /// Where a stage runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
+    /// The name of the stage in a plan; a replica has its number in it.
     pub stage: String,
+    /// The place that the stage runs at.
     pub place: PlaceName,
+    /// The machine type of the offer that the stage takes.
     pub instance_type: String,
+    /// How the machines are bought.
     pub purchase: Purchase,
 }
 
@@ -70,7 +75,7 @@ pub fn frontier(
         },
         limit: compiled.instance.deadline,
         effort,
-        short: Shortfall::default(),
+        unmet_limits: UnmetLimits::default(),
     };
     let steps = (STEPS / job.stages.len().max(1)).clamp(most, MOST_STEPS.max(most));
     let mut found: Vec<(Solved, bool)> = Vec::new();
@@ -91,7 +96,7 @@ pub fn frontier(
         deadline = faster;
     }
     if found.is_empty() {
-        return Err(NoPlan::Infeasible(walk.short));
+        return Err(NoPlan::Infeasible(walk.unmet_limits));
     }
     let total = whole.then_some(found.len());
     let found = if whole {
@@ -155,7 +160,7 @@ struct Walk<'a> {
     limit: Option<Millis>,
     effort: &'a Effort,
     /// Why the last question had no answer.
-    short: Shortfall,
+    unmet_limits: UnmetLimits,
 }
 
 impl Walk<'_> {
@@ -167,8 +172,8 @@ impl Walk<'_> {
         }
         match solve::solve(&self.instance, &Highs, self.effort).map_err(NoPlan::Solver)? {
             Outcome::Solved(solved) => Ok(Some(*solved)),
-            Outcome::Infeasible(shortfall) => {
-                self.short = shortfall;
+            Outcome::Infeasible(unmet_limits) => {
+                self.unmet_limits = unmet_limits;
                 Ok(None)
             }
         }
@@ -230,8 +235,8 @@ fn placed(compiled: &Compiled, solved: &Solved, catalog: &Catalog) -> Vec<Placed
     let mut order: Vec<StageId> = compiled.stages.ids().collect();
     order.sort_by_key(|stage| (solved.evaluation.start[*stage], *stage));
     let one = |stage: StageId| {
-        let tag = compiled.instance.stages[stage].choices[solved.picks[stage]].tag;
-        let offer = &catalog.offers[compiled.candidates[stage][tag].offer];
+        let tag = compiled.instance.stages[stage].choices[solved.placement[stage]].tag;
+        let offer = &catalog.offers[compiled.candidates[stage][tag].offer.index()];
         Placed {
             stage: compiled.stages[stage].clone(),
             place: catalog.place(offer).name.clone(),

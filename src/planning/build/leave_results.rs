@@ -1,9 +1,9 @@
 //! Outputs that come home by default, where that would take away the only plan.
 //!
 //! A default must not make a job unplannable. So where there is no plan that brings home what is
-//! brought home only by default, and only some of the places have a price for the way, the job is
-//! planned again with these outputs left where they are made ([`PartlyPriced`]). That never loses a
-//! plan: leaving them forbids nothing that bringing them home allows.
+//! brought home only by default, and only some of the places have a price for the transfer, the job
+//! is planned again with these outputs left where they are made ([`PartlyPriced`]). That never
+//! loses a plan: leaving them forbids nothing that bringing them home allows.
 
 use crate::catalog::Catalog;
 use crate::model::{ArtifactRef, Destination, Job, Policy};

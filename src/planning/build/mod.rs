@@ -12,6 +12,8 @@ mod optimum;
 mod pipeline;
 mod plan_parts;
 mod plan_warnings;
+mod planned_links;
+mod planned_stage;
 mod rewritten;
 
 pub use frontier::{Frontier, Placed, Point, frontier};

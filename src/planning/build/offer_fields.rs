@@ -5,6 +5,7 @@ use crate::catalog::Catalog;
 use crate::model::{AcceleratorNeed, Machine, Offer, PlaceName, Rate, Stage, Unit};
 use crate::plan::{Billing, Usage};
 use crate::planning::problem::{ChoiceId, StageId};
+use crate::util::id_vec::Id;
 
 /// The source of what comes with machines at a place, and whether its prices are those of other
 /// places.
@@ -18,7 +19,7 @@ pub(super) fn extras_at(catalog: &Catalog, place: &PlaceName) -> (Option<u16>, b
 /// The offer that a choice of a stage stands for.
 pub(super) fn offer_of<'a>(parts: &Parts<'a>, stage: StageId, choice: ChoiceId) -> &'a Offer {
     let tag = parts.compiled.instance.stages[stage].choices[choice].tag;
-    &parts.catalog.offers[parts.compiled.candidates[stage][tag].offer]
+    &parts.catalog.offers[parts.compiled.candidates[stage][tag].offer.index()]
 }
 
 /// Returns the accelerators of a machine as a plan writes them, such as `V100:4`.

@@ -7,7 +7,7 @@
 use super::offer_fields::extras_at;
 use super::plan_parts::Parts;
 use crate::catalog::{host_offers, price_age};
-use crate::model::units::div_half_even;
+use crate::model::units::{div_half_even, saturate_unsigned};
 use crate::model::{Money, PlaceName};
 use crate::plan::{OldPrices, PlannedStage, PlannedTransfer};
 use crate::planning::compile::Places;
@@ -55,7 +55,7 @@ pub(super) fn of(
     Some(OldPrices {
         older_than_days: price_age::OLD.unsigned_abs(),
         cost_micro_usd: cost,
-        share_ppm: u64::try_from(share).unwrap_or(u64::MAX),
+        share_ppm: saturate_unsigned(share),
         oldest,
         kinds,
         estimated: estimated.map(|stage| stage.name.clone()).collect(),

@@ -5,12 +5,15 @@ use crate::catalog::Catalog;
 use crate::model::{Job, Millis, Money, Offer, Policy, dag};
 use crate::planning::compile::{Compiled, base_name};
 use crate::planning::solve::{self, Effort, Highs, Outcome, SolverError};
+use crate::util::id_vec::Id;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Cost and makespan of a placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Figures {
+    /// What the whole placement costs, in micro-USD.
     pub cost: Money,
+    /// The time from the start of the job to its end.
     pub makespan: Millis,
     /// No better one is possible.
     pub proven: bool,
@@ -19,10 +22,11 @@ pub struct Figures {
 /// The best placement.
 #[derive(Clone, Debug)]
 pub(crate) struct Optimum {
+    /// Cost and makespan of the placement.
     pub figures: Figures,
-    /// By stage (one with copies has several): the offers that it takes.
+    /// By stage (one with replicas has several): the offers that it takes.
     pub offers: BTreeMap<String, Vec<Offer>>,
-    /// By stage: the latest end of a copy.
+    /// By stage: the latest end of a replica.
     pub ends: BTreeMap<String, Millis>,
 }
 
@@ -50,8 +54,8 @@ pub(crate) fn optimum(
     };
     for (index, name) in compiled.stages.iter_enumerated() {
         let name = base_name(name).to_owned();
-        let tag = compiled.instance.stages[index].choices[solved.picks[index]].tag;
-        let offer = catalog.offers[compiled.candidates[index][tag].offer];
+        let tag = compiled.instance.stages[index].choices[solved.placement[index]].tag;
+        let offer = catalog.offers[compiled.candidates[index][tag].offer.index()];
         let end = best.ends.entry(name.clone()).or_default();
         *end = (*end).max(solved.evaluation.end[index]);
         best.offers.entry(name).or_default().push(offer);
@@ -59,7 +63,7 @@ pub(crate) fn optimum(
     Ok(Some(best))
 }
 
-/// By stage: the labels of what it, or any copy of it, reads.
+/// By stage: the labels of what it, or any replica of it, reads.
 pub(crate) fn labels(job: &Job) -> BTreeMap<String, BTreeSet<String>> {
     let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, carried) in dag::labels(&job.expanded()).of_stage {

@@ -9,7 +9,7 @@ use crate::planning::compile::{self, Compiled};
 use crate::planning::problem::{CandidateId, Target, lower, mps};
 use crate::planning::solve::{self, Effort, Highs, Outcome, Solver, SolverError};
 use crate::planning::{NoPlan, Settings, remaining_job};
-use crate::util::id_vec::IdVec;
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeSet;
 
 /// The one best plan of a job under a policy.
@@ -76,7 +76,7 @@ fn planned(
     let solver = Highs;
     let (compiled, outcome) = leave_results::solved(left, policy, catalog, &settings.effort)?;
     match outcome {
-        Outcome::Infeasible(shortfall) => Err(NoPlan::Infeasible(shortfall)),
+        Outcome::Infeasible(unmet_limits) => Err(NoPlan::Infeasible(unmet_limits)),
         Outcome::Solved(solved) => {
             let single = if settings.compare {
                 single_cloud(left, policy, catalog, &compiled, settings)?
@@ -181,7 +181,7 @@ fn complete_clouds(compiled: &Compiled, catalog: &Catalog) -> BTreeSet<String> {
             .iter()
             .map(|candidate| {
                 catalog
-                    .place(&catalog.offers[candidate.offer])
+                    .place(&catalog.offers[candidate.offer.index()])
                     .name
                     .cloud
                     .clone()
@@ -189,7 +189,9 @@ fn complete_clouds(compiled: &Compiled, catalog: &Catalog) -> BTreeSet<String> {
             .collect()
     };
     let mut stages = compiled.candidates.iter().map(clouds_of);
-    let first = stages.next().unwrap_or_default();
+    let Some(first) = stages.next() else {
+        return BTreeSet::new();
+    };
     stages.fold(first, |common, clouds| {
         common.intersection(&clouds).cloned().collect()
     })

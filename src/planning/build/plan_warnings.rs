@@ -38,7 +38,7 @@ pub(super) fn plan_warnings(parts: &Parts<'_>) -> Vec<String> {
         .instance
         .stages
         .iter()
-        .zip(&solved.picks)
+        .zip(&solved.placement)
         .zip(&compiled.candidates);
     let taken = taken.map(|((stage, pick), candidates)| &candidates[stage.choices[*pick].tag]);
     warnings.extend(compile::assumptions(taken, catalog));
@@ -62,7 +62,7 @@ fn prices_and_retirements(parts: &Parts<'_>) -> Vec<String> {
     } = parts;
     let mut warnings = Vec::new();
     for (index, name) in compiled.stages.iter_enumerated() {
-        let offer = offer_of(parts, index, solved.picks[index]);
+        let offer = offer_of(parts, index, solved.placement[index]);
         let (place, machine) = (
             &catalog.place(offer).name,
             &catalog.machine(offer).instance_type,
@@ -147,7 +147,7 @@ fn left_there(compiled: &Compiled, policy: &Policy) -> Vec<String> {
     by_reason.into_iter().map(said).collect()
 }
 
-/// Where copies come straight from their origins for the sake of the proof: what handing them on
+/// Where transfers come straight from their origins for the sake of the proof: what handing them on
 /// would save in this placement, if it would.
 fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
     if compiled.instance.relays || !compiled.instance.links.pools.is_empty() {
@@ -163,7 +163,7 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
         stages: instance
             .stages
             .iter()
-            .zip(&solved.picks)
+            .zip(&solved.placement)
             .map(taken)
             .collect(),
         artifacts: instance.artifacts.clone(),
@@ -171,12 +171,12 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
         relays: true,
         ..Instance::default()
     };
-    let picks = relayed.stages.map(|_| ChoiceId::default());
+    let placement = relayed.stages.map(|_| ChoiceId::default());
     let found = evaluate_on(
         &relayed,
         &relayed.shape(),
-        &picks,
-        &routes::cheapest(&relayed, &picks),
+        &placement,
+        &routes::cheapest(&relayed, &placement),
     )?;
     let saved = solved.evaluation.cost() - found.cost();
     (saved > Money(0)).then(|| {

@@ -16,6 +16,7 @@ use crate::planning::problem::{ChoiceId, Placement, Routes, StageId, evaluate_on
 use crate::planning::remaining_job;
 use crate::planning::solve::{Proof, Solved};
 use crate::planning::verify::{self, Difference};
+use crate::util::id_vec::Id;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -106,72 +107,94 @@ fn rewritten(plan: &Plan, written: &WrittenAndLeft<'_>, catalog: &Catalog) -> Ve
         policy: written,
         limits: policy,
     } = *written;
-    let none = || {
-        vec![Difference::new(
+    let Some(compiled) = compile_as_planned(plan, left, policy, catalog) else {
+        return vec![Difference::new(
             "stages",
             "some",
             "none: no plan of these inputs is possible",
-        )]
+        )];
     };
-    let Ok(mut compiled) = compile::compile(left, policy, catalog) else {
-        return none();
-    };
-    if compiled.results.partly_priced && leaves_results(plan, &compiled) {
-        let left = compile::compile_with(left, policy, catalog, compile::PartlyPriced::There);
-        let Ok(left) = left else { return none() };
-        compiled = left;
-    }
-    let picks = match picks(plan, &compiled, catalog) {
-        Ok(picks) => picks,
+    let placement = match placement(plan, &compiled, catalog) {
+        Ok(placement) => placement,
         Err(difference) => return vec![difference],
     };
-    let routes = routes(plan, &compiled, catalog);
-    let Some(evaluation) = evaluate_on(
-        &compiled.instance,
-        &compiled.instance.shape(),
-        &picks,
-        &routes,
-    ) else {
+    let Some(solved) = evaluated(plan, &compiled, placement, policy, catalog) else {
         return vec![Difference::new(
             "transfers",
             "some",
             "none: a way has no price",
         )];
     };
-    let time = policy.minimize == Objective::Time;
-    let proof = Proof {
-        optimal: true,
-        cost_bound: evaluation.cost(),
-        time_bound: time.then_some(evaluation.makespan),
-    };
-    let solved = Solved {
-        picks,
-        evaluation,
-        proof,
-    };
-    let single = plan.single_cloud.clone();
     let Ok(inputs) = inputs(job, written, catalog) else {
         return Vec::new();
     };
-    let from_state = plan.from_state.as_ref();
-    let (compiled, solved) = (&compiled, &solved);
     let parts = Parts {
         job,
         policy,
         catalog,
-        compiled,
-        solved,
-        single,
+        compiled: &compiled,
+        solved: &solved,
+        single: plan.single_cloud.clone(),
         inputs,
-        from_state,
+        from_state: plan.from_state.as_ref(),
     };
     let solver = SolverName {
         name: "",
         version: String::new(),
     };
-    let again = assemble::assemble(&parts, &solver);
-    // What the solver said is judged apart.
-    let again = Plan {
+    let again = with_unchecked_members(assemble::assemble(&parts, &solver), plan);
+    let mut found = Vec::new();
+    match (serde_json::to_value(plan), serde_json::to_value(&again)) {
+        (Ok(says), Ok(should)) => compare("", &says, &should, &mut found),
+        _ => found.push(Difference::new("the file", "no JSON", "JSON")),
+    }
+    found
+}
+
+/// Makes the placement problem that a plan is a solution of; `None`: the inputs have none.
+fn compile_as_planned(
+    plan: &Plan,
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+) -> Option<Compiled> {
+    let compiled = compile::compile(job, policy, catalog).ok()?;
+    if compiled.results.partly_priced && leaves_results(plan, &compiled) {
+        return compile::compile_with(job, policy, catalog, compile::PartlyPriced::There).ok();
+    }
+    Some(compiled)
+}
+
+/// Evaluates a placement with the routes of a plan; `None`: a transfer has no price. The proof is
+/// that of the plan, which is judged apart.
+fn evaluated(
+    plan: &Plan,
+    compiled: &Compiled,
+    placement: Placement,
+    policy: &Policy,
+    catalog: &Catalog,
+) -> Option<Solved> {
+    let instance = &compiled.instance;
+    let routes = routes(plan, compiled, catalog);
+    let evaluation = evaluate_on(instance, &instance.shape(), &placement, &routes)?;
+    let is_by_time = policy.minimize == Objective::Time;
+    let proof = Proof {
+        optimal: true,
+        cost_bound: evaluation.cost(),
+        time_bound: is_by_time.then_some(evaluation.makespan),
+    };
+    Some(Solved {
+        placement,
+        evaluation,
+        proof,
+    })
+}
+
+/// Returns the plan that was written again, with those members of the plan that are judged apart,
+/// and without those that plans of earlier versions do not have.
+fn with_unchecked_members(again: Plan, plan: &Plan) -> Plan {
+    Plan {
+        // What the solver said is judged apart.
         solver: plan.solver.clone(),
         digest: plan.digest.clone(),
         contents: plan.contents.clone(),
@@ -187,17 +210,11 @@ fn rewritten(plan: &Plan, written: &WrittenAndLeft<'_>, catalog: &Catalog) -> Ve
             false => again.estimated_disks.clone(),
         },
         ..again
-    };
-    let mut found = Vec::new();
-    match (serde_json::to_value(plan), serde_json::to_value(&again)) {
-        (Ok(says), Ok(should)) => compare("", &says, &should, &mut found),
-        _ => found.push(Difference::new("the file", "no JSON", "JSON")),
     }
-    found
 }
 
 /// The positions of the choices that the stages take.
-fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Placement, Difference> {
+fn placement(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Placement, Difference> {
     let of = |(index, name): (StageId, &String)| {
         let at = || format!("stages.{name}");
         let mut planned = plan.stages.iter().filter(|stage| stage.name == *name);
@@ -205,7 +222,7 @@ fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Placemen
             return Err(Difference::new(at(), "not once", "one stage of the job"));
         };
         let takes = |choice: &crate::planning::problem::Choice| {
-            let offer = &catalog.offers[compiled.candidates[index][choice.tag].offer];
+            let offer = &catalog.offers[compiled.candidates[index][choice.tag].offer.index()];
             catalog.place(offer).name == stage.place
                 && catalog.machine(offer).instance_type == stage.instance_type
                 && offer.purchase == stage.purchase
@@ -221,33 +238,33 @@ fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Placemen
             )
         })
     };
-    let mut picks: Placement = compiled
+    let mut placement: Placement = compiled
         .stages
         .iter_enumerated()
         .map(of)
         .collect::<Result<_, _>>()?;
     // What stands for bringing an output home has one choice.
-    picks.resize(compiled.instance.stages.len(), ChoiceId::default());
-    Ok(picks)
+    placement.resize(compiled.instance.stages.len(), ChoiceId::default());
+    Ok(placement)
 }
 
-/// The ways that copies take, where they do not come from the artifact's origin.
+/// The routes of transfers, where they do not come from the artifact's origin.
 fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
     let site = |place: &PlaceName| compiled.sites.binary_search(&catalog.place_id(place)?).ok();
-    let way = |copy: &PlannedTransfer| {
+    let relayed = |transfer: &PlannedTransfer| {
         let artifact = compiled
             .artifacts
             .iter_enumerated()
-            .find(|(_, artifact)| **artifact == copy.artifact)?
+            .find(|(_, artifact)| **artifact == transfer.artifact)?
             .0;
-        let brought_home = copy.readers.is_empty();
+        let brought_home = transfer.readers.is_empty();
         let again = plan
             .transfers
             .iter()
-            .any(|other| other.artifact == copy.artifact && other.to == copy.from);
-        (again && !brought_home).then_some(((artifact, site(&copy.to)?), site(&copy.from)?))
+            .any(|other| other.artifact == transfer.artifact && other.to == transfer.from);
+        (again && !brought_home).then_some(((artifact, site(&transfer.to)?), site(&transfer.from)?))
     };
-    plan.transfers.iter().filter_map(way).collect()
+    plan.transfers.iter().filter_map(relayed).collect()
 }
 
 /// Member by member.

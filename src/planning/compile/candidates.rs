@@ -1,15 +1,16 @@
 //! What a stage takes and costs on each offer, and which offers are worth keeping.
 
 use super::needs;
+use super::offer_id::OfferId;
 use super::offers::Contender;
 use super::places::Places;
 use super::quota_limits::QuotaLimit;
 use super::spot::{self, Expected};
 use crate::catalog::Catalog;
 use crate::model::units::{div_half_even, saturate};
-use crate::model::{Bytes, Extras, Millis, Money, Stage, Tee};
+use crate::model::{Bytes, Extras, Millis, Money, Offer, Stage, Tee};
 use crate::planning::problem::{CandidateId, StageId};
-use crate::util::id_vec::IdVec;
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The candidates of every stage.
@@ -19,8 +20,8 @@ pub type StageCandidates = IdVec<StageId, IdVec<CandidateId, Candidate>>;
 /// type and purchase, which is the order that breaks ties.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Candidate {
-    /// Index into the catalog's offers.
-    pub offer: usize,
+    /// The offer of the catalog.
+    pub offer: OfferId,
     /// From asking for the machines to the end of the stage: `boot` and `run`.
     pub duration: Millis,
     /// Time until the machines are up.
@@ -59,7 +60,7 @@ pub(super) type WaysOut = BTreeMap<u32, Money>;
 pub(super) fn ways_out(contenders: &[Contender], size: Bytes, places: &Places<'_>) -> WaysOut {
     let stops: BTreeSet<u32> = contenders
         .iter()
-        .map(|contender| places.catalog.offers[contender.offer].place)
+        .map(|contender| places.catalog.offers[contender.offer.index()].place)
         .collect();
     let cheapest = |from: u32| {
         let others = stops.iter().filter(|to| **to != from);
@@ -83,7 +84,7 @@ pub(super) fn candidates(
     places: &Places<'_>,
     limits: &[QuotaLimit],
 ) -> Vec<Candidate> {
-    let place = |candidate: &Candidate| places.catalog.offers[candidate.offer].place;
+    let place = |candidate: &Candidate| places.catalog.offers[candidate.offer.index()].place;
     let mut kept = Vec::new();
     for group in all_candidates(stage, contenders, ways_out, places, limits)
         .chunk_by(|a, b| place(a) == place(b))
@@ -107,93 +108,8 @@ pub(super) fn all_candidates(
     limits: &[QuotaLimit],
 ) -> Vec<Candidate> {
     let catalog = places.catalog;
-    let writes: Bytes = stage.writes.values().copied().sum();
-    let mut times: BTreeMap<u32, Option<Millis>> = BTreeMap::new();
-    // Expectations take time to work out, and are the same for many machines.
-    let mut expected: BTreeMap<(Millis, u32, Millis), Option<Expected>> = BTreeMap::new();
-    let mut candidate = |contender: &Contender| -> Option<Candidate> {
-        let offer = &catalog.offers[contender.offer];
-        let machine = || needs::duration(&stage.work, catalog.machine(offer), stage.nodes, catalog);
-        let time = (*times.entry(offer.machine).or_insert_with(machine))?;
-        // What is paid by quantity is not ordered first, and its time is not billed.
-        let needs = &stage.needs;
-        let unit = catalog.machine(offer).unit();
-        let quantity = unit.counts(needs.scans, needs.requests);
-        let boot = quantity.map_or_else(|| places.boot(offer.place), |_| Millis(0));
-        let expectation = || {
-            spot::expected(
-                time,
-                stage.nodes,
-                contender.monthly,
-                boot,
-                stage.checkpoint.as_ref(),
-            )
-        };
-        let Expected {
-            time: run,
-            interruptions,
-            every,
-        } = match contender.monthly {
-            0 => Expected {
-                time,
-                ..Expected::default()
-            },
-            monthly => {
-                (*expected
-                    .entry((time, monthly, boot))
-                    .or_insert_with(expectation))?
-            }
-        };
-        let duration = Millis(boot.0.saturating_add(run.0));
-        let billed = quantity.map_or_else(|| places.billed(offer.place, duration), |_| Millis(0));
-        // Without a checkpoint there is nothing to bring along.
-        let moving = match ways_out
-            .filter(|_| every.is_some())
-            .and_then(|ways| ways.get(&offer.place))
-        {
-            Some(Money(once)) => Money(saturate(div_half_even(
-                i128::from(*once) * i128::from(interruptions),
-                1_000_000,
-            ))),
-            None => Money(0),
-        };
-        let own = match quantity {
-            Some(quantity) => unit.cost(offer.rate, quantity),
-            None => offer.rate.cost(stage.nodes, billed),
-        };
-        let extras = if quantity.is_some() {
-            Extras::default()
-        } else {
-            catalog.extras_prices(offer, writes)
-        };
-        let beside = extras.cost(stage.nodes, billed);
-        let cost = Money(own.0.saturating_add(moving.0).saturating_add(beside.0));
-        let Contender {
-            offer,
-            rank,
-            tee,
-            monthly,
-            assumed,
-        } = *contender;
-        Some(Candidate {
-            offer,
-            duration,
-            boot,
-            run,
-            billed,
-            cost,
-            extras,
-            beside,
-            moving,
-            interruptions,
-            every,
-            monthly,
-            assumed,
-            rank,
-            tee,
-        })
-    };
-    let place = |contender: &Contender| catalog.offers[contender.offer].place;
+    let mut calculator = CandidateCalculator::new(stage, ways_out, places);
+    let place = |contender: &Contender| catalog.offers[contender.offer.index()].place;
     let mut all = Vec::new();
     for group in contenders.chunk_by(|a, b| place(a) == place(b)) {
         let limits: Vec<&QuotaLimit> = limits
@@ -201,14 +117,140 @@ pub(super) fn all_candidates(
             .filter(|limit| limit.holds_at(place(&group[0])))
             .collect();
         let within = |contender: &&Contender| {
-            let machine = catalog.machine(&catalog.offers[contender.offer]);
+            let machine = catalog.machine(&catalog.offers[contender.offer.index()]);
             !limits
                 .iter()
                 .any(|limit| limit.exceeded_by(machine, stage.nodes))
         };
-        all.extend(group.iter().filter(within).filter_map(&mut candidate));
+        let within = group.iter().filter(within);
+        all.extend(within.filter_map(|contender| calculator.candidate(contender)));
     }
     all
+}
+
+/// Works out what a stage takes and costs on each contender.
+struct CandidateCalculator<'a> {
+    stage: &'a Stage,
+    /// The size of all that the stage writes.
+    written: Bytes,
+    ways_out: Option<&'a WaysOut>,
+    places: &'a Places<'a>,
+    /// By machine of the catalog: how long the work takes; `None`: the job does not say.
+    work_times: BTreeMap<u32, Option<Millis>>,
+    /// Expectations take time to work out, and are the same for many machines.
+    expectations: BTreeMap<SpotRun, Option<Expected>>,
+}
+
+/// What the expectation of a run on spot machines depends on, for one stage.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct SpotRun {
+    work: Millis,
+    monthly: u32,
+    boot: Millis,
+}
+
+impl<'a> CandidateCalculator<'a> {
+    fn new(stage: &'a Stage, ways_out: Option<&'a WaysOut>, places: &'a Places<'a>) -> Self {
+        Self {
+            stage,
+            written: stage.writes.values().copied().sum(),
+            ways_out,
+            places,
+            work_times: BTreeMap::new(),
+            expectations: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the candidate that a contender is; `None`: the job does not say how long the stage
+    /// runs on such a machine, or the stage would practically never end.
+    fn candidate(&mut self, contender: &Contender) -> Option<Candidate> {
+        let (stage, places, catalog) = (self.stage, self.places, self.places.catalog);
+        let offer = &catalog.offers[contender.offer.index()];
+        let work = self.work_time(offer)?;
+        // What is paid by quantity is not ordered first, and its time is not billed.
+        let unit = catalog.machine(offer).unit();
+        let quantity = unit.counts(stage.needs.scans, stage.needs.requests);
+        let boot = quantity.map_or_else(|| places.boot(offer.place), |_| Millis(0));
+        let expected = self.expectation(SpotRun {
+            work,
+            monthly: contender.monthly,
+            boot,
+        })?;
+        let duration = boot + expected.time;
+        let billed = quantity.map_or_else(|| places.billed(offer.place, duration), |_| Millis(0));
+        let moving = self.moving_cost(offer, &expected);
+        let own = match quantity {
+            Some(quantity) => unit.cost(offer.rate, quantity),
+            None => offer.rate.cost(stage.nodes, billed),
+        };
+        let extras = match quantity {
+            Some(_) => Extras::default(),
+            None => catalog.extras_prices(offer, self.written),
+        };
+        let beside = extras.cost(stage.nodes, billed);
+        Some(Candidate {
+            offer: contender.offer,
+            duration,
+            boot,
+            run: expected.time,
+            billed,
+            cost: own + moving + beside,
+            extras,
+            beside,
+            moving,
+            interruptions: expected.interruptions,
+            every: expected.every,
+            monthly: contender.monthly,
+            assumed: contender.assumed,
+            rank: contender.rank,
+            tee: contender.tee,
+        })
+    }
+
+    fn work_time(&mut self, offer: &Offer) -> Option<Millis> {
+        let (stage, catalog) = (self.stage, self.places.catalog);
+        let of_machine =
+            || needs::duration(&stage.work, catalog.machine(offer), stage.nodes, catalog);
+        *self
+            .work_times
+            .entry(offer.machine)
+            .or_insert_with(of_machine)
+    }
+
+    /// Returns how long the run takes with the interruptions that are expected.
+    fn expectation(&mut self, run: SpotRun) -> Option<Expected> {
+        if run.monthly == 0 {
+            return Some(Expected {
+                time: run.work,
+                ..Expected::default()
+            });
+        }
+        let stage = self.stage;
+        *self.expectations.entry(run).or_insert_with(|| {
+            spot::expected(
+                run.work,
+                stage.nodes,
+                run.monthly,
+                run.boot,
+                stage.checkpoint.as_ref(),
+            )
+        })
+    }
+
+    /// Returns what is expected to be paid for bringing checkpoints to other places.
+    fn moving_cost(&self, offer: &Offer, expected: &Expected) -> Money {
+        // Without a checkpoint there is nothing to bring along.
+        let once = self
+            .ways_out
+            .filter(|_| expected.every.is_some())
+            .and_then(|ways| ways.get(&offer.place));
+        once.map_or(Money(0), |Money(once)| {
+            Money(saturate(div_half_even(
+                i128::from(*once) * i128::from(expected.interruptions),
+                1_000_000,
+            )))
+        })
+    }
 }
 
 /// Keeps, among the candidates in one place, those that no other beats in cost without being
@@ -231,7 +273,7 @@ fn undominated(
     let catalog = places.catalog;
     let mut front: Vec<(Millis, i64, Vec<i64>)> = Vec::new();
     candidates.retain(|candidate| {
-        let machine = catalog.machine(&catalog.offers[candidate.offer]);
+        let machine = catalog.machine(&catalog.offers[candidate.offer.index()]);
         let uses: Vec<i64> = limits.iter().map(|limit| limit.used(machine, 1)).collect();
         let beaten = front.iter().any(|(duration, rank, used)| {
             *duration <= candidate.duration
@@ -256,7 +298,7 @@ pub fn assumptions<'a>(
     let clouds: BTreeSet<&str> = assumed
         .map(|candidate| {
             catalog
-                .place(&catalog.offers[candidate.offer])
+                .place(&catalog.offers[candidate.offer.index()])
                 .name
                 .cloud
                 .as_str()

@@ -6,10 +6,10 @@ use super::quota_limits::{QuotaLimit, signed};
 use crate::catalog::Catalog;
 use crate::model::{Domain, Job};
 use crate::planning::problem::{CandidateUse, Cap, CapId, StageId};
-use crate::util::id_vec::IdVec;
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeMap;
 
-/// The part of a stage's name that a person wrote: `sweep` for its copy `sweep[3]`.
+/// The part of a stage's name that a person wrote: `sweep` for its replica `sweep[3]`.
 pub fn base_name(stage: &str) -> &str {
     stage.split_once('[').map_or(stage, |(base, _)| base)
 }
@@ -26,7 +26,7 @@ pub(super) fn caps(
     let nodes: IdVec<StageId, u32> = job.stages.values().map(|stage| stage.nodes).collect();
     let quotas = limits.iter().filter_map(|limit| {
         let uses = |stage: StageId, candidate: &Candidate| {
-            let offer = &catalog.offers[candidate.offer];
+            let offer = &catalog.offers[candidate.offer.index()];
             if limit.holds_at(offer.place) {
                 limit.used(catalog.machine(offer), nodes[stage])
             } else {
@@ -59,7 +59,7 @@ fn spreads<'a>(
         .enumerate()
         .flat_map(move |(index, spread)| {
             let domain = move |candidate: &Candidate| {
-                let name = &catalog.place(&catalog.offers[candidate.offer]).name;
+                let name = &catalog.place(&catalog.offers[candidate.offer.index()]).name;
                 match spread.over {
                     Domain::Place => name.to_string(),
                     Domain::Cloud => name.cloud.clone(),
@@ -118,8 +118,8 @@ fn cap(
                 used: used(stage, candidate),
             });
         let of_stage: Vec<CandidateUse> = of_stage.filter(|entry| entry.used > 0).collect();
-        let dearest = of_stage.iter().map(|entry| entry.used).max();
-        most = most.saturating_add(dearest.unwrap_or(0));
+        let dearest = of_stage.iter().map(|entry| entry.used).fold(0, i64::max);
+        most = most.saturating_add(dearest);
         uses.push(of_stage);
     }
     (most > limit).then_some(Cap {

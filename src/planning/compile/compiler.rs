@@ -1,17 +1,16 @@
 //! From job, policy and catalog to a placement problem.
 
-use super::candidates::{self, Candidate, StageCandidates, WaysOut};
+use super::candidates::{Candidate, StageCandidates};
 use super::names::{self, UnknownName};
-use super::offers::{self, Allowed, Contender, Funnel, Request};
+use super::offers::Funnel;
 use super::places::Places;
-use super::quota_limits::{QuotaLimit, quota_limits};
+use super::quota_limits::quota_limits;
 use super::results::{self, ForbiddenHome, PartlyPriced, Results};
-use super::{caps, links, needs};
+use super::stage_candidates::{Counts, all_candidates};
+use super::{caps, links};
 use crate::catalog::Catalog;
 use crate::model::units::{div_half_even, saturate};
-use crate::model::{
-    ArtifactRef, Bytes, Dataset, Job, Money, Needs, PlaceName, Policy, Stage, Work, dag,
-};
+use crate::model::{ArtifactRef, Dataset, Job, Money, PlaceName, Policy, Rate, Stage, dag};
 use crate::planning::problem::{
     Artifact, ArtifactId, CandidateId, Choice, Instance, Origin, Precedence, Price, SiteId,
     StageChoices, StageId,
@@ -22,33 +21,25 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A placement problem, and what its numbers stand for.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// The job with every copy of a stage as a stage of its own.
+    /// The job with every replica of a stage as a stage of its own.
     pub job: Job,
+    /// The placement problem.
     pub instance: Instance,
     /// Stage names, by stage. The instance has more stages after these: one for each output that is
     /// brought home.
     pub stages: IdVec<StageId, String>,
+    /// The candidates of every stage; their positions are the tags of the instance's choices.
     pub candidates: StageCandidates,
     /// By artifact of the instance.
     pub artifacts: IdVec<ArtifactId, ArtifactRef>,
     /// By site: index of the place in the catalog.
     pub sites: IdVec<SiteId, u32>,
+    /// The labels that every stage and every artifact carries.
     pub labels: dag::Labels,
     /// Where the outputs of stages go.
     pub results: Results,
+    /// How many clouds, places and candidates were looked at.
     pub counts: Counts,
-}
-
-/// How many were looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Clouds and places with a candidate of some stage.
-    pub clouds: u64,
-    pub places: u64,
-    /// Pairs of a stage and an offer that it may use.
-    pub candidates: u64,
-    /// Of these, what was left after dominated offers of the same place were dropped.
-    pub kept: u64,
 }
 
 /// Why there is no problem to solve.
@@ -62,9 +53,9 @@ pub enum Refusal {
     HomeForbidden(Vec<ForbiddenHome>),
 }
 
-/// Copies may come from other holders, unless the policy says otherwise, where no more pairs of
+/// Transfers may come from other holders, unless the policy says otherwise, where no more pairs of
 /// a holder and a destination have to be looked at: the bounds that larger problems need are those
-/// of copies straight from their origins.
+/// of transfers straight from their origins.
 const RELAY_PAIRS: usize = 1_000;
 
 /// Pairs of sites between which data with several readers could be handed on.
@@ -105,31 +96,83 @@ pub fn compile_with(
     let stages: IdVec<StageId, String> = job.stages.keys().cloned().collect();
     let places = Places::new(catalog, policy);
     let limits = quota_limits(&places);
-    let (candidates, mut counts) = all_candidates(job, &places, &limits, &labels)?;
-    let results = results::results(job, &labels, &places, &candidates, partly_priced);
-    let results = results.map_err(Refusal::HomeForbidden)?;
-    let sites = sites(
-        job,
-        catalog,
-        &candidates,
-        results.homeward().next().is_some(),
-    );
-    let site_of: BTreeMap<u32, SiteId> = sites
-        .iter_enumerated()
-        .map(|(site, place)| (*place, site))
-        .collect();
-    let home = catalog
-        .place_id(&PlaceName::here())
-        .and_then(|here| site_of.get(&here).copied());
-    let arrivals = StageId::from_index(stages.len());
-    let read = artifacts(job, catalog, &stages, &site_of);
-    let (names, mut artifacts) = results::with_homeward(read, &results, arrivals);
-    if let Some(home) = home {
-        results::share_link(&mut artifacts, home, arrivals);
+    let (candidates, mut counts) =
+        all_candidates(job, &places, &limits, &labels).map_err(Refusal::NoCandidates)?;
+    let results = results::results(job, &labels, &places, &candidates, partly_priced)
+        .map_err(Refusal::HomeForbidden)?;
+    let brings_home = results.homeward().next().is_some();
+    let sites = Sites::of(job, catalog, &candidates, brings_home);
+    let first_arrival = StageId::from_index(stages.len());
+    let read = artifacts(job, catalog, &stages, &sites);
+    let (names, mut artifacts) = results::with_homeward(read, &results, first_arrival);
+    if let Some(home) = sites.home {
+        results::share_link(&mut artifacts, home, first_arrival);
     }
-    let storage = storage(job, &places, &sites);
+    let mut choices = stage_choices(job, &places, &candidates, &sites);
+    let arrivals = results
+        .homeward()
+        .filter_map(|output| Some(results::arrival(output, sites.home?)));
+    choices.extend(arrivals);
+    let mut instance = Instance {
+        precedence: precedence(job, &stages),
+        links: links::links(&places, &sites.places, &artifacts),
+        artifacts,
+        minimize: policy.minimize,
+        deadline: policy.deadline,
+        budget: policy.budget,
+        hour: policy.hour.map_or(Money(0), worth_of_hour),
+        relays: false,
+        caps: caps::caps(&places, &limits, job, &candidates),
+        stages: choices,
+    };
+    let count = instance.stages.len();
+    for cap in instance.caps.iter_mut() {
+        cap.uses.resize(count, Vec::new());
+    }
+    instance.relays = policy
+        .relay
+        .unwrap_or_else(|| relay_pairs(&instance) <= RELAY_PAIRS);
+    count_places(&mut counts, catalog, &candidates);
+    Ok(Compiled {
+        job: job.clone(),
+        instance,
+        stages,
+        candidates,
+        artifacts: names,
+        sites: sites.places,
+        labels,
+        results,
+        counts,
+    })
+}
+
+/// Returns what an hour of makespan is worth, from nano-USD to micro-USD.
+fn worth_of_hour(hour: Rate) -> Money {
+    Money(saturate(div_half_even(i128::from(hour.0), 1000)))
+}
+
+/// Counts places and clouds with a candidate of some stage.
+fn count_places(counts: &mut Counts, catalog: &Catalog, candidates: &StageCandidates) {
+    let places = offering(catalog, candidates);
+    let clouds: BTreeSet<&str> = places
+        .iter()
+        .map(|place| catalog.places[*place as usize].name.cloud.as_str())
+        .collect();
+    counts.places = places.len() as u64;
+    counts.clouds = clouds.len() as u64;
+}
+
+/// The choices of every stage of the job, in the order of its candidates.
+fn stage_choices(
+    job: &Job,
+    places: &Places<'_>,
+    candidates: &StageCandidates,
+    sites: &Sites,
+) -> IdVec<StageId, StageChoices> {
+    let offers = &places.catalog.offers;
+    let storage = storage(job, places, &sites.places);
     let choice = |tag: CandidateId, candidate: &Candidate, storage: &IdVec<SiteId, Money>| {
-        let site = site_of[&catalog.offers[candidate.offer].place];
+        let site = sites.of_place[&offers[candidate.offer.index()].place];
         Choice {
             site,
             cost: candidate.cost + storage[site],
@@ -139,59 +182,17 @@ pub fn compile_with(
             tag,
         }
     };
-    let of_stage = job.stages.iter().zip(&candidates).zip(&storage);
-    let choices = of_stage.map(|(((name, stage), candidates), storage)| StageChoices {
-        label: name.clone(),
-        choices: candidates
-            .iter_enumerated()
-            .map(|(tag, candidate)| choice(tag, candidate, storage))
-            .collect(),
-        deadline: stage.deadline,
-    });
-    let arrivals = results
-        .homeward()
-        .filter_map(|output| Some(results::arrival(output, home?)));
-    let mut instance = Instance {
-        stages: choices.chain(arrivals).collect(),
-        precedence: precedence(job, &stages),
-        links: links::links(&places, &sites, &artifacts),
-        artifacts,
-        minimize: policy.minimize,
-        deadline: policy.deadline,
-        budget: policy.budget,
-        // Nano-USD to micro-USD.
-        hour: policy.hour.map_or(Money(0), |hour| {
-            Money(saturate(div_half_even(i128::from(hour.0), 1000)))
-        }),
-        relays: false,
-        caps: caps::caps(&places, &limits, job, &candidates),
-    };
-    let count = instance.stages.len();
-    instance
-        .caps
-        .iter_mut()
-        .for_each(|cap| cap.uses.resize(count, Vec::new()));
-    instance.relays = policy
-        .relay
-        .unwrap_or_else(|| relay_pairs(&instance) <= RELAY_PAIRS);
-    let used = offering(catalog, &candidates);
-    let clouds: BTreeSet<&str> = used
-        .iter()
-        .map(|place| catalog.places[*place as usize].name.cloud.as_str())
-        .collect();
-    counts.places = used.len() as u64;
-    counts.clouds = clouds.len() as u64;
-    Ok(Compiled {
-        job: job.clone(),
-        instance,
-        stages,
-        candidates,
-        artifacts: names,
-        sites,
-        labels,
-        results,
-        counts,
-    })
+    let stages = job.stages.iter().zip(candidates).zip(&storage);
+    stages
+        .map(|(((name, stage), candidates), storage)| StageChoices {
+            label: name.clone(),
+            choices: candidates
+                .iter_enumerated()
+                .map(|(tag, candidate)| choice(tag, candidate, storage))
+                .collect(),
+            deadline: stage.deadline,
+        })
+        .collect()
 }
 
 /// Refuses names in job and policy that only the catalog can vouch for, and without which nothing
@@ -206,146 +207,50 @@ pub fn check_names(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<(), 
     }
 }
 
-/// Candidates of every stage. Stages that ask for the same are enumerated once.
-fn all_candidates(
-    job: &Job,
-    places: &Places<'_>,
-    limits: &[QuotaLimit],
-    labels: &dag::Labels,
-) -> Result<(StageCandidates, Counts), Refusal> {
-    let empty = BTreeSet::new();
-    let sizes = needs::Sizes::of(places.catalog);
-    let mut known: Vec<Known<'_>> = Vec::new();
-    let mut all = StageCandidates::new();
-    let mut starved = Vec::new();
-    let mut counts = Counts::default();
-    let asked =
-        |stage: &Stage| needs::rounded(&needs::with_arch(&stage.needs, places.policy), &sizes);
-    let asked: Vec<Needs> = job.stages.values().map(asked).collect();
-    for ((name, stage), needs) in job.stages.iter().zip(&asked) {
-        let labels = labels.of_stage.get(name).unwrap_or(&empty);
-        let request = Request {
-            needs,
-            labels,
-            allocation: stage.allocation,
-            without: &stage.without,
-        };
-        let index = known
-            .iter()
-            .position(|known| known.request == request)
-            .unwrap_or_else(|| {
-                let allowed = offers::allowed(&request, places);
-                known.push(Known {
-                    request,
-                    allowed,
-                    by_work: Vec::new(),
-                });
-                known.len() - 1
-            });
-        let Known {
-            allowed, by_work, ..
-        } = &mut known[index];
-        let allowed = match allowed {
-            Ok(allowed) => allowed,
-            Err(funnel) => {
-                let needs = needs::text(&stage.needs);
-                starved.push(Funnel {
-                    stage: name.clone(),
-                    needs,
-                    ..funnel.clone()
-                });
-                continue;
-            }
-        };
-        let index = by_work
-            .iter()
-            .position(|known| needs::same_kind(known.work, &stage.work))
-            .unwrap_or_else(|| {
-                let (contenders, seen) = offers::contenders(allowed, &stage.work, places, limits);
-                by_work.push(KnownWork {
-                    work: &stage.work,
-                    contenders,
-                    seen,
-                    ways_out: BTreeMap::new(),
-                });
-                by_work.len() - 1
-            });
-        let KnownWork {
-            contenders,
-            seen,
-            ways_out,
-            ..
-        } = &mut by_work[index];
-        let at_risk = contenders.iter().any(|contender| contender.monthly > 0);
-        let ways_out = stage
-            .checkpoint
-            .as_ref()
-            .filter(|_| at_risk)
-            .map(|checkpoint| {
-                let size = checkpoint.size;
-                &*ways_out
-                    .entry(size)
-                    .or_insert_with(|| candidates::ways_out(contenders, size, places))
-            });
-        let kept = candidates::candidates(stage, contenders, ways_out, places, limits);
-        if kept.is_empty() {
-            starved.push(offers::none_left(name, stage, allowed, places, limits));
+/// The sites of an instance.
+struct Sites {
+    /// By site: the index of the place in the catalog, ascending.
+    places: IdVec<SiteId, u32>,
+    of_place: BTreeMap<u32, SiteId>,
+    /// The site of this machine, if it is one.
+    home: Option<SiteId>,
+}
+
+impl Sites {
+    /// Numbers the places with a candidate or a dataset, and this machine if outputs are brought to
+    /// it; ascending by name.
+    fn of(job: &Job, catalog: &Catalog, candidates: &StageCandidates, brings_home: bool) -> Self {
+        let here = catalog.place_id(&PlaceName::here());
+        let stored = job
+            .datasets
+            .values()
+            .chain(job.made.values())
+            .filter_map(|data| catalog.place_id(&data.at));
+        let places: IdVec<SiteId, u32> = offering(catalog, candidates)
+            .into_iter()
+            .chain(stored)
+            .chain(here.filter(|_| brings_home))
+            .collect::<BTreeSet<u32>>()
+            .into_iter()
+            .collect();
+        let of_place: BTreeMap<u32, SiteId> = places
+            .iter_enumerated()
+            .map(|(site, place)| (*place, site))
+            .collect();
+        let home = here.and_then(|here| of_place.get(&here).copied());
+        Self {
+            places,
+            of_place,
+            home,
         }
-        counts.candidates += *seen as u64;
-        counts.kept += kept.len() as u64;
-        all.push(kept.into());
     }
-    if starved.is_empty() {
-        Ok((all, counts))
-    } else {
-        Err(Refusal::NoCandidates(starved))
-    }
-}
-
-/// What is known of a request that some stage made.
-struct Known<'a> {
-    request: Request<'a>,
-    allowed: Result<Allowed, Funnel>,
-    by_work: Vec<KnownWork<'a>>,
-}
-
-/// What is known of a kind of work under a request.
-struct KnownWork<'a> {
-    work: &'a Work,
-    contenders: Vec<Contender>,
-    seen: usize,
-    /// By size of the checkpoint.
-    ways_out: BTreeMap<Bytes, WaysOut>,
-}
-
-/// Places with a candidate or a dataset, and this machine if results are brought to it; ascending
-/// by name.
-fn sites(
-    job: &Job,
-    catalog: &Catalog,
-    candidates: &StageCandidates,
-    home: bool,
-) -> IdVec<SiteId, u32> {
-    let here = home.then(|| catalog.place_id(&PlaceName::here())).flatten();
-    let stored = job
-        .datasets
-        .values()
-        .chain(job.made.values())
-        .filter_map(|data| catalog.place_id(&data.at));
-    offering(catalog, candidates)
-        .into_iter()
-        .chain(stored)
-        .chain(here)
-        .collect::<BTreeSet<u32>>()
-        .into_iter()
-        .collect()
 }
 
 /// Places with candidates, ascending. There may be millions of candidates.
 fn offering(catalog: &Catalog, candidates: &StageCandidates) -> Vec<u32> {
     let mut offers = vec![false; catalog.places.len()];
     for candidate in candidates.iter().flatten() {
-        offers[catalog.offers[candidate.offer].place as usize] = true;
+        offers[catalog.offers[candidate.offer.index()].place as usize] = true;
     }
     (0..)
         .zip(offers)
@@ -359,7 +264,7 @@ fn artifacts(
     job: &Job,
     catalog: &Catalog,
     stages: &IdVec<StageId, String>,
-    site_of: &BTreeMap<u32, SiteId>,
+    sites: &Sites,
 ) -> Vec<(ArtifactRef, Artifact)> {
     let mut readers: BTreeMap<&ArtifactRef, Vec<StageId>> = BTreeMap::new();
     for (index, stage) in stages.ids().zip(job.stages.values()) {
@@ -368,8 +273,10 @@ fn artifacts(
         }
     }
     let number = |name: &String| stages.binary_search(name).ok();
-    let lies =
-        |dataset: &Dataset| Some(Origin::Site(*site_of.get(&catalog.place_id(&dataset.at)?)?));
+    let lies = |dataset: &Dataset| {
+        let place = catalog.place_id(&dataset.at)?;
+        Some(Origin::Site(*sites.of_place.get(&place)?))
+    };
     let origin = |artifact: &ArtifactRef| match (artifact, job.made.get(artifact)) {
         (_, Some(made)) => lies(made),
         (ArtifactRef::Dataset(name), _) => lies(job.datasets.get(name)?),

@@ -1,13 +1,13 @@
 //! Prices and speeds between sites, and the bills that they are counted on together.
 //!
-//! A cloud counts the volume of a price list per account and month, so copies that leave it
+//! A cloud counts the volume of a price list per account and month, so transfers that leave it
 //! under the same list share its tiers: they are one [`Pool`]. What the account has used already
 //! ([`Account::used_this_month`](crate::model::Account)) is egress to the internet, and moves the
-//! tiers of every price list of the ways that leave the cloud.
+//! tiers of every price list of the links that leave the cloud.
 //!
 //! A free allowance is one for all price lists of a cloud, and which of them the bill takes it
-//! from depends on the order of the copies. A plan must not promise less than the bill, so the
-//! allowance counts on the cheapest list alone: whatever copies a plan has, the bill takes at
+//! from depends on the order of the transfers. A plan must not promise less than the bill, so the
+//! allowance counts on the cheapest list alone: whatever transfers a plan has, the bill takes at
 //! least as much off. It is taken off the first bytes of the month, so it counts only when it is
 //! known how many there were.
 //!
@@ -19,7 +19,7 @@ use crate::planning::problem::{Artifact, ArtifactId, Links, Pool, Price, PriceId
 use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A price list of a cloud: its cloud, whether it is for ways that leave it, its prices.
+/// A price list of a cloud: its cloud, whether it is for links that leave it, its prices.
 type List<'a> = (&'a str, bool, &'a Tariff);
 
 /// Makes the links between `sites`, which are places of the catalog.
@@ -93,7 +93,7 @@ pub(super) fn links(
     links
 }
 
-/// The price lists of the catalog's ways between the sites.
+/// The price lists of the catalog's links between the sites.
 fn lists<'a>(places: &Places<'a>, sites: &IdVec<SiteId, u32>) -> BTreeSet<List<'a>> {
     let network = &places.catalog.network;
     let pairs = sites
@@ -145,8 +145,8 @@ fn counted(places: &Places<'_>, list: &List<'_>, lists: &BTreeSet<List<'_>>) -> 
 /// once per site.
 fn largest_volume(artifacts: &IdVec<ArtifactId, Artifact>, sites: usize) -> Bytes {
     let copied = |artifact: &Artifact| {
-        let copies = artifact.readers.len().min(sites.saturating_sub(1));
-        artifact.bytes.0.saturating_mul(copies as u64)
+        let transfers = artifact.readers.len().min(sites.saturating_sub(1));
+        artifact.bytes.0.saturating_mul(transfers as u64)
     };
     Bytes(artifacts.iter().map(copied).fold(0, u64::saturating_add))
 }

@@ -2,7 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::model::offer::ANY_ARCH;
-use crate::model::units::div_half_even;
+use crate::model::units::{div_half_even, saturate_unsigned};
 use crate::model::{
     AcceleratorNeed, Bytes, Latency, Machine, Millis, Money, Needs, Offer, Policy, Rate, Tee,
     TeeSet, Unit, Work,
@@ -249,7 +249,7 @@ pub(super) fn duration(
 
 /// At least a millisecond: no work takes no time.
 fn millis(value: i128) -> Millis {
-    Millis(u64::try_from(value.max(1)).unwrap_or(u64::MAX))
+    Millis(saturate_unsigned(value.max(1)))
 }
 
 /// Memory as people ask for it, with at most two decimals: `32 GiB`.

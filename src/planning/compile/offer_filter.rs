@@ -12,11 +12,13 @@ use std::collections::BTreeSet;
 /// What decides which offers a stage may take: equal requests have equal offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Request<'a> {
+    /// The needs of the stage.
     pub needs: &'a Needs,
+    /// The labels of what the stage reads.
     pub labels: &'a BTreeSet<String>,
     /// As the stage says it.
     pub allocation: Option<Allocation>,
-    /// What is not to be had.
+    /// Offers that were tried and are unavailable.
     pub without: &'a BTreeSet<OfferName>,
 }
 
@@ -96,7 +98,7 @@ impl<'a> OfferFilter<'a> {
             return Err("allocation");
         }
         if self.is_exhausted(offer) {
-            return Err("not to be had");
+            return Err("unavailable");
         }
         Ok(met)
     }

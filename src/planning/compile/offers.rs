@@ -3,24 +3,27 @@
 pub(super) use super::offer_filter::Request;
 
 use super::offer_filter::OfferFilter;
+use super::offer_id::OfferId;
 use super::places::Places;
 use super::quota_limits::QuotaLimit;
 use super::{needs, spot};
 use crate::model::{Allocation, Offer, Purchase, Stage, Tee, Work};
 use crate::planning::rule::{self, Terms};
+use crate::util::id_vec::Id;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// How the offers of a stage ran out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Funnel {
+    /// The name of the stage that no offer may run.
     pub stage: String,
     /// The needs in words.
     pub needs: String,
     /// Offers that meet the needs, before any policy.
     pub fitting: u64,
     /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …); four are no
-    /// needs: `not to be had` is that it was tried, `allocation` is the stage's own, `duration`
+    /// needs: `unavailable` is that it was tried, `allocation` is the stage's own, `duration`
     /// that the job does not say how long the stage runs there, `interruptions` that it would
     /// practically never end on spot machines.
     pub unmet: BTreeMap<String, u64>,
@@ -33,21 +36,29 @@ pub struct Funnel {
 /// The offers that a request may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
-    /// Indexes in the catalog's order.
-    pub offers: Vec<usize>,
-    /// Their places in the order of preference.
-    pub ranks: Vec<i64>,
-    /// What each has to run with.
-    pub tees: Vec<Option<Tee>>,
+    /// The offers, in the catalog's order.
+    pub offers: Vec<AllowedOffer>,
     /// How machines are bought.
     pub allocation: Allocation,
+}
+
+/// An offer that a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AllowedOffer {
+    /// The offer of the catalog.
+    pub offer: OfferId,
+    /// The position in the stage's order of preference, 0 first.
+    pub rank: i64,
+    /// What it has to run with.
+    pub tee: Option<Tee>,
 }
 
 /// An offer that can be worth taking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Contender {
-    /// Index in the catalog's offers.
-    pub offer: usize,
+    /// The offer of the catalog.
+    pub offer: OfferId,
+    /// The position in the stage's order of preference, 0 first.
     pub rank: i64,
     /// What it has to run with.
     pub tee: Option<Tee>,
@@ -88,12 +99,10 @@ fn allowed_among(
     };
     let mut allowed = Allowed {
         offers: Vec::new(),
-        ranks: Vec::new(),
-        tees: Vec::new(),
         allocation: filter.allocation(),
     };
     let mut forbids: BTreeMap<Terms, Option<String>> = BTreeMap::new();
-    let offers = among.map(|index| (index, &catalog.offers[index]));
+    let offers = among.map(|index| (OfferId::from_index(index), &catalog.offers[index]));
     for (index, offer) in offers.filter(|(_, offer)| filter.is_in_question(offer)) {
         let met = match filter.taken(offer) {
             Ok(met) => met,
@@ -113,9 +122,11 @@ fn allowed_among(
         match forbidden.or_else(|| filter.purchase_forbidden_by(offer)) {
             Some(key) => count(&mut funnel.forbidden, &key),
             None => {
-                allowed.offers.push(index);
-                allowed.ranks.push(met.rank);
-                allowed.tees.push(filter.tee(met));
+                allowed.offers.push(AllowedOffer {
+                    offer: index,
+                    rank: met.rank,
+                    tee: filter.tee(met),
+                });
             }
         }
     }
@@ -148,7 +159,7 @@ pub(super) fn contenders(
         let Some((_, first_of_place)) = in_place.first() else {
             continue;
         };
-        let place = places.catalog.offers[first_of_place.offer].place;
+        let place = places.catalog.offers[first_of_place.offer.index()].place;
         let limits: Vec<&QuotaLimit> = limits
             .iter()
             .filter(|limit| limit.holds_at(place))
@@ -181,7 +192,7 @@ fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i12
     allowed
         .offers
         .iter()
-        .for_each(|index| wanted[catalog.offers[*index].machine as usize] = true);
+        .for_each(|allowed| wanted[catalog.offers[allowed.offer.index()].machine as usize] = true);
     let machines = wanted.into_iter().zip(&catalog.machines);
     let paces: Vec<Option<i128>> = machines
         .map(|(wanted, machine)| {
@@ -192,22 +203,18 @@ fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i12
             }
         })
         .collect();
-    let place = |index: usize| catalog.offers[index].place;
-    let ranked = allowed.offers.iter().zip(&allowed.ranks).zip(&allowed.tees);
-    let ranked: Vec<(usize, i64, Option<Tee>)> = ranked
-        .map(|((offer, rank), tee)| (*offer, *rank, *tee))
-        .collect();
-    let in_place = |group: &[(usize, i64, Option<Tee>)]| {
-        let contender = |(index, rank, tee): &(usize, i64, Option<Tee>)| {
-            let offer = &catalog.offers[*index];
+    let place = |allowed: &AllowedOffer| catalog.offers[allowed.offer.index()].place;
+    let in_place = |group: &[AllowedOffer]| {
+        let contender = |allowed: &AllowedOffer| {
+            let offer = &catalog.offers[allowed.offer.index()];
             let pace = paces[offer.machine as usize]?;
             let (monthly, assumed) = risk(offer, places);
             Some((
                 pace,
                 Contender {
-                    offer: *index,
-                    rank: *rank,
-                    tee: *tee,
+                    offer: allowed.offer,
+                    rank: allowed.rank,
+                    tee: allowed.tee,
                     monthly,
                     assumed,
                 },
@@ -215,15 +222,16 @@ fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i12
         };
         let mut in_place: Vec<(i128, Contender)> = group.iter().filter_map(contender).collect();
         let spot = |(_, contender): &(i128, Contender)| {
-            catalog.offers[contender.offer].purchase == Purchase::Spot
+            catalog.offers[contender.offer.index()].purchase == Purchase::Spot
         };
         if allowed.allocation == Allocation::SpotIfAvailable && in_place.iter().any(spot) {
             in_place.retain(spot);
         }
         in_place
     };
-    ranked
-        .chunk_by(|a, b| place(a.0) == place(b.0))
+    allowed
+        .offers
+        .chunk_by(|a, b| place(a) == place(b))
         .map(in_place)
         .collect()
 }
@@ -235,24 +243,28 @@ fn worth_taking(
     kept: &mut Vec<Contender>,
 ) {
     let catalog = places.catalog;
-    let unit = |contender: &Contender| catalog.machine(&catalog.offers[contender.offer]).unit();
+    let unit = |contender: &Contender| {
+        catalog
+            .machine(&catalog.offers[contender.offer.index()])
+            .unit()
+    };
     // What comes with a machine is the same for all of one kind, and so is left out of the
     // comparison.
     let kind = |contender: &Contender| {
         let extras = catalog
-            .extras_of(&catalog.offers[contender.offer])
+            .extras_of(&catalog.offers[contender.offer.index()])
             .is_some();
         (contender.monthly, contender.rank, unit(contender), extras)
     };
     in_place.sort_by_cached_key(|(pace, contender)| {
-        let rate = catalog.offers[contender.offer].rate;
+        let rate = catalog.offers[contender.offer.index()].rate;
         let kind = kind(contender);
         (kind, rate, std::cmp::Reverse(*pace), contender.offer)
     });
     let uses = |contender: &Contender| -> Vec<i64> {
         limits
             .iter()
-            .map(|limit| limit.used(catalog.machine(&catalog.offers[contender.offer]), 1))
+            .map(|limit| limit.used(catalog.machine(&catalog.offers[contender.offer.index()]), 1))
             .collect()
     };
     // Cheaper ones come first, so only pace and uses are left to compare.
@@ -306,8 +318,8 @@ pub(super) fn none_left(
         needs: needs::text(&spec.needs),
         ..Funnel::default()
     };
-    for index in &allowed.offers {
-        let offer = &catalog.offers[*index];
+    for allowed in &allowed.offers {
+        let offer = &catalog.offers[allowed.offer.index()];
         let machine = catalog.machine(offer);
         if needs::pace(&spec.work, machine, catalog).is_none() {
             count(&mut funnel.unmet, "duration");

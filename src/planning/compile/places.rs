@@ -1,4 +1,4 @@
-//! What follows from a place alone: the price of the ways out of it under the policy's own links,
+//! What follows from a place alone: the price of the links out of it under the policy's own links,
 //! how near it is to a country, how its cloud bills.
 
 use crate::catalog::{Catalog, Terms};
@@ -13,7 +13,9 @@ const HOURS_PER_MONTH: i128 = 730;
 
 /// The places of a catalog, as a policy sees them.
 pub struct Places<'a> {
+    /// The catalog that has the places.
     pub catalog: &'a Catalog,
+    /// The policy whose links and accounts set prices of transfers.
     pub policy: &'a Policy,
     /// `cloud:region`, by place.
     pub names: Vec<String>,
@@ -24,6 +26,7 @@ pub struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
+    /// Looks up, once, which places the links of the policy lead from and to.
     pub fn new(catalog: &'a Catalog, policy: &'a Policy) -> Self {
         let names: Vec<String> = catalog
             .places
@@ -52,7 +55,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// The price of a way that the account has an arrangement for, per GB as the cloud bills it
+    /// The price of a link that the account has an arrangement for, per GB as the cloud bills it
     /// that the data leaves.
     pub fn link(&self, from: u32, to: u32) -> Option<Tariff> {
         let (source, target) = (from as usize, to as usize);
@@ -71,7 +74,8 @@ impl<'a> Places<'a> {
         self.terms[place as usize].map_or(Gigabyte::DECIMAL, |terms| terms.gigabyte)
     }
 
-    /// The price list of a way: the account's own arrangement, else the catalog's. `None`: unknown.
+    /// The price list of a link: the account's own arrangement, else the catalog's. `None`:
+    /// unknown.
     pub fn tariff(&self, from: u32, to: u32) -> Option<Cow<'a, Tariff>> {
         match self.link(from, to).filter(|_| from != to) {
             Some(tariff) => Some(Cow::Owned(tariff)),
@@ -85,7 +89,7 @@ impl<'a> Places<'a> {
             .unwrap_or_else(|| self.catalog.network.bandwidth(from, to))
     }
 
-    /// Whether a way leaves a cloud: what clouds bill as egress to the internet.
+    /// Whether a link leaves a cloud: what clouds bill as egress to the internet.
     pub fn leaves_cloud(&self, from: u32, to: u32) -> bool {
         self.cloud(from) != self.cloud(to)
     }
@@ -135,7 +139,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The known speed of a way: as measured, and no more than the policy declares for this machine's
+/// The known speed of a link: as measured, and no more than the policy declares for this machine's
 /// link. `None`: neither is known, and a speed has to be assumed.
 pub fn speed(catalog: &Catalog, policy: &Policy, from: u32, to: u32) -> Option<Bandwidth> {
     let is_here = |place: u32| catalog.places[place as usize].name == PlaceName::here();

@@ -2,6 +2,7 @@
 //! or place.
 
 use super::places::Places;
+use crate::model::units::saturate;
 use crate::model::{Machine, Pattern};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,7 +65,7 @@ impl QuotaLimit {
 }
 
 pub(super) fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+    saturate(i128::from(value))
 }
 
 /// The quotas of the policy and those of the catalog's providers, one limit per figure and cloud or

@@ -22,10 +22,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// An output whose destination matters: the job names it, or nobody reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
+    /// The output, named as the artifact that a stage writes.
     pub artifact: ArtifactRef,
     /// The stage that writes it.
     pub stage: StageId,
+    /// The size of the output.
     pub bytes: Bytes,
+    /// Whether the output is brought home or stays where it is made.
     pub destination: Destination,
     /// Why it stays although nobody said so.
     pub stays: Option<Stays>,
@@ -83,7 +86,7 @@ impl Results {
     }
 }
 
-/// Decides where the outputs of every stage go. `job` has every copy of a stage as a stage.
+/// Decides where the outputs of every stage go. `job` has every replica of a stage as a stage.
 pub(super) fn results(
     job: &Job,
     labels: &dag::Labels,
@@ -180,7 +183,7 @@ fn priced_ways(
     // Candidates are in the order of places, so repeated places follow each other.
     let mut stops: Vec<u32> = candidates
         .iter()
-        .map(|candidate| places.catalog.offers[candidate.offer].place)
+        .map(|candidate| places.catalog.offers[candidate.offer.index()].place)
         .collect();
     stops.dedup();
     let priced = stops
@@ -234,9 +237,9 @@ pub(super) fn with_homeward(
     all.into_iter().unzip()
 }
 
-/// Has copies that leave this machine share its link, and those that arrive at it.
+/// Has transfers that leave this machine share its link, and those that arrive at it.
 ///
-/// Nothing is known of when they are under way, so all count as one: of copies that share a link
+/// Nothing is known of when they are under way, so all count as one: of transfers that share a link
 /// fairly, none is held up by another for longer than the smaller of both takes. `home` is the
 /// site of this machine, `arrivals` as in [`with_homeward`].
 pub(super) fn share_link(
@@ -253,17 +256,17 @@ pub(super) fn share_link(
     share(artifacts, arrives);
 }
 
-/// Every reader fetches a copy of its own from this machine.
+/// Every reader fetches the artifact on its own from this machine.
 fn share(artifacts: &mut IdVec<ArtifactId, Artifact>, shares: impl Fn(&Artifact) -> bool) {
-    let mut copies: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut transfers: BTreeMap<u64, u64> = BTreeMap::new();
     for artifact in artifacts.iter().filter(|artifact| shares(artifact)) {
-        *copies.entry(artifact.bytes.0).or_default() += artifact.readers.len() as u64;
+        *transfers.entry(artifact.bytes.0).or_default() += artifact.readers.len() as u64;
     }
-    // By size: what passes until a copy of that size has arrived.
+    // By size: what passes until a transfer of that size has arrived.
     let mut passed: BTreeMap<u64, u64> = BTreeMap::new();
-    let mut larger: u64 = copies.values().sum();
+    let mut larger: u64 = transfers.values().sum();
     let mut smaller: u64 = 0;
-    for (size, count) in &copies {
+    for (size, count) in &transfers {
         passed.insert(*size, smaller.saturating_add(size.saturating_mul(larger)));
         smaller = smaller.saturating_add(size.saturating_mul(*count));
         larger -= count;

@@ -5,6 +5,7 @@ use super::candidates::{self, Candidate, WaysOut};
 use super::caps;
 use super::compiler::Compiled;
 use super::needs;
+use super::offer_id::OfferId;
 use super::offers::{self, Contender, Request};
 use super::places::Places;
 use super::quota_limits::{QuotaLimit, quota_limits};
@@ -31,13 +32,13 @@ struct Kind<'a> {
     place: u32,
 }
 
-/// The problem with spares as further choices of each stage, after those that it had; `picks` are
-/// the choices that the stages take.
+/// The problem with spares as further choices of each stage, after those that it had; `placement`
+/// has the choices that the stages take.
 pub fn with_spares(
     compiled: &Compiled,
     policy: &Policy,
     catalog: &Catalog,
-    picks: &Placement,
+    placement: &Placement,
 ) -> Compiled {
     let job = compiled.job.clone();
     let places = Places::new(catalog, policy);
@@ -47,7 +48,7 @@ pub fn with_spares(
     let mut known: Vec<(Kind<'_>, Vec<Contender>)> = Vec::new();
     let mut extended = compiled.clone();
     for (index, (name, stage)) in compiled.stages.ids().zip(&job.stages) {
-        let picked = compiled.instance.stages[index].choices[picks[index]];
+        let picked = compiled.instance.stages[index].choices[placement[index]];
         let kind = Kind {
             needs: needs::rounded(&stage.needs, &sizes),
             labels: compiled.labels.of_stage.get(name).unwrap_or(&none),
@@ -114,7 +115,7 @@ fn spares(
     places: &Places<'_>,
     limits: &[QuotaLimit],
 ) -> Vec<Candidate> {
-    let offers: BTreeSet<usize> = had.iter().map(|candidate| candidate.offer).collect();
+    let offers: BTreeSet<OfferId> = had.iter().map(|candidate| candidate.offer).collect();
     let others: Vec<Contender> = contenders
         .iter()
         .filter(|contender| !offers.contains(&contender.offer))

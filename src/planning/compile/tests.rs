@@ -132,7 +132,7 @@ fn only(place: &str, machine: &str) -> Needs {
 /// The candidates of a stage, as `place machine purchase`.
 fn named(compiled: &Compiled, catalog: &Catalog, stage: usize) -> Vec<String> {
     let name = |candidate: &Candidate| {
-        let offer = &catalog.offers[candidate.offer];
+        let offer = &catalog.offers[candidate.offer.index()];
         let machine = &catalog.machine(offer).instance_type;
         let bought = if offer.purchase == Purchase::Spot {
             " spot"

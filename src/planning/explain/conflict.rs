@@ -8,17 +8,26 @@
 //! set with a line of each group either clashes, and then nothing smaller does, or shows another
 //! group.
 
-use super::constraints::{
-    Constraint, default_constraints, leave_forbidden_outputs, without_constraints,
-    written_constraints,
-};
+use super::constraint::Constraint;
+use super::dropped_constraints::without_constraints;
+use super::forbidden_outputs::leave_forbidden_outputs;
 use super::hitting_set;
 use super::relax::{Relaxation, relax};
+use super::written_constraints::{default_constraints, written_constraints};
 use crate::catalog::Catalog;
 use crate::model::{Job, Policy};
 use crate::planning::build::feasible;
 use crate::planning::solve::{Effort, SolverError};
+use crate::util::id_vec::{IdVec, id_type};
 use std::collections::BTreeSet;
+
+id_type! {
+    /// A constraint of those among which a conflict is searched.
+    ConstraintId: usize;
+}
+
+/// The constraints among which a conflict is searched.
+type Constraints = IdVec<ConstraintId, Constraint>;
 
 /// Lines that clash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +43,7 @@ pub struct Conflict {
 /// A line that clashes with others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clashing {
+    /// The constraint that clashes with others.
     pub constraint: Constraint,
     /// Without this line there is a plan; false: other lines clash as well.
     pub enough: bool,
@@ -61,7 +71,6 @@ pub fn conflict(
             "the time limit left nothing for the search for lines that clash".to_owned(),
         ));
     }
-    let mut constraints = written_constraints(job, policy);
     let job = &leave_forbidden_outputs(job, policy);
     let oracle = Oracle {
         job,
@@ -69,79 +78,36 @@ pub fn conflict(
         catalog,
         effort,
     };
-    if !oracle.feasible_without(constraints.iter())? {
-        // What was written is not to blame, or not alone.
-        constraints.extend(default_constraints(policy));
-        if !oracle.feasible_without(constraints.iter())? {
-            return Ok(Conflict {
-                constraints: Vec::new(),
-                smallest: true,
-                defaults: Vec::new(),
-            });
-        }
-    }
+    let Some(constraints) = oracle.enough_constraints()? else {
+        return Ok(Conflict {
+            constraints: Vec::new(),
+            smallest: true,
+            defaults: Vec::new(),
+        });
+    };
     let mut search = Search::new(&oracle, &constraints);
     let (found, smallest) = match search.smallest() {
         Ok(found) => found,
         // All lines together clash: that is known, and for less there is no time.
-        Err(_) if effort.should_stop() => ((0..constraints.len()).collect(), false),
+        Err(_) if effort.should_stop() => (constraints.ids().collect(), false),
         Err(error) => return Err(error),
     };
-    let mut clashing = Vec::new();
-    for index in &found {
-        let constraint = &constraints[*index];
-        if effort.should_stop() {
-            clashing.push(Clashing {
-                constraint: constraint.clone(),
-                enough: false,
-                relaxation: None,
-            });
-            continue;
-        }
-        let enough = oracle.feasible_without([constraint])?;
-        // If other lines clash too, only those of this set are looked at.
-        let others = constraints
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| !enough && !found.contains(other));
-        let dropped: Vec<&Constraint> = others.map(|(_, constraint)| constraint).collect();
-        let (job, policy) = without_constraints(job, policy, dropped);
-        let relaxation = relax(constraint, &job, &policy, catalog, effort)?;
-        clashing.push(Clashing {
-            constraint: constraint.clone(),
-            enough,
-            relaxation,
-        });
-    }
-    let mut changeable = Vec::new();
-    for constraint in default_constraints(policy)
-        .into_iter()
-        .filter(|constraint| !constraints.contains(constraint))
-    {
-        if effort.should_stop() {
-            break;
-        }
-        if oracle.feasible_without([&constraint])? {
-            let relaxation = relax(&constraint, job, policy, catalog, effort)?;
-            changeable.push(Clashing {
-                constraint,
-                enough: true,
-                relaxation,
-            });
-        }
-    }
     Ok(Conflict {
-        constraints: clashing,
+        constraints: oracle.relaxed_constraints(&constraints, &found)?,
         smallest,
-        defaults: changeable,
+        defaults: oracle.changeable_defaults(&constraints)?,
     })
 }
 
 /// Answers whether there is a plan without some lines.
 pub(super) struct Oracle<'a> {
+    /// The job, with forbidden outputs left where they are made.
     pub job: &'a Job,
+    /// The policy as it is written.
     pub policy: &'a Policy,
+    /// The catalog that offers are taken from.
     pub catalog: &'a Catalog,
+    /// How long each question may take.
     pub effort: &'a Effort,
 }
 
@@ -153,21 +119,95 @@ impl Oracle<'_> {
         let (job, policy) = without_constraints(self.job, self.policy, dropped);
         feasible(&job, &policy, self.catalog, self.effort)
     }
+
+    /// Returns constraints without all of which there is a plan: those that were written, and if
+    /// these alone are not to blame, also those that hold by default. `None`: there is no plan even
+    /// then.
+    fn enough_constraints(&self) -> Result<Option<Constraints>, SolverError> {
+        let mut constraints = Constraints::from(written_constraints(self.job, self.policy));
+        if self.feasible_without(&constraints)? {
+            return Ok(Some(constraints));
+        }
+        constraints.extend(default_constraints(self.policy));
+        let is_enough = self.feasible_without(&constraints)?;
+        Ok(is_enough.then_some(constraints))
+    }
+
+    /// Returns, for each constraint of a set that clashes, how it could be relaxed.
+    fn relaxed_constraints(
+        &self,
+        constraints: &Constraints,
+        clashing: &BTreeSet<ConstraintId>,
+    ) -> Result<Vec<Clashing>, SolverError> {
+        let mut relaxed = Vec::new();
+        for index in clashing {
+            let constraint = &constraints[*index];
+            if self.effort.should_stop() {
+                relaxed.push(Clashing {
+                    constraint: constraint.clone(),
+                    enough: false,
+                    relaxation: None,
+                });
+                continue;
+            }
+            let enough = self.feasible_without([constraint])?;
+            // If other lines clash too, only those of this set are looked at.
+            let others = constraints
+                .iter_enumerated()
+                .filter(|(other, _)| !enough && !clashing.contains(other));
+            let dropped = others.map(|(_, constraint)| constraint);
+            let (job, policy) = without_constraints(self.job, self.policy, dropped);
+            relaxed.push(Clashing {
+                constraint: constraint.clone(),
+                enough,
+                relaxation: relax(constraint, &job, &policy, self.catalog, self.effort)?,
+            });
+        }
+        Ok(relaxed)
+    }
+
+    /// Returns the constraints that were not written, and each of which would be enough to change.
+    fn changeable_defaults(&self, constraints: &Constraints) -> Result<Vec<Clashing>, SolverError> {
+        let mut changeable = Vec::new();
+        let others = default_constraints(self.policy)
+            .into_iter()
+            .filter(|constraint| !constraints.as_slice().contains(constraint));
+        for constraint in others {
+            if self.effort.should_stop() {
+                break;
+            }
+            if self.feasible_without([&constraint])? {
+                let relaxation = relax(
+                    &constraint,
+                    self.job,
+                    self.policy,
+                    self.catalog,
+                    self.effort,
+                )?;
+                changeable.push(Clashing {
+                    constraint,
+                    enough: true,
+                    relaxation,
+                });
+            }
+        }
+        Ok(changeable)
+    }
 }
 
 /// The search for a smallest set that clashes. All lines together clash, none alone do not.
 struct Search<'a> {
     oracle: &'a Oracle<'a>,
-    constraints: &'a [Constraint],
+    constraints: &'a Constraints,
     /// Sets for which there is a plan, and sets that clash: what is inside the former, or around
     /// the latter, need not be asked.
-    possible: Vec<BTreeSet<usize>>,
-    clashing: Vec<BTreeSet<usize>>,
+    possible: Vec<BTreeSet<ConstraintId>>,
+    clashing: Vec<BTreeSet<ConstraintId>>,
     questions: usize,
 }
 
 impl<'a> Search<'a> {
-    fn new(oracle: &'a Oracle<'a>, constraints: &'a [Constraint]) -> Self {
+    fn new(oracle: &'a Oracle<'a>, constraints: &'a Constraints) -> Self {
         let questions = (QUESTIONS / oracle.job.stages.len().max(1)).max(FEWEST_QUESTIONS);
         Self {
             oracle,
@@ -179,7 +219,7 @@ impl<'a> Search<'a> {
     }
 
     /// Whether there is a plan that keeps these lines, all others left out.
-    fn feasible(&mut self, kept: &BTreeSet<usize>) -> Result<bool, SolverError> {
+    fn feasible(&mut self, kept: &BTreeSet<ConstraintId>) -> Result<bool, SolverError> {
         if self.possible.iter().any(|known| kept.is_subset(known)) {
             return Ok(true);
         }
@@ -194,8 +234,7 @@ impl<'a> Search<'a> {
         self.questions = self.questions.saturating_sub(1);
         let dropped = self
             .constraints
-            .iter()
-            .enumerate()
+            .iter_enumerated()
             .filter(|(index, _)| !kept.contains(index));
         let answer = self
             .oracle
@@ -211,10 +250,10 @@ impl<'a> Search<'a> {
 
     /// A set that clashes, and whether it is a smallest one; if not, it is still one of which
     /// every line is needed.
-    fn smallest(&mut self) -> Result<(BTreeSet<usize>, bool), SolverError> {
-        let all: Vec<usize> = (0..self.constraints.len()).collect();
+    fn smallest(&mut self) -> Result<(BTreeSet<ConstraintId>, bool), SolverError> {
+        let all: Vec<ConstraintId> = self.constraints.ids().collect();
         let minimal = self.minimal(&BTreeSet::new(), false, &all)?;
-        let mut groups: Vec<BTreeSet<usize>> = Vec::new();
+        let mut groups: Vec<BTreeSet<ConstraintId>> = Vec::new();
         loop {
             let Some(least) = hitting_set::smallest(&groups) else {
                 return Ok((minimal, false));
@@ -229,7 +268,7 @@ impl<'a> Search<'a> {
                 return Ok((least, true));
             }
             let mut kept = least;
-            let rest: Vec<usize> = all
+            let rest: Vec<ConstraintId> = all
                 .iter()
                 .copied()
                 .filter(|index| !kept.contains(index))
@@ -244,10 +283,10 @@ impl<'a> Search<'a> {
     /// 2004). `grown`: lines were added to `kept` since it was last asked.
     fn minimal(
         &mut self,
-        kept: &BTreeSet<usize>,
+        kept: &BTreeSet<ConstraintId>,
         grown: bool,
-        constraints: &[usize],
-    ) -> Result<BTreeSet<usize>, SolverError> {
+        constraints: &[ConstraintId],
+    ) -> Result<BTreeSet<ConstraintId>, SolverError> {
         if grown && !self.feasible(kept)? {
             return Ok(BTreeSet::new());
         }
@@ -255,9 +294,9 @@ impl<'a> Search<'a> {
             return Ok(BTreeSet::from([*constraint]));
         }
         let (first, second) = constraints.split_at(constraints.len() / 2);
-        let with_first: BTreeSet<usize> = kept.iter().chain(first).copied().collect();
+        let with_first: BTreeSet<ConstraintId> = kept.iter().chain(first).copied().collect();
         let of_second = self.minimal(&with_first, !first.is_empty(), second)?;
-        let with_second: BTreeSet<usize> = kept.union(&of_second).copied().collect();
+        let with_second: BTreeSet<ConstraintId> = kept.union(&of_second).copied().collect();
         let of_first = self.minimal(&with_second, !of_second.is_empty(), first)?;
         Ok(of_first.union(&of_second).copied().collect())
     }
@@ -266,11 +305,11 @@ impl<'a> Search<'a> {
     /// goes to `group`.
     fn grow(
         &mut self,
-        kept: &mut BTreeSet<usize>,
-        rest: &[usize],
-        group: &mut BTreeSet<usize>,
+        kept: &mut BTreeSet<ConstraintId>,
+        rest: &[ConstraintId],
+        group: &mut BTreeSet<ConstraintId>,
     ) -> Result<(), SolverError> {
-        let with: BTreeSet<usize> = kept.iter().chain(rest).copied().collect();
+        let with: BTreeSet<ConstraintId> = kept.iter().chain(rest).copied().collect();
         if self.feasible(&with)? {
             *kept = with;
             return Ok(());

@@ -1,18 +1,18 @@
 //! Why a plan is as it is: what every stage chose from, what it would do without its offer, and
 //! what every rule costs. All figures are optima of the problem with one thing changed.
 
-use super::constraints::{
-    Constraint, ConstraintFile, ConstraintKind, Need, default_constraints, without_constraints,
-    written_constraints,
-};
+use super::constraint::{Constraint, ConstraintFile, ConstraintKind};
+use super::dropped_constraints::without_constraints;
+use super::need::Need;
+use super::written_constraints::{default_constraints, written_constraints};
 use crate::catalog::Catalog;
 use crate::model::{ArtifactRef, Dataset, Job, Millis, Objective, Offer, Policy, Rate, Work};
 use crate::plan::{Plan, PlannedStage};
 use crate::planning::build::{Figures, labels, optimum};
-use crate::planning::compile::{self, Compiled, base_name};
+use crate::planning::compile::{self, Compiled, OfferId, base_name};
 use crate::planning::problem::{CandidateId, Instance, SiteId, StageId};
 use crate::planning::solve::{self, Effort, Highs, Outcome, Solved, SolverError};
-use crate::util::id_vec::IdVec;
+use crate::util::id_vec::{Id, IdVec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Stages of a plan that are explained when none is named.
@@ -52,7 +52,9 @@ pub struct Why {
 /// A stage in another place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elsewhere {
+    /// The offer that the stage takes in the best plan with it in another place.
     pub offer: Offer,
+    /// Cost and makespan of that plan.
     pub figures: Figures,
     /// Stages other than this one that would take another offer too.
     pub moved: usize,
@@ -66,8 +68,11 @@ pub enum BreakEven {
     /// Up to this rate per machine and hour the plan costs no more than the best without the
     /// offer, whose figures these are, and the offer that this stage takes in it.
     At {
+        /// The rate per machine and hour.
         rate: Rate,
+        /// Cost and makespan of the best plan without the offer.
         figures: Figures,
+        /// The offer that the stage takes in that plan.
         offer: Offer,
     },
     /// There is no plan without it.
@@ -79,6 +84,7 @@ pub enum BreakEven {
 /// The price of one rule: the best plan without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruled {
+    /// The constraint whose price this is.
     pub constraint: Constraint,
     /// Whether the rule was not written, but holds all the same.
     pub default: bool,
@@ -89,8 +95,14 @@ pub struct Ruled {
 /// Why the inputs cannot explain the plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExplainError {
+    /// A stage of the plan takes an offer that the inputs do not allow, so the plan was made from
+    /// other inputs.
     #[error("stage `{0}` of the plan takes an offer that it may not take under these inputs")]
     Foreign(String),
+    /// The inputs have no plan, and the plan has no stage that could be named.
+    #[error("the plan was made from other inputs: these have no plan")]
+    OtherInputs,
+    /// The solver broke down.
     #[error(transparent)]
     Solver(#[from] SolverError),
 }
@@ -98,8 +110,11 @@ pub enum ExplainError {
 /// The inputs that a plan was made from.
 #[derive(Clone, Copy, Debug)]
 pub struct PlannedInputs<'a> {
+    /// The job that the plan was made from.
     pub job: &'a Job,
+    /// The policy that the plan was made from.
     pub policy: &'a Policy,
+    /// The catalog that the plan was made from.
     pub catalog: &'a Catalog,
 }
 
@@ -116,12 +131,10 @@ pub fn explain(
         catalog,
     } = *inputs;
     let foreign = |plan: &Plan| {
-        ExplainError::Foreign(
-            plan.stages
-                .first()
-                .map(|stage| stage.name.clone())
-                .unwrap_or_default(),
-        )
+        let first = plan.stages.first();
+        first.map_or(ExplainError::OtherInputs, |stage| {
+            ExplainError::Foreign(stage.name.clone())
+        })
     };
     let given = job;
     let job = &sent_as_planned(given, plan);
@@ -211,7 +224,7 @@ impl Case<'_> {
             .binary_search(&stage.name)
             .map_err(|_| foreign())?;
         let takes = |tag: CandidateId| {
-            let offer = &self.catalog.offers[self.compiled.candidates[index][tag].offer];
+            let offer = &self.catalog.offers[self.compiled.candidates[index][tag].offer.index()];
             let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
             place.name == stage.place
                 && machine.instance_type == stage.instance_type
@@ -275,7 +288,7 @@ impl Case<'_> {
     fn alone(&self, name: &str) -> Option<Job> {
         const DATA: &str = "data";
         let mut stage = self.job.stages.get(name)?.clone();
-        let labels = labels(self.job).remove(name).unwrap_or_default();
+        let labels = labels(self.job).remove(name)?;
         let at = self.catalog.places.first()?.name.clone();
         stage.reads = BTreeSet::from([crate::model::ArtifactRef::Dataset(DATA.to_owned())]);
         stage.after.clear();
@@ -320,8 +333,8 @@ impl Case<'_> {
             .stages
             .ids()
             .map(|stage| {
-                let tag = instance.stages[stage].choices[solved.picks[stage]].tag;
-                self.catalog.offers[self.compiled.candidates[stage][tag].offer]
+                let tag = instance.stages[stage].choices[solved.placement[stage]].tag;
+                self.catalog.offers[self.compiled.candidates[stage][tag].offer.index()]
             })
             .collect();
         let other = |planned: &&PlannedStage| {
@@ -346,10 +359,10 @@ impl Case<'_> {
     }
 
     /// The rate up to which a plan with an offer costs no more than the best without it.
-    fn break_even(&self, stage: &str, offer: usize) -> Result<BreakEven, ExplainError> {
-        let taken = self.catalog.offers[offer];
+    fn break_even(&self, stage: &str, offer: OfferId) -> Result<BreakEven, ExplainError> {
+        let taken = self.catalog.offers[offer.index()];
         let mut catalog = self.catalog.clone();
-        catalog.offers.remove(offer);
+        catalog.offers.remove(offer.index());
         let Some(free) = optimum(self.job, self.policy, &catalog, self.effort)? else {
             return Ok(BreakEven::Never);
         };
@@ -373,7 +386,8 @@ impl Case<'_> {
             };
             takers.iter().map(|planned| i128::from(of(planned).0)).sum()
         };
-        let worth = |time: Millis| i128::from(self.policy.hour.unwrap_or_default().cost(1, time).0);
+        let worth =
+            |time: Millis| i128::from(self.policy.hour.map_or(0, |hour| hour.cost(1, time).0));
         let saved = i128::from(free.figures.cost.0) - i128::from(totals.cost_micro_usd.0)
             + worth(free.figures.makespan)
             - worth(totals.makespan_ms);

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 /// Branches before the search gives up.
 const BRANCHES: usize = 200_000;
 
-/// A smallest set of numbers that meets all `sets` (none of them empty); of several the one that
-/// is found first, in rising order of numbers. `None`: the work was too much.
-pub(super) fn smallest(sets: &[BTreeSet<usize>]) -> Option<BTreeSet<usize>> {
+/// A smallest set that meets all `sets` (none of them empty); of several the one that
+/// is found first, in rising order of members. `None`: the work was too much.
+pub(super) fn smallest<T: Copy + Ord>(sets: &[BTreeSet<T>]) -> Option<BTreeSet<T>> {
     let mut left = BRANCHES;
     for size in 0..=sets.len() {
         match extend(sets, &mut BTreeSet::new(), size, &mut left) {
@@ -19,20 +19,20 @@ pub(super) fn smallest(sets: &[BTreeSet<usize>]) -> Option<BTreeSet<usize>> {
     None
 }
 
-enum Search {
-    Found(BTreeSet<usize>),
+enum Search<T> {
+    Found(BTreeSet<T>),
     None,
     GaveUp,
 }
 
 /// Adds at most `more` members to `taken`.
-fn extend(
-    sets: &[BTreeSet<usize>],
-    taken: &mut BTreeSet<usize>,
+fn extend<T: Copy + Ord>(
+    sets: &[BTreeSet<T>],
+    taken: &mut BTreeSet<T>,
     more: usize,
     left: &mut usize,
-) -> Search {
-    let missed: Vec<&BTreeSet<usize>> = sets.iter().filter(|set| set.is_disjoint(taken)).collect();
+) -> Search<T> {
+    let missed: Vec<&BTreeSet<T>> = sets.iter().filter(|set| set.is_disjoint(taken)).collect();
     let Some(next) = missed.iter().min_by_key(|set| set.len()) else {
         return Search::Found(taken.clone());
     };
@@ -55,8 +55,8 @@ fn extend(
 }
 
 /// A number of sets of which no two share a member: each needs one of its own.
-fn apart(sets: &[&BTreeSet<usize>]) -> usize {
-    let mut seen: BTreeSet<usize> = BTreeSet::new();
+fn apart<T: Copy + Ord>(sets: &[&BTreeSet<T>]) -> usize {
+    let mut seen: BTreeSet<T> = BTreeSet::new();
     let mut count = 0;
     for set in sets {
         if set.is_disjoint(&seen) {
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn small_cases() {
-        assert_eq!(smallest(&[]), Some(BTreeSet::new()));
+        assert_eq!(smallest::<usize>(&[]), Some(BTreeSet::new()));
         assert_eq!(
             smallest(&sets(&[&[3], &[1, 2], &[2, 4]])),
             Some(BTreeSet::from([2, 3]))

@@ -2,6 +2,7 @@
 
 use super::ids::{CandidateId, CapId, ChoiceId, Placement, StageId};
 use super::instance::{CandidateUse, Cap, Instance, Origin, Shape, StageInput};
+use crate::model::units::saturate;
 use crate::util::id_vec::{Id, IdVec};
 use petgraph::Direction::Incoming;
 use petgraph::algo::maximum_flow::dinics;
@@ -16,9 +17,10 @@ pub fn cap_usage(cap: &Cap, stage: StageId, candidate: CandidateId) -> i64 {
 }
 
 /// Returns how far a placement is over its caps on all stages together; 0: within them.
-pub fn excess(instance: &Instance, picks: &Placement) -> i64 {
-    let excess =
-        |cap: &Cap| (usage_by_stage(instance, cap, picks).iter().sum::<i64>() - cap.limit).max(0);
+pub fn excess(instance: &Instance, placement: &Placement) -> i64 {
+    let excess = |cap: &Cap| {
+        (usage_by_stage(instance, cap, placement).iter().sum::<i64>() - cap.limit).max(0)
+    };
     instance
         .caps
         .iter()
@@ -62,22 +64,22 @@ impl<'a> Usage<'a> {
 
     /// How far a placement is over the caps on all stages together; 0: within them. The same as
     /// [`excess`].
-    pub fn excess(&self, picks: &Placement) -> i64 {
+    pub fn excess(&self, placement: &Placement) -> i64 {
         if self.caps.is_empty() {
             return 0;
         }
         let caps = self
             .caps
             .iter()
-            .zip(self.totals(picks))
+            .zip(self.totals(placement))
             .filter(|(cap, _)| !cap.concurrent);
         caps.map(|(cap, used)| (used - cap.limit).max(0)).sum()
     }
 
     /// By cap: what all stages together use.
-    pub fn totals(&self, picks: &Placement) -> IdVec<CapId, i64> {
+    pub fn totals(&self, placement: &Placement) -> IdVec<CapId, i64> {
         let mut used = self.caps.map(|_| 0_i64);
-        for (of, position) in self.of.iter().zip(picks) {
+        for (of, position) in self.of.iter().zip(placement) {
             of[*position]
                 .iter()
                 .for_each(|(cap, more)| used[*cap] += more);
@@ -113,8 +115,8 @@ impl<'a> Usage<'a> {
 }
 
 /// By stage: what its choice uses.
-fn usage_by_stage(instance: &Instance, cap: &Cap, picks: &Placement) -> IdVec<StageId, i64> {
-    let stages = instance.stages.iter_enumerated().zip(picks);
+fn usage_by_stage(instance: &Instance, cap: &Cap, placement: &Placement) -> IdVec<StageId, i64> {
+    let stages = instance.stages.iter_enumerated().zip(placement);
     stages
         .map(|((stage, choices), pick)| cap_usage(cap, stage, choices.choices[*pick].tag))
         .collect()
@@ -123,15 +125,21 @@ fn usage_by_stage(instance: &Instance, cap: &Cap, picks: &Placement) -> IdVec<St
 /// A concurrent cap that some stages which may run at once exceed together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExceededCap {
+    /// The cap that is exceeded.
     pub cap: CapId,
+    /// Stages that may run at once and use more than the cap together.
     pub stages: Vec<StageId>,
 }
 
 /// Returns a concurrent cap that a placement may exceed; `None`: whatever the durations, no such
 /// cap is ever exceeded.
-pub fn exceeded_cap(instance: &Instance, shape: &Shape, picks: &Placement) -> Option<ExceededCap> {
+pub fn exceeded_cap(
+    instance: &Instance,
+    shape: &Shape,
+    placement: &Placement,
+) -> Option<ExceededCap> {
     let exceeded = |(index, cap): (CapId, &Cap)| {
-        let uses = usage_by_stage(instance, cap, picks);
+        let uses = usage_by_stage(instance, cap, placement);
         // Most placements use too little even if all ran at once.
         if uses.iter().sum::<i64>() <= cap.limit {
             return None;
@@ -154,6 +162,7 @@ pub fn exceeded_cap(instance: &Instance, shape: &Shape, picks: &Placement) -> Op
 pub struct Antichain {
     /// The sum of the stages' weights.
     pub weight: i64,
+    /// The stages, in rising order.
     pub stages: Vec<StageId>,
 }
 
@@ -194,7 +203,7 @@ pub fn heaviest_antichain(shape: &Shape, weights: &IdVec<StageId, i64>) -> Antic
         .map(|index| heavy[index])
         .collect();
     Antichain {
-        weight: total - i64::try_from(most).unwrap_or(total),
+        weight: total - saturate(i128::from(most)),
         stages,
     }
 }
@@ -287,14 +296,14 @@ mod tests {
         fn what_is_looked_up_before_is_what_is_summed_up(instance in rich_instances()) {
             let usage = Usage::of(&instance);
             for number in 0..3 {
-                let picks: Placement = instance.stages.map(|stage| ChoiceId::new(number % stage.choices.len()));
-                prop_assert_eq!(usage.excess(&picks), excess(&instance, &picks));
+                let placement: Placement = instance.stages.map(|stage| ChoiceId::new(number % stage.choices.len()));
+                prop_assert_eq!(usage.excess(&placement), excess(&instance, &placement));
                 let shape = instance.shape();
-                let holds = |picks: &Placement| excess(&instance, picks) == 0 && exceeded_cap(&instance, &shape, picks).is_none();
-                for stage in picks.ids().filter(|_| holds(&picks)) {
-                    let mut moved = picks.clone();
-                    moved[stage] = ChoiceId::new((picks[stage].index() + 1) % instance.stages[stage].choices.len());
-                    let found = usage.holds_after(&usage.totals(&picks), stage, picks[stage], moved[stage]);
+                let holds = |placement: &Placement| excess(&instance, placement) == 0 && exceeded_cap(&instance, &shape, placement).is_none();
+                for stage in placement.ids().filter(|_| holds(&placement)) {
+                    let mut moved = placement.clone();
+                    moved[stage] = ChoiceId::new((placement[stage].index() + 1) % instance.stages[stage].choices.len());
+                    let found = usage.holds_after(&usage.totals(&placement), stage, placement[stage], moved[stage]);
                     let over_all = excess(&instance, &moved) > 0;
                     prop_assert!(found.is_none_or(|found| found == holds(&moved)), "{found:?} {over_all}");
                     prop_assert!(found.is_some() || !over_all);

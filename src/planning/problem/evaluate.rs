@@ -12,13 +12,17 @@ use std::collections::BTreeSet;
 /// Cost and schedule of one placement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
+    /// What all machines cost together, without the keeping of artifacts.
     pub compute: Money,
     /// Keeping artifacts, where they are made and at every place that they are copied to.
     pub storage: Money,
+    /// What all transfers cost together, without the keeping of artifacts.
     pub egress: Money,
+    /// The latest end of a stage.
     pub makespan: Millis,
     /// By stage.
     pub start: IdVec<StageId, Millis>,
+    /// By stage: the time from the start of the job to the end of the stage.
     pub end: IdVec<StageId, Millis>,
     /// Every paid or free transfer to another site, by artifact, then by destination.
     pub transfers: Vec<Transfer>,
@@ -27,11 +31,15 @@ pub struct Evaluation {
 /// One artifact brought to one other site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
+    /// The artifact that is brought.
     pub artifact: ArtifactId,
-    /// A site that has the artifact by `start`: its origin, or one that gets a copy too.
+    /// A site that has the artifact by `start`: its origin, or one that gets one too.
     pub from: SiteId,
+    /// The site that the artifact is brought to.
     pub to: SiteId,
+    /// The time at which the artifact is at `from`.
     pub start: Millis,
+    /// How long the bytes take on the way.
     pub duration: Millis,
     /// The egress cost; in a pool with tiers, the share of this transfer when transfers are counted
     /// in their order.
@@ -77,12 +85,12 @@ impl Instance {
     }
 }
 
-/// Cost and schedule when stage `s` takes `instance.stages[s].choices[picks[s]]`, every copy on
-/// its cheapest way ([`routes::cheapest`]), or all straight from their origins if that alone keeps
-/// the deadlines, or is better. `None` if a copy would use a forbidden way.
-pub fn evaluate(instance: &Instance, shape: &Shape, picks: &Placement) -> Option<Evaluation> {
-    let routes = routes::cheapest(instance, picks);
-    let cheap = evaluate_on(instance, shape, picks, &routes)?;
+/// Cost and schedule when stage `s` takes `instance.stages[s].choices[placement[s]]`, every
+/// transfer on its cheapest route ([`routes::cheapest`]), or all straight from their origins if
+/// that alone keeps the deadlines, or is better. `None` if a transfer would use a forbidden link.
+pub fn evaluate(instance: &Instance, shape: &Shape, placement: &Placement) -> Option<Evaluation> {
+    let routes = routes::cheapest(instance, placement);
+    let cheap = evaluate_on(instance, shape, placement, &routes)?;
     let timed =
         instance.deadline.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
     let may_differ = timed
@@ -92,7 +100,7 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &Placement) -> Option
     if routes.is_empty() || !may_differ {
         return Some(cheap);
     }
-    let straight = evaluate_on(instance, shape, picks, &Routes::new())?;
+    let straight = evaluate_on(instance, shape, placement, &Routes::new())?;
     let rank = |found: &Evaluation| {
         let late = instance
             .deadline
@@ -121,11 +129,11 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &Placement) -> Option
 pub fn evaluate_on(
     instance: &Instance,
     shape: &Shape,
-    picks: &Placement,
+    placement: &Placement,
     routes: &Routes,
 ) -> Option<Evaluation> {
-    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
-    let Schedule { start, end } = schedule(instance, shape, picks, routes);
+    let site = |stage: StageId| instance.stages[stage].choices[placement[stage]].site;
+    let Schedule { start, end } = schedule(instance, shape, placement, routes);
     let mut volumes = instance.links.pools.map(|pool| pool.used.0);
     let mut transfers = Vec::new();
     for (index, artifact) in instance.artifacts.iter_enumerated() {
@@ -136,7 +144,7 @@ pub fn evaluate_on(
         let holders = routes::destinations(artifact, origin, site);
         for &to in &holders {
             let from = match routes.get(&(index, to)) {
-                // Whoever has no copy of its own cannot hand one on.
+                // Whoever has no transfer of its own cannot hand one on.
                 Some(holder) if !holders.contains(holder) => return None,
                 Some(holder) => *holder,
                 None => origin,
@@ -172,7 +180,7 @@ pub fn evaluate_on(
         }
     }
     let chosen = || {
-        let stages = instance.stages.iter().zip(picks);
+        let stages = instance.stages.iter().zip(placement);
         stages.map(|(stage, pick)| stage.choices[*pick])
     };
     let compute = chosen().map(|choice| choice.cost - choice.storage).sum();
@@ -182,7 +190,7 @@ pub fn evaluate_on(
             .map(|transfer| transfer.kept)
             .sum::<Money>();
     let egress = transfers.iter().map(|transfer| transfer.cost).sum();
-    let makespan = end.iter().copied().max().unwrap_or_default();
+    let makespan = end.iter().copied().fold(Millis(0), Ord::max);
     Some(Evaluation {
         compute,
         storage,
@@ -201,12 +209,17 @@ struct Schedule {
 }
 
 /// Works out when stages start and end.
-fn schedule(instance: &Instance, shape: &Shape, picks: &Placement, routes: &Routes) -> Schedule {
-    let mut start = picks.map(|_| Millis(0));
-    let mut end = picks.map(|_| Millis(0));
+fn schedule(
+    instance: &Instance,
+    shape: &Shape,
+    placement: &Placement,
+    routes: &Routes,
+) -> Schedule {
+    let mut start = placement.map(|_| Millis(0));
+    let mut end = placement.map(|_| Millis(0));
     for &stage in &shape.order {
-        let choice = instance.stages[stage].choices[picks[stage]];
-        start[stage] = ready(instance, shape, routes, picks, &end, stage, choice.site);
+        let choice = instance.stages[stage].choices[placement[stage]];
+        start[stage] = ready(instance, shape, routes, placement, &end, stage, choice.site);
         end[stage] = start[stage] + choice.duration;
     }
     Schedule { start, end }
@@ -221,6 +234,7 @@ pub struct Followers {
 }
 
 impl Followers {
+    /// Works out from the shape of a DAG which stages wait for which.
     pub fn new(shape: &Shape) -> Self {
         let mut after = shape.inputs.map(|_| Vec::new());
         for (stage, inputs) in shape.inputs.iter_enumerated() {
@@ -239,30 +253,30 @@ impl Followers {
         Self { after, rank }
     }
 
-    /// Ends by stage when `stage` alone was picked anew, where all copies come straight from their
-    /// origins; `end`: those before. Only what its change reaches is looked at.
+    /// Ends by stage when `stage` alone was picked anew, where all transfers come straight from
+    /// their origins; `end`: those before. Only what its change reaches is looked at.
     pub fn moved(
         &self,
         instance: &Instance,
         shape: &Shape,
-        picks: &Placement,
+        placement: &Placement,
         end: &IdVec<StageId, Millis>,
         stage: StageId,
     ) -> IdVec<StageId, Millis> {
         let mut end = end.clone();
         let mut open = BTreeSet::from([(self.rank[stage], stage)]);
         while let Some((_, next)) = open.pop_first() {
-            let choice = instance.stages[next].choices[picks[next]];
+            let choice = instance.stages[next].choices[placement[next]];
             let new = ready(
                 instance,
                 shape,
                 &Routes::new(),
-                picks,
+                placement,
                 &end,
                 next,
                 choice.site,
             ) + choice.duration;
-            // Those after the stage itself wait for its copies from another site.
+            // Those after the stage itself wait for its transfers from another site.
             if std::mem::replace(&mut end[next], new) != new || next == stage {
                 open.extend(
                     self.after[next]
@@ -276,12 +290,12 @@ impl Followers {
 }
 
 /// When a stage could start at the site `to`: when all that it waits for has arrived there. Of the
-/// stages before it, only picks and ends are looked at.
+/// stages before it, only placements and ends are looked at.
 pub fn ready(
     instance: &Instance,
     shape: &Shape,
     routes: &Routes,
-    picks: &Placement,
+    placement: &Placement,
     end: &IdVec<StageId, Millis>,
     stage: StageId,
     to: SiteId,
@@ -292,14 +306,16 @@ pub fn ready(
             let (from, ready) = match origin {
                 Origin::Site(from) => (*from, Millis(0)),
                 Origin::Stage(before) => (
-                    instance.stages[*before].choices[picks[*before]].site,
+                    instance.stages[*before].choices[placement[*before]].site,
                     end[*before],
                 ),
             };
-            let travel = artifact.map(|artifact| travel(instance, routes, artifact, from, to));
-            ready + travel.unwrap_or_default()
+            match artifact {
+                Some(artifact) => ready + travel(instance, routes, *artifact, from, to),
+                None => ready,
+            }
         });
-    arrivals.max().unwrap_or_default()
+    arrivals.fold(Millis(0), Ord::max)
 }
 
 /// From when an artifact is ready until it has arrived.
@@ -347,13 +363,15 @@ pub fn artifacts_by_stage(instance: &Instance) -> IdVec<StageId, Vec<ArtifactId>
 /// Readers of one artifact that are at one site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadersAtSite {
+    /// The site that the readers run at.
     pub site: SiteId,
+    /// How many readers of the artifact run there; at least one.
     pub count: usize,
 }
 
 /// Returns, by artifact, the sites of its readers, ascending, and how many are there.
-pub fn spread(instance: &Instance, picks: &Placement) -> IdVec<ArtifactId, Vec<ReadersAtSite>> {
-    let site = |stage: &StageId| instance.stages[*stage].choices[picks[*stage]].site;
+pub fn spread(instance: &Instance, placement: &Placement) -> IdVec<ArtifactId, Vec<ReadersAtSite>> {
+    let site = |stage: &StageId| instance.stages[*stage].choices[placement[*stage]].site;
     let count = |artifact: &Artifact| {
         let mut sites: Vec<SiteId> = artifact.readers.iter().map(site).collect();
         sites.sort_unstable();
@@ -369,25 +387,25 @@ pub fn spread(instance: &Instance, picks: &Placement) -> IdVec<ArtifactId, Vec<R
 }
 
 /// Returns what the transfers cost that a stage at the site `to` would cause, all other stages as
-/// they are picked, and each copy on its own, straight from its origin: those that it alone reads
-/// there, and all of what it makes. `None`: one of them is forbidden.
+/// they are picked, and each transfer on its own, straight from its origin: those that it alone
+/// reads there, and all of what it makes. `None`: one of them is forbidden.
 pub fn caused(
     instance: &Instance,
     stage_artifacts: &[ArtifactId],
     spread: &IdVec<ArtifactId, Vec<ReadersAtSite>>,
-    picks: &Placement,
+    placement: &Placement,
     stage: StageId,
     to: SiteId,
 ) -> Option<Money> {
-    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
+    let site = |stage: StageId| instance.stages[stage].choices[placement[stage]].site;
     let mut cost = Money(0);
     for index in stage_artifacts {
         let artifact = &instance.artifacts[*index];
         let from = match artifact.origin {
             Origin::Stage(maker) if maker == stage => {
                 for readers in spread[*index].iter().filter(|readers| readers.site != to) {
-                    let copy = instance.links.cost(to, readers.site, artifact.bytes)?;
-                    cost += copy;
+                    let transfer = instance.links.cost(to, readers.site, artifact.bytes)?;
+                    cost += transfer;
                 }
                 continue;
             }
@@ -406,15 +424,15 @@ pub fn caused(
 }
 
 /// Returns what a stage and all transfers of its artifacts cost: the part of the total that
-/// its choice decides. More than anything for a forbidden way.
+/// its choice decides. More than anything for a forbidden link.
 pub fn local_cost(
     instance: &Instance,
     stage_artifacts: &[ArtifactId],
-    picks: &Placement,
+    placement: &Placement,
     stage: StageId,
 ) -> Money {
-    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
-    let mut cost = instance.stages[stage].choices[picks[stage]].cost;
+    let site = |stage: StageId| instance.stages[stage].choices[placement[stage]].site;
+    let mut cost = instance.stages[stage].choices[placement[stage]].cost;
     let mut paid: Vec<SiteId> = Vec::new();
     for index in stage_artifacts {
         let artifact = &instance.artifacts[*index];
@@ -428,10 +446,10 @@ pub fn local_cost(
                 continue;
             }
             paid.push(to);
-            let Some(copy) = instance.links.cost(from, to, artifact.bytes) else {
+            let Some(transfer) = instance.links.cost(from, to, artifact.bytes) else {
                 return Money(i64::MAX);
             };
-            cost += copy;
+            cost += transfer;
         }
     }
     cost

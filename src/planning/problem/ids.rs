@@ -19,6 +19,8 @@ id_type! {
     pub CapId: usize;
     /// A class of transfers that have one price (`Price`).
     pub PriceId: u16;
+    /// A variable of a `Program`.
+    pub ColumnId: usize;
     /// A bill whose tiers run over several transfers (`Pool`).
     pub PoolId: u16;
 }

@@ -16,6 +16,7 @@ pub struct Instance {
     pub precedence: Vec<Precedence>,
     /// Prices and speeds between sites.
     pub links: Links,
+    /// The figure that is minimised first.
     pub minimize: Objective,
     /// Latest end of the whole job.
     pub deadline: Option<Millis>,
@@ -24,7 +25,7 @@ pub struct Instance {
     /// What an hour of makespan is worth: with [`Objective::Cost`], the cost plus this is
     /// minimised.
     pub hour: Money,
-    /// Copies may come from sites other than their origin that get one too.
+    /// Transfers may come from sites other than their origin that get one too.
     pub relays: bool,
     /// Limits on what choices use together.
     pub caps: IdVec<CapId, Cap>,
@@ -35,6 +36,7 @@ pub struct Instance {
 pub struct Cap {
     /// For people who read the program, and the line that says so; opaque otherwise.
     pub label: String,
+    /// The most that all choices together may use, in the unit of `uses`.
     pub limit: i64,
     /// It binds only stages that may run at once, whatever their durations: every set of stages
     /// of which none waits for another keeps it. Otherwise it binds all stages together.
@@ -46,14 +48,18 @@ pub struct Cap {
 /// The use that one candidate of a stage makes of a [`Cap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CandidateUse {
+    /// The candidate that uses something of the cap.
     pub candidate: CandidateId,
+    /// How much the candidate uses, in the unit of the cap's limit.
     pub used: i64,
 }
 
 /// One stage that waits for another, without data between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Precedence {
+    /// The stage that has to end first.
     pub before: StageId,
+    /// The stage that starts only then.
     pub after: StageId,
 }
 
@@ -62,6 +68,7 @@ pub struct Precedence {
 pub struct StageChoices {
     /// For people who read the program; opaque otherwise.
     pub label: String,
+    /// The choices, in the order that breaks ties.
     pub choices: IdVec<ChoiceId, Choice>,
     /// Latest end of this stage.
     pub deadline: Option<Millis>,
@@ -76,6 +83,7 @@ pub struct Choice {
     pub cost: Money,
     /// The part of `cost` for keeping what the stage writes where it runs.
     pub storage: Money,
+    /// The time from the start of the stage to its end.
     pub duration: Millis,
     /// Place in an order of preference, 0 first: the sum over all stages is minimised before
     /// anything else.
@@ -90,10 +98,12 @@ pub struct Choice {
 pub struct Artifact {
     /// For people who read the program; opaque otherwise.
     pub label: String,
+    /// The site or the stage that the artifact comes from.
     pub origin: Origin,
+    /// The size of the artifact, which is what transfers are billed for.
     pub bytes: Bytes,
-    /// What the way carries until a copy has arrived: the artifact, and what shares the link of one
-    /// machine with it. Copies take the time of so much.
+    /// What the link carries until a transfer has arrived: the artifact, and what shares the link
+    /// of one machine with it. Transfers take the time of so much.
     pub link_bytes: Bytes,
     /// Stages that read it, ascending.
     pub readers: Vec<StageId>,
@@ -111,30 +121,36 @@ pub enum Origin {
 /// Prices and speeds between sites, dense, by `from * sites + to`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
+    /// The number of sites.
     pub sites: usize,
     /// For people who read the program; opaque otherwise.
     pub labels: IdVec<SiteId, String>,
-    /// `None`: this way may not be used.
+    /// The price class of the link of each pair of sites, by [`Links::pair`]; `None`: the link may
+    /// not be used.
     pub tariff: Vec<Option<PriceId>>,
+    /// The price classes of transfers, by the number that `tariff` has.
     pub tariffs: IdVec<PriceId, Price>,
     /// Volumes that are counted together.
     pub pools: IdVec<PoolId, Pool>,
+    /// The speed of the link of each pair of sites.
     pub bandwidth: Vec<Bandwidth>,
 }
 
 /// The price of one transfer in a price class.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Price {
+    /// The egress price list of the transfer, by volume.
     pub tariff: Tariff,
-    /// For keeping the copy at its destination.
+    /// For keeping the transfer at its destination.
     pub keep: Tariff,
-    /// The bill that its volume is counted on; `None`: every copy is priced on its own.
+    /// The bill that its volume is counted on; `None`: every transfer is priced on its own.
     pub pool: Option<PoolId>,
 }
 
-/// One bill's volume: the tiers of its tariff run over all copies of all its classes together.
+/// One bill's volume: the tiers of its tariff run over all transfers of all its classes together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pool {
+    /// The egress price list, by the volume of the whole bill.
     pub tariff: Tariff,
     /// Volume already used.
     pub used: Bytes,
@@ -160,20 +176,29 @@ impl Price {
     }
 }
 
+impl StageChoices {
+    /// Returns the duration of the shortest choice; zero if the stage has no choice, and so no
+    /// placement anyway.
+    pub fn shortest(&self) -> Millis {
+        let durations = self.choices.iter().map(|choice| choice.duration);
+        durations.min().unwrap_or(Millis(0))
+    }
+}
+
 impl Links {
     /// Returns all sites, in order.
     pub fn site_ids(&self) -> impl DoubleEndedIterator<Item = SiteId> + Clone + use<> {
         SiteId::below(self.sites)
     }
 
-    /// Returns where the way from one site to another is in [`Links::tariff`] and
+    /// Returns where the link from one site to another is in [`Links::tariff`] and
     /// [`Links::bandwidth`].
     #[inline]
     pub fn pair(&self, from: SiteId, to: SiteId) -> usize {
         from.index() * self.sites + to.index()
     }
 
-    /// The price class of a way.
+    /// Returns the price class of a link; `None`: the link may not be used.
     pub fn class(&self, from: SiteId, to: SiteId) -> Option<PriceId> {
         self.tariff[self.pair(from, to)]
     }
@@ -187,7 +212,7 @@ impl Links {
             .map(|class| self.class_cost(class, bytes))
     }
 
-    /// What a copy costs in a price class if nothing else is sent with it. Tiers and a free
+    /// What a transfer costs in a price class if nothing else is sent with it. Tiers and a free
     /// allowance are those of a month and an account: what was used already counts before it.
     pub fn class_cost(&self, class: PriceId, bytes: Bytes) -> Money {
         let price = &self.tariffs[class];
@@ -197,7 +222,7 @@ impl Links {
         }
     }
 
-    /// How long a copy takes; no time inside a site.
+    /// How long a transfer takes; no time inside a site.
     pub fn time(&self, from: SiteId, to: SiteId, bytes: Bytes) -> Millis {
         if from == to || bytes.0 == 0 {
             return Millis(0);

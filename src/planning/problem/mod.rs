@@ -21,15 +21,15 @@ pub use evaluate::{
     evaluate_on, local_cost, ready, spread, worth,
 };
 pub use ids::{
-    ArtifactId, CandidateId, CapId, ChoiceId, PlacedCandidates, Placement, PoolId, PriceId, SiteId,
-    StageId,
+    ArtifactId, CandidateId, CapId, ChoiceId, ColumnId, PlacedCandidates, Placement, PoolId,
+    PriceId, SiteId, StageId,
 };
 pub use instance::{
     Artifact, CandidateUse, Cap, Choice, Instance, Links, Origin, Pool, Precedence, Price, Shape,
     StageChoices, StageInput,
 };
 pub use lower::{Goal, Lowered, Relay, StageWeight, Target, lower};
-pub use program::{Column, Program, Row};
+pub use program::{Column, Program, Row, SOLVER_SEED, Terms};
 pub use routes::Routes;
 
 #[cfg(test)]

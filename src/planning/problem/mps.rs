@@ -4,7 +4,9 @@
 //! markers, RHS, RANGES, BOUNDS. The objective's constant is written, as is the custom, as the
 //! negated right-hand side of the objective row.
 
+use super::ids::ColumnId;
 use super::program::{Program, Row};
+use crate::util::id_vec::IdVec;
 use std::fmt::Write;
 
 /// The text of an MPS file. All figures are integers: money in micro-USD, time in milliseconds.
@@ -79,7 +81,7 @@ fn kind(row: &Row) -> char {
 }
 
 fn columns(text: &mut String, program: &Program) {
-    let mut entries: Vec<Vec<(&str, i64)>> = vec![Vec::new(); program.columns.len()];
+    let mut entries: IdVec<ColumnId, Vec<(&str, i64)>> = program.columns.map(|_| Vec::new());
     for (column, coefficient) in &program.objective {
         entries[*column].push(("objective", *coefficient));
     }

@@ -10,16 +10,16 @@ use super::instance::Links;
 
 /// Sites as sources and as destinations of one edge, grouped by price.
 pub(super) struct PriceGroups {
-    /// Indexes into the given sources.
-    pub sources: Vec<Vec<usize>>,
-    /// Indexes into the given destinations.
-    pub destinations: Vec<Vec<usize>>,
+    /// The sources, by group.
+    pub sources: Vec<Vec<SiteId>>,
+    /// The destinations, by group.
+    pub destinations: Vec<Vec<SiteId>>,
     /// Price class by group of sources and group of destinations; `None`: forbidden, or no such
-    /// way but from a site to itself.
+    /// link but from a site to itself.
     pub class: Vec<Vec<Option<PriceId>>>,
 }
 
-/// A price class, forbidden, or a way from a site to itself, which is priced apart.
+/// A price class, forbidden, or the link of a site to itself, which is priced apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cell {
     Same,
@@ -51,9 +51,13 @@ pub(super) fn price_groups(links: &Links, from: &[SiteId], to: &[SiteId]) -> Pri
     let class = (0..sources.len())
         .map(|row| columns.iter().map(|column| class_of(column[row])).collect())
         .collect();
+    let sites = |groups: &[Vec<usize>], of: &[SiteId]| {
+        let group = |members: &Vec<usize>| members.iter().map(|member| of[*member]).collect();
+        groups.iter().map(group).collect()
+    };
     PriceGroups {
-        sources,
-        destinations,
+        sources: sites(&sources, from),
+        destinations: sites(&destinations, to),
         class,
     }
 }

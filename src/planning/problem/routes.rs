@@ -1,16 +1,17 @@
-//! Which holder a copy of an artifact is taken from.
+//! Which holder a transfer of an artifact is taken from.
 //!
-//! A copy comes from the artifact's origin, or from another site that gets a copy too, where that
-//! is cheaper than from the origin: a multicast tree instead of a star. Only sites where the
-//! artifact is read hold it, so every rule that binds its readers binds its way.
+//! A transfer comes from the artifact's origin, or from another site that gets one too,
+//! where that is cheaper than from the origin: a multicast tree instead of a star. Only sites where
+//! the artifact is read hold it, so every rule that binds its readers binds its route.
 
 use super::ids::{ArtifactId, Placement, PoolId, PriceId, SiteId, StageId};
 use super::instance::{Artifact, Instance, Origin, Price};
+use crate::model::units::saturate;
 use crate::model::{Bytes, DataRate, Millis, Money};
 use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// By artifact and destination: the holder that the copy is taken from, where it is not the
+/// By artifact and destination: the holder that the transfer is taken from, where it is not the
 /// artifact's origin.
 pub type Routes = BTreeMap<(ArtifactId, SiteId), SiteId>;
 
@@ -31,7 +32,7 @@ pub fn destinations(
     sites
 }
 
-/// Whether any copy could come from a holder other than its origin.
+/// Whether any transfer could come from a holder other than its origin.
 pub fn possible(instance: &Instance) -> bool {
     instance.relays
         && instance
@@ -58,12 +59,15 @@ pub fn relayed(
         .filter(|cost| *cost < direct)
 }
 
-/// Lower bounds on what copies of one artifact cost, whatever the other stages take.
+/// More than any share of a bill, and far from overflow when many are added.
+const LARGEST_SHARE: i64 = i64::MAX / 32;
+
+/// Lower bounds on what transfers of one artifact cost, whatever the other stages take.
 pub struct Least<'a> {
     instance: &'a Instance,
-    /// By price class: one copy.
+    /// By price class: one transfer.
     by_class: IdVec<PriceId, Money>,
-    /// By site: the least from any reader's site. Empty: copies come straight from the origin.
+    /// By site: the least from any reader's site. Empty: transfers come straight from the origin.
     relayed: IdVec<SiteId, Option<Money>>,
 }
 
@@ -81,7 +85,7 @@ impl<'a> Least<'a> {
                 let gigabyte = i128::from(links.pools[pool].tariff.gigabyte().0);
                 let share =
                     i128::from(artifact.bytes.0) * i128::from(rates[pool].0) / (gigabyte * 1000);
-                let share = i64::try_from(share).unwrap_or(i64::MAX / 32);
+                let share = saturate(share).min(LARGEST_SHARE);
                 price.kept(artifact.bytes) + Money((share - 1).max(0))
             }
             None => price.cost(artifact.bytes),
@@ -110,7 +114,7 @@ impl<'a> Least<'a> {
     }
 
     /// From the origin to a site; `None`: forbidden.
-    pub fn copy(&self, origin: SiteId, to: SiteId) -> Option<Money> {
+    pub fn transfer_cost(&self, origin: SiteId, to: SiteId) -> Option<Money> {
         if origin == to {
             return Some(Money(0));
         }
@@ -125,7 +129,7 @@ impl<'a> Least<'a> {
     }
 }
 
-/// The least that a copy of one artifact costs.
+/// The least that a transfer of one artifact costs.
 pub struct LeastPrices {
     /// By price class: straight from the origin.
     pub direct: IdVec<PriceId, Money>,
@@ -151,16 +155,16 @@ fn least_relays(
     }
     let mut least = IdVec::filled(None, instance.links.sites);
     for to in &sites {
-        let ways = sites
+        let classes = sites
             .iter()
             .filter(|holder| *holder != to)
             .filter_map(|holder| instance.links.class(*holder, *to));
-        least[*to] = ways.map(|class| by_class[class]).min();
+        least[*to] = classes.map(|class| by_class[class]).min();
     }
     least
 }
 
-/// Sites that a copy of an artifact may be handed on from.
+/// Sites that a transfer of an artifact may be handed on from.
 pub fn holders(instance: &Instance, artifact: &Artifact) -> BTreeSet<SiteId> {
     if !instance.relays || artifact.readers.len() < 2 {
         return BTreeSet::new();
@@ -173,8 +177,8 @@ pub fn holders(instance: &Instance, artifact: &Artifact) -> BTreeSet<SiteId> {
         .collect()
 }
 
-/// No copy of an artifact from its origin arrives at a site sooner, whichever of its [`holders`] it
-/// is from.
+/// No transfer of an artifact from its origin arrives at a site sooner, whichever of its
+/// [`holders`] it is from.
 pub fn least_time(
     instance: &Instance,
     artifact: &Artifact,
@@ -198,7 +202,7 @@ pub fn least_time(
         .unwrap_or(direct)
 }
 
-/// By pool: the least price that any byte of this instance's copies can have.
+/// By pool: the least price that any byte of this instance's transfers can have.
 pub fn least_rates(instance: &Instance) -> IdVec<PoolId, DataRate> {
     let most: u64 = instance.artifacts.iter().fold(0, |sum, artifact| {
         sum.saturating_add(
@@ -217,10 +221,10 @@ pub fn least_rates(instance: &Instance) -> IdVec<PoolId, DataRate> {
         .collect()
 }
 
-/// The trees of least cost for a placement, every copy counted on its own; of equals the one with
-/// the most copies straight from the origin.
-pub fn cheapest(instance: &Instance, picks: &Placement) -> Routes {
-    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
+/// The trees of least cost for a placement, every transfer counted on its own; of equals the one
+/// with the most transfers straight from the origin.
+pub fn cheapest(instance: &Instance, placement: &Placement) -> Routes {
+    let site = |stage: StageId| instance.stages[stage].choices[placement[stage]].site;
     let mut routes = Routes::new();
     if !instance.relays {
         return routes;
@@ -242,13 +246,13 @@ pub fn cheapest(instance: &Instance, picks: &Placement) -> Routes {
     routes
 }
 
-/// A copy that is taken from a holder other than the origin.
+/// A transfer that is taken from a holder other than the origin.
 struct RelayedCopy {
     to: SiteId,
     holder: SiteId,
 }
 
-/// The copies of the cheapest tree that are not taken from the origin.
+/// The transfers of the cheapest tree that are not taken from the origin.
 fn tree(
     instance: &Instance,
     artifact: &Artifact,
@@ -297,7 +301,7 @@ fn tree(
         .collect()
 }
 
-/// A way in the graph of one artifact's holders. The second part of its cost counts relays.
+/// A link in the graph of one artifact's holders. The second part of its cost counts relays.
 #[derive(Clone, Copy)]
 struct Arc {
     from: usize,
@@ -369,12 +373,10 @@ fn cycle(least: &[Option<Arc>]) -> Option<Vec<usize>> {
             node = arc.from;
         }
         if node != 0 && seen[node] == start {
-            let mut cycle = vec![node];
-            let mut at = least[node].map_or(0, |arc| arc.from);
-            while at != node {
-                cycle.push(at);
-                at = least[at].map_or(node, |arc| arc.from);
-            }
+            let before = |at: &usize| least[*at].map(|arc| arc.from);
+            let others = std::iter::successors(before(&node), before);
+            let mut cycle: Vec<usize> = others.take_while(|at| *at != node).collect();
+            cycle.push(node);
             cycle.sort_unstable();
             return Some(cycle);
         }

@@ -8,7 +8,7 @@ use crate::model::{Bandwidth, Bytes, DataRate, Millis, Money, Objective, Tariff}
 use crate::util::id_vec::IdVec;
 use proptest::prelude::*;
 
-/// Instances of up to four sites and five stages, with forbidden ways, free ways, ties, data
+/// Instances of up to four sites and five stages, with forbidden links, free links, ties, data
 /// that several stages read, and limits that may or may not be kept.
 pub(crate) fn instances() -> impl Strategy<Value = Instance> {
     (1..5_usize, 1..6_usize).prop_flat_map(|(sites, stages)| {
@@ -41,7 +41,7 @@ pub(crate) fn instances() -> impl Strategy<Value = Instance> {
     })
 }
 
-/// The same with everything else that an instance can say: tiers that run over all copies after
+/// The same with everything else that an instance can say: tiers that run over all transfers after
 /// a free allowance, storage, preferences, stages' own deadlines, caps, a worth of time.
 pub(crate) fn rich_instances() -> impl Strategy<Value = Instance> {
     let stage = (
@@ -113,9 +113,10 @@ pub(crate) fn rich_instances() -> impl Strategy<Value = Instance> {
 }
 
 fn links(sites: usize) -> impl Strategy<Value = Links> {
-    let ways = sites * sites;
-    let tariff = proptest::collection::vec(proptest::option::weighted(0.9, 0..3_u16), ways);
-    let speed = proptest::collection::vec(prop_oneof![Just(8_000_000_u64), Just(80_000_000)], ways);
+    let pairs = sites * sites;
+    let tariff = proptest::collection::vec(proptest::option::weighted(0.9, 0..3_u16), pairs);
+    let speed =
+        proptest::collection::vec(prop_oneof![Just(8_000_000_u64), Just(80_000_000)], pairs);
     (tariff, speed).prop_map(move |(tariff, speed)| Links {
         sites,
         labels: (0..sites).map(|site| format!("p{site}")).collect(),

@@ -1,7 +1,7 @@
 //! The program says the same as the instance.
 
 use super::samples::{instances, rich_instances};
-use super::{Column, Goal, Instance, Program, Row, Target, evaluate_on, lower, mps};
+use super::{Column, ColumnId, Goal, Instance, Program, Row, Target, evaluate_on, lower, mps};
 use crate::planning::solve::Effort;
 use crate::planning::solve::solver::{Answer, SolverError};
 use crate::planning::solve::{Highs, Microlp, Solver, exhaustive};
@@ -21,8 +21,8 @@ fn program_optimum(instance: &Instance, solver: &dyn Solver) -> Result<Option<i6
     else {
         return Ok(None);
     };
-    let (picks, routes) = (lowered.picks(&values), lowered.routes(&values));
-    let found = evaluate_on(instance, &instance.shape(), &picks, &routes).unwrap();
+    let (placement, routes) = (lowered.placement(&values), lowered.routes(&values));
+    let found = evaluate_on(instance, &instance.shape(), &placement, &routes).unwrap();
     Ok(Some(instance.score(&found)))
 }
 
@@ -87,7 +87,7 @@ fn read_mps(text: &str) -> Program {
     let mut integer = false;
     let mut kinds: Vec<char> = Vec::new();
     let mut row_of: BTreeMap<String, usize> = BTreeMap::new();
-    let mut column_of: BTreeMap<String, usize> = BTreeMap::new();
+    let mut column_of: BTreeMap<String, ColumnId> = BTreeMap::new();
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         if !line.starts_with(' ') {
@@ -129,8 +129,7 @@ fn read_mps(text: &str) -> Program {
                         upper: None,
                         integer,
                     };
-                    program.columns.push(column);
-                    program.columns.len() - 1
+                    program.columns.push(column)
                 });
                 match row_of.get(*row) {
                     Some(row) => program.rows[*row].terms.push((index, number(value))),

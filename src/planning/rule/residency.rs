@@ -2,7 +2,7 @@
 //!
 //! An artifact lies where its writer runs and where its readers run, and a stage's outputs carry
 //! no label that its inputs lack; so binding the stages by what they read binds the artifacts.
-//! Copies go straight from one of these places to another, without a relay.
+//! Transfers go straight from one of these places to another, without a relay.
 
 use super::contract::{Labels, Rule, any_machine, entries_that_apply};
 use crate::model::{Place, Policy};

@@ -29,7 +29,7 @@ pub use backend::solver::{Solver, SolverError};
 pub use backend::{exhaustive, solver};
 pub use effort::Effort;
 pub use lexicographic::{
-    Outcome, PlacementFigures, Proof, Shortfall, Solved, feasible, figures, solve, with_rows,
+    Outcome, PlacementFigures, Proof, Solved, UnmetLimits, feasible, figures, solve, with_rows,
 };
 pub use monitor::{Monitor, SolveMonitor};
 

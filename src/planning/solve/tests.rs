@@ -1,4 +1,4 @@
-//! The whole search against the exhaustive one, picks included: the optimum is unique.
+//! The whole search against the exhaustive one, placements included: the optimum is unique.
 
 use crate::model::Objective;
 use crate::planning::problem::samples::{instances, rich_instances};
@@ -50,8 +50,12 @@ fn agrees(cases: u32, instances: impl Strategy<Value = Instance>, programs: usiz
         match solve(&instance, &solver, &Effort::default()).unwrap() {
             Outcome::Solved(solved) => {
                 let figures = |evaluation: &Evaluation| (evaluation.cost(), evaluation.makespan);
-                let expected = expected.map(|(picks, evaluation)| (figures(&evaluation), picks));
-                prop_assert_eq!(Some((figures(&solved.evaluation), solved.picks)), expected);
+                let expected =
+                    expected.map(|(placement, evaluation)| (figures(&evaluation), placement));
+                prop_assert_eq!(
+                    Some((figures(&solved.evaluation), solved.placement)),
+                    expected
+                );
                 prop_assert!(solved.proof.optimal);
             }
             Outcome::Infeasible(_) => prop_assert_eq!(None, expected),

@@ -7,6 +7,7 @@ pub struct Difference {
     pub at: String,
     /// The value in the plan, and the value that it should have.
     pub says: String,
+    /// The value that the plan should have there.
     pub should: String,
 }
 

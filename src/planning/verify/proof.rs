@@ -3,7 +3,7 @@
 use super::difference::Difference;
 use crate::model::Policy;
 use crate::plan::{Plan, PlannedObjective, SolverReport};
-use crate::planning::solve::solver::SEED;
+use crate::planning::problem::SOLVER_SEED;
 
 /// What can be said of the proof without a solver: a bound is no more than what it bounds, and
 /// gap and status follow from it.
@@ -81,7 +81,7 @@ pub(in crate::planning) fn proof(plan: &Plan, policy: &Policy) -> Vec<Difference
         "feasible" => {}
         other => wrong("status", other.to_owned(), "optimal or feasible".to_owned()),
     }
-    wrong("seed", seed.to_string(), SEED.to_string());
+    wrong("seed", seed.to_string(), SOLVER_SEED.to_string());
     wrong("threads", threads.to_string(), "1".to_owned());
     found
 }

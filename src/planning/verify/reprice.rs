@@ -10,6 +10,7 @@ use crate::plan::{Plan, PlannedStage, PlannedTransfer};
 pub struct Repriced {
     /// In the plan's order.
     pub stages: Vec<RepricedStage>,
+    /// Transfers whose price list changed, in the plan's order.
     pub transfers: Vec<RepricedTransfer>,
     /// How much more (or less) these lines cost, all together; lines whose price is gone are not
     /// counted.
@@ -21,10 +22,15 @@ pub struct Repriced {
 /// A stage whose offer changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepricedStage {
+    /// The name of the stage in the plan.
     pub name: String,
+    /// The place that the plan has the stage run at.
     pub place: PlaceName,
+    /// The machine type that the plan takes.
     pub instance_type: String,
+    /// How the plan buys the machines.
     pub purchase: Purchase,
+    /// The rate per machine and hour that the plan was made with.
     pub old: Rate,
     /// None: the offer is gone.
     pub new: Option<Rate>,
@@ -32,16 +38,20 @@ pub struct RepricedStage {
     pub difference: Option<Money>,
 }
 
-/// A copy whose price list changed.
+/// A transfer whose price list changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepricedTransfer {
+    /// The artifact, as the plan names it.
     pub artifact: String,
+    /// The place that the plan takes the artifact from.
     pub from: PlaceName,
+    /// The place that the plan brings the artifact to.
     pub to: PlaceName,
     /// The price of its last gigabyte.
     pub old: DataRate,
-    /// None: the way has no known price now.
+    /// The price of its last gigabyte now; `None`: the link has no known price.
     pub new: Option<DataRate>,
+    /// How much more the transfer costs now (or less); `None`: it has no known price now.
     pub difference: Option<Money>,
 }
 
@@ -52,9 +62,9 @@ impl Repriced {
     }
 }
 
-/// Compares the prices in a plan with those of `new`. If the plan was made from `old`, copies are
-/// compared by its price lists, else by what the plan says of them: each is priced alone, from the
-/// first byte of a month on.
+/// Compares the prices in a plan with those of `new`. If the plan was made from `old`, transfers
+/// are compared by its price lists, else by what the plan says of them: each is priced alone, from
+/// the first byte of a month on.
 pub fn reprice(plan: &Plan, old: &Catalog, new: &Catalog) -> Repriced {
     let old = Some(old).filter(|old| old.digest == plan.inputs.catalog);
     let mut found = Repriced {
@@ -66,12 +76,12 @@ pub fn reprice(plan: &Plan, old: &Catalog, new: &Catalog) -> Repriced {
         transfers: plan
             .transfers
             .iter()
-            .filter_map(|copy| reprice_transfer(copy, old, new))
+            .filter_map(|transfer| reprice_transfer(transfer, old, new))
             .collect(),
         ..Repriced::default()
     };
     let stages = found.stages.iter().map(|stage| stage.difference);
-    for difference in stages.chain(found.transfers.iter().map(|copy| copy.difference)) {
+    for difference in stages.chain(found.transfers.iter().map(|transfer| transfer.difference)) {
         match difference {
             Some(more) => found.difference = Money(found.difference.0.saturating_add(more.0)),
             None => found.gone += 1,
@@ -112,28 +122,31 @@ fn find_offer<'a>(
 }
 
 fn reprice_transfer(
-    copy: &PlannedTransfer,
+    transfer: &PlannedTransfer,
     old: Option<&Catalog>,
     new: &Catalog,
 ) -> Option<RepricedTransfer> {
-    let way = |catalog: &Catalog| {
-        let (from, to) = (catalog.place_id(&copy.from)?, catalog.place_id(&copy.to)?);
+    let price_list = |catalog: &Catalog| {
+        let (from, to) = (
+            catalog.place_id(&transfer.from)?,
+            catalog.place_id(&transfer.to)?,
+        );
         catalog.network.tariff(from, to).cloned()
     };
-    let (was, is) = (old.and_then(way), way(new));
+    let (was, is) = (old.and_then(price_list), price_list(new));
     let unchanged = match &was {
         Some(_) => was == is,
         None => is
             .as_ref()
-            .is_some_and(|list| list.last_rate(copy.bytes) == copy.rate_nano_usd_per_gb),
+            .is_some_and(|list| list.last_rate(transfer.bytes) == transfer.rate_nano_usd_per_gb),
     };
-    let before = was.map_or(copy.cost_micro_usd, |list| list.cost(copy.bytes));
+    let before = was.map_or(transfer.cost_micro_usd, |list| list.cost(transfer.bytes));
     (!unchanged).then(|| RepricedTransfer {
-        artifact: copy.artifact.to_string(),
-        from: copy.from.clone(),
-        to: copy.to.clone(),
-        old: copy.rate_nano_usd_per_gb,
-        new: is.as_ref().map(|list| list.last_rate(copy.bytes)),
-        difference: is.map(|list| Money(list.cost(copy.bytes).0.saturating_sub(before.0))),
+        artifact: transfer.artifact.to_string(),
+        from: transfer.from.clone(),
+        to: transfer.to.clone(),
+        old: transfer.rate_nano_usd_per_gb,
+        new: is.as_ref().map(|list| list.last_rate(transfer.bytes)),
+        difference: is.map(|list| Money(list.cost(transfer.bytes).0.saturating_sub(before.0))),
     })
 }

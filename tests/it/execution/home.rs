@@ -120,7 +120,7 @@ fn bringing_a_result_home_is_priced_timed_and_in_the_plan() {
     assert_eq!(plan.totals.makespan_ms, Millis(11_600_000));
     assert_eq!(plan.stages[0].outputs["model"], Destination::Home);
     let ways = plan
-        .ways
+        .links
         .iter()
         .filter(|way| way.to == PlaceName::here())
         .count();

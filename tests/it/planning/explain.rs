@@ -11,6 +11,7 @@ use sky::planning::compile::{Compiled, compile};
 use sky::planning::problem::Instance;
 use sky::planning::solve::{Effort, exhaustive};
 use sky::planning::{self, BreakEven, Elsewhere, PlannedInputs, Settings, Why};
+use sky::util::id_vec::Id;
 use std::collections::BTreeSet;
 
 const EXPLAIN: [&str; 3] = ["explain", "--catalog", "catalog"];
@@ -153,7 +154,7 @@ fn other_place(compiled: &Compiled, catalog: &Catalog, stage: &PlannedStage) -> 
     let candidates = &compiled.candidates[index];
     instance.stages[index].choices.retain(|choice| {
         catalog
-            .place(&catalog.offers[candidates[choice.tag].offer])
+            .place(&catalog.offers[candidates[choice.tag].offer.index()])
             .name
             != stage.place
     });

@@ -6,10 +6,11 @@ use crate::support::rich::rich;
 use crate::support::sandbox::Sandbox;
 use sky::model::{Objective, Policy};
 use sky::planning::compile;
-use sky::planning::problem::{Column, Goal, Program, Row, Target, lower};
+use sky::planning::problem::{Column, ColumnId, Goal, Program, Row, Target, lower};
 use sky::planning::solve::Effort;
 use sky::planning::solve::solver::{Answer, Solver};
 use sky::planning::solve::{Highs, Outcome, solve};
+use sky::util::id_vec::Id;
 use std::collections::BTreeMap;
 
 /// Reads free-format MPS with integer markers, RANGES, and bounds LO, UP and PL.
@@ -17,7 +18,7 @@ fn read(text: &str) -> Program {
     let mut program = Program::default();
     let mut kinds: Vec<char> = Vec::new();
     let mut rows: BTreeMap<String, usize> = BTreeMap::new();
-    let mut columns: BTreeMap<String, usize> = BTreeMap::new();
+    let mut columns: BTreeMap<String, ColumnId> = BTreeMap::new();
     let (mut section, mut integer, mut ended) = (String::new(), false, false);
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -56,11 +57,10 @@ fn read(text: &str) -> Program {
                         lower: 0,
                         upper: None,
                         integer,
-                    });
-                    program.columns.len() - 1
+                    })
                 });
                 assert_eq!(
-                    index + 1,
+                    index.index() + 1,
                     program.columns.len(),
                     "the entries of {column} are not together"
                 );
@@ -109,7 +109,7 @@ fn minimum(program: &Program) -> Option<i64> {
             let terms = program
                 .objective
                 .iter()
-                .map(|(column, cost)| *cost as f64 * values[*column]);
+                .map(|(column, cost)| *cost as f64 * values[column.index()]);
             Some(program.constant + terms.sum::<f64>().round() as i64)
         }
         Answer::Unknown => panic!("no answer"),

@@ -8,6 +8,7 @@ use sky::model::{Job, Policy, Purchase, Reach, Tee};
 use sky::planning::compile;
 use sky::planning::solve::Effort;
 use sky::planning::{self, Settings};
+use sky::util::id_vec::Id;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Places = BTreeSet<String>;
@@ -63,7 +64,7 @@ fn candidates(
     let compiled =
         compile::compile(job, policy, catalog).unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let one = |candidate: &compile::Candidate| {
-        let offer = &catalog.offers[candidate.offer];
+        let offer = &catalog.offers[candidate.offer.index()];
         let tee = [Tee::Sgx, Tee::SevSnp, Tee::Tdx]
             .iter()
             .any(|tee| offer.tee.has(*tee));

@@ -217,7 +217,7 @@ fn a_plan_of_all_features_is_verified() {
         "{text}"
     );
     assert!(
-        plan.stages.iter().any(|stage| stage.copy.is_some()) && !plan.transfers.is_empty(),
+        plan.stages.iter().any(|stage| stage.replica.is_some()) && !plan.transfers.is_empty(),
         "{text}"
     );
     let value: Value = serde_json::from_str(&text).unwrap();

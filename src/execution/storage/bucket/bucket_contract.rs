@@ -51,7 +51,9 @@ pub enum Purpose {
 /// What is in a bucket, as far as it tells whether anything was written or deleted since.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
+    /// The number of objects.
     pub objects: u64,
+    /// The size of all objects together.
     pub bytes: u64,
     /// When the newest object was written, by the store's clock, in milliseconds since 1970.
     pub newest: i64,

@@ -269,7 +269,7 @@ fn volumes_are_counted_together_where_they_reach_another_tier() {
     };
     let list = tiers([(0, 100), (1000, 50)]);
     let with_free = tiers([(0, 0), (100, 100), (1000, 50)]);
-    // Two readers may take two copies: 2 · 500 GB are the first tier, 2 · 501 GB are not.
+    // Two readers may take two transfers: 2 · 500 GB are the first tier, 2 · 501 GB are not.
     assert_eq!(way(500, &Policy::default()), flat(10));
     assert_eq!(way(501, &Policy::default()), pool(list, 0));
     // Nothing used yet: the first 100 GB are free.

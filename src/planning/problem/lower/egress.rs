@@ -1,16 +1,16 @@
-//! Copies of artifacts, and what they cost.
+//! Transfers of artifacts, and what they cost.
 
-use super::{Builder, Relay, Terms};
+use super::Builder;
+use super::relays::RelayedArtifact;
 use crate::model::Money;
-use crate::model::units::signed_count;
-use crate::planning::problem::ids::{ArtifactId, PriceId, SiteId, StageId};
+use crate::planning::problem::ids::{ArtifactId, ColumnId, PriceId, SiteId, StageId};
 use crate::planning::problem::instance::{Artifact, Origin};
 use crate::planning::problem::price_groups::{PriceGroups, price_groups};
-use crate::planning::problem::routes;
+use crate::planning::problem::program::Terms;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Builder<'_> {
-    /// Copies of one artifact, and what they cost.
+    /// Transfers of one artifact, and what they cost.
     pub(super) fn artifact(&mut self, index: ArtifactId, artifact: &Artifact) {
         let destinations: Vec<SiteId> = {
             let all: BTreeSet<SiteId> = artifact
@@ -33,14 +33,14 @@ impl Builder<'_> {
         if destinations.is_empty() || !priced {
             return;
         }
-        let present: Vec<Terms> = destinations
+        let present: BTreeMap<SiteId, Terms> = destinations
             .iter()
-            .map(|site| self.present(index, artifact, *site))
+            .map(|site| (*site, self.present(index, artifact, *site)))
             .collect();
         if artifact.readers.len() == 1 {
-            self.single(artifact, &sources, &destinations, &groups, &present);
+            self.single(artifact, &sources, &groups, &present);
         } else {
-            self.multicast(index, artifact, &sources, &destinations, &groups, &present);
+            self.multicast(index, artifact, &sources, &groups, &present);
         }
     }
 
@@ -49,15 +49,14 @@ impl Builder<'_> {
         price.pool.is_none() && price.cost(artifact.bytes) == Money(0)
     }
 
-    /// Charges a copy by its price class: at once, or as volume of its pool.
-    fn charge(&mut self, copy: usize, class: PriceId, artifact: &Artifact) {
+    /// Charges a transfer by its price class: at once, or as volume of its pool.
+    pub(super) fn charge(&mut self, transfer: ColumnId, class: PriceId, artifact: &Artifact) {
         let price = &self.instance.links.tariffs[class];
         match price.pool {
-            None => self.cost.push((copy, price.cost(artifact.bytes).0)),
+            None => self.cost.push((transfer, price.cost(artifact.bytes).0)),
             Some(pool) => {
-                self.cost.push((copy, price.kept(artifact.bytes).0));
-                let bytes = i64::try_from(artifact.bytes.0).unwrap_or(i64::MAX);
-                self.volumes[pool].push((copy, bytes));
+                self.cost.push((transfer, price.kept(artifact.bytes).0));
+                self.volumes[pool].push((transfer, artifact.bytes.signed()));
             }
         }
     }
@@ -92,7 +91,7 @@ impl Builder<'_> {
     }
 
     /// "The artifact's source is at this site", `factor` times, as terms and a constant.
-    fn source_at(&self, artifact: &Artifact, site: SiteId, factor: i64) -> (Terms, i64) {
+    pub(super) fn source_at(&self, artifact: &Artifact, site: SiteId, factor: i64) -> (Terms, i64) {
         match artifact.origin {
             Origin::Site(at) => (Vec::new(), if at == site { factor } else { 0 }),
             Origin::Stage(stage) => (self.runs_at(stage, site, factor), 0),
@@ -100,10 +99,10 @@ impl Builder<'_> {
     }
 
     /// "The artifact's source is in this group of sites", negated, as terms and a constant.
-    fn source_in(&self, artifact: &Artifact, sources: &[SiteId], group: &[usize]) -> (Terms, i64) {
+    fn source_in(&self, artifact: &Artifact, group: &[SiteId]) -> (Terms, i64) {
         let mut sum = (Terms::new(), 0);
         for source in group {
-            let (terms, constant) = self.source_at(artifact, sources[*source], -1);
+            let (terms, constant) = self.source_at(artifact, *source, -1);
             sum.0.extend(terms);
             sum.1 += constant;
         }
@@ -115,15 +114,10 @@ impl Builder<'_> {
         &mut self,
         artifact: &Artifact,
         sources: &[SiteId],
-        destinations: &[SiteId],
-        present: &[Terms],
-    ) -> BTreeMap<SiteId, usize> {
+        present: &BTreeMap<SiteId, Terms>,
+    ) -> BTreeMap<SiteId, ColumnId> {
         let mut stays = BTreeMap::new();
-        for (position, site) in destinations
-            .iter()
-            .enumerate()
-            .filter(|(_, site)| sources.contains(site))
-        {
+        for (site, present) in present.iter().filter(|(site, _)| sources.contains(site)) {
             let label = self.instance.links.labels[*site].clone();
             let column =
                 self.program
@@ -136,7 +130,7 @@ impl Builder<'_> {
                 Some(-constant),
                 source,
             );
-            let mut reader: Terms = present[position]
+            let mut reader: Terms = present
                 .iter()
                 .map(|(column, factor)| (*column, -factor))
                 .collect();
@@ -157,18 +151,17 @@ impl Builder<'_> {
         &mut self,
         artifact: &Artifact,
         sources: &[SiteId],
-        destinations: &[SiteId],
         groups: &PriceGroups,
-        present: &[Terms],
+        present: &BTreeMap<SiteId, Terms>,
     ) {
-        let stays = self.stays(artifact, sources, destinations, present);
+        let stays = self.stays(artifact, sources, present);
         let mut into: Vec<Terms> = vec![Vec::new(); groups.destinations.len()];
         for (row, group) in groups.sources.iter().enumerate() {
-            let (mut balance, known) = self.source_in(artifact, sources, group);
+            let (mut balance, known) = self.source_in(artifact, group);
             balance.extend(
                 group
                     .iter()
-                    .filter_map(|source| stays.get(&sources[*source]))
+                    .filter_map(|source| stays.get(source))
                     .map(|stay| (*stay, 1)),
             );
             for (column, class) in groups.class[row].iter().enumerate() {
@@ -192,13 +185,9 @@ impl Builder<'_> {
         for (column, group) in groups.destinations.iter().enumerate() {
             let mut balance = std::mem::take(&mut into[column]);
             for destination in group {
+                balance.extend(stays.get(destination).map(|stay| (*stay, 1)));
                 balance.extend(
-                    stays
-                        .get(&destinations[*destination])
-                        .map(|stay| (*stay, 1)),
-                );
-                balance.extend(
-                    present[*destination]
+                    present[destination]
                         .iter()
                         .map(|(column, factor)| (*column, -factor)),
                 );
@@ -219,21 +208,25 @@ impl Builder<'_> {
         index: ArtifactId,
         artifact: &Artifact,
         sources: &[SiteId],
-        destinations: &[SiteId],
         groups: &PriceGroups,
-        present: &[Terms],
+        present: &BTreeMap<SiteId, Terms>,
     ) {
-        let stays = self.stays(artifact, sources, destinations, present);
-        let relays = self.relays(index, artifact, sources, destinations, present);
-        let group_of: BTreeMap<usize, usize> = groups
+        let stays = self.stays(artifact, sources, present);
+        let relays = self.relays(&RelayedArtifact {
+            index,
+            artifact,
+            sources,
+            present,
+        });
+        let group_of: BTreeMap<SiteId, usize> = groups
             .destinations
             .iter()
             .enumerate()
             .flat_map(|(group, members)| members.iter().map(move |m| (*m, group)))
             .collect();
-        for (position, site) in destinations.iter().enumerate() {
+        for (site, present) in present {
             let label = self.instance.links.labels[*site].clone();
-            let mut arrivals: Terms = present[position]
+            let mut arrivals: Terms = present
                 .iter()
                 .map(|(column, factor)| (*column, -factor))
                 .collect();
@@ -245,7 +238,7 @@ impl Builder<'_> {
                     .map(|relay| (relay.column, 1)),
             );
             for (row, group) in groups.sources.iter().enumerate() {
-                let Some(class) = groups.class[row][group_of[&position]] else {
+                let Some(class) = groups.class[row][group_of[site]] else {
                     continue;
                 };
                 let flow = self.program.column(
@@ -255,7 +248,7 @@ impl Builder<'_> {
                 );
                 self.charge(flow, class, artifact);
                 arrivals.push((flow, 1));
-                let (mut from, known) = self.source_in(artifact, sources, group);
+                let (mut from, known) = self.source_in(artifact, group);
                 from.push((flow, 1));
                 self.program.row(
                     format!("from[{},{row}>{label}]", artifact.label),
@@ -271,105 +264,5 @@ impl Builder<'_> {
                 arrivals,
             );
         }
-    }
-
-    /// Ways from one reader's site to another that are cheaper than from some source. Steps from
-    /// the origin rise along them, so that they never form a ring.
-    fn relays(
-        &mut self,
-        index: ArtifactId,
-        artifact: &Artifact,
-        sources: &[SiteId],
-        destinations: &[SiteId],
-        present: &[Terms],
-    ) -> Vec<Relay> {
-        let mut relays = Vec::new();
-        for to in destinations {
-            for (position, holder) in destinations.iter().enumerate() {
-                let cheaper = |origin: &&SiteId| {
-                    routes::relayed(self.instance, artifact, **origin, *holder, *to).is_some()
-                };
-                let origins: Vec<SiteId> = sources.iter().filter(cheaper).copied().collect();
-                let Some(class) = self
-                    .instance
-                    .links
-                    .class(*holder, *to)
-                    .filter(|_| !origins.is_empty())
-                else {
-                    continue;
-                };
-                let labels = &self.instance.links.labels;
-                let name = format!("{},{}>{}", artifact.label, labels[*holder], labels[*to]);
-                let column = self.program.column(format!("relay[{name}]"), Some(1), true);
-                self.charge(column, class, artifact);
-                let mut held: Terms = present[position]
-                    .iter()
-                    .map(|(column, factor)| (*column, -factor))
-                    .collect();
-                held.push((column, 1));
-                self.program
-                    .row(format!("held[{name}]"), None, Some(0), held);
-                // Readers pull "read" up and nothing pulls it down: without one, nobody is there.
-                let readers: Terms = (artifact.readers.iter())
-                    .flat_map(|reader| self.runs_at(*reader, *holder, -1))
-                    .chain([(column, 1)])
-                    .collect();
-                if artifact
-                    .readers
-                    .iter()
-                    .filter(|reader| self.at[**reader].contains_key(holder))
-                    .count()
-                    > 1
-                {
-                    self.program
-                        .row(format!("reads[{name}]"), None, Some(0), readers);
-                }
-                let mut saves = vec![(column, 1)];
-                let mut known = 0;
-                for origin in origins {
-                    let (terms, constant) = self.source_at(artifact, origin, -1);
-                    saves.extend(terms);
-                    known += constant;
-                }
-                self.program
-                    .row(format!("saves[{name}]"), None, Some(-known), saves);
-                relays.push(Relay {
-                    artifact: index,
-                    holder: *holder,
-                    to: *to,
-                    column,
-                });
-            }
-        }
-        if !relays.is_empty() {
-            let most = signed_count(destinations.len());
-            let step = |builder: &mut Self, site: &SiteId| {
-                let label = &builder.instance.links.labels[*site];
-                builder.program.column(
-                    format!("step[{},{label}]", artifact.label),
-                    Some(most),
-                    false,
-                )
-            };
-            let steps: BTreeMap<SiteId, usize> = destinations
-                .iter()
-                .map(|site| (*site, step(self, site)))
-                .collect();
-            for relay in &relays {
-                let terms = vec![
-                    (steps[&relay.to], 1),
-                    (steps[&relay.holder], -1),
-                    (relay.column, -most - 1),
-                ];
-                let labels = &self.instance.links.labels;
-                let name = format!(
-                    "step[{},{}>{}]",
-                    artifact.label, labels[relay.holder], labels[relay.to]
-                );
-                self.program.row(name, Some(-most), None, terms);
-            }
-        }
-        self.relays.extend(&relays);
-        relays
     }
 }

@@ -4,31 +4,35 @@
 //! - An artifact is a flow from the group of its source site to the groups of the sites that read
 //!   it ([`super::price_groups`]), with an own free variable per site for data that stays. So an
 //!   edge costs O(sites) variables, and its linear relaxation is that of a transport problem.
-//! - Where a copy can be cheaper from another holder, a binary per such way ([`egress`]); volumes
-//!   that run through tiers together are pieces of one line ([`pools`]).
-//! - With time: `end[stage]`, and for every edge and source site one row that makes the reader
-//!   wait for the copy from that site ([`schedule`]). The only big-M is that edge's longest copy,
-//!   and the horizon where copies may take several steps.
+//! - Where a transfer can be cheaper from another holder, a binary per such link ([`relays`]);
+//!   volumes that run through tiers together are pieces of one line ([`pools`]).
+//! - With time: `end[stage]`, and for every edge and source site one row that makes the reader wait
+//!   for the transfer from that site ([`schedule`]). The only big-M is that edge's longest
+//!   transfer, and the horizon where transfers may take several steps.
 //! - Caps on all stages together are rows; those on stages that may run at once are rows for
 //!   sets of such stages, of which the instance names the ones that matter.
 
 mod egress;
 mod pools;
+mod relays;
 mod schedule;
 
 use super::concurrency;
 use super::instance::{Instance, Shape};
-use super::program::Program;
+use super::program::{Program, Terms};
 use super::routes::Routes;
 use crate::model::units::signed_count;
 use crate::model::{Millis, Money, Objective};
-use crate::planning::problem::ids::{ArtifactId, ChoiceId, Placement, PoolId, SiteId, StageId};
+use crate::planning::problem::ids::{
+    ArtifactId, ChoiceId, ColumnId, Placement, PoolId, SiteId, StageId,
+};
 use crate::util::id_vec::{Id, IdVec};
 use std::collections::BTreeMap;
 
 /// The objective of a program and the limits that it keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target<'a> {
+    /// The figure that the program minimises.
     pub objective: Goal<'a>,
     /// Most that the placement may cost.
     pub cost_limit: Option<Money>,
@@ -43,8 +47,10 @@ pub struct Target<'a> {
 /// The objective of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Goal<'a> {
+    /// Minimises the cost of the placement.
     #[default]
     Cost,
+    /// Minimises the latest end of a stage.
     Makespan,
     /// Cost and what the makespan is worth ([`Instance::hour`]).
     Score,
@@ -57,7 +63,9 @@ pub enum Goal<'a> {
 /// How much the position of a stage's choice counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StageWeight {
+    /// The stage whose choice counts.
     pub stage: StageId,
+    /// The factor of the choice's position in the objective.
     pub weight: i64,
 }
 
@@ -92,20 +100,21 @@ impl Target<'_> {
 /// A program, and where the placement is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lowered {
+    /// The mixed-integer program.
     pub program: Program,
     /// Column of each stage's choices.
-    pub choice: IdVec<StageId, IdVec<ChoiceId, usize>>,
-    /// Copies that may come from a holder other than the origin.
+    pub choice: IdVec<StageId, IdVec<ChoiceId, ColumnId>>,
+    /// Transfers that may come from a holder other than the origin.
     pub relays: Vec<Relay>,
 }
 
 impl Lowered {
     /// The placement that a point of the program stands for. Solvers return 0.9999 for one: the
     /// largest of a stage's values is its choice.
-    pub fn picks(&self, values: &[f64]) -> Placement {
-        let largest = |columns: &IdVec<ChoiceId, usize>| {
+    pub fn placement(&self, values: &[f64]) -> Placement {
+        let largest = |columns: &IdVec<ChoiceId, ColumnId>| {
             let better = |best: ChoiceId, choice: ChoiceId| {
-                if values[columns[choice]] > values[columns[best]] {
+                if values[columns[choice].index()] > values[columns[best].index()] {
                     choice
                 } else {
                     best
@@ -116,61 +125,49 @@ impl Lowered {
         self.choice.map(largest)
     }
 
-    /// The ways that copies take in it, where they are not straight from their origins.
+    /// The routes of transfers in it, where these are not straight from their origins.
     pub fn routes(&self, values: &[f64]) -> Routes {
         let taken = self
             .relays
             .iter()
-            .filter(|relay| values[relay.column] > 0.5);
+            .filter(|relay| values[relay.column.index()] > 0.5);
         taken
             .map(|relay| ((relay.artifact, relay.to), relay.holder))
             .collect()
     }
 }
 
-/// "The copy at `to` comes from `holder`", and its column.
+/// "The transfer at `to` comes from `holder`", and its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relay {
+    /// The artifact that is transferred.
     pub artifact: ArtifactId,
+    /// The site that the artifact comes from, which has it by another transfer.
     pub holder: SiteId,
+    /// The site that the artifact is brought to.
     pub to: SiteId,
-    pub column: usize,
+    /// The binary column that is one if the artifact takes this route.
+    pub column: ColumnId,
 }
-
-/// Terms of a linear expression.
-type Terms = Vec<(usize, i64)>;
 
 struct Builder<'a> {
     instance: &'a Instance,
     shape: Shape,
     program: Program,
-    choice: IdVec<StageId, IdVec<ChoiceId, usize>>,
+    choice: IdVec<StageId, IdVec<ChoiceId, ColumnId>>,
     /// Per stage: its sites, ascending, with the columns of the choices there.
-    at: IdVec<StageId, BTreeMap<SiteId, Vec<usize>>>,
+    at: IdVec<StageId, BTreeMap<SiteId, Vec<ColumnId>>>,
     cost: Terms,
     constant: i64,
     relays: Vec<Relay>,
-    /// By pool: bytes of the copies in it.
+    /// By pool: bytes of the transfers in it.
     volumes: IdVec<PoolId, Terms>,
 }
 
 /// Makes the program of `instance` for `target`. Rows about time are there only when the target
 /// speaks of time.
 pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
-    let mut builder = Builder {
-        instance,
-        shape: instance.shape(),
-        program: Program {
-            name: "sky".to_owned(),
-            ..Program::default()
-        },
-        choice: IdVec::new(),
-        at: IdVec::new(),
-        cost: Vec::new(),
-        constant: 0,
-        relays: Vec::new(),
-        volumes: instance.links.pools.map(|_| Vec::new()),
-    };
+    let mut builder = Builder::new(instance);
     builder.choices();
     for (index, artifact) in instance.artifacts.iter_enumerated() {
         builder.artifact(index, artifact);
@@ -178,67 +175,97 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
     builder.pools();
     builder.caps();
     let makespan = target.timed().then(|| builder.schedule(target));
-    let worth =
-        makespan.filter(|_| target.objective == Goal::Score || target.score_limit.is_some());
-    let worth = worth.map(|makespan| builder.worth(makespan));
-    let Builder {
-        mut program,
-        choice,
-        cost,
-        constant,
-        relays,
-        ..
-    } = builder;
-    if let Some(limit) = target.cost_limit {
-        program.row(
-            "budget".to_owned(),
-            None,
-            Some(limit.0 - constant),
-            cost.clone(),
-        );
-    }
-    let score = || {
-        cost.iter()
-            .copied()
-            .chain(worth.map(|column| (column, 1)))
-            .collect::<Terms>()
-    };
-    if let Some(limit) = target.score_limit {
-        program.row("score".to_owned(), None, Some(limit.0 - constant), score());
-    }
-    let over_choices = |weight: &dyn Fn(StageId, ChoiceId) -> i64| -> Terms {
-        let stages = choice.iter_enumerated();
-        let terms = stages.flat_map(|(stage, columns)| {
-            columns
-                .iter_enumerated()
-                .map(move |(position, column)| (*column, weight(stage, position)))
-        });
-        terms.collect()
-    };
-    match (&target.objective, makespan) {
-        (Goal::Makespan, Some(makespan)) => program.minimize(vec![(makespan, 1)], 0),
-        (Goal::Score, _) => program.minimize(score(), constant),
-        (Goal::Preference, _) => {
-            let rank =
-                |stage: StageId, position: ChoiceId| instance.stages[stage].choices[position].rank;
-            program.minimize(over_choices(&rank), 0);
-        }
-        (Goal::Ranks(weights), _) => {
-            let weights: BTreeMap<StageId, i64> = weights
-                .iter()
-                .map(|entry| (entry.stage, entry.weight))
-                .collect();
-            let rank = |stage: StageId, position: ChoiceId| {
-                weights.get(&stage).copied().unwrap_or(0) * signed_count(position.index())
-            };
-            program.minimize(over_choices(&rank), 0);
-        }
-        _ => program.minimize(cost, constant),
-    }
+    let is_worth_counted = target.objective == Goal::Score || target.score_limit.is_some();
+    let worth = makespan
+        .filter(|_| is_worth_counted)
+        .map(|makespan| builder.worth(makespan));
+    builder.money_limits(target, worth);
+    builder.objective(target, makespan, worth);
     Lowered {
-        program,
-        choice,
-        relays,
+        program: builder.program,
+        choice: builder.choice,
+        relays: builder.relays,
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn new(instance: &'a Instance) -> Self {
+        Self {
+            instance,
+            shape: instance.shape(),
+            program: Program {
+                name: "sky".to_owned(),
+                ..Program::default()
+            },
+            choice: IdVec::new(),
+            at: IdVec::new(),
+            cost: Vec::new(),
+            constant: 0,
+            relays: Vec::new(),
+            volumes: instance.links.pools.map(|_| Vec::new()),
+        }
+    }
+
+    /// The cost and what the makespan is worth.
+    fn score(&self, worth: Option<ColumnId>) -> Terms {
+        let worth = worth.map(|column| (column, 1));
+        self.cost.iter().copied().chain(worth).collect()
+    }
+
+    /// Limits on the cost, and on the cost and the worth of the makespan together.
+    fn money_limits(&mut self, target: &Target<'_>, worth: Option<ColumnId>) {
+        if let Some(limit) = target.cost_limit {
+            let most = limit.0 - self.constant;
+            self.program
+                .row("budget".to_owned(), None, Some(most), self.cost.clone());
+        }
+        if let Some(limit) = target.score_limit {
+            let (most, score) = (limit.0 - self.constant, self.score(worth));
+            self.program
+                .row("score".to_owned(), None, Some(most), score);
+        }
+    }
+
+    /// What is minimised.
+    fn objective(
+        &mut self,
+        target: &Target<'_>,
+        makespan: Option<ColumnId>,
+        worth: Option<ColumnId>,
+    ) {
+        let instance = self.instance;
+        let (terms, constant) = match (&target.objective, makespan) {
+            (Goal::Makespan, Some(makespan)) => (vec![(makespan, 1)], 0),
+            (Goal::Score, _) => (self.score(worth), self.constant),
+            (Goal::Preference, _) => {
+                let rank = |stage: StageId, position: ChoiceId| {
+                    instance.stages[stage].choices[position].rank
+                };
+                (self.over_choices(rank), 0)
+            }
+            (Goal::Ranks(weights), _) => {
+                let mut weight_of = instance.stages.map(|_| 0);
+                for StageWeight { stage, weight } in *weights {
+                    weight_of[*stage] = *weight;
+                }
+                let rank = |stage: StageId, position: ChoiceId| {
+                    weight_of[stage] * signed_count(position.index())
+                };
+                (self.over_choices(rank), 0)
+            }
+            (Goal::Cost | Goal::Makespan, _) => (self.cost.clone(), self.constant),
+        };
+        self.program.minimize(terms, constant);
+    }
+
+    /// The sum of a weight over all choices that are taken.
+    fn over_choices(&self, weight: impl Fn(StageId, ChoiceId) -> i64) -> Terms {
+        let mut terms = Terms::new();
+        for (stage, columns) in self.choice.iter_enumerated() {
+            let columns = columns.iter_enumerated();
+            terms.extend(columns.map(|(position, column)| (*column, weight(stage, position))));
+        }
+        terms
     }
 }
 
@@ -247,6 +274,7 @@ impl Builder<'_> {
     /// between keeps the coefficients small.
     fn choices(&mut self) {
         for stage in &self.instance.stages {
+            // A stage without choices has a row that nothing satisfies, whatever its constant.
             let least = stage
                 .choices
                 .iter()
@@ -255,7 +283,7 @@ impl Builder<'_> {
                 .unwrap_or(0);
             self.constant += least;
             let mut columns = IdVec::with_capacity(stage.choices.len());
-            let mut at: BTreeMap<SiteId, Vec<usize>> = BTreeMap::new();
+            let mut at: BTreeMap<SiteId, Vec<ColumnId>> = BTreeMap::new();
             for choice in &stage.choices {
                 let site = &self.instance.links.labels[choice.site];
                 let column = self.program.column(
@@ -298,7 +326,7 @@ impl Builder<'_> {
                         .choices
                         .iter()
                         .map(|choice| concurrency::cap_usage(cap, stage, choice.tag));
-                    uses.max().unwrap_or(0)
+                    uses.fold(0, i64::max)
                 })
                 .collect();
             let stages: Vec<StageId> = match cap.concurrent {

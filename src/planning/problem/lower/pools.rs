@@ -1,11 +1,14 @@
 //! Volumes that run through the tiers of one bill together.
 
-use super::{Builder, Terms};
+use super::Builder;
+use crate::model::units::saturate;
 use crate::model::{Bytes, Tariff};
+use crate::planning::problem::ids::ColumnId;
+use crate::planning::problem::program::Terms;
 
 impl Builder<'_> {
     /// For every pool: pieces of its tariff, each with its own price, that together hold the volume
-    /// of all copies. A cheaper piece after a dearer one opens only when all before it are full.
+    /// of all transfers. A cheaper piece after a dearer one opens only when all before it are full.
     pub(super) fn pools(&mut self) {
         for (index, volume) in std::mem::take(&mut self.volumes).into_iter_enumerated() {
             let most: u64 = volume.iter().map(|(_, bytes)| bytes.unsigned_abs()).sum();
@@ -20,8 +23,8 @@ impl Builder<'_> {
                 .map(|(_, bytes)| bytes.unsigned_abs())
                 .fold(unit, gcd)
                 .max(1);
-            let units = |bytes: u64| i64::try_from(bytes / unit).unwrap_or(i64::MAX);
-            let columns: Vec<usize> = (0..pieces.len())
+            let units = |bytes: u64| saturate(i128::from(bytes / unit));
+            let columns: Vec<ColumnId> = (0..pieces.len())
                 .map(|piece| {
                     self.program
                         .column(format!("piece[{index},{piece}]"), Some(1), false)
@@ -29,7 +32,7 @@ impl Builder<'_> {
                 .collect();
             let mut held: Terms = volume
                 .iter()
-                .map(|(copy, bytes)| (*copy, -units(bytes.unsigned_abs())))
+                .map(|(transfer, bytes)| (*transfer, -units(bytes.unsigned_abs())))
                 .collect();
             held.extend(
                 columns

@@ -1,19 +1,20 @@
 //! Ends of stages, linear in the choices.
 
 use super::pools::gcd;
-use super::{Builder, Relay, Target, Terms};
-use crate::model::Millis;
+use super::{Builder, Target};
 use crate::model::units::{MS_PER_HOUR, signed_count};
-use crate::planning::problem::ids::{ArtifactId, SiteId, StageId};
+use crate::model::{Bytes, Millis};
+use crate::planning::problem::ids::{ArtifactId, ColumnId, SiteId, StageId};
 use crate::planning::problem::instance::{Origin, StageInput};
+use crate::planning::problem::program::Terms;
 use crate::util::id_vec::IdVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Builder<'_> {
     /// Ends of stages, and the makespan, whose column is returned.
-    pub(super) fn schedule(&mut self, target: &Target<'_>) -> usize {
+    pub(super) fn schedule(&mut self, target: &Target<'_>) -> ColumnId {
         let limit = target.time_limit.map(Millis::signed);
-        let ends: IdVec<StageId, usize> = (self.instance.stages.iter())
+        let ends: IdVec<StageId, ColumnId> = (self.instance.stages.iter())
             .map(|stage| {
                 let own = stage.deadline.filter(|_| target.stage_deadlines);
                 let own = own.map(Millis::signed);
@@ -56,20 +57,21 @@ impl Builder<'_> {
         makespan
     }
 
-    /// `start >= end of the source + time of the copy`, for every site that the source may be at.
+    /// `start >= end of the source + time of the transfer`, for every site that the source may be
+    /// at.
     fn wait(
         &mut self,
         stage: StageId,
         origin: Origin,
         artifact: Option<ArtifactId>,
         start: &Terms,
-        ends: &IdVec<StageId, usize>,
+        ends: &IdVec<StageId, ColumnId>,
     ) {
         let label = self.instance.stages[stage].label.clone();
-        let copy_times = |builder: &Self, from: SiteId| -> Vec<(SiteId, i64)> {
-            let bytes = artifact
-                .map(|artifact| builder.instance.artifacts[artifact].link_bytes)
-                .unwrap_or_default();
+        let transfer_times = |builder: &Self, from: SiteId| -> Vec<(SiteId, i64)> {
+            let bytes = artifact.map_or(Bytes(0), |artifact| {
+                builder.instance.artifacts[artifact].link_bytes
+            });
             builder.at[stage]
                 .keys()
                 .map(|to| (*to, builder.instance.links.time(from, *to, bytes).signed()))
@@ -77,11 +79,12 @@ impl Builder<'_> {
         };
         let source = match origin {
             Origin::Site(site) => {
+                // Without data there is nothing at a site to wait for.
+                let Some(artifact) = artifact else { return };
                 let mut row = start.clone();
-                for (to, time) in copy_times(self, site) {
+                for (to, time) in transfer_times(self, site) {
                     row.extend(self.runs_at(stage, to, -time));
                 }
-                let artifact = artifact.unwrap_or_default();
                 return self
                     .program
                     .row(format!("fetch[{label},{artifact}]"), Some(0), None, row);
@@ -95,7 +98,7 @@ impl Builder<'_> {
         let sites: Vec<SiteId> = self.at[source].keys().copied().collect();
         let times: Vec<(SiteId, Vec<(SiteId, i64)>)> = sites
             .iter()
-            .map(|from| (*from, copy_times(self, *from)))
+            .map(|from| (*from, transfer_times(self, *from)))
             .collect();
         if times
             .iter()
@@ -110,7 +113,7 @@ impl Builder<'_> {
         }
         for (from, times) in times {
             // start - end(source) - Σ time·(reader at to) + longest·(1 - source at from) >= 0
-            let longest = times.iter().map(|(_, time)| *time).max().unwrap_or(0);
+            let longest = times.iter().map(|(_, time)| *time).fold(0, i64::max);
             let mut row = start.clone();
             row.push((ends[source], -1));
             for (to, time) in times {
@@ -136,8 +139,7 @@ impl Builder<'_> {
                     .choices
                     .iter()
                     .map(|choice| choice.duration.signed())
-                    .max()
-                    .unwrap_or(0)
+                    .fold(0, i64::max)
             })
             .sum();
         let sites: BTreeSet<SiteId> = self.at.iter().flat_map(|at| at.keys().copied()).collect();
@@ -151,105 +153,115 @@ impl Builder<'_> {
             });
         let froms: BTreeSet<SiteId> = sites.iter().copied().chain(origins).collect();
         let longest = |bytes| {
-            let ways = froms
+            let pairs = froms
                 .iter()
                 .flat_map(|from| sites.iter().map(move |to| (*from, *to)));
-            ways.map(|(from, to)| self.instance.links.time(from, to, bytes).signed())
-                .max()
-                .unwrap_or(0)
+            pairs
+                .map(|(from, to)| self.instance.links.time(from, to, bytes).signed())
+                .fold(0, i64::max)
         };
-        let copies = self.instance.artifacts.iter().map(|artifact| {
+        let transfers = self.instance.artifacts.iter().map(|artifact| {
             longest(artifact.link_bytes).saturating_mul(signed_count(artifact.readers.len()))
         });
-        copies.fold(running, i64::saturating_add)
+        transfers.fold(running, i64::saturating_add)
     }
 
     /// For artifacts that may be relayed: by site, when they have arrived there.
     fn arrivals(
         &mut self,
-        ends: &IdVec<StageId, usize>,
+        ends: &IdVec<StageId, ColumnId>,
         horizon: i64,
-    ) -> BTreeMap<ArtifactId, BTreeMap<SiteId, usize>> {
-        let mut arrivals: BTreeMap<ArtifactId, BTreeMap<SiteId, usize>> = BTreeMap::new();
+    ) -> BTreeMap<ArtifactId, BTreeMap<SiteId, ColumnId>> {
+        let mut arrivals: BTreeMap<ArtifactId, BTreeMap<SiteId, ColumnId>> = BTreeMap::new();
         let relayed: BTreeSet<ArtifactId> =
             self.relays.iter().map(|relay| relay.artifact).collect();
         for index in relayed {
-            let artifact = self.instance.artifacts[index].clone();
-            let relays: Vec<Relay> = self
-                .relays
-                .iter()
-                .filter(|relay| relay.artifact == index)
-                .copied()
-                .collect();
-            let destinations: BTreeSet<SiteId> = artifact
-                .readers
-                .iter()
-                .flat_map(|reader| self.at[*reader].keys().copied())
-                .collect();
-            let column = |builder: &mut Self, site: &SiteId| {
-                let label = &builder.instance.links.labels[*site];
-                builder
-                    .program
-                    .column(format!("arrival[{},{label}]", artifact.label), None, false)
-            };
-            let at: BTreeMap<SiteId, usize> = destinations
-                .iter()
-                .map(|site| (*site, column(self, site)))
-                .collect();
-            let sources: Vec<SiteId> = match artifact.origin {
-                Origin::Site(site) => vec![site],
-                Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
-            };
-            let labels = &self.instance.links.labels;
-            for (to, arrival) in &at {
-                for from in sources.iter().filter(|from| *from != to) {
-                    // arrival - end(source) >= time, unless the source is elsewhere or the copy is
-                    // relayed
-                    let time = self.instance.links.time(*from, *to, artifact.link_bytes);
-                    let time = time.signed();
-                    let mut row = vec![(*arrival, 1)];
-                    let mut known = 0;
-                    match artifact.origin {
-                        Origin::Site(_) => known = time,
-                        Origin::Stage(source) => {
-                            row.push((ends[source], -1));
-                            row.extend(self.runs_at(source, *from, -time));
-                        }
-                    }
-                    row.extend(
-                        relays
-                            .iter()
-                            .filter(|relay| relay.to == *to)
-                            .map(|relay| (relay.column, time)),
-                    );
-                    let name = format!(
-                        "direct[{},{}>{}]",
-                        artifact.label, labels[*from], labels[*to]
-                    );
-                    self.program.row(name, Some(known), None, row);
-                }
-            }
-            for relay in relays {
-                // arrival(to) - arrival(holder) >= time, if it is relayed this way
-                let time = self
-                    .instance
-                    .links
-                    .time(relay.holder, relay.to, artifact.link_bytes)
-                    .signed();
-                let row = vec![
-                    (at[&relay.to], 1),
-                    (at[&relay.holder], -1),
-                    (relay.column, -time - horizon),
-                ];
-                let name = format!(
-                    "via[{},{}>{}]",
-                    artifact.label, labels[relay.holder], labels[relay.to]
-                );
-                self.program.row(name, Some(-horizon), None, row);
-            }
+            let at = self.arrival_columns(index);
+            self.direct_arrivals(index, &at, ends);
+            self.relayed_arrivals(index, &at, horizon);
             arrivals.insert(index, at);
         }
         arrivals
+    }
+
+    /// By site that may read an artifact: the column of the time when the artifact is there.
+    fn arrival_columns(&mut self, index: ArtifactId) -> BTreeMap<SiteId, ColumnId> {
+        let artifact = &self.instance.artifacts[index];
+        let destinations: BTreeSet<SiteId> = artifact
+            .readers
+            .iter()
+            .flat_map(|reader| self.at[*reader].keys().copied())
+            .collect();
+        let mut columns = BTreeMap::new();
+        for site in destinations {
+            let label = &self.instance.links.labels[site];
+            let name = format!("arrival[{},{label}]", artifact.label);
+            columns.insert(site, self.program.column(name, None, false));
+        }
+        columns
+    }
+
+    /// `arrival - end of the source >= time`, unless the source is elsewhere or the transfer is
+    /// relayed.
+    fn direct_arrivals(
+        &mut self,
+        index: ArtifactId,
+        at: &BTreeMap<SiteId, ColumnId>,
+        ends: &IdVec<StageId, ColumnId>,
+    ) {
+        let (artifact, links) = (&self.instance.artifacts[index], &self.instance.links);
+        let sources: Vec<SiteId> = match artifact.origin {
+            Origin::Site(site) => vec![site],
+            Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
+        };
+        for (to, arrival) in at {
+            for from in sources.iter().filter(|from| *from != to) {
+                let time = links.time(*from, *to, artifact.link_bytes).signed();
+                let mut row = vec![(*arrival, 1)];
+                let mut known = 0;
+                match artifact.origin {
+                    Origin::Site(_) => known = time,
+                    Origin::Stage(source) => {
+                        row.push((ends[source], -1));
+                        row.extend(self.runs_at(source, *from, -time));
+                    }
+                }
+                let relays = self
+                    .relays
+                    .iter()
+                    .filter(|relay| relay.artifact == index && relay.to == *to);
+                row.extend(relays.map(|relay| (relay.column, time)));
+                let name = format!(
+                    "direct[{},{}>{}]",
+                    artifact.label, links.labels[*from], links.labels[*to]
+                );
+                self.program.row(name, Some(known), None, row);
+            }
+        }
+    }
+
+    /// `arrival - arrival at the holder >= time`, if the transfer is relayed this way.
+    fn relayed_arrivals(
+        &mut self,
+        index: ArtifactId,
+        at: &BTreeMap<SiteId, ColumnId>,
+        horizon: i64,
+    ) {
+        let (artifact, links) = (&self.instance.artifacts[index], &self.instance.links);
+        let relays = self.relays.iter().filter(|relay| relay.artifact == index);
+        for relay in relays {
+            let time = links.time(relay.holder, relay.to, artifact.link_bytes);
+            let row = vec![
+                (at[&relay.to], 1),
+                (at[&relay.holder], -1),
+                (relay.column, -time.signed() - horizon),
+            ];
+            let name = format!(
+                "via[{},{}>{}]",
+                artifact.label, links.labels[relay.holder], links.labels[relay.to]
+            );
+            self.program.row(name, Some(-horizon), None, row);
+        }
     }
 
     /// `start >= end of the source`, and `start >= arrival` at the site where the stage runs.
@@ -257,9 +269,9 @@ impl Builder<'_> {
         &mut self,
         stage: StageId,
         artifact: ArtifactId,
-        arrivals: &BTreeMap<SiteId, usize>,
+        arrivals: &BTreeMap<SiteId, ColumnId>,
         start: &Terms,
-        ends: &IdVec<StageId, usize>,
+        ends: &IdVec<StageId, ColumnId>,
         horizon: i64,
     ) {
         let name = format!(
@@ -292,7 +304,7 @@ impl Builder<'_> {
     }
 
     /// The worth of the makespan in micro-USD, whose column is returned.
-    pub(super) fn worth(&mut self, makespan: usize) -> usize {
+    pub(super) fn worth(&mut self, makespan: ColumnId) -> ColumnId {
         let worth = self.program.column("worth".to_owned(), None, false);
         const PER_HOUR: i64 = MS_PER_HOUR as i64;
         // Small coefficients: a solver's sums of large ones are off by more than it tolerates.

@@ -1,4 +1,4 @@
-//! Every placement on every way, one after the other: the reference for small instances.
+//! Every placement with every route, one after the other: the reference for small instances.
 
 use crate::model::{Millis, Objective};
 use crate::planning::problem::{
@@ -16,21 +16,21 @@ struct Key {
 }
 
 /// The best placement within all limits: least preference, then least objective, then least other
-/// figure, then the first in the order of choices; its copies on any trees of holders. `None`:
+/// figure, then the first in the order of choices; its transfers on any trees of holders. `None`:
 /// there is none. The work is the product of all numbers of choices.
 pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
     let shape = instance.shape();
-    let mut picks = instance.stages.map(|_| ChoiceId::default());
+    let mut placement = instance.stages.map(|_| ChoiceId::default());
     let mut best: Option<(Key, Placement, Evaluation)> = None;
     loop {
-        let permitted = concurrency::excess(instance, &picks) == 0
-            && concurrency::exceeded_cap(instance, &shape, &picks).is_none();
+        let permitted = concurrency::excess(instance, &placement) == 0
+            && concurrency::exceeded_cap(instance, &shape, &placement).is_none();
         for routes in if permitted {
-            every_route(instance, &picks)
+            every_route(instance, &placement)
         } else {
             Vec::new()
         } {
-            let Some(evaluation) = evaluate_on(instance, &shape, &picks, &routes) else {
+            let Some(evaluation) = evaluate_on(instance, &shape, &placement, &routes) else {
                 continue;
             };
             let (cost, time) = (evaluation.cost(), evaluation.makespan);
@@ -40,7 +40,7 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
             let preference = instance
                 .stages
                 .iter()
-                .zip(&picks)
+                .zip(&placement)
                 .map(|(stage, pick)| stage.choices[*pick].rank)
                 .sum();
             let other = match instance.minimize {
@@ -54,29 +54,29 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
             };
             // Placements come in lexicographic order, so the first of equals stays.
             if within && best.as_ref().is_none_or(|(known, _, _)| key < *known) {
-                best = Some((key, picks.clone(), evaluation));
+                best = Some((key, placement.clone(), evaluation));
             }
         }
         // Count up, last stage fastest.
-        let Some(stage) = picks
+        let Some(stage) = placement
             .ids()
             .rev()
-            .find(|stage| picks[*stage].index() + 1 < instance.stages[*stage].choices.len())
+            .find(|stage| placement[*stage].index() + 1 < instance.stages[*stage].choices.len())
         else {
-            return best.map(|(_, picks, evaluation)| (picks, evaluation));
+            return best.map(|(_, placement, evaluation)| (placement, evaluation));
         };
-        picks[stage] = ChoiceId::from_index(picks[stage].index() + 1);
-        for later in picks.ids().filter(|later| *later > stage) {
-            picks[later] = ChoiceId::default();
+        placement[stage] = ChoiceId::from_index(placement[stage].index() + 1);
+        for later in placement.ids().filter(|later| *later > stage) {
+            placement[later] = ChoiceId::default();
         }
     }
 }
 
-/// All ways to bring every artifact to its readers.
-fn every_route(instance: &Instance, picks: &Placement) -> Vec<Routes> {
+/// All routes that bring every artifact to its readers.
+fn every_route(instance: &Instance, placement: &Placement) -> Vec<Routes> {
     let mut all = vec![Routes::new()];
     for (index, artifact) in instance.artifacts.iter_enumerated() {
-        let trees = trees(instance, index, artifact, picks);
+        let trees = trees(instance, index, artifact, placement);
         let with = |routes: Routes| {
             trees
                 .iter()
@@ -88,15 +88,15 @@ fn every_route(instance: &Instance, picks: &Placement) -> Vec<Routes> {
     all
 }
 
-/// All trees of one artifact: every destination takes its copy from the origin, or from another
+/// All trees of one artifact: every destination takes its transfer from the origin, or from another
 /// destination that is cheaper, without rings.
 fn trees(
     instance: &Instance,
     index: ArtifactId,
     artifact: &Artifact,
-    picks: &Placement,
+    placement: &Placement,
 ) -> Vec<Routes> {
-    let site = |stage: StageId| instance.stages[stage].choices[picks[stage]].site;
+    let site = |stage: StageId| instance.stages[stage].choices[placement[stage]].site;
     let origin = match artifact.origin {
         Origin::Site(from) => from,
         Origin::Stage(stage) => site(stage),

@@ -1,8 +1,9 @@
 //! HiGHS, through the `highs` crate.
 
-use crate::planning::problem::{Program, Row};
-use crate::planning::solve::backend::solver::{Answer, SEED, Solver, SolverError};
+use crate::planning::problem::{ColumnId, Program, Row, SOLVER_SEED};
+use crate::planning::solve::backend::solver::{Answer, Solver, SolverError};
 use crate::planning::solve::effort::Effort;
+use crate::util::id_vec::IdVec;
 use highs::{
     HighsModelStatus, HighsSolutionStatus, HighsStatus, Model, RowProblem, Sense, SolvedModel,
 };
@@ -89,12 +90,12 @@ fn exact(value: i64) -> f64 {
 }
 
 fn model(program: &Program) -> Result<Model, SolverError> {
-    let mut cost = vec![0.0; program.columns.len()];
+    let mut cost = program.columns.map(|_| 0.0);
     for (column, coefficient) in &program.objective {
         cost[*column] = exact(*coefficient);
     }
     let mut problem = RowProblem::default();
-    let columns: Vec<highs::Col> = program
+    let columns: IdVec<ColumnId, highs::Col> = program
         .columns
         .iter()
         .zip(cost)
@@ -141,8 +142,8 @@ fn scale(row: &Row) -> f64 {
 const LEAST_SECONDS: f64 = 0.01;
 
 fn configure(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), SolverError> {
-    const _: () = assert!(SEED <= i32::MAX as u32);
-    let seed = SEED as i32;
+    const _: () = assert!(SOLVER_SEED <= i32::MAX as u32);
+    let seed = SOLVER_SEED as i32;
     let nodes = i32::try_from(effort.nodes).unwrap_or(i32::MAX);
     let settings = [
         model.try_set_option("threads", 1),

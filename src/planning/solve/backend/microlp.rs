@@ -1,9 +1,10 @@
 //! microlp, through `good_lp`: a small solver in plain Rust. Slow on large programs, but it shares
 //! no line with HiGHS, so that the two check each other.
 
-use crate::planning::problem::Program;
+use crate::planning::problem::{ColumnId, Program};
 use crate::planning::solve::backend::solver::{Answer, Solver, SolverError};
 use crate::planning::solve::effort::Effort;
+use crate::util::id_vec::{Id, IdVec};
 use good_lp::{
     Expression, ProblemVariables, ResolutionError, Solution, SolverModel, Variable, constraint,
     variable,
@@ -26,7 +27,7 @@ impl Solver for Microlp {
 
     fn minimize(&self, program: &Program, _: &[f64], _: &Effort) -> Result<Answer, SolverError> {
         let mut variables = ProblemVariables::new();
-        let columns: Vec<Variable> = program
+        let columns: IdVec<ColumnId, Variable> = program
             .columns
             .iter()
             .map(|column| {
@@ -41,7 +42,7 @@ impl Solver for Microlp {
                 })
             })
             .collect();
-        let sum = |terms: &[(usize, i64)]| -> Expression {
+        let sum = |terms: &[(ColumnId, i64)]| -> Expression {
             terms
                 .iter()
                 .map(|(column, coefficient)| *coefficient as f64 * columns[*column])
@@ -74,7 +75,7 @@ impl Solver for Microlp {
                 let cost = program
                     .objective
                     .iter()
-                    .map(|(column, coefficient)| *coefficient as f64 * values[*column]);
+                    .map(|(column, coefficient)| *coefficient as f64 * values[column.index()]);
                 let bound = cost.sum::<f64>() + program.constant as f64;
                 Ok(Answer::Found {
                     values,

@@ -18,9 +18,6 @@ pub trait Solver {
     ) -> Result<Answer, SolverError>;
 }
 
-/// The seed that solvers get.
-pub const SEED: u32 = 1;
-
 /// What a solver found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -28,8 +25,11 @@ pub enum Answer {
     Infeasible,
     /// A point, one value per column, and a lower bound on the objective.
     Found {
+        /// The value of each column of the program.
         values: Vec<f64>,
+        /// A value that no point's objective is below.
         bound: f64,
+        /// Whether the solver has proven that no point has a lower objective.
         proven: bool,
     },
     /// The effort was used up before any point was found.

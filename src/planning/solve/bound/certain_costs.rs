@@ -8,7 +8,7 @@ use crate::util::id_vec::IdVec;
 /// Returns, by stage and choice, the cost that is certain once the choice is taken; `None`: the
 /// choice cannot be taken.
 pub(crate) fn certain_costs(instance: &Instance) -> IdVec<StageId, IdVec<ChoiceId, Option<i64>>> {
-    // Data at a fixed site with one reader: its copy is decided by that reader alone.
+    // Data at a fixed site with one reader: its transfer is decided by that reader alone.
     let mut fetched: IdVec<StageId, Vec<(SiteId, Least<'_>)>> = instance.stages.map(|_| Vec::new());
     let rates = least_rates(instance);
     for artifact in &instance.artifacts {
@@ -17,10 +17,10 @@ pub(crate) fn certain_costs(instance: &Instance) -> IdVec<StageId, IdVec<ChoiceI
         }
     }
     let certain = |choice: &Choice, fetched: &[(SiteId, Least<'_>)]| -> Option<i64> {
-        let copies = fetched
+        let transfers = fetched
             .iter()
-            .map(|(from, price)| price.copy(*from, choice.site));
-        Some((choice.cost + copies.sum::<Option<Money>>()?).0)
+            .map(|(from, price)| price.transfer_cost(*from, choice.site));
+        Some((choice.cost + transfers.sum::<Option<Money>>()?).0)
     };
     let stages = instance.stages.iter().zip(&fetched);
     stages

@@ -17,7 +17,7 @@ pub(crate) type KeptChoices = IdVec<StageId, IdVec<ChoiceId, bool>>;
 /// What was found.
 #[derive(Clone, Debug)]
 pub(crate) struct ClosedGap {
-    pub picks: Placement,
+    pub placement: Placement,
     /// What they cost.
     pub value: i64,
     /// No placement costs less; `value` if that is proven to be the least.
@@ -36,7 +36,7 @@ const PROGRESS: i64 = 100_000;
 /// Sweeps of single moves after each rounding.
 const SETTLING: usize = 20;
 
-/// Whether cost is nothing but choices and copies, each priced on its own, and nothing binds
+/// Whether cost is nothing but choices and transfers, each priced on its own, and nothing binds
 /// stages together: only then may all stages of a site move to another one.
 pub(crate) fn separable(instance: &Instance) -> bool {
     instance.caps.is_empty()
@@ -47,13 +47,13 @@ pub(crate) fn separable(instance: &Instance) -> bool {
         })
 }
 
-/// Whether, besides, all copies come straight from their origins.
+/// Whether, besides, all transfers come straight from their origins.
 pub(crate) fn has_direct_transfers_only(instance: &Instance) -> bool {
     separable(instance) && !routes::possible(instance)
 }
 
-/// The cheapest placement with all copies straight from their origins, whatever its time. `None`:
-/// the figures are too large, or some stage has no choice.
+/// The cheapest placement with all transfers straight from their origins, whatever its time.
+/// `None`: the figures are too large, or some stage has no choice.
 pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<ClosedGap> {
     let mut dual = start(instance, shape, false)?;
     let own = own(instance, &dual.net);
@@ -65,9 +65,9 @@ pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> 
     for _ in 0..SWEEPS {
         let known = best.as_ref().map_or(i64::MAX, |(value, _)| *value);
         let Swept { keep, placed } = sweep(&mut dual, instance, known);
-        for ScaledPlacement { value, picks } in placed {
+        for ScaledPlacement { value, placement } in placed {
             if best.as_ref().is_none_or(|(known, _)| value < *known) {
-                best = Some((value, picks));
+                best = Some((value, placement));
                 idle = 0;
             }
         }
@@ -93,14 +93,14 @@ pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> 
             dual.retain(&keep);
         }
     }
-    let (value, picks) = best?;
+    let (value, placement) = best?;
     if value >= dual.net.never {
         return None;
     }
     let bound = dual.net.whole(dual.bound());
     let value = value / scale;
     Some(ClosedGap {
-        picks,
+        placement,
         value,
         bound: bound.min(value),
         keep: None,
@@ -149,7 +149,7 @@ pub(crate) fn choices_within(
             dominated_sites::worthwhile(&dual.net, &instance.links, &own(instance, &dual.net));
         dual.retain(&keep);
     }
-    // Without forbidden ways, all placements cost less than one of them.
+    // Without forbidden links, all placements cost less than one of them.
     let limit = limit.saturating_mul(scale).min(dual.net.never - 1);
     let mut keep: KeptChoices = instance.stages.map(|stage| stage.choices.map(|_| false));
     let mut reached = i64::MIN;
@@ -204,7 +204,7 @@ pub(crate) enum ChoicesWithin {
     Unknown,
 }
 
-/// `certain`: prices are the least that any way to share copies can have.
+/// `certain`: prices are the least that any way to share transfers can have.
 fn start<'a>(instance: &'a Instance, shape: &Shape, certain: bool) -> Option<DualMessages<'a>> {
     if instance.stages.iter().any(|stage| stage.choices.is_empty()) {
         return None;
@@ -253,7 +253,7 @@ fn trim(dual: &mut DualMessages<'_>, limit: i64) -> IdVec<StageId, Vec<bool>> {
 /// A placement and its scaled cost.
 struct ScaledPlacement {
     value: i64,
-    picks: Placement,
+    placement: Placement,
 }
 
 /// The outcome of one sweep there and back.
@@ -275,7 +275,8 @@ fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> Swept 
     dual.backward(&mut drop);
     let own = own(instance, &dual.net);
     let net = dual.net.clone();
-    // A copy that is not there yet costs the first reader all of it in one, its part in the other.
+    // A transfer that is not there yet costs the first reader all of it in one, its part in the
+    // other.
     let mut walks = [
         NetworkWalk::new(&net, &instance.links, &own),
         NetworkWalk::new(&net, &instance.links, &own),
@@ -305,7 +306,7 @@ fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> Swept 
         };
         ScaledPlacement {
             value: walk.total(),
-            picks: walk
+            placement: walk
                 .positions()
                 .into_iter_enumerated()
                 .map(choice)

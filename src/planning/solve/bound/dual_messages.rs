@@ -1,18 +1,19 @@
 //! A lower bound for the whole DAG by passing messages, with a bound for every choice.
 //!
-//! A star's copies cost `Σ price(o, p)` over the distinct sites `p ≠ o` of its readers. Let reader
-//! `i` have `up[i](o)`, paid to the origin's stage, and `down[i](p)`, paid to the reader's. As long
-//! as
+//! A star's transfers cost `Σ price(o, p)` over the distinct sites `p ≠ o` of its readers. Let
+//! reader `i` have `up[i](o)`, paid to the origin's stage, and `down[i](p)`, paid to the reader's.
+//! As long as
 //!
 //! ```text
 //! Σ over i of max(0, up[i](o) + down[i](p) - toll[i](o, p))  <=  price(o, p)    for all o, p
 //! ```
 //!
-//! the messages of a placement never sum up to more than its copies (and tolls) cost: a reader at
-//! `p` takes part in the price of that copy, and the parts of all readers sum up to the price at
-//! most. So the sum over all stages of the least of "own cost plus messages" is a lower bound,
-//! whatever the messages are. Sweeps against and along the DAG raise them: a stage hands what it
-//! has above its least to its stars, and each star passes on what it can. No step lowers the bound.
+//! the messages of a placement never sum up to more than its transfers (and tolls) cost: a reader
+//! at `p` takes part in the price of that transfer, and the parts of all readers sum up to the
+//! price at most. So the sum over all stages of the least of "own cost plus messages" is a lower
+//! bound, whatever the messages are. Sweeps against and along the DAG raise them: a stage hands
+//! what it has above its least to its stars, and each star passes on what it can. No step lowers
+//! the bound.
 
 use crate::planning::problem::{Links, Origin, SiteId, StageId};
 use crate::planning::solve::bound::network::{Network, ReadStar, Star, StarId};
@@ -316,7 +317,8 @@ impl<'a> DualMessages<'a> {
         keep.ids().for_each(|stage| self.settle(stage));
     }
 
-    /// A reader's part in the price of a copy, by the positions of the origin's site and its own.
+    /// A reader's part in the price of a transfer, by the positions of the origin's site and its
+    /// own.
     pub(crate) fn part(&self, star: StarId, number: usize, source: usize, position: usize) -> i64 {
         let Mail { up, down, .. } = &self.mail[star];
         (up[number][source] + down[number][position]).max(0)

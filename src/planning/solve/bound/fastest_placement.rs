@@ -1,4 +1,4 @@
-//! The shortest placement, cost apart, when all copies come straight from their origins.
+//! The shortest placement, cost apart, when all transfers come straight from their origins.
 //!
 //! Bound: the longest path when every stage is where that path is shortest through it, whatever
 //! other paths would need. Placements: each stage where its own path ends first, and all stages
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// What was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Fastest {
-    pub picks: Placement,
+    pub placement: Placement,
     /// No placement ends earlier.
     pub bound: i64,
     /// By stage and choice: a placement that has it ends at that time at least.
@@ -76,7 +76,7 @@ impl Travel<'_> {
 const NEVER: i64 = i64::MAX / 4;
 
 /// The shortest placement as far as it is found. `None`: some stage has no choice, or no placement
-/// was found whose copies are all allowed.
+/// was found whose transfers are all allowed.
 pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fastest> {
     let network = Network::new(instance, shape)?;
     let heads = network.heads();
@@ -116,14 +116,14 @@ pub(crate) fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fa
         }
     }
     let TimedPlaces { makespan, places } = best?;
-    let picks = network
+    let placement = network
         .nodes
         .iter()
         .zip(places)
         .map(|(node, place)| node.shortest[place].0)
         .collect();
     Some(Fastest {
-        picks,
+        placement,
         bound: bound.min(makespan),
         with,
     })
@@ -141,7 +141,7 @@ struct Schedule {
     /// The number of stages on longest paths.
     longest: usize,
     ends: IdVec<StageId, i64>,
-    /// By stage: the longest way from its end to the end of all.
+    /// By stage: the longest path from its end to the end of all.
     tails: IdVec<StageId, i64>,
 }
 
@@ -213,8 +213,8 @@ impl<'a> Network<'a> {
                     Origin::Site(from) => travel.time_if_allowed(*from, to),
                     Origin::Stage(before) => {
                         let node = &self.nodes[*before];
-                        let ways = node.sites.iter().zip(&node.shortest).zip(&heads[*before]);
-                        let arrivals = ways.map(|((from, (_, time)), head)| {
+                        let paths = node.sites.iter().zip(&node.shortest).zip(&heads[*before]);
+                        let arrivals = paths.map(|((from, (_, time)), head)| {
                             head + time + travel.time_if_allowed(*from, to)
                         });
                         arrivals.min().unwrap_or(NEVER)
@@ -341,7 +341,7 @@ impl<'a> Network<'a> {
                 NEVER
             }
         };
-        self.before[stage].iter().map(arrival).max().unwrap_or(0)
+        self.before[stage].iter().map(arrival).fold(0, i64::max)
     }
 
     /// Each stage at `home` if it can be there, else where the path through it is shortest.
@@ -377,7 +377,7 @@ impl<'a> Network<'a> {
         self.nodes[stage].shortest[places[stage]].1
     }
 
-    /// The longest way from the end of a stage at a site.
+    /// The longest path from the end of a stage at a site.
     fn remaining_time(
         &self,
         stage: StageId,
@@ -385,7 +385,7 @@ impl<'a> Network<'a> {
         places: &IdVec<StageId, usize>,
         tails: &IdVec<StageId, i64>,
     ) -> i64 {
-        let way = |(next, travel): &(StageId, Travel<'_>)| {
+        let path = |(next, travel): &(StageId, Travel<'_>)| {
             let to = self.nodes[*next].sites[places[*next]];
             if travel.allowed(from, to) {
                 travel.time(from, to) + self.time(*next, places) + tails[*next]
@@ -395,13 +395,12 @@ impl<'a> Network<'a> {
         };
         self.after[stage]
             .iter()
-            .map(way)
-            .max()
-            .unwrap_or(0)
+            .map(path)
+            .fold(0, i64::max)
             .min(NEVER)
     }
 
-    /// Moves stages on longest paths to where the way through them is shortest, as long as the
+    /// Moves stages on longest paths to where the path through them is shortest, as long as the
     /// makespan or the number of stages on such paths falls.
     fn improved(&self, mut places: IdVec<StageId, usize>, pairs: &mut usize) -> TimedPlaces {
         let mut known = self.schedule(&places);
@@ -427,7 +426,7 @@ impl<'a> Network<'a> {
                     };
                 }
                 *pairs -= work;
-                let ways = node.sites.iter().zip(&node.shortest).enumerate().map(
+                let paths = node.sites.iter().zip(&node.shortest).enumerate().map(
                     |(position, (site, (_, time)))| {
                         let ready = self.ready(stage, *site, &places, ends);
                         (
@@ -436,10 +435,10 @@ impl<'a> Network<'a> {
                         )
                     },
                 );
-                let Some((way, position)) = ways.min() else {
+                let Some((path, position)) = paths.min() else {
                     continue;
                 };
-                if way >= *makespan {
+                if path >= *makespan {
                     continue;
                 }
                 let before = std::mem::replace(&mut places[stage], position);
@@ -477,7 +476,7 @@ impl<'a> Network<'a> {
                 &tails,
             );
         }
-        let makespan = ends.iter().copied().max().unwrap_or(0);
+        let makespan = ends.iter().copied().fold(0, i64::max);
         let longest = ends
             .iter()
             .zip(&tails)

@@ -2,7 +2,7 @@
 //!
 //! Every stage keeps at most one of the artifacts that it reads, and every artifact at most one
 //! of its readers; what is left is a forest, whose optimum is found exactly by passing messages
-//! from the leaves to the roots and back. Copies that were left out cost nothing here, so the
+//! from the leaves to the roots and back. Transfers that were left out cost nothing here, so the
 //! forest's optimum is a lower bound on that of the whole, also with one stage held at one site
 //! (its min-marginal). For a chain or a tree of artifacts it is the optimum.
 
@@ -24,7 +24,7 @@ pub(crate) struct Forest {
     /// By stage and choice: no placement with that choice costs less.
     pub with: IdVec<StageId, IdVec<ChoiceId, i64>>,
     /// Choices that attain `least` in the forest.
-    pub picks: Placement,
+    pub placement: Placement,
 }
 
 /// One stage's sites, ascending, with its least cost at each and the choice that has it.
@@ -48,7 +48,7 @@ struct Above {
     artifact: ArtifactId,
 }
 
-/// Works the bounds out. `None`: some stage has no choice, or no way for its data.
+/// Works the bounds out. `None`: some stage has no choice, or no link for its data.
 pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     let costs = certain_costs(instance);
     let mut nodes = nodes(instance, &costs);
@@ -59,6 +59,43 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     if nodes.iter().any(|node| node.sites.is_empty()) {
         return None;
     }
+    pass_costs_up(&mut nodes, &prices, shape);
+    let trees = take_sites_down(&mut nodes, &prices, shape)?;
+    let least: i64 = trees.least_of.values().sum();
+    if least >= NEVER {
+        return None;
+    }
+    let with = nodes.ids().map(|stage| {
+        let others = least - trees.least_of[&trees.root_of[stage]];
+        let own = instance.stages[stage].choices.iter().zip(&costs[stage]);
+        own.map(|(choice, cost)| {
+            let tree = nodes[stage].cost_with(choice.site, *cost, &costs[stage]);
+            tree.map_or(NEVER, |cost| cost + others)
+        })
+        .collect()
+    });
+    Some(Forest {
+        least,
+        with: with.collect(),
+        placement: trees.placement,
+    })
+}
+
+/// The optimum of every tree of the forest.
+struct Trees {
+    /// By root: the least cost of its tree.
+    least_of: BTreeMap<StageId, i64>,
+    /// By stage: the root of its tree.
+    root_of: IdVec<StageId, StageId>,
+    placement: Placement,
+}
+
+/// Adds, from the leaves to the roots, what each branch costs to the stage above it.
+fn pass_costs_up(
+    nodes: &mut IdVec<StageId, Node>,
+    prices: &IdVec<ArtifactId, Least<'_>>,
+    shape: &Shape,
+) {
     for &stage in shape.order.iter().rev() {
         let Some(Above {
             stage: above,
@@ -67,80 +104,60 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
         else {
             continue;
         };
-        let price = &prices[artifact];
-        let node = &nodes[stage];
         let message: Vec<(i64, usize)> = nodes[above]
             .sites
             .iter()
-            .map(|from| {
-                let at = |position: usize| {
-                    node.cost[position] + copy_cost(price, *from, node.sites[position])
-                };
-                (0..node.sites.len())
-                    .map(|position| (at(position).min(NEVER), position))
-                    .min()
-                    .unwrap_or((NEVER, 0))
-            })
+            .map(|from| nodes[stage].cheapest_from(*from, &prices[artifact]))
             .collect();
         for (cost, (branch, _)) in nodes[above].cost.iter_mut().zip(&message) {
             *cost = (*cost + branch).min(NEVER);
         }
         nodes[stage].message = message;
     }
-    let mut picks = nodes.map(|_| ChoiceId::default());
-    let mut place = nodes.map(|_| 0);
-    let mut root_of = nodes.map(|_| StageId::default());
-    let mut least_of: BTreeMap<StageId, i64> = BTreeMap::new();
+}
+
+/// Takes, from the roots to the leaves, the best site of every stage, and works out what the rest
+/// of each tree costs. `None`: a root has no site.
+fn take_sites_down(
+    nodes: &mut IdVec<StageId, Node>,
+    prices: &IdVec<ArtifactId, Least<'_>>,
+    shape: &Shape,
+) -> Option<Trees> {
+    let mut position_of = nodes.map(|_| 0);
+    let mut trees = Trees {
+        least_of: BTreeMap::new(),
+        root_of: nodes.map(|_| StageId::default()),
+        placement: nodes.map(|_| ChoiceId::default()),
+    };
     for &stage in &shape.order {
-        let (position, remaining, root) = match nodes[stage].above {
+        let node = &nodes[stage];
+        let (position, remaining, root) = match node.above {
             None => {
-                let best = (0..nodes[stage].sites.len())
-                    .min_by_key(|position| nodes[stage].cost[*position])?;
-                least_of.insert(stage, nodes[stage].cost[best]);
-                (best, vec![0; nodes[stage].sites.len()], stage)
+                let sites = 0..node.sites.len();
+                let best = sites.min_by_key(|position| node.cost[*position])?;
+                trees.least_of.insert(stage, node.cost[best]);
+                (best, vec![0; node.sites.len()], stage)
             }
             Some(Above {
                 stage: above,
                 artifact,
             }) => (
-                nodes[stage].message[place[above]].1,
-                remaining_costs(&prices[artifact], &nodes, stage, above),
-                root_of[above],
+                node.message[position_of[above]].1,
+                remaining_costs(&prices[artifact], nodes, stage, above),
+                trees.root_of[above],
             ),
         };
-        place[stage] = position;
-        root_of[stage] = root;
-        picks[stage] = nodes[stage].choice[position];
+        position_of[stage] = position;
+        trees.root_of[stage] = root;
+        trees.placement[stage] = node.choice[position];
         nodes[stage].remaining = remaining;
     }
-    let least: i64 = least_of.values().sum();
-    if least >= NEVER {
-        return None;
-    }
-    let with = nodes.ids().map(|stage| {
-        let node = &nodes[stage];
-        let others = least - least_of[&root_of[stage]];
-        let own = instance.stages[stage].choices.iter().zip(&costs[stage]);
-        let bound = |(choice, cost): (&crate::planning::problem::Choice, &Option<i64>)| {
-            let (Ok(position), Some(cost)) = (node.sites.binary_search(&choice.site), cost) else {
-                return NEVER;
-            };
-            // The site's cost has its cheapest choice in it: put this one in its place.
-            let cheapest = costs[stage][node.choice[position]].unwrap_or(NEVER);
-            (node.cost[position] + node.remaining[position]).min(NEVER) - cheapest + cost + others
-        };
-        own.map(bound).collect()
-    });
-    Some(Forest {
-        least,
-        with: with.collect(),
-        picks,
-    })
+    Some(trees)
 }
 
-/// What a copy costs at least; [`NEVER`] if it is forbidden.
-fn copy_cost(price: &Least<'_>, from: SiteId, to: SiteId) -> i64 {
-    price.copy(from, to).map_or(NEVER, |cost| cost.0)
+/// What a transfer costs at least; [`NEVER`] if it is forbidden.
+fn transfer_cost(price: &Least<'_>, from: SiteId, to: SiteId) -> i64 {
+    price.transfer_cost(from, to).map_or(NEVER, |cost| cost.0)
 }
 
 /// What the rest of the tree costs, for every site of a stage.
@@ -161,7 +178,7 @@ fn remaining_costs(
     sites
         .map(|to| {
             let from = parent.sites.iter().zip(&without);
-            from.map(|(from, cost)| (cost + copy_cost(price, *from, *to)).min(NEVER))
+            from.map(|(from, cost)| (cost + transfer_cost(price, *from, *to)).min(NEVER))
                 .min()
                 .unwrap_or(NEVER)
         })
@@ -169,6 +186,34 @@ fn remaining_costs(
 }
 
 impl Node {
+    /// The least cost of this branch when its data comes from a site, and the position of the site
+    /// that has it.
+    fn cheapest_from(&self, from: SiteId, price: &Least<'_>) -> (i64, usize) {
+        let costs = self.sites.iter().zip(&self.cost);
+        costs
+            .enumerate()
+            .map(|(position, (site, cost))| {
+                let cost = cost + transfer_cost(price, from, *site);
+                (cost.min(NEVER), position)
+            })
+            .min()
+            .unwrap_or((NEVER, 0))
+    }
+
+    /// The cost of the whole tree with a choice of this stage; `None`: the choice cannot be taken.
+    fn cost_with(
+        &self,
+        site: SiteId,
+        choice: Option<i64>,
+        choices: &IdVec<ChoiceId, Option<i64>>,
+    ) -> Option<i64> {
+        let position = self.sites.binary_search(&site).ok()?;
+        // The site's cost has its cheapest choice in it: put this one in its place.
+        let cheapest = choices[self.choice[position]]?;
+        let tree = (self.cost[position] + self.remaining[position]).min(NEVER);
+        Some(tree - cheapest + choice?)
+    }
+
     /// The cost at a site without one branch; `None` where that branch cannot be at all.
     fn message_free(&self, position: usize, branch: &Node) -> Option<i64> {
         let (message, _) = branch.message[position];
@@ -181,7 +226,7 @@ fn nodes(
     costs: &IdVec<StageId, IdVec<ChoiceId, Option<i64>>>,
 ) -> IdVec<StageId, Node> {
     let mut above: IdVec<StageId, Option<Above>> = instance.stages.map(|_| None);
-    // The largest artifacts first: their copies cost most.
+    // The largest artifacts first: their transfers cost most.
     let mut artifacts: Vec<ArtifactId> = instance.artifacts.ids().collect();
     artifacts.sort_by_key(|artifact| std::cmp::Reverse(instance.artifacts[*artifact].bytes));
     for artifact in artifacts {

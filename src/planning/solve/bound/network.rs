@@ -42,9 +42,9 @@ pub(crate) struct ReadStar {
 pub(crate) struct Star {
     pub origin: Origin,
     pub readers: Vec<StageId>,
-    /// Scaled price of a copy, by price class.
+    /// Scaled price of a transfer, by price class.
     pub price: IdVec<PriceId, i64>,
-    /// Scaled price of a copy from another reader's site, by destination; empty: none is.
+    /// Scaled price of a transfer from another reader's site, by destination; empty: none is.
     relayed: IdVec<SiteId, i64>,
     /// The artifact that travels longest.
     pub largest: ArtifactId,
@@ -59,7 +59,7 @@ pub(crate) struct Network {
     pub order: Vec<StageId>,
     /// Units of a micro-USD.
     pub scale: i64,
-    /// Price of a forbidden way: more than all placements without one.
+    /// Price of a forbidden link: more than all placements without one.
     pub never: i64,
 }
 
@@ -85,9 +85,9 @@ impl Node {
 }
 
 impl Network {
-    /// `None`: the figures are too large for sums to be safe.
-    /// `certain`: prices are the least that copies can have when they may come from other readers'
-    /// sites and share tiers; else what each costs on its own straight from its origin.
+    /// `None`: the figures are too large for sums to be safe. `certain`: prices are the least that
+    /// transfers can have when they may come from other readers' sites and share tiers; else what
+    /// each costs on its own straight from its origin.
     pub(crate) fn new(instance: &Instance, shape: &Shape, certain: bool) -> Option<Self> {
         let mut nodes: IdVec<StageId, Node> = instance.stages.map(|stage| {
             let mut at: BTreeMap<SiteId, Vec<ChoiceId>> = BTreeMap::new();
@@ -102,7 +102,7 @@ impl Network {
             }
         });
         let mut stars = stars(instance, certain);
-        let dearest = |star: &Star| i128::from(star.price.iter().copied().max().unwrap_or(0));
+        let dearest = |star: &Star| i128::from(star.price.iter().copied().fold(0, i64::max));
         let own: i128 = instance
             .stages
             .iter()
@@ -112,17 +112,16 @@ impl Network {
                         .choices
                         .iter()
                         .map(|choice| choice.cost.0.abs())
-                        .max()
-                        .unwrap_or(0),
+                        .fold(0, i64::max),
                 )
             })
             .sum();
-        let copies: i128 = stars
+        let transfers: i128 = stars
             .iter()
             .map(|star| dearest(star) * star.readers.len() as i128)
             .sum();
         let edges: i128 = stars.iter().map(|star| star.readers.len() as i128).sum();
-        let never = own + copies + 1;
+        let never = own + transfers + 1;
         let room = MOST / (never * (edges + 1) * 4);
         if room < 1 {
             return None;
@@ -182,7 +181,7 @@ impl Network {
             .map_or(direct, |relayed| direct.min(*relayed))
     }
 
-    /// The least of it over some price classes, wherever the copy goes.
+    /// The least of it over some price classes, wherever the transfer goes.
     pub(crate) fn least_price(
         &self,
         star: &Star,

@@ -1,9 +1,12 @@
 //! Every bound against the exhaustive search: none is above what can be had, and nothing is dropped
 //! that the one best placement has.
 
-use crate::model::{Millis, Money, Objective};
+use crate::model::{Bandwidth, Bytes, DataRate, Millis, Money, Objective, Tariff};
 use crate::planning::problem::samples::{instances, rich_instances};
-use crate::planning::problem::{ChoiceId, Instance, SiteId, StageId, evaluate};
+use crate::planning::problem::{
+    Artifact, CandidateId, Choice, ChoiceId, Instance, Links, Origin, Price, PriceId, SiteId,
+    StageChoices, StageId, evaluate,
+};
 use crate::planning::solve::bound::closing_bounds::{
     ChoicesWithin, choices_within, close_gap, cost_bound,
 };
@@ -15,12 +18,13 @@ use crate::planning::solve::limits::Limits;
 use crate::planning::solve::presolve::reduction::reduce;
 use crate::planning::solve::time_expanded::by_deadline::by_deadline;
 use crate::planning::solve::time_expanded::{NetworkInputs, SearchWork, raise_bound};
-use crate::planning::solve::{Effort, Highs, exhaustive};
-use crate::util::id_vec::IdVec;
+use crate::planning::solve::{Effort, Highs, Monitor, SolveMonitor, exhaustive};
+use crate::util::id_vec::{Id, IdVec};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 fn config(cases: u32) -> Config {
     Config {
@@ -31,7 +35,7 @@ fn config(cases: u32) -> Config {
     }
 }
 
-/// Only cost counts, and copies come straight from their origins.
+/// Only cost counts, and transfers come straight from their origins.
 fn free(instance: &Instance) -> Instance {
     Instance {
         minimize: Objective::Cost,
@@ -82,7 +86,10 @@ fn no_placement_costs_less_than_the_bound_and_most_bounds_are_met() {
             "{closed:?}, least {least}"
         );
         prop_assert_eq!(
-            evaluate(&instance, &shape, &closed.picks).unwrap().cost().0,
+            evaluate(&instance, &shape, &closed.placement)
+                .unwrap()
+                .cost()
+                .0,
             closed.value
         );
         all.set(all.get() + 1);
@@ -98,19 +105,117 @@ fn no_placement_costs_less_than_the_bound_and_most_bounds_are_met() {
     );
 }
 
+/// Takes down what a search reports.
+#[derive(Clone, Default)]
+struct Reports(Arc<Mutex<Vec<Report>>>);
+
+/// What a search knew at one time.
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    incumbent: Option<i64>,
+    bound: Option<i64>,
+}
+
+impl SolveMonitor for Reports {
+    fn should_stop(&self) -> bool {
+        false
+    }
+
+    fn report(&self, incumbent: Option<i64>, bound: Option<i64>) {
+        self.0.lock().unwrap().push(Report { incumbent, bound });
+    }
+}
+
+#[test]
+fn a_monitor_hears_of_falling_incumbents_and_rising_bounds() {
+    let instance = layered_instance();
+    let reports = Reports::default();
+    let effort = Effort {
+        monitor: Monitor::new(reports.clone()),
+        ..Effort::default()
+    };
+    let closed = close_gap(&instance, &instance.shape(), &effort).unwrap();
+    let reports = reports.0.lock().unwrap().clone();
+    for pair in reports.windows(2) {
+        assert!(pair[1].bound >= pair[0].bound, "{pair:?}");
+        let falls = pair[0]
+            .incumbent
+            .is_none_or(|known| pair[1].incumbent.is_some_and(|next| next <= known));
+        assert!(falls, "{pair:?}");
+    }
+    let rises = reports
+        .windows(2)
+        .filter(|pair| pair[1].bound > pair[0].bound);
+    assert!(rises.count() >= 3, "{reports:?}");
+    let last = reports.last().unwrap();
+    assert_eq!(last.incumbent, Some(closed.value));
+    assert!(last.bound.is_some_and(|bound| bound <= closed.bound));
+}
+
+/// Eight layers of five stages, each of which reads what three stages of the layer before wrote, at
+/// five sites whose prices all differ.
+fn layered_instance() -> Instance {
+    const SITES: usize = 5;
+    const WIDTH: usize = 5;
+    const LAYERS: usize = 8;
+    let number = |seed: usize| (seed * 7_919 + 13) % 97;
+    let stage = |stage: usize| StageChoices {
+        label: format!("s{stage}"),
+        choices: SiteId::below(SITES)
+            .map(|site| Choice {
+                site,
+                cost: Money(number(stage * SITES + site.index()) as i64 * 100_000),
+                tag: CandidateId::new(site.index()),
+                ..Choice::default()
+            })
+            .collect(),
+        deadline: None,
+    };
+    let artifact = |writer: usize| {
+        let next_layer = (writer / WIDTH + 1) * WIDTH;
+        let reader = |step: usize| StageId::new(next_layer + (writer + step) % WIDTH);
+        let readers: BTreeSet<StageId> = (0..3).map(reader).collect();
+        let bytes = Bytes(40_000_000_000);
+        Artifact {
+            label: format!("a{writer}"),
+            origin: Origin::Stage(StageId::new(writer)),
+            bytes,
+            link_bytes: bytes,
+            readers: readers.into_iter().collect(),
+        }
+    };
+    let price = |pair: usize| Price {
+        tariff: Tariff::new([(Bytes(0), DataRate(number(pair) as i64 * 2_000_000))]),
+        ..Price::default()
+    };
+    Instance {
+        stages: (0..LAYERS * WIDTH).map(stage).collect(),
+        artifacts: (0..(LAYERS - 1) * WIDTH).map(artifact).collect(),
+        links: Links {
+            sites: SITES,
+            labels: (0..SITES).map(|site| format!("p{site}")).collect(),
+            tariff: PriceId::below(SITES * SITES).map(Some).collect(),
+            tariffs: (0..SITES * SITES).map(price).collect(),
+            pools: IdVec::new(),
+            bandwidth: vec![Bandwidth(80_000_000); SITES * SITES],
+        },
+        ..Instance::default()
+    }
+}
+
 #[test]
 fn what_is_dropped_costs_more_than_the_limit() {
     let dropped = Cell::new(0);
     let result = TestRunner::new(config(400)).run(&(instances(), 0..400_000_i64), |(instance, over)| {
         let instance = free(&instance);
         let shape = instance.shape();
-        let Some((picks, best)) = exhaustive::best(&instance) else { return Ok(()) };
+        let Some((placement, best)) = exhaustive::best(&instance) else { return Ok(()) };
         for (limit, tight) in [(best.cost().0 + over, false), (best.cost().0, false), (best.cost().0, true)] {
             let ChoicesWithin::Some(keep) = choices_within(&instance, &shape, limit, tight, &Effort::default()) else {
                 return Err(TestCaseError::fail("nothing is left"));
             };
             for (stage, keep) in keep.iter_enumerated() {
-                prop_assert!(keep[picks[stage]], "the one best placement is gone");
+                prop_assert!(keep[placement[stage]], "the one best placement is gone");
                 for (choice, _) in keep.iter_enumerated().filter(|(_, keep)| !**keep) {
                     dropped.set(dropped.get() + 1);
                     let cost = least(&held(&instance, stage, choice));
@@ -148,7 +253,7 @@ fn bounds_hold_under_a_deadline() {
             else {
                 return Ok(());
             };
-            let found = evaluate(&reduced, &shape, &closed.picks).unwrap();
+            let found = evaluate(&reduced, &shape, &closed.placement).unwrap();
             prop_assert_eq!(found.cost().0, closed.value);
             prop_assert!(found.makespan.signed() <= deadline);
             let Some((_, best)) = expected else {
@@ -202,16 +307,16 @@ fn no_placement_is_shorter_than_the_bound() {
             prop_assert!(best.is_none());
             return Ok(());
         };
-        // It may have lost its way into copies that are forbidden.
-        let Some(evaluation) = evaluate(&instance, &shape, &found.picks) else {
+        // It may have lost its way into transfers that are forbidden.
+        let Some(evaluation) = evaluate(&instance, &shape, &found.placement) else {
             return Ok(());
         };
-        let (picks, best) = best.unwrap();
+        let (placement, best) = best.unwrap();
         prop_assert!(
             found.bound <= best.makespan.signed()
                 && best.makespan.signed() <= evaluation.makespan.signed()
         );
-        for (stage, pick) in picks.iter_enumerated() {
+        for (stage, pick) in placement.iter_enumerated() {
             prop_assert!(found.with[stage][*pick] <= best.makespan.signed());
         }
         all.set(all.get() + 1);
@@ -251,9 +356,9 @@ fn bounds_hold_whatever_else_binds_stages_together() {
             ) else {
                 return Ok(());
             };
-            let evaluation = evaluate(&instance, &shape, &closed.picks).unwrap();
+            let evaluation = evaluate(&instance, &shape, &closed.placement).unwrap();
             prop_assert_eq!(evaluation.cost().0, closed.value);
-            let Some((picks, best)) = exhaustive::best(&instance) else {
+            let Some((placement, best)) = exhaustive::best(&instance) else {
                 return Err(TestCaseError::fail("found what is not there"));
             };
             prop_assert!(
@@ -263,7 +368,7 @@ fn bounds_hold_whatever_else_binds_stages_together() {
             );
             found.set(found.get() + 1);
             for (stage, keep) in closed.keep.iter().flat_map(IdVec::iter_enumerated) {
-                prop_assert!(keep[picks[stage]], "the one best placement is gone");
+                prop_assert!(keep[placement[stage]], "the one best placement is gone");
                 dropped.set(dropped.get() + keep.iter().filter(|keep| !**keep).count());
             }
             Ok(())
@@ -286,14 +391,14 @@ fn sites_taken_as_one_bound_from_below() {
         |(instance, deadline)| {
             let instance = limited(&instance, deadline);
             let shape = instance.shape();
-            let (Some((picks, best)), Some(net)) = (
+            let (Some((placement, best)), Some(net)) = (
                 exhaustive::best(&instance),
                 Network::new(&instance, &shape, true),
             ) else {
                 return Ok(());
             };
             let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
-            let found = Some((best.cost().0 * net.scale, picks.clone()));
+            let found = Some((best.cost().0 * net.scale, placement.clone()));
             let mut incumbent = Incumbent {
                 instance: &instance,
                 shape: &shape,
@@ -306,7 +411,7 @@ fn sites_taken_as_one_bound_from_below() {
             let one = IdVec::filled(SiteId::new(0), instance.links.sites);
             let ground = NetworkInputs::new(&instance, &shape, &net, deadline, &one, true);
             let mut keep = instance.stages.map(|stage| stage.choices.map(|_| true));
-            let around = incumbent.near(&picks);
+            let around = incumbent.near(&placement);
             let effort = Effort::default();
             let mut work = SearchWork {
                 best: &mut incumbent,
@@ -326,7 +431,7 @@ fn sites_taken_as_one_bound_from_below() {
                 "nothing is cheaper than the best"
             );
             for (stage, keep) in keep.iter_enumerated() {
-                prop_assert!(keep[picks[stage]], "the one best placement is gone");
+                prop_assert!(keep[placement[stage]], "the one best placement is gone");
             }
             all.set(all.get() + 1);
             near.set(near.get() + usize::from(bound > best.cost().0 * net.scale / 2));
@@ -349,7 +454,7 @@ fn cuts_put_placements_in_time() {
         TestRunner::new(config(400)).run(&(instances(), 1..16_i64), |(instance, steps)| {
             let instance = free(&instance);
             let shape = instance.shape();
-            let (Some((picks, best)), Some(net)) = (
+            let (Some((placement, best)), Some(net)) = (
                 exhaustive::best(&instance),
                 Network::new(&instance, &shape, true),
             ) else {
@@ -367,10 +472,10 @@ fn cuts_put_placements_in_time() {
             }
             late.set(late.get() + 1);
             let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
-            let mut timed = TimedPlacement::new(&instance, &shape, &net, picks);
+            let mut timed = TimedPlacement::new(&instance, &shape, &net, placement);
             let mut visits = 100_000;
             if timed.crash(deadline, steps, &allowed, &mut visits) {
-                let evaluation = evaluate(&instance, &shape, &timed.picks).unwrap();
+                let evaluation = evaluate(&instance, &shape, &timed.placement).unwrap();
                 prop_assert!(evaluation.makespan.signed() <= deadline);
                 let least = exhaustive::best(&limited(&instance, deadline))
                     .unwrap()

@@ -6,10 +6,10 @@
 //! the deadline. Given by stage what it costs to run for how long (a curve), the best such flow
 //! is the optimum of a linear program, which is one of a network: rounding leaves it whole.
 
-use crate::planning::problem::{Program, StageId};
+use crate::planning::problem::{ColumnId, Program, StageId, Terms};
 use crate::planning::solve::backend::solver::{Answer, Solver};
 use crate::planning::solve::effort::Effort;
-use crate::util::id_vec::IdVec;
+use crate::util::id_vec::{Id, IdVec};
 
 /// Fractions of a unit of money per millisecond.
 pub(crate) const SHIFT: u32 = 20;
@@ -41,25 +41,25 @@ const CAPACITY: i128 = 1 << 22;
 /// Deadline in the program's units of time.
 const TICKS: i64 = 1 << 20;
 
-/// A way for the flow to reach a stage.
+/// An arc over which the flow reaches a stage.
 struct StageArc {
     /// `None`: from outside of the DAG.
     from: Option<StageId>,
-    column: usize,
+    column: ColumnId,
 }
 
 /// The linear program of the best flow.
 struct FlowProgram {
     program: Program,
-    objective: Vec<(usize, i64)>,
+    objective: Terms,
     /// By stage: what flows into it.
-    into: IdVec<StageId, Vec<(usize, i64)>>,
+    into: IdVec<StageId, Terms>,
     /// By stage: what flows out of it.
-    out: IdVec<StageId, Vec<(usize, i64)>>,
+    out: IdVec<StageId, Terms>,
     /// By stage: the arcs that lead to it.
     arcs: IdVec<StageId, Vec<StageArc>>,
     /// By stage: the column of what leaves the DAG there.
-    ends: IdVec<StageId, Option<usize>>,
+    ends: IdVec<StageId, Option<ColumnId>>,
     /// Units of the curves' slopes that are one unit of flow.
     unit: i64,
     /// Milliseconds that are one unit of time.
@@ -146,9 +146,9 @@ impl FlowProgram {
     /// stage is what flows out of it, exactly. `order`: stages so that each comes before all it
     /// waits for.
     fn prices(&self, values: &[f64], order: &[StageId]) -> TimePrices {
-        let whole = |column: usize| {
+        let whole = |column: ColumnId| {
             self.unit
-                .saturating_mul(values[column].max(0.0).round() as i64)
+                .saturating_mul(values[column.index()].max(0.0).round() as i64)
         };
         let mut of = self.ends.map(|column| column.map_or(0, whole));
         let mut total = 0;
@@ -182,7 +182,7 @@ pub(crate) fn time_prices(
 ) -> Option<TimePrices> {
     let hulls = curves.map(|curve| hull(curve));
     let rates = hulls.iter().flatten().map(|point| point.rate);
-    let steepest = rates.max().unwrap_or(0);
+    let steepest = rates.fold(0, i128::max);
     if steepest == 0 {
         return Some(TimePrices {
             of: curves.map(|_| 0),

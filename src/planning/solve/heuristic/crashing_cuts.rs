@@ -71,17 +71,17 @@ impl TimedPlacement<'_> {
         visits: &mut usize,
     ) -> Option<Vec<StageMove>> {
         let late = |stage: StageId| self.end(stage) + self.tail[stage] > target;
-        let stages: Vec<StageId> = self.picks.ids().filter(|stage| late(*stage)).collect();
+        let stages: Vec<StageId> = self.placement.ids().filter(|stage| late(*stage)).collect();
         let work: usize = stages.iter().map(|stage| allowed[*stage].len() + 1).sum();
         *visits = visits.checked_sub(work)?;
         let dearest = ENDLESS / (stages.len() as u64 + 1);
-        let mut late_paths = LatePaths::new(self.picks.len(), stages.len());
+        let mut late_paths = LatePaths::new(self.placement.len(), stages.len());
         let mut moves = Vec::with_capacity(stages.len());
         for &stage in &stages {
             let now = self.now(stage);
             let options = self.options(stage, &allowed[stage]).into_iter();
             let best = options
-                .filter(|option| option.way <= target)
+                .filter(|option| option.path <= target)
                 .min_by_key(|option| (option.cost, option.pick));
             // Of cuts that cost the same, the one with fewer moves.
             let capacity = best.map_or(dearest, |option| {

@@ -19,10 +19,10 @@ pub(crate) struct TimedPlacement<'a> {
     net: &'a Network,
     /// By stage: who waits for it.
     after: IdVec<StageId, Vec<StageOutput>>,
-    pub picks: Placement,
+    pub placement: Placement,
     tally: ReaderTally,
     end: IdVec<StageId, Millis>,
-    /// By stage: the longest way from its end to the end of all.
+    /// By stage: the longest path from its end to the end of all.
     pub(super) tail: IdVec<StageId, i64>,
 }
 
@@ -37,10 +37,10 @@ struct StageOutput {
 /// A choice that a stage could take, in the order of cost, length and choice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MoveOption {
-    /// The choice's scaled cost with all copies that the stage causes.
+    /// The choice's scaled cost with all transfers that the stage causes.
     pub cost: i64,
-    /// The longest way through the stage.
-    pub way: i64,
+    /// The longest path through the stage.
+    pub path: i64,
     pub pick: ChoiceId,
 }
 
@@ -56,9 +56,9 @@ impl<'a> TimedPlacement<'a> {
         instance: &'a Instance,
         shape: &'a Shape,
         net: &'a Network,
-        picks: Placement,
+        placement: Placement,
     ) -> Self {
-        let mut after = picks.map(|_| Vec::new());
+        let mut after = placement.map(|_| Vec::new());
         for (stage, inputs) in shape.inputs.iter_enumerated() {
             for StageInput { origin, artifact } in inputs {
                 if let Origin::Stage(before) = origin {
@@ -70,13 +70,13 @@ impl<'a> TimedPlacement<'a> {
             }
         }
         let tally = ReaderTally::new(net.stars.len());
-        let (end, tail) = (picks.map(|_| Millis(0)), picks.map(|_| 0));
+        let (end, tail) = (placement.map(|_| Millis(0)), placement.map(|_| 0));
         let mut timed = Self {
             instance,
             shape,
             net,
             after,
-            picks,
+            placement,
             tally,
             end,
             tail,
@@ -92,7 +92,7 @@ impl<'a> TimedPlacement<'a> {
     }
 
     pub(super) fn site(&self, stage: StageId) -> SiteId {
-        self.instance.stages[stage].choices[self.picks[stage]].site
+        self.instance.stages[stage].choices[self.placement[stage]].site
     }
 
     pub(super) fn travel(&self, artifact: Option<ArtifactId>, from: SiteId, to: SiteId) -> i64 {
@@ -108,7 +108,7 @@ impl<'a> TimedPlacement<'a> {
     }
 
     pub(super) fn duration(&self, stage: StageId) -> i64 {
-        self.instance.stages[stage].choices[self.picks[stage]]
+        self.instance.stages[stage].choices[self.placement[stage]]
             .duration
             .signed()
     }
@@ -119,7 +119,7 @@ impl<'a> TimedPlacement<'a> {
             self.instance,
             self.shape,
             &Routes::new(),
-            &self.picks,
+            &self.placement,
             &self.end,
             stage,
             site,
@@ -132,7 +132,7 @@ impl<'a> TimedPlacement<'a> {
         self.end[stage].signed()
     }
 
-    /// The longest way from the end of a stage at a site.
+    /// The longest path from the end of a stage at a site.
     fn remaining_time(&self, stage: StageId, site: SiteId) -> i64 {
         let after = self.after[stage].iter();
         after
@@ -142,8 +142,7 @@ impl<'a> TimedPlacement<'a> {
                     + self.duration(next)
                     + self.tail[next]
             })
-            .max()
-            .unwrap_or(0)
+            .fold(0, i64::max)
     }
 
     /// Works out all ends and tails.
@@ -158,12 +157,12 @@ impl<'a> TimedPlacement<'a> {
     }
 
     pub(crate) fn makespan(&self) -> i64 {
-        self.end.iter().copied().max().map_or(0, Millis::signed)
+        self.end.iter().copied().fold(Millis(0), Ord::max).signed()
     }
 
     pub(super) fn put(&mut self, stage: StageId, pick: ChoiceId) {
         let before = self.site(stage);
-        self.picks[stage] = pick;
+        self.placement[stage] = pick;
         let now = self.site(stage);
         if before != now {
             for ReadStar { star, .. } in &self.net.nodes[stage].reads {
@@ -174,7 +173,7 @@ impl<'a> TimedPlacement<'a> {
     }
 
     /// What a stage causes at a site besides its own cost.
-    fn copies(&self, stage: StageId, site: SiteId) -> i64 {
+    fn transfer_cost(&self, stage: StageId, site: SiteId) -> i64 {
         let node = &self.net.nodes[stage];
         let here = self.site(stage);
         let links = &self.instance.links;
@@ -199,16 +198,16 @@ impl<'a> TimedPlacement<'a> {
     /// What the whole placement costs, scaled.
     pub(crate) fn total(&self) -> i64 {
         let own: i64 = self
-            .picks
+            .placement
             .ids()
             .map(|stage| {
-                self.instance.stages[stage].choices[self.picks[stage]]
+                self.instance.stages[stage].choices[self.placement[stage]]
                     .cost
                     .0
                     * self.net.scale
             })
             .sum();
-        let copies = self.net.stars.iter_enumerated().map(|(index, star)| {
+        let transfers = self.net.stars.iter_enumerated().map(|(index, star)| {
             let from = match star.origin {
                 Origin::Site(from) => from,
                 Origin::Stage(stage) => self.site(stage),
@@ -217,10 +216,10 @@ impl<'a> TimedPlacement<'a> {
             to.map(|to| self.net.price(&self.instance.links, star, from, to))
                 .sum::<i64>()
         });
-        own + copies.sum::<i64>()
+        own + transfers.sum::<i64>()
     }
 
-    /// By choice of a stage: its cost with all copies, and the longest way through it.
+    /// By choice of a stage: its cost with all transfers, and the longest path through it.
     pub(super) fn options(&self, stage: StageId, allowed: &[ChoiceId]) -> Vec<MoveOption> {
         // Choices come by site.
         let mut known: Option<(SiteId, i64, i64)> = None;
@@ -228,19 +227,19 @@ impl<'a> TimedPlacement<'a> {
         let mut options = Vec::with_capacity(allowed.len());
         for pick in allowed {
             let choice = choices[*pick];
-            let (copies, way) = match known {
-                Some((site, copies, way)) if site == choice.site => (copies, way),
+            let (transfers, path) = match known {
+                Some((site, transfers, path)) if site == choice.site => (transfers, path),
                 _ => {
-                    let way =
+                    let path =
                         self.ready(stage, choice.site) + self.remaining_time(stage, choice.site);
-                    let copies = self.copies(stage, choice.site);
-                    known = Some((choice.site, copies, way));
-                    (copies, way)
+                    let transfers = self.transfer_cost(stage, choice.site);
+                    known = Some((choice.site, transfers, path));
+                    (transfers, path)
                 }
             };
             options.push(MoveOption {
-                cost: choice.cost.0 * self.net.scale + copies,
-                way: way + choice.duration.signed(),
+                cost: choice.cost.0 * self.net.scale + transfers,
+                path: path + choice.duration.signed(),
                 pick: *pick,
             });
         }
@@ -260,8 +259,8 @@ impl<'a> TimedPlacement<'a> {
         while self.makespan() > deadline {
             let mut found: Vec<PricedMove> = Vec::new();
             for (stage, allowed) in allowed.iter_enumerated() {
-                let way = self.end(stage) + self.tail[stage];
-                if way <= deadline {
+                let path = self.end(stage) + self.tail[stage];
+                if path <= deadline {
                     continue;
                 }
                 let work = allowed.len();
@@ -279,11 +278,11 @@ impl<'a> TimedPlacement<'a> {
                     Vec::new()
                 };
                 let options = self.options(stage, if stay { &near } else { allowed });
-                let faster = options.into_iter().filter(|option| option.way < way);
+                let faster = options.into_iter().filter(|option| option.path < path);
                 let priced = faster.map(|option| PricedMove {
                     price: Price {
                         cost: (option.cost - now).max(0),
-                        time: (way - option.way).min(way - deadline),
+                        time: (path - option.path).min(path - deadline),
                     },
                     stage,
                     pick: option.pick,
@@ -308,7 +307,7 @@ impl<'a> TimedPlacement<'a> {
                     self.put(stage, pick);
                     self.schedule();
                     moved = true;
-                    *visits = visits.saturating_sub(self.picks.len());
+                    *visits = visits.saturating_sub(self.placement.len());
                 }
             }
             // Moves of neighbours may undo each other.
@@ -319,10 +318,10 @@ impl<'a> TimedPlacement<'a> {
         true
     }
 
-    /// What a stage costs now, with all copies that it causes.
+    /// What a stage costs now, with all transfers that it causes.
     pub(super) fn now(&self, stage: StageId) -> i64 {
-        let choice = self.instance.stages[stage].choices[self.picks[stage]];
-        choice.cost.0 * self.net.scale + self.copies(stage, choice.site)
+        let choice = self.instance.stages[stage].choices[self.placement[stage]];
+        choice.cost.0 * self.net.scale + self.transfer_cost(stage, choice.site)
     }
 
     /// Moves single stages to where they cost least in time, until no move helps.
@@ -341,12 +340,12 @@ impl<'a> TimedPlacement<'a> {
                 let options = self.options(stage, allowed);
                 let best = options
                     .into_iter()
-                    .filter(|option| option.way <= deadline && option.cost < now)
+                    .filter(|option| option.path <= deadline && option.cost < now)
                     .min();
                 if let Some(best) = best {
                     self.put(stage, best.pick);
                     self.schedule();
-                    *visits = visits.saturating_sub(self.picks.len() * 8);
+                    *visits = visits.saturating_sub(self.placement.len() * 8);
                     moved = true;
                 }
             }
@@ -370,21 +369,21 @@ impl TimedPlacement<'_> {
                 if allowed.len() < 2 || self.end(stage) + self.tail[stage] < known.0 {
                     continue;
                 }
-                let work = allowed.len() + self.picks.len();
+                let work = allowed.len() + self.placement.len();
                 if *visits < work {
                     return;
                 }
                 *visits -= work;
                 let now = self.now(stage);
                 let within = |option: &MoveOption| {
-                    option.way < known.0 && total - now + option.cost <= limit
+                    option.path < known.0 && total - now + option.cost <= limit
                 };
                 let options = self.options(stage, allowed).into_iter().filter(within);
-                let shortest = options.min_by_key(|option| (option.way, option.cost, option.pick));
+                let shortest = options.min_by_key(|option| (option.path, option.cost, option.pick));
                 let Some(MoveOption { cost, pick, .. }) = shortest else {
                     continue;
                 };
-                let before = self.picks[stage];
+                let before = self.placement[stage];
                 self.put(stage, pick);
                 self.schedule();
                 let length = self.length();
@@ -405,11 +404,11 @@ impl TimedPlacement<'_> {
     /// and the makespan within limits.
     pub(crate) fn nudge(&mut self, cost: i64, time: i64) {
         let mut total = self.total();
-        for stage in self.picks.ids() {
-            let before: Vec<ChoiceId> = ChoiceId::below(self.picks[stage].index()).collect();
+        for stage in self.placement.ids() {
+            let before: Vec<ChoiceId> = ChoiceId::below(self.placement[stage].index()).collect();
             let now = self.now(stage);
             let within =
-                |option: &MoveOption| total - now + option.cost <= cost && option.way <= time;
+                |option: &MoveOption| total - now + option.cost <= cost && option.path <= time;
             if let Some(option) = self.options(stage, &before).into_iter().find(within) {
                 self.put(stage, option.pick);
                 self.schedule();

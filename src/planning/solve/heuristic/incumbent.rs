@@ -15,7 +15,7 @@ const SETTLED: i64 = 10;
 
 /// Ways to put a late placement in time.
 #[derive(Clone, Copy)]
-enum Way {
+enum RepairMethod {
     /// By cheapest cuts, in so many steps.
     Cuts(i64),
     /// By single moves, each where a millisecond costs least. `stay`: stages stay at their sites;
@@ -23,7 +23,7 @@ enum Way {
     Moves { stay: bool },
 }
 
-impl Way {
+impl RepairMethod {
     const ALL: [Self; 5] = [
         Self::Cuts(64),
         Self::Cuts(16),
@@ -33,7 +33,7 @@ impl Way {
     ];
 }
 
-/// Above so many choices only the way that is most often the best is tried.
+/// Above so many choices only the method that is most often the best is tried.
 pub(crate) const LARGE: usize = 1_000_000;
 /// Only placements that are dearer than the best by less than this part of it swing.
 const SWUNG: i64 = 20;
@@ -52,7 +52,7 @@ pub(crate) struct Incumbent<'a> {
     pub allowed: AllowedChoices,
     /// Placements that were begun at.
     pub tried: BTreeSet<Placement>,
-    /// Scaled cost and picks.
+    /// The scaled cost of a placement, and the placement.
     pub found: Option<(i64, Placement)>,
 }
 
@@ -62,11 +62,11 @@ impl Incumbent<'_> {
     }
 
     /// Makes a placement keep the deadline, then cheaper.
-    pub(crate) fn try_out(&mut self, picks: Placement, visits: &mut usize) {
-        if !self.tried.insert(picks.clone()) {
+    pub(crate) fn try_out(&mut self, placement: Placement, visits: &mut usize) {
+        if !self.tried.insert(placement.clone()) {
             return;
         }
-        let late = TimedPlacement::new(self.instance, self.shape, self.net, picks);
+        let late = TimedPlacement::new(self.instance, self.shape, self.net, placement);
         // Repair makes it dearer, and moves seldom make up for much.
         let total = late.total();
         let hopeless = if late.makespan() > self.deadline {
@@ -79,19 +79,19 @@ impl Incumbent<'_> {
         }
         let large = self.instance.size() > LARGE;
         let near;
-        let (ways, allowed) = if large {
-            near = self.near(&late.picks);
-            (&Way::ALL[..1], &near)
+        let (methods, allowed) = if large {
+            near = self.near(&late.placement);
+            (&RepairMethod::ALL[..1], &near)
         } else {
-            (&Way::ALL[..], &self.allowed)
+            (&RepairMethod::ALL[..], &self.allowed)
         };
         let known = self.value();
         let mut settled: Vec<TimedPlacement<'_>> = Vec::new();
-        for way in ways {
+        for method in methods {
             let mut timed = late.clone();
-            let in_time = match *way {
-                Way::Cuts(steps) => timed.crash(self.deadline, steps, allowed, visits),
-                Way::Moves { stay } => timed.repair(self.deadline, allowed, stay, visits),
+            let in_time = match *method {
+                RepairMethod::Cuts(steps) => timed.crash(self.deadline, steps, allowed, visits),
+                RepairMethod::Moves { stay } => timed.repair(self.deadline, allowed, stay, visits),
             };
             if in_time {
                 timed.settle(self.deadline, allowed, visits);
@@ -112,9 +112,9 @@ impl Incumbent<'_> {
     /// Makes the best placement of a large job cheaper, where [`Self::try_out`] has no time for it.
     pub(crate) fn polish(&mut self, visits: &mut usize) {
         if self.instance.size() > LARGE
-            && let Some((_, picks)) = &self.found
+            && let Some((_, placement)) = &self.found
         {
-            let timed = TimedPlacement::new(self.instance, self.shape, self.net, picks.clone());
+            let timed = TimedPlacement::new(self.instance, self.shape, self.net, placement.clone());
             let better = self.swing(timed, visits);
             self.take(&better);
         }
@@ -126,10 +126,10 @@ impl Incumbent<'_> {
         let known = self.value();
         if total < known.min(self.net.never)
             && timed.makespan() <= self.deadline
-            && let Some(value) = self.exact(&timed.picks, total)
+            && let Some(value) = self.exact(&timed.placement, total)
             && value < known
         {
-            self.found = Some((value, timed.picks.clone()));
+            self.found = Some((value, timed.placement.clone()));
         }
     }
 
@@ -138,7 +138,7 @@ impl Incumbent<'_> {
     fn swing<'t>(&self, mut best: TimedPlacement<'t>, visits: &mut usize) -> TimedPlacement<'t> {
         let kept = *visits / 2;
         let mut left = *visits - kept;
-        let near = self.near(&best.picks);
+        let near = self.near(&best.placement);
         let mut total = best.total();
         let mut late = self.deadline / LATEST;
         while late > 0 && left > 0 {
@@ -161,11 +161,11 @@ impl Incumbent<'_> {
     }
 
     /// By stage: choices where any stage of a placement is.
-    pub(crate) fn near(&self, picks: &Placement) -> AllowedChoices {
+    pub(crate) fn near(&self, placement: &Placement) -> AllowedChoices {
         let stages = &self.instance.stages;
         let used: BTreeSet<SiteId> = stages
             .iter()
-            .zip(picks)
+            .zip(placement)
             .map(|(stage, pick)| stage.choices[*pick].site)
             .collect();
         let near = |(stage, allowed): (&StageChoices, &Vec<ChoiceId>)| {
@@ -178,17 +178,18 @@ impl Incumbent<'_> {
         stages.iter().zip(&self.allowed).map(near).collect()
     }
 
-    /// What a placement in time really costs, scaled: the network knows the least that copies cost
-    /// when volumes are counted together. `None`: it breaks a limit that the network does not know.
-    fn exact(&self, picks: &Placement, total: i64) -> Option<i64> {
+    /// What a placement in time really costs, scaled: the network knows the least that transfers
+    /// cost when volumes are counted together. `None`: it breaks a limit that the network does not
+    /// know.
+    fn exact(&self, placement: &Placement, total: i64) -> Option<i64> {
         if has_direct_transfers_only(self.instance) {
             return Some(total);
         }
-        let evaluation = evaluate(self.instance, self.shape, picks)?;
+        let evaluation = evaluate(self.instance, self.shape, placement)?;
         let keeps = evaluation.makespan.signed() <= self.deadline
             && self.instance.lateness(&evaluation) == Millis(0)
-            && concurrency::excess(self.instance, picks) == 0
-            && concurrency::exceeded_cap(self.instance, self.shape, picks).is_none();
+            && concurrency::excess(self.instance, placement) == 0
+            && concurrency::exceeded_cap(self.instance, self.shape, placement).is_none();
         keeps.then(|| evaluation.cost().0.saturating_mul(self.net.scale))
     }
 }

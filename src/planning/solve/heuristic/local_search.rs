@@ -53,35 +53,35 @@ pub(crate) fn local_search(
         && instance.deadline.is_none()
         && instance.caps.is_empty()
         && instance.stages.iter().all(|stage| stage.deadline.is_none());
-    let cheapest = forest(instance, shape)?.picks;
+    let cheapest = forest(instance, shape)?.placement;
     let usage = Usage::of(instance);
     for start in std::iter::once(cheapest).chain(starts(instance)) {
         if effort.should_stop() && best.as_ref().is_some_and(|(key, _)| key.over == 0) {
             break;
         }
         // Where only money counts, a move changes only what touches its stage.
-        let (key, picks) = if only_money {
-            let picks = cheapen(instance, &stage_artifacts, start, &mut visits, effort);
-            (key(instance, shape, &usage, &picks), picks)
+        let (key, placement) = if only_money {
+            let placement = cheapen(instance, &stage_artifacts, start, &mut visits, effort);
+            (key(instance, shape, &usage, &placement), placement)
         } else {
             descend(instance, shape, &usage, start, &mut moves, effort)
         };
         if best.as_ref().is_none_or(|(known, _)| key < *known) {
-            best = Some((key, picks));
+            best = Some((key, placement));
         }
     }
-    let (key, picks) = best?;
+    let (key, placement) = best?;
     if key.over > 0 {
         return None;
     }
-    Some(picks)
+    Some(placement)
 }
 
 /// A placement after single-stage moves, never worse than before.
 pub(crate) fn improve_placement(
     instance: &Instance,
     shape: &Shape,
-    picks: Placement,
+    placement: Placement,
     effort: &Effort,
 ) -> Placement {
     let mut moves = IMPROVING / (instance.stages.len() + instance.artifacts.len()).max(1);
@@ -89,15 +89,15 @@ pub(crate) fn improve_placement(
         instance,
         shape,
         &Usage::of(instance),
-        picks,
+        placement,
         &mut moves,
         effort,
     )
     .1
 }
 
-fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &Placement) -> Key {
-    let Some(evaluation) = evaluate(instance, shape, picks) else {
+fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, placement: &Placement) -> Key {
+    let Some(evaluation) = evaluate(instance, shape, placement) else {
         return Key::WORST;
     };
     let (cost, time) = (evaluation.cost().0, evaluation.makespan.signed());
@@ -108,7 +108,7 @@ fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &Placement)
     let over = over_time
         .saturating_add(over_cost)
         .saturating_add(instance.lateness(&evaluation).signed());
-    let over = over.saturating_add(usage.excess(picks));
+    let over = over.saturating_add(usage.excess(placement));
     match instance.minimize {
         Objective::Cost => Key {
             over,
@@ -186,35 +186,35 @@ fn homes(instance: &Instance) -> Vec<SiteId> {
 fn cheapen(
     instance: &Instance,
     stage_artifacts: &IdVec<StageId, Vec<ArtifactId>>,
-    mut picks: Placement,
+    mut placement: Placement,
     visits: &mut usize,
     effort: &Effort,
 ) -> Placement {
     let mut improved = true;
     while improved {
         improved = false;
-        for stage in picks.ids() {
+        for stage in placement.ids() {
             let work = instance.stages[stage].choices.len() * (1 + stage_artifacts[stage].len());
             if *visits < work || effort.should_stop() {
-                return picks;
+                return placement;
             }
             *visits -= work;
             let mut best = (
-                local_cost(instance, &stage_artifacts[stage], &picks, stage),
-                picks[stage],
+                local_cost(instance, &stage_artifacts[stage], &placement, stage),
+                placement[stage],
             );
             for position in instance.stages[stage].choices.ids() {
-                picks[stage] = position;
-                let cost = local_cost(instance, &stage_artifacts[stage], &picks, stage);
+                placement[stage] = position;
+                let cost = local_cost(instance, &stage_artifacts[stage], &placement, stage);
                 if cost < best.0 {
                     best = (cost, position);
                     improved = true;
                 }
             }
-            picks[stage] = best.1;
+            placement[stage] = best.1;
         }
     }
-    picks
+    placement
 }
 
 /// Moves one stage at a time to its best choice until no move helps or `moves` are used up.
@@ -222,32 +222,32 @@ fn descend(
     instance: &Instance,
     shape: &Shape,
     usage: &Usage<'_>,
-    mut picks: Placement,
+    mut placement: Placement,
     moves: &mut usize,
     effort: &Effort,
 ) -> (Key, Placement) {
-    let mut best = key(instance, shape, usage, &picks);
+    let mut best = key(instance, shape, usage, &placement);
     loop {
         let before = best;
-        for stage in picks.ids() {
-            let mut chosen = picks[stage];
+        for stage in placement.ids() {
+            let mut chosen = placement[stage];
             let positions = instance.stages[stage].choices.ids();
             if *moves < positions.len() || effort.should_stop() {
-                return (best, picks);
+                return (best, placement);
             }
             *moves -= positions.len();
             for position in positions {
-                picks[stage] = position;
-                let key = key(instance, shape, usage, &picks);
+                placement[stage] = position;
+                let key = key(instance, shape, usage, &placement);
                 if key < best {
                     best = key;
                     chosen = position;
                 }
             }
-            picks[stage] = chosen;
+            placement[stage] = chosen;
         }
         if best == before {
-            return (best, picks);
+            return (best, placement);
         }
     }
 }

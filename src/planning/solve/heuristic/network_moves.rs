@@ -59,7 +59,7 @@ impl<'a> NetworkWalk<'a> {
         }
     }
 
-    /// What a stage that is nowhere would cost at a site, with the copies that it alone causes,
+    /// What a stage that is nowhere would cost at a site, with the transfers that it alone causes,
     /// as far as its neighbours are placed.
     pub(crate) fn cost(&self, stage: StageId, position: usize) -> i64 {
         let node = &self.net.nodes[stage];
@@ -82,8 +82,8 @@ impl<'a> NetworkWalk<'a> {
         cost
     }
 
-    /// What a stage whose inputs are placed would cost at a site, when every copy that is not there
-    /// yet costs only the stage's part in it.
+    /// What a stage whose inputs are placed would cost at a site, when every transfer that is not
+    /// there yet costs only the stage's part in it.
     pub(crate) fn part(
         &self,
         dual: &crate::planning::solve::bound::dual_messages::DualMessages<'_>,
@@ -153,7 +153,7 @@ impl<'a> NetworkWalk<'a> {
             .zip(self.own)
             .map(|(place, own)| place.map_or(0, |place| own[place]))
             .sum();
-        let copies = self.net.stars.ids().map(|star| {
+        let transfers = self.net.stars.ids().map(|star| {
             let Some(from) = self.origin(star) else {
                 return 0;
             };
@@ -161,7 +161,7 @@ impl<'a> NetworkWalk<'a> {
             to.map(|to| self.net.price(self.links, &self.net.stars[star], from, to))
                 .sum::<i64>()
         });
-        own + copies.sum::<i64>()
+        own + transfers.sum::<i64>()
     }
 
     /// The position of every stage's site; every stage must have one.

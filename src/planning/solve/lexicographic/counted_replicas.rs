@@ -21,7 +21,7 @@ pub(super) enum CountedOutcome {
 
 /// A placement, and what it comes to.
 struct PickedPlacement {
-    picks: Placement,
+    placement: Placement,
     found: FoundPlacement,
 }
 
@@ -44,14 +44,14 @@ impl PlacementSearch<'_> {
         };
         let limits = limits.with(goal, first.value);
         let Some(Some(PickedPlacement {
-            picks,
+            placement,
             found: second,
         })) = self.minimize_counted(&counted, instance, other, limits)?
         else {
             return Ok(CountedOutcome::Unknown);
         };
         let limits = limits.with(other, second.value);
-        let ordered = counted.first_in_order(&picks, limits, self.solver, self.effort)?;
+        let ordered = counted.first_in_order(&placement, limits, self.solver, self.effort)?;
         let second = self
             .exact(instance, other, limits, &ordered)
             .filter(|found| found.value <= second.value);
@@ -107,9 +107,9 @@ impl PlacementSearch<'_> {
         Ok(match found {
             replica_counting::Found::Nothing => Some(None),
             replica_counting::Found::Unknown => None,
-            replica_counting::Found::Best(picks) => self
-                .exact(instance, goal, limits, &picks)
-                .map(|found| Some(PickedPlacement { picks, found })),
+            replica_counting::Found::Best(placement) => self
+                .exact(instance, goal, limits, &placement)
+                .map(|found| Some(PickedPlacement { placement, found })),
         })
     }
 
@@ -119,10 +119,10 @@ impl PlacementSearch<'_> {
         instance: &Instance,
         goal: Figure,
         limits: Limits,
-        picks: &Placement,
+        placement: &Placement,
     ) -> Option<FoundPlacement> {
         let known = KnownPlacement {
-            tags: choice_tags(instance, picks),
+            tags: choice_tags(instance, placement),
             routes: crate::planning::problem::Routes::new(),
         };
         let value = self.value(instance, goal, limits, &known)?;

@@ -25,7 +25,7 @@ pub fn feasible(
         return Ok(false);
     }
     if local_search(instance, &shape, effort)
-        .is_some_and(|picks| concurrency::exceeded_cap(instance, &shape, &picks).is_none())
+        .is_some_and(|placement| concurrency::exceeded_cap(instance, &shape, &placement).is_none())
     {
         return Ok(true);
     }

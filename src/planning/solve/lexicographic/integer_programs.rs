@@ -8,6 +8,7 @@ use super::placement_search::{
 use crate::planning::problem::{Goal, Instance, Lowered, Placement, Target, lower};
 use crate::planning::solve::backend::solver::{Answer, SolverError};
 use crate::planning::solve::limits::Limits;
+use crate::util::id_vec::Id;
 
 /// Programs charge what the makespan is worth, and pieces of tariffs, without rounding.
 const ROUNDED: i64 = 1;
@@ -71,7 +72,7 @@ impl PlacementSearch<'_> {
         let lowered = lower(instance, target);
         let begin = start
             .and_then(|known| choice_positions(instance, &known.tags))
-            .map_or_else(Vec::new, |picks| point(&lowered, &picks));
+            .map_or_else(Vec::new, |placement| point(&lowered, &placement));
         let (values, bound, proven) =
             match self
                 .solver
@@ -85,7 +86,7 @@ impl PlacementSearch<'_> {
                     proven,
                 } => (values, bound, proven),
             };
-        let tags = choice_tags(instance, &lowered.picks(&values));
+        let tags = choice_tags(instance, &lowered.placement(&values));
         let plain = self.resolved(instance, measured, limits, tags.clone());
         let routed = KnownPlacement {
             tags,
@@ -109,7 +110,7 @@ impl PlacementSearch<'_> {
             (Some(found), None) | (None, Some(found)) => found,
             (None, None) => return Ok(Tried::Unfit),
         };
-        // The program may know a cheaper way than the placement could take within all limits.
+        // The program may know a cheaper route than the placement could take within all limits.
         let bound = if proven {
             bound.round() as i64
         } else {
@@ -181,10 +182,10 @@ pub(super) fn target<'a>(
 }
 
 /// A start for the solver: the choices alone; it completes the rest.
-fn point(lowered: &Lowered, picks: &Placement) -> Vec<f64> {
+fn point(lowered: &Lowered, placement: &Placement) -> Vec<f64> {
     let mut values = vec![0.0; lowered.program.columns.len()];
-    for (columns, position) in lowered.choice.iter().zip(picks) {
-        values[columns[*position]] = 1.0;
+    for (columns, position) in lowered.choice.iter().zip(placement) {
+        values[columns[*position].index()] = 1.0;
     }
     values
 }

@@ -15,10 +15,10 @@ mod outcome;
 mod passes;
 mod placement_search;
 mod replica_counting;
-mod shortfall;
 mod single_figure;
 mod tie_breaking;
+mod unmet_limits;
 
 pub use feasibility::feasible;
-pub use outcome::{Outcome, PlacementFigures, Proof, Shortfall, Solved};
+pub use outcome::{Outcome, PlacementFigures, Proof, Solved, UnmetLimits};
 pub use passes::{figures, solve, with_rows};

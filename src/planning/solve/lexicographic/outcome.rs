@@ -6,15 +6,20 @@ use crate::planning::problem::{Evaluation, Placement};
 /// The outcome of solving a placement problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// There is a placement that keeps every limit.
     Solved(Box<Solved>),
-    Infeasible(Shortfall),
+    /// No placement keeps every limit.
+    Infeasible(UnmetLimits),
 }
 
 /// A placement and its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Solved {
-    pub picks: Placement,
+    /// The choice that each stage takes.
+    pub placement: Placement,
+    /// Cost and schedule of the placement, worked out exactly.
     pub evaluation: Evaluation,
+    /// How good the placement is known to be.
     pub proof: Proof,
 }
 
@@ -33,7 +38,9 @@ pub struct Proof {
 /// Cost and makespan of a placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlacementFigures {
+    /// What the whole placement costs.
     pub cost: Money,
+    /// The time from the start of the job to its end.
     pub makespan: Millis,
 }
 
@@ -49,7 +56,7 @@ impl PlacementFigures {
 
 /// How far the limits are from what is possible.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shortfall {
+pub struct UnmetLimits {
     /// The fastest placement within the budget, were there no deadline.
     pub fastest: Option<PlacementFigures>,
     /// The cheapest placement by the deadline, were there no budget.
@@ -57,5 +64,5 @@ pub struct Shortfall {
     /// The cheapest placement with neither limit; `None`: it is not the limits that clash.
     pub unlimited: Option<PlacementFigures>,
     /// Artifacts that cannot get from any site of their origin to any of some reader.
-    pub stuck: Vec<String>,
+    pub unreachable: Vec<String>,
 }

@@ -38,13 +38,16 @@ pub fn solve(
         effort,
     };
     match run.decided(instance)? {
-        None => Ok(Outcome::Infeasible(run.shortfall(instance)?)),
+        None => Ok(Outcome::Infeasible(run.unmet_limits(instance)?)),
         Some((left, ranked)) => {
             let solved = run.finished(&left, ranked)?;
             // The choices that are left keep their tags.
-            let picks = choice_positions(instance, &choice_tags(&left, &solved.picks))
+            let placement = choice_positions(instance, &choice_tags(&left, &solved.placement))
                 .ok_or_else(lost_placement)?;
-            Ok(Outcome::Solved(Box::new(Solved { picks, ..solved })))
+            Ok(Outcome::Solved(Box::new(Solved {
+                placement,
+                ..solved
+            })))
         }
     }
 }
@@ -108,9 +111,10 @@ impl PlacementSearch<'_> {
             let Some((preferred, ranked)) = self.preferred(instance.clone())? else {
                 return Ok(None);
             };
-            let picks =
+            let placement =
                 choice_positions(&preferred, &ranked.second.tags).ok_or_else(lost_placement)?;
-            let Some(exceeded) = concurrency::exceeded_cap(&preferred, self.shape, &picks) else {
+            let Some(exceeded) = concurrency::exceeded_cap(&preferred, self.shape, &placement)
+            else {
                 return Ok(Some((preferred, ranked)));
             };
             let row = row(&instance.caps[exceeded.cap], &exceeded.stages);
@@ -186,8 +190,8 @@ impl PlacementSearch<'_> {
         match self.solver.minimize(&lowered.program, &[], self.effort)? {
             Answer::Infeasible => Ok(None),
             Answer::Found { values, proven: true, .. } => {
-                let picks = lowered.picks(&values);
-                Ok(Some(instance.stages.iter().zip(picks).map(|(stage, pick)| stage.choices[pick].rank).sum()))
+                let placement = lowered.placement(&values);
+                Ok(Some(instance.stages.iter().zip(placement).map(|(stage, pick)| stage.choices[pick].rank).sum()))
             }
             _ => Err(SolverError(
                 "preferences were not decided within the effort allowed; raise --max-nodes or --time-limit".to_owned(),
@@ -212,9 +216,9 @@ impl PlacementSearch<'_> {
         if first.proven && !ordered && !self.effort.should_stop() {
             let KnownPlacement { tags, routes } =
                 self.first_in_order(&left, limits, second.known())?;
-            let picks = choice_positions(instance, &tags).ok_or_else(lost_placement)?;
+            let placement = choice_positions(instance, &tags).ok_or_else(lost_placement)?;
             // The order of choices is the last tie-break: it never buys a row for stages at once.
-            if concurrency::exceeded_cap(instance, self.shape, &picks).is_none() {
+            if concurrency::exceeded_cap(instance, self.shape, &placement).is_none() {
                 last = FoundPlacement {
                     tags,
                     routes,
@@ -240,9 +244,9 @@ impl PlacementSearch<'_> {
                 }
             }
         };
-        let picks = choice_positions(instance, &last.tags).ok_or_else(lost_placement)?;
+        let placement = choice_positions(instance, &last.tags).ok_or_else(lost_placement)?;
         Ok(Solved {
-            picks,
+            placement,
             evaluation,
             proof,
         })

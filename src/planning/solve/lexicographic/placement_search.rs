@@ -21,25 +21,34 @@ pub(super) fn lost_placement() -> SolverError {
 /// minimised.
 #[derive(Clone)]
 pub(super) struct FoundPlacement {
+    /// The candidate that each stage takes.
     pub tags: PlacedCandidates,
+    /// The holders that transfers come from, where these are not their origins.
     pub routes: Routes,
+    /// The figure that was minimised, in micro-USD, milliseconds or ranks.
     pub value: i64,
+    /// A value that no placement within the limits is below.
     pub bound: i64,
+    /// Whether no placement within the limits has a lower value.
     pub proven: bool,
     /// Without choices that no placement within the limits has whose value is as good, if known.
     pub left: Option<Box<Instance>>,
 }
 
-/// Picks and ways of a placement that is there already.
+/// The choices and the routes of a placement that is there already.
 #[derive(Clone)]
 pub(super) struct KnownPlacement {
+    /// The candidate that each stage takes.
     pub tags: PlacedCandidates,
+    /// The holders that transfers come from, where these are not their origins.
     pub routes: Routes,
 }
 
 /// A placement that keeps all limits, and its figure.
 pub(super) struct ResolvedPlacement {
+    /// The placement.
     pub known: KnownPlacement,
+    /// The figure of the placement that is minimised.
     pub value: i64,
 }
 
@@ -67,15 +76,21 @@ impl FoundPlacement {
 
 /// What all passes over an instance share.
 pub(super) struct PlacementSearch<'a> {
+    /// What each stage waits for.
     pub shape: &'a Shape,
+    /// The solver of the mixed-integer programs.
     pub solver: &'a dyn Solver,
+    /// How long to search.
     pub effort: &'a Effort,
 }
 
 /// The optimum of the objective, that of the other figure among its optima, and both as limits.
 pub(super) struct RankedPlacements {
+    /// The optimum of the objective.
     pub first: FoundPlacement,
+    /// The optimum of the other figure among the optima of the objective.
     pub second: FoundPlacement,
+    /// Both optimal figures as limits.
     pub limits: Limits,
     /// Without choices that no placement has whose first figure is as good.
     pub left: Box<Instance>,
@@ -89,11 +104,11 @@ pub(super) fn has_deadlines(instance: &Instance) -> bool {
 }
 
 /// Returns the tags of the choices at some positions, which outlive reduction.
-pub(super) fn choice_tags(instance: &Instance, picks: &Placement) -> PlacedCandidates {
+pub(super) fn choice_tags(instance: &Instance, placement: &Placement) -> PlacedCandidates {
     instance
         .stages
         .iter()
-        .zip(picks)
+        .zip(placement)
         .map(|(stage, position)| stage.choices[*position].tag)
         .collect()
 }
@@ -152,18 +167,18 @@ impl PlacementSearch<'_> {
         limits: Limits,
         known: &KnownPlacement,
     ) -> Option<i64> {
-        let picks = choice_positions(instance, &known.tags)?;
-        if concurrency::excess(instance, &picks) > 0 {
+        let placement = choice_positions(instance, &known.tags)?;
+        if concurrency::excess(instance, &placement) > 0 {
             return None;
         }
-        let evaluation = evaluate_on(instance, self.shape, &picks, &known.routes)?;
+        let evaluation = evaluate_on(instance, self.shape, &placement, &known.routes)?;
         limits
             .hold(instance, &evaluation)
             .then(|| goal.of(instance, &evaluation))
     }
 
-    /// The better of two ways for given choices, and the figure: all copies on their cheapest ways,
-    /// or all straight from their origins. `None`: both break a limit.
+    /// The better of two sets of routes for given choices, and the figure: the cheapest routes,
+    /// or all transfers straight from their origins. `None`: both break a limit.
     pub(super) fn resolved(
         &self,
         instance: &Instance,
@@ -173,7 +188,7 @@ impl PlacementSearch<'_> {
     ) -> Option<ResolvedPlacement> {
         let cheapest = routes::cheapest(instance, &choice_positions(instance, &tags)?);
         let straight = (!cheapest.is_empty()).then(Routes::new);
-        let ways = std::iter::once(cheapest)
+        let routed = std::iter::once(cheapest)
             .chain(straight)
             .filter_map(|routes| {
                 let known = KnownPlacement {
@@ -184,7 +199,7 @@ impl PlacementSearch<'_> {
                 Some(ResolvedPlacement { known, value })
             });
         // Of equals the first.
-        ways.min_by_key(|resolved| resolved.value)
+        routed.min_by_key(|resolved| resolved.value)
     }
 
     /// All figures of a placement that was found for the instance.

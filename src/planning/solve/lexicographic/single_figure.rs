@@ -6,7 +6,9 @@ use super::placement_search::{
     choice_tags, has_deadlines, lost_placement,
 };
 use crate::model::{Millis, Money, Objective};
-use crate::planning::problem::{ChoiceId, Instance, Origin, SiteId, StageId, routes, worth};
+use crate::planning::problem::{
+    ChoiceId, Instance, Origin, Placement, SiteId, StageId, routes, worth,
+};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::bound::closing_bounds::{
     close_gap, has_direct_transfers_only, separable,
@@ -36,6 +38,26 @@ const PROGRAM_WAITS: usize = 40_000;
 /// Later than any placement ends, and far from overflow in sums.
 const NO_DEADLINE: i64 = 1 << 52;
 
+/// One figure that is being minimised within limits.
+struct OpenFigure {
+    /// Without choices that no placement within the limits has whose value is as good.
+    instance: Instance,
+    /// Whether every transfer comes straight from the origin of its artifact.
+    has_direct_routes: bool,
+    goal: Figure,
+    limits: Limits,
+    /// No placement within the limits has a lower value.
+    floor: i64,
+    /// A placement within the limits to begin at.
+    start: Option<KnownPlacement>,
+}
+
+impl OpenFigure {
+    fn instance_to_ask(&self) -> Instance {
+        instance_to_ask(&self.instance, self.goal, self.limits)
+    }
+}
+
 impl PlacementSearch<'_> {
     /// Minimises one figure within limits. `known` keeps the limits already.
     pub(super) fn minimize_figure(
@@ -54,14 +76,19 @@ impl PlacementSearch<'_> {
             }
             _ => None,
         };
-        // What it bounds are placements whose copies come straight from their origins.
+        // What it bounds are placements whose transfers come straight from their origins.
         let floor = closed
             .as_ref()
             .filter(|_| has_direct_transfers_only(instance))
             .map_or(i64::MIN, |closed| closed.bound);
         let mut start = known;
         if let Some(closed) = closed {
-            match self.resolved(instance, goal, limits, choice_tags(instance, &closed.picks)) {
+            match self.resolved(
+                instance,
+                goal,
+                limits,
+                choice_tags(instance, &closed.placement),
+            ) {
                 Some(ResolvedPlacement { known, value }) if value == floor => {
                     return Ok(Some(FoundPlacement::proven(known, value)));
                 }
@@ -90,103 +117,121 @@ impl PlacementSearch<'_> {
         limits: Limits,
         known: Option<KnownPlacement>,
     ) -> Result<Option<FoundPlacement>, SolverError> {
-        let Some(mut instance) = self.reduced(instance, limits) else {
+        let Some(instance) = self.reduced(instance, limits) else {
             return Ok(None);
         };
-        let mut floor = i64::MIN;
-        let mut start = known;
-        let straight = !routes::possible(&instance);
-        if let (Figure::Time, None, true, None) = (goal, &start, straight, limits.cost)
-            && let Some(found) = fastest_placement(&instance, self.shape)
-            && let Some(ResolvedPlacement { known, value }) = self.resolved(
-                &instance,
-                goal,
-                limits,
-                choice_tags(&instance, &found.picks),
-            )
-        {
-            floor = floor.max(found.bound);
-            if value == floor {
-                return Ok(Some(FoundPlacement::proven(known, value)));
-            }
-            for (stage, with) in instance.stages.iter_mut().zip(found.with) {
-                let mut with = with.into_iter();
-                stage
-                    .choices
-                    .retain(|_| with.next().is_none_or(|with| with <= value));
-            }
-            start = Some(known);
-        }
-        // Where copies or quotas tie stages together, sites are searched in the same way without
-        // one.
-        let deadline = limits
-            .time
-            .map(Millis::signed)
-            .or_else(|| (!has_direct_transfers_only(&instance)).then_some(NO_DEADLINE));
-        if let (Figure::Cost, true, Some(deadline), None) = (goal, straight, deadline, limits.score)
-        {
-            let asked = instance_to_ask(&instance, goal, limits);
-            let begin = start
-                .as_ref()
-                .and_then(|known| choice_positions(&instance, &known.tags));
-            if let Some(closed) = by_deadline(
-                &asked,
-                self.shape,
-                deadline,
-                begin,
-                self.solver,
-                self.effort,
-            ) {
-                floor = floor.max(closed.bound);
-                if let Some(ResolvedPlacement { known, value }) = self.resolved(
-                    &instance,
-                    goal,
-                    limits,
-                    choice_tags(&instance, &closed.picks),
-                ) {
-                    if value == floor {
-                        let left = closed
-                            .keep
-                            .and_then(|keep| with_kept_choices(&instance, &keep));
-                        let left =
-                            left.filter(|left| choice_positions(left, &known.tags).is_some());
-                        return Ok(Some(FoundPlacement {
-                            left: left.map(Box::new),
-                            ..FoundPlacement::proven(known, value)
-                        }));
-                    }
-                    // What is dropped costs more than the value that the bounds reckoned with.
-                    let keep = closed.keep.filter(|_| value <= closed.value);
-                    for (stage, keep) in instance.stages.iter_mut().zip(keep.into_iter().flatten())
-                    {
-                        let mut keep = keep.into_iter();
-                        stage.choices.retain(|_| keep.next().unwrap_or(true));
-                    }
-                    start = Some(known);
-                }
-            }
-        }
-        if start.is_none() {
-            start = local_search(
-                &instance_to_ask(&instance, goal, limits),
-                self.shape,
-                self.effort,
-            )
-            .and_then(|picks| {
-                self.resolved(&instance, goal, limits, choice_tags(&instance, &picks))
-            })
-            .map(|resolved| resolved.known);
-        }
-        let Some(start) = start else {
-            return self.program(&instance, goal, limits, None);
+        let mut open = OpenFigure {
+            has_direct_routes: !routes::possible(&instance),
+            instance,
+            goal,
+            limits,
+            floor: i64::MIN,
+            start: known,
         };
-        let found = self.minimize_from(&instance, goal, limits, start, floor)?;
-        let bound = found.bound.max(floor).min(found.value);
+        let decided = self
+            .try_fastest_placement(&mut open)
+            .or_else(|| self.try_deadline_search(&mut open));
+        if decided.is_some() {
+            return Ok(decided);
+        }
+        self.start_by_local_search(&mut open);
+        let Some(start) = open.start else {
+            return self.program(&open.instance, goal, limits, None);
+        };
+        let found = self.minimize_from(&open.instance, goal, limits, start, open.floor)?;
+        let bound = found.bound.max(open.floor).min(found.value);
         Ok(Some(FoundPlacement {
             bound,
             proven: found.proven || bound == found.value,
             ..found
         }))
+    }
+
+    /// Looks for the fastest placement without a program, if that is what is asked for and nothing
+    /// but time restricts it. Returns the placement if it is proven to be the fastest.
+    fn try_fastest_placement(&self, open: &mut OpenFigure) -> Option<FoundPlacement> {
+        let is_asked_for = open.goal == Figure::Time
+            && open.start.is_none()
+            && open.has_direct_routes
+            && open.limits.cost.is_none();
+        if !is_asked_for {
+            return None;
+        }
+        let found = fastest_placement(&open.instance, self.shape)?;
+        let ResolvedPlacement { known, value } = self.resolved_in(open, &found.placement)?;
+        open.floor = open.floor.max(found.bound);
+        if value == open.floor {
+            return Some(FoundPlacement::proven(known, value));
+        }
+        for (stage, with) in open.instance.stages.iter_mut().zip(&found.with) {
+            stage
+                .choices
+                .retain_by_id(|choice, _| with.get(choice).is_none_or(|with| *with <= value));
+        }
+        open.start = Some(known);
+        None
+    }
+
+    /// Looks for the cheapest placement by a deadline by bounds and moves. Where transfers or
+    /// quotas tie stages together, sites are searched in the same way without a deadline. Returns
+    /// the placement if it is proven to be the cheapest.
+    fn try_deadline_search(&self, open: &mut OpenFigure) -> Option<FoundPlacement> {
+        let no_deadline = || (!has_direct_transfers_only(&open.instance)).then_some(NO_DEADLINE);
+        let deadline = open.limits.time.map(Millis::signed).or_else(no_deadline)?;
+        let is_asked_for =
+            open.goal == Figure::Cost && open.has_direct_routes && open.limits.score.is_none();
+        if !is_asked_for {
+            return None;
+        }
+        let begin = open
+            .start
+            .as_ref()
+            .and_then(|known| choice_positions(&open.instance, &known.tags));
+        let closed = by_deadline(
+            &open.instance_to_ask(),
+            self.shape,
+            deadline,
+            begin,
+            self.solver,
+            self.effort,
+        )?;
+        open.floor = open.floor.max(closed.bound);
+        let ResolvedPlacement { known, value } = self.resolved_in(open, &closed.placement)?;
+        if value == open.floor {
+            let left = closed
+                .keep
+                .and_then(|keep| with_kept_choices(&open.instance, &keep))
+                .filter(|left| choice_positions(left, &known.tags).is_some());
+            return Some(FoundPlacement {
+                left: left.map(Box::new),
+                ..FoundPlacement::proven(known, value)
+            });
+        }
+        // What is dropped costs more than the value that the bounds reckoned with.
+        let keep = closed.keep.filter(|_| value <= closed.value);
+        for (stage, keep) in open.instance.stages.iter_mut().zip(keep.iter().flatten()) {
+            stage
+                .choices
+                .retain_by_id(|choice, _| keep.get(choice).is_none_or(|keep| *keep));
+        }
+        open.start = Some(known);
+        None
+    }
+
+    /// Looks for a placement to begin at, if there is none yet.
+    fn start_by_local_search(&self, open: &mut OpenFigure) {
+        if open.start.is_some() {
+            return;
+        }
+        let placement = local_search(&open.instance_to_ask(), self.shape, self.effort);
+        let resolved = placement.and_then(|placement| self.resolved_in(open, &placement));
+        open.start = resolved.map(|resolved| resolved.known);
+    }
+
+    /// A placement that keeps all limits, made from one that may not.
+    fn resolved_in(&self, open: &OpenFigure, placement: &Placement) -> Option<ResolvedPlacement> {
+        let tags = choice_tags(&open.instance, placement);
+        self.resolved(&open.instance, open.goal, open.limits, tags)
     }
 
     /// Minimises one figure as [`Self::minimize_figure`] does, from a placement within the limits.
@@ -270,8 +315,8 @@ impl PlacementSearch<'_> {
             .sum()
     }
 
-    /// Whether the ways of [`evaluate`] are the best for the only picks that are left: they are the
-    /// cheapest, which may not be the fastest, and count every copy on its own.
+    /// Whether the routes of [`evaluate`] are the best for the only placement that is left: they
+    /// are the cheapest, which may not be the fastest, and count every transfer on its own.
     fn straightforward(&self, instance: &Instance, goal: Figure, limits: Limits) -> bool {
         let only_cost = goal == Figure::Cost && limits.time.is_none() && !has_deadlines(instance);
         (only_cost && instance.links.pools.is_empty())
@@ -315,13 +360,13 @@ impl PlacementSearch<'_> {
             return Some(unmoved);
         }
         let start = choice_positions(instance, &known.tags)?;
-        let picks = match (goal, limits.cost, Network::new(instance, self.shape, true)) {
+        let placement = match (goal, limits.cost, Network::new(instance, self.shape, true)) {
             (Figure::Time, Some(limit), Some(net)) if has_direct_transfers_only(instance) => {
                 let mut timed = TimedPlacement::new(instance, self.shape, &net, start);
                 let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
                 let mut visits = SHORTENING;
                 timed.shorten(limit.0.saturating_mul(net.scale), &allowed, &mut visits);
-                timed.picks
+                timed.placement
             }
             _ => {
                 let minimize = if goal == Figure::Time {
@@ -339,7 +384,7 @@ impl PlacementSearch<'_> {
             }
         };
         Some(
-            match self.resolved(instance, goal, limits, choice_tags(instance, &picks)) {
+            match self.resolved(instance, goal, limits, choice_tags(instance, &placement)) {
                 Some(better) if better.value <= value => FoundPlacement {
                     tags: better.known.tags,
                     routes: better.known.routes,

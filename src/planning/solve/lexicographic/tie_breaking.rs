@@ -110,7 +110,7 @@ impl PlacementSearch<'_> {
             instance,
             Figure::Cost,
             limits,
-            choice_tags(instance, &timed.picks),
+            choice_tags(instance, &timed.placement),
         )
         .map(|resolved| resolved.known)
     }

@@ -54,8 +54,8 @@ pub(crate) fn enough(
     net.nodes.map(|node| node.sites.iter().map(kept).collect())
 }
 
-/// For placements that must be in time, when copies take none: by site, the one that is enough in
-/// its place, often itself.
+/// For placements that must be in time, when transfers take none: by site, the one that is enough
+/// in its place, often itself.
 pub(crate) fn enough_in_time(
     net: &Network,
     links: &Links,
@@ -190,14 +190,14 @@ impl<'a> Sites<'a> {
                     .any(|other| other.cost <= point.cost && other.time <= point.time)
             })
         };
-        let way = |from: SiteId, to: SiteId| {
+        let pair = |from: SiteId, to: SiteId| {
             self.links
                 .class(from, to)
                 .map_or(self.links.tariffs.len(), |class| class.index())
         };
         let near = |site: &SiteId| {
-            self.no_dearer[way(b, *site)][way(a, *site)]
-                && self.no_dearer[way(*site, b)][way(*site, a)]
+            self.no_dearer[pair(b, *site)][pair(a, *site)]
+                && self.no_dearer[pair(*site, b)][pair(*site, a)]
         };
         self.used
             .iter()
@@ -215,7 +215,7 @@ fn fixed(origin: Origin) -> Option<SiteId> {
 }
 
 /// By two price classes: no star pays more in the first than in the second. The last index stands
-/// for a forbidden way.
+/// for a forbidden link.
 fn no_dearer(net: &Network, links: &Links) -> Vec<Vec<bool>> {
     let classes = links.tariffs.len() + 1;
     let price = |star: &crate::planning::solve::bound::network::Star, class: usize| {

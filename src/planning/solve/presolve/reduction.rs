@@ -93,8 +93,8 @@ pub(crate) fn least_cost(instance: &Instance, shape: &Shape, effort: &Effort) ->
 pub(crate) fn least_time(instance: &Instance, shape: &Shape) -> Millis {
     let paths = paths(instance, shape, None);
     let ends = paths.head.iter().zip(&paths.shortest);
-    let latest = ends.map(|(head, shortest)| head + shortest).max();
-    latest.map_or(Millis(0), Millis::from_signed)
+    let latest = ends.map(|(head, shortest)| head + shortest);
+    Millis::from_signed(latest.fold(0, i64::max))
 }
 
 /// By stage and choice: it may be in a placement that costs at most `limit`. `None`: there is none.
@@ -124,10 +124,7 @@ struct Paths {
 }
 
 fn paths(instance: &Instance, shape: &Shape, limit: Option<Millis>) -> Paths {
-    let shortest = instance.stages.map(|stage| {
-        let durations = stage.choices.iter().map(|choice| choice.duration.signed());
-        durations.min().unwrap_or(0)
-    });
+    let shortest = instance.stages.map(|stage| stage.shortest().signed());
     let mut head = instance.stages.map(|_| 0_i64);
     let own = |stage: &StageChoices| {
         stage

@@ -5,11 +5,13 @@
 //! network that is expanded in time ([`super::refinement`]).
 
 use super::network_inputs::NetworkInputs;
+use super::priced_choices::{
+    all_choices, cheapest_choice, cost_by_duration, drop_dear_choices, least_own_costs,
+    placements_at_one_site, predecessors,
+};
 use super::punctual_placement::PunctualPlacement;
 use super::refinement::{PAIRS, SearchWork, affordable_sweeps, raise_bound};
-use crate::planning::problem::{
-    ChoiceId, Instance, Origin, Placement, Shape, SiteId, StageChoices, StageId, StageInput,
-};
+use crate::planning::problem::{Instance, Placement, Shape, SiteId, StageChoices, StageId};
 use crate::planning::solve::backend::solver::Solver;
 use crate::planning::solve::bound::closing_bounds::{ClosedGap, KeptChoices};
 use crate::planning::solve::bound::dual_messages::DualMessages;
@@ -43,7 +45,7 @@ const SETTLING: usize = 20;
 /// Sites of a time-expanded network.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Grouping {
-    /// All as if they were one: for large DAGs in which copies hardly count.
+    /// All as if they were one: for large DAGs in which transfers hardly count.
     One,
     /// Those that stand for others, whose travel is that of the nearest of them.
     Enough,
@@ -214,15 +216,7 @@ impl<'a> DeadlineSearch<'a> {
         };
         dual.retain(&self.network.nodes.map(needed));
         dual.hold();
-        let shortest = |stage: &StageChoices| {
-            stage
-                .choices
-                .iter()
-                .map(|choice| choice.duration.signed())
-                .min()
-                .unwrap_or(0)
-        };
-        let mut expected_durations = instance.stages.map(shortest);
+        let mut expected_durations = instance.stages.map(|stage| stage.shortest().signed());
         let mut idle = 0;
         for _ in 0..ROUNDS {
             let own = least_own_costs(instance, &dual.net, &price);
@@ -278,64 +272,13 @@ impl<'a> DeadlineSearch<'a> {
         round: &Round<'_>,
         expected_durations: &mut IdVec<StageId, i64>,
     ) -> bool {
-        let Self {
-            instance,
-            shape,
-            deadline,
-            representatives,
-            ..
-        } = *self;
-        let Round {
-            price,
-            own,
-            closely,
-        } = *round;
-        let limit = self.best.value().saturating_add(price.taken(deadline));
-        let keep = &mut self.keep;
-        dual.backward(&mut |dual, stage| {
-            if closely {
-                drop_dear_choices(
-                    instance,
-                    dual,
-                    representatives,
-                    price,
-                    limit,
-                    stage,
-                    &mut keep[stage],
-                );
-            }
-        });
+        let (instance, price) = (self.instance, round.price);
+        let limit = self.best.value().saturating_add(price.taken(self.deadline));
+        dual.backward(&mut |dual, stage| self.drop_choices(dual, round, limit, stage));
         let net = dual.net.clone();
-        let mut walk = NetworkWalk::new(&net, &instance.links, own);
-        let mut punctual_walk = NetworkWalk::new(&net, &instance.links, own);
-        let mut punctual = PunctualPlacement::new(instance, shape, deadline, expected_durations);
-        dual.forward(&mut |dual, stage| {
-            if closely {
-                drop_dear_choices(
-                    instance,
-                    dual,
-                    representatives,
-                    price,
-                    limit,
-                    stage,
-                    &mut keep[stage],
-                );
-            }
-            let cost =
-                |position: usize| walk.part(dual, stage, position) + dual.after(stage, position);
-            let best = (0..own[stage].len()).min_by_key(|position| cost(*position));
-            walk.put(stage, best);
-            if closely {
-                let cost = |position: usize| {
-                    punctual_walk.part(dual, stage, position) + dual.after(stage, position)
-                };
-                let others: Vec<i64> = (0..own[stage].len())
-                    .map(|position| cost(position) - own[stage][position])
-                    .collect();
-                punctual_walk.put(stage, punctual.place(&net, price, stage, &others));
-            }
-        });
-        self.bound = self.bound.max(dual.bound() - price.taken(deadline));
+        let mut walk = NetworkWalk::new(&net, &instance.links, round.own);
+        let punctual = self.pass_forward(dual, &net, round, limit, &mut walk, expected_durations);
+        self.bound = self.bound.max(dual.bound() - price.taken(self.deadline));
         if self.is_proven() || (self.effort.should_stop() && self.best.found.is_some()) {
             return true;
         }
@@ -343,17 +286,74 @@ impl<'a> DeadlineSearch<'a> {
         let pick = |(stage, position): (StageId, usize)| {
             cheapest_choice(instance, &net, price, stage, position)
         };
-        let picks: Placement = walk.positions().into_iter_enumerated().map(pick).collect();
-        if closely {
-            *expected_durations = picks
+        let placement: Placement = walk.positions().into_iter_enumerated().map(pick).collect();
+        if round.closely {
+            *expected_durations = placement
                 .iter()
                 .zip(&instance.stages)
                 .map(|(pick, stage)| stage.choices[*pick].duration.signed())
                 .collect();
-            self.best.try_out(picks, &mut self.visits);
-            self.best.try_out(punctual.picks, &mut self.visits);
+            self.best.try_out(placement, &mut self.visits);
+            self.best.try_out(punctual, &mut self.visits);
         }
         false
+    }
+
+    /// Drops choices of a stage that cost more than `limit`, when a round looks closely.
+    fn drop_choices(
+        &mut self,
+        dual: &DualMessages<'_>,
+        round: &Round<'_>,
+        limit: i64,
+        stage: StageId,
+    ) {
+        if round.closely {
+            drop_dear_choices(
+                self.instance,
+                dual,
+                self.representatives,
+                round.price,
+                limit,
+                stage,
+                &mut self.keep[stage],
+            );
+        }
+    }
+
+    /// Passes messages from the first stages to the last, and puts every stage of `walk` at its
+    /// best site as soon as it has heard from all stages before it. Returns a placement that is
+    /// likely to be in time, if the round looks closely.
+    fn pass_forward(
+        &mut self,
+        dual: &mut DualMessages<'_>,
+        net: &Network,
+        round: &Round<'_>,
+        limit: i64,
+        walk: &mut NetworkWalk<'_>,
+        expected_durations: &IdVec<StageId, i64>,
+    ) -> Placement {
+        let (instance, own) = (self.instance, round.own);
+        let mut punctual_walk = NetworkWalk::new(net, &instance.links, own);
+        let mut punctual =
+            PunctualPlacement::new(instance, self.shape, self.deadline, expected_durations);
+        dual.forward(&mut |dual, stage| {
+            self.drop_choices(dual, round, limit, stage);
+            let cost =
+                |position: usize| walk.part(dual, stage, position) + dual.after(stage, position);
+            let best = (0..own[stage].len()).min_by_key(|position| cost(*position));
+            walk.put(stage, best);
+            if round.closely {
+                let cost = |position: usize| {
+                    punctual_walk.part(dual, stage, position) + dual.after(stage, position)
+                };
+                let others: Vec<i64> = (0..own[stage].len())
+                    .map(|position| cost(position) - own[stage][position])
+                    .collect();
+                let placed = punctual.place(net, round.price, stage, &others);
+                punctual_walk.put(stage, placed);
+            }
+        });
+        punctual.placement
     }
 
     /// Makes the best placement of a large job cheaper by moves, unless the planning is to stop.
@@ -420,7 +420,7 @@ impl<'a> DeadlineSearch<'a> {
     /// Raises the bound within so many pairs of slots.
     fn raise_bound(&mut self, ground: &NetworkInputs<'_>, given: usize) -> Raised {
         let near = match &self.best.found {
-            Some((_, picks)) if ground.loose => self.best.near(picks),
+            Some((_, placement)) if ground.loose => self.best.near(placement),
             _ => self.best.allowed.clone(),
         };
         let mut work = SearchWork {
@@ -446,150 +446,14 @@ impl<'a> DeadlineSearch<'a> {
 
     /// The best placement that was found, and the bound.
     fn closed(self) -> Option<ClosedGap> {
-        let (value, picks) = self.best.found?;
+        let (value, placement) = self.best.found?;
         let bound = self.network.whole(self.bound);
         let value = value / self.network.scale;
         Some(ClosedGap {
-            picks,
+            placement,
             value,
             bound: bound.min(value),
             keep: Some(self.keep),
         })
     }
-}
-
-/// By site that all stages can be at, among those that stand for others: the cheapest of each stage
-/// there. The cheapest first.
-fn placements_at_one_site(
-    instance: &Instance,
-    representatives: &IdVec<SiteId, SiteId>,
-) -> Vec<Placement> {
-    let home = |site: SiteId| {
-        let cheapest = |stage: &StageChoices| {
-            let choices = stage.choices.ids();
-            let here = choices.filter(|choice| stage.choices[*choice].site == site);
-            here.min_by_key(|choice| stage.choices[*choice].cost)
-        };
-        instance
-            .stages
-            .iter()
-            .map(cheapest)
-            .collect::<Option<Placement>>()
-    };
-    let mut homes: Vec<Placement> = representatives
-        .ids()
-        .filter(|site| representatives[*site] == *site)
-        .filter_map(home)
-        .collect();
-    let cost = |home: &Placement| -> i64 {
-        home.iter()
-            .zip(&instance.stages)
-            .map(|(pick, stage)| stage.choices[*pick].cost.0)
-            .sum()
-    };
-    homes.sort_by_cached_key(cost);
-    homes
-}
-
-/// By stage: the stages that it waits for.
-fn predecessors(shape: &Shape) -> IdVec<StageId, Vec<StageId>> {
-    let stages = |inputs: &Vec<StageInput>| {
-        let stages = inputs.iter().filter_map(|input| match input.origin {
-            Origin::Stage(stage) => Some(stage),
-            Origin::Site(_) => None,
-        });
-        stages.collect::<BTreeSet<StageId>>().into_iter().collect()
-    };
-    shape.inputs.map(stages)
-}
-
-/// Returns, by stage and choice, that every choice is kept.
-fn all_choices(instance: &Instance) -> KeptChoices {
-    instance.stages.map(|stage| stage.choices.map(|_| true))
-}
-
-/// Drops choices of a stage that no placement of scaled cost up to `limit`, time included, can
-/// have. A site that is not in the network has what replaces it as its bound.
-fn drop_dear_choices(
-    instance: &Instance,
-    dual: &DualMessages<'_>,
-    representatives: &IdVec<SiteId, SiteId>,
-    price: &TimePrices,
-    limit: i64,
-    stage: StageId,
-    keep: &mut IdVec<ChoiceId, bool>,
-) {
-    let node = &dual.net.nodes[stage];
-    let bound = dual.bound();
-    for (choice, keep) in instance.stages[stage].choices.iter().zip(keep) {
-        if let Ok(position) = node.sites.binary_search(&representatives[choice.site]) {
-            let own = choice.cost.0 * dual.net.scale
-                + TimePrices::worth(price.of[stage], choice.duration.signed());
-            *keep &=
-                dual.bound_at(bound, stage, position) - dual.own(stage, position) + own <= limit;
-        }
-    }
-}
-
-/// What a stage costs to run for how long, with the messages that it has.
-fn cost_by_duration(
-    instance: &Instance,
-    dual: &DualMessages<'_>,
-    own: &IdVec<StageId, Vec<i64>>,
-    stage: StageId,
-) -> Vec<CurvePoint> {
-    let node = &dual.net.nodes[stage];
-    let mut curve = Vec::new();
-    for (position, choices) in node.choices.iter().enumerate() {
-        let messages = dual.level[stage][position] - own[stage][position];
-        for choice in choices {
-            let choice = &instance.stages[stage].choices[*choice];
-            curve.push(CurvePoint {
-                cost: choice.cost.0 * dual.net.scale + messages,
-                time: choice.duration.signed(),
-            });
-        }
-    }
-    curve
-}
-
-/// Returns the cheapest choice of a stage at one of its sites, its time included.
-fn cheapest_choice(
-    instance: &Instance,
-    net: &Network,
-    price: &TimePrices,
-    stage: StageId,
-    position: usize,
-) -> ChoiceId {
-    let cost = |choice: &ChoiceId| {
-        let choice = &instance.stages[stage].choices[*choice];
-        choice.cost.0 * net.scale + TimePrices::worth(price.of[stage], choice.duration.signed())
-    };
-    net.nodes[stage].choices[position]
-        .iter()
-        .copied()
-        .min_by_key(|choice| (cost(choice), *choice))
-        .expect("a stage has a choice at each of its sites")
-}
-
-/// By stage and position of its site: the least that it costs there, its time included, scaled.
-fn least_own_costs(
-    instance: &Instance,
-    net: &Network,
-    price: &TimePrices,
-) -> IdVec<StageId, Vec<i64>> {
-    let stages = net.nodes.iter().zip(&instance.stages).zip(&price.of);
-    stages
-        .map(|((node, stage), rate)| {
-            let cost = |choice: &ChoiceId| {
-                let choice = &stage.choices[*choice];
-                choice.cost.0 * net.scale + TimePrices::worth(*rate, choice.duration.signed())
-            };
-            node.choices
-                .iter()
-                .map(|choices| choices.iter().map(cost).min())
-                .map(|least| least.expect("a stage has a choice at each of its sites"))
-                .collect()
-        })
-        .collect()
 }

@@ -73,9 +73,9 @@ pub(super) struct Star {
     pub targets: Vec<SiteId>,
     /// By reader and position of its site: index into `targets`.
     pub slots: Vec<Vec<usize>>,
-    /// By position of the origin's site and target: scaled price of a copy.
+    /// By position of the origin's site and target: scaled price of a transfer.
     pub price: Vec<i64>,
-    /// Likewise: how long a copy takes.
+    /// Likewise: how long a transfer takes.
     pub travel: Vec<i64>,
 }
 
@@ -395,7 +395,7 @@ impl Grid {
         latest
     }
 
-    /// Times of a star's copies at the `to`th site of a reader: earliest and latest arrival by
+    /// Times of a star's transfers at the `to`th site of a reader: earliest and latest arrival by
     /// slot.
     fn arriving(&self, star: StarId, number: usize, to: usize) -> impl Iterator<Item = (i64, i64)> {
         let star = &self.stars[star];
@@ -421,8 +421,7 @@ impl Grid {
         };
         reads
             .map(|read| least(read).unwrap_or(i64::MAX / 2))
-            .max()
-            .unwrap_or(0)
+            .fold(0, i64::max)
     }
 
     /// Adds all times from `earliest` to `latest` at which a stage may start at a site.

@@ -9,11 +9,15 @@
 pub(super) mod by_deadline;
 mod grid;
 mod network_inputs;
+mod priced_choices;
 mod punctual_placement;
 mod refinement;
+mod slot_fates;
 mod slots;
+mod star_messages;
 mod support;
 mod sweep;
+mod sweeper;
 mod walk;
 
 #[cfg(test)]

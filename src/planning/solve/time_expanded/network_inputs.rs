@@ -86,7 +86,7 @@ impl<'a> NetworkInputs<'a> {
         }
     }
 
-    /// The least that a copy between groups costs, scaled.
+    /// The least that a transfer between groups costs, scaled.
     pub(super) fn price(&self, star: &Star, from: SiteId, to: SiteId) -> i64 {
         if self.instead[from] == self.instead[to] {
             return 0;

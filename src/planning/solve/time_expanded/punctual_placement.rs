@@ -18,7 +18,7 @@ pub(super) struct PunctualPlacement<'a> {
     remaining: IdVec<StageId, i64>,
     /// By stage: when its choice ends.
     end: IdVec<StageId, Millis>,
-    pub(super) picks: Placement,
+    pub(super) placement: Placement,
 }
 
 impl<'a> PunctualPlacement<'a> {
@@ -41,9 +41,7 @@ impl<'a> PunctualPlacement<'a> {
             .iter()
             .zip(lengths)
             .map(|(remaining, length)| remaining + length)
-            .max()
-            .unwrap_or(0)
-            .max(1);
+            .fold(1, i64::max);
         // Expected to be late as a whole, all must be faster by the same part.
         let part = |remaining: i64| {
             i128::from(remaining) * i128::from(deadline.min(longest)) / i128::from(longest)
@@ -51,7 +49,7 @@ impl<'a> PunctualPlacement<'a> {
         remaining.iter_mut().for_each(|remaining| {
             *remaining = i64::try_from(part(*remaining)).unwrap_or(*remaining)
         });
-        let (end, picks) = (
+        let (end, placement) = (
             lengths.map(|_| Millis(0)),
             lengths.map(|_| ChoiceId::default()),
         );
@@ -61,7 +59,7 @@ impl<'a> PunctualPlacement<'a> {
             deadline,
             remaining,
             end,
-            picks,
+            placement,
         }
     }
 
@@ -86,7 +84,7 @@ impl<'a> PunctualPlacement<'a> {
                 self.instance,
                 self.shape,
                 &Routes::new(),
-                &self.picks,
+                &self.placement,
                 &self.end,
                 stage,
                 *site,
@@ -104,7 +102,7 @@ impl<'a> PunctualPlacement<'a> {
             }
         }
         let ((_, _, pick), position, end) = best?;
-        (self.picks[stage], self.end[stage]) = (pick, Millis::from_signed(end));
+        (self.placement[stage], self.end[stage]) = (pick, Millis::from_signed(end));
         Some(position)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::grid::Grid;
 use super::network_inputs::NetworkInputs;
-use super::sweep::Sweeper;
+use super::sweeper::Sweeper;
 use super::walk::Walk;
 use crate::model::units::signed_count;
 use crate::planning::solve::bound::closing_bounds::KeptChoices;
@@ -102,14 +102,17 @@ pub(in crate::planning::solve) fn raise_bound(
     let mut open = vec![first];
     // One slot for each stage, and still less than the best: sites that stand for others, or
     // volumes that are counted together, hide that much.
-    let mut stuck: Vec<Search> = Vec::new();
+    let mut unsplittable: Vec<Search> = Vec::new();
     // Down to placements first: the newest half is looked into before the one of the least bound.
     let mut newest: Option<usize> = None;
     while !work.over() {
         let least = (0..open.len()).min_by_key(|index| (open[*index].bound, *index));
         let Some(least) = least else { break };
-        // No search can raise the bound above what is stuck.
-        if stuck.iter().any(|search| search.bound <= open[least].bound) {
+        // No search can raise the bound above what cannot be split.
+        if unsplittable
+            .iter()
+            .any(|search| search.bound <= open[least].bound)
+        {
             break;
         }
         let search = open.swap_remove(newest.take().unwrap_or(least));
@@ -117,7 +120,7 @@ pub(in crate::planning::solve) fn raise_bound(
             continue;
         }
         let Some(halves) = search.split(ground) else {
-            stuck.push(search);
+            unsplittable.push(search);
             continue;
         };
         let old = open.len();
@@ -128,7 +131,7 @@ pub(in crate::planning::solve) fn raise_bound(
         }
         newest = (old..open.len()).min_by_key(|index| open[*index].bound);
     }
-    open.append(&mut stuck);
+    open.append(&mut unsplittable);
     open.retain(|search| search.open(ground, work, keep));
     open.iter().for_each(|search| search.may_tie(keep));
     open.iter()
@@ -218,10 +221,10 @@ impl Search {
                     .for_each(|walk| walk.place(ground, sweeper, stage));
             });
             self.bound = self.bound.max(self.sweeper.bound());
-            let picks = walks.map(|walk| walk.picks);
-            picks
+            let placement = walks.map(|walk| walk.placement);
+            placement
                 .into_iter()
-                .for_each(|picks| work.best.try_out(picks, &mut work.visits));
+                .for_each(|placement| work.best.try_out(placement, &mut work.visits));
             let done = self.bound <= before.saturating_add(before.max(0) / PROGRESS) && sweep > 0;
             if done || self.bound > work.best.value().saturating_sub(ground.net.scale) {
                 return;

@@ -1,7 +1,7 @@
 //! A placement in the order of the DAG, each stage where its messages expect the least to follow.
 
 use super::network_inputs::NetworkInputs;
-use super::sweep::Sweeper;
+use super::sweeper::Sweeper;
 use crate::model::Millis;
 use crate::planning::problem::{
     ChoiceId, Instance, Origin, Placement, Routes, Shape, SiteId, StageId, StageInput, ready,
@@ -16,7 +16,7 @@ pub(super) struct Walk<'a> {
     shape: &'a Shape,
     net: &'a Network,
     tally: ReaderTally,
-    pub picks: Placement,
+    pub placement: Placement,
     /// By stage: exact end, position of the site and slot of the end in the grid.
     end: IdVec<StageId, Millis>,
     place: IdVec<StageId, usize>,
@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
             shape,
             net,
             tally,
-            picks: instance.stages.map(|_| ChoiceId::default()),
+            placement: instance.stages.map(|_| ChoiceId::default()),
             end,
             place: none.clone(),
             slot: none,
@@ -97,7 +97,7 @@ impl<'a> Walk<'a> {
             .filter(|(position, _)| open(position))
         {
             let mut ready = self.ready(stage, *site);
-            let copies = self.copies(sweeper, stage, position, ready);
+            let transfers = self.transfer_cost(sweeper, stage, position, ready);
             for run in &node.runs[position] {
                 let choice = &self.instance.stages[stage].choices[run.choice];
                 if choice.site != *site {
@@ -105,8 +105,8 @@ impl<'a> Walk<'a> {
                 }
                 let end = ready + run.duration;
                 let key = match sweeper.after(stage, position, end + self.hidden[stage]) {
-                    Some(after) if end <= due => (0, run.cost + copies + after, run.choice),
-                    _ => (end, run.cost + copies, run.choice),
+                    Some(after) if end <= due => (0, run.cost + transfers + after, run.choice),
+                    _ => (end, run.cost + transfers, run.choice),
                 };
                 if best.is_none_or(|(known, _, _)| key < known) {
                     best = Some((key, position, end));
@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
         let Some(((_, _, choice), position, end)) = best else {
             return;
         };
-        (self.picks[stage], self.place[stage]) = (choice, position);
+        (self.placement[stage], self.place[stage]) = (choice, position);
         self.end[stage] = Millis::from_signed(end);
         let slots = node.end.range(position);
         self.slot[stage] = node.end.not_over(position, end).unwrap_or(slots.end - 1);
@@ -129,7 +129,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The same at real sites, whose copies cost what they do.
+    /// The same at real sites, whose transfers cost what they do.
     fn place_near(
         &mut self,
         ground: &NetworkInputs<'_>,
@@ -148,19 +148,19 @@ impl<'a> Walk<'a> {
             let Ok(position) = node.sites.binary_search(&ground.site(choice)) else {
                 continue;
             };
-            let (ready, copies) = match known {
-                Some((site, ready, copies)) if site == choice.site => (ready, copies),
+            let (ready, transfers) = match known {
+                Some((site, ready, transfers)) if site == choice.site => (ready, transfers),
                 _ => (
                     self.ready(stage, choice.site),
-                    self.real_copies(stage, choice.site),
+                    self.real_transfers(stage, choice.site),
                 ),
             };
-            known = Some((choice.site, ready, copies));
+            known = Some((choice.site, ready, transfers));
             let end = ready + choice.duration.signed();
             let key = match sweeper.after(stage, position, end + self.hidden[stage]) {
                 Some(after) if end <= due => (
                     false,
-                    choice.cost.0 * self.net.scale + copies + after,
+                    choice.cost.0 * self.net.scale + transfers + after,
                     *pick,
                 ),
                 _ => (true, end, *pick),
@@ -172,7 +172,7 @@ impl<'a> Walk<'a> {
         let Some(((_, _, pick), end)) = best else {
             return;
         };
-        (self.picks[stage], self.end[stage]) = (pick, Millis::from_signed(end));
+        (self.placement[stage], self.end[stage]) = (pick, Millis::from_signed(end));
         for ReadStar { star, .. } in &self.net.nodes[stage].reads {
             self.tally.add(*star, choices[pick].site);
         }
@@ -186,8 +186,8 @@ impl<'a> Walk<'a> {
             .unwrap_or(i64::MAX)
     }
 
-    /// The copies to a real site that are not there yet.
-    fn real_copies(&self, stage: StageId, site: SiteId) -> i64 {
+    /// The transfers to a real site that are not there yet.
+    fn real_transfers(&self, stage: StageId, site: SiteId) -> i64 {
         let missing = self.net.nodes[stage]
             .reads
             .iter()
@@ -197,7 +197,7 @@ impl<'a> Walk<'a> {
             let from = match star.origin {
                 Origin::Site(from) => from,
                 Origin::Stage(before) => {
-                    self.instance.stages[before].choices[self.picks[before]].site
+                    self.instance.stages[before].choices[self.placement[before]].site
                 }
             };
             self.net.price(&self.instance.links, star, from, site)
@@ -205,8 +205,8 @@ impl<'a> Walk<'a> {
         missing.map(price).sum()
     }
 
-    /// The copies that a stage causes at a site: those that may serve others, too, by its part.
-    fn copies(&self, sweeper: &Sweeper, stage: StageId, position: usize, ready: i64) -> i64 {
+    /// The transfers that a stage causes at a site: those that may serve others, too, by its part.
+    fn transfer_cost(&self, sweeper: &Sweeper, stage: StageId, position: usize, ready: i64) -> i64 {
         let grid = &sweeper.grid;
         let node = &grid.nodes[stage];
         let site = node.sites[position];
@@ -247,7 +247,7 @@ impl<'a> Walk<'a> {
             self.instance,
             self.shape,
             &Routes::new(),
-            &self.picks,
+            &self.placement,
             &self.end,
             stage,
             to,

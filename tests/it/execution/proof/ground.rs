@@ -12,7 +12,7 @@ use crate::support::sshd::Sshd;
 use sky::execution::provider::sim;
 use sky::execution::state::{Folder, State};
 use sky::model::{Bytes, DataRate, Gigabyte, Millis, Money, PlaceName, Rate};
-use sky::plan::{Plan, PlannedTransfer, PlannedWay};
+use sky::plan::{Plan, PlannedLink, PlannedTransfer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -167,7 +167,7 @@ impl Ground {
             On::Sim => in_clouds(&mut plan, ["aws:us-east-1", "gcp:us-central1"]),
             On::Ssh => {
                 in_clouds(&mut plan, ["ssh:one"; 2]);
-                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                (plan.transfers, plan.links) = (Vec::new(), Vec::new());
                 let more = "slots = 4\ntype = \"m1.small\"\nprice = 3.6";
                 let host = Sshd::shared().host("one", &ground.path("host"), more);
                 std::fs::write(ground.path("hosts.toml"), host).unwrap();
@@ -190,7 +190,7 @@ impl Ground {
                 plan.stages
                     .iter_mut()
                     .for_each(|stage| stage.instance_type = kind.into());
-                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                (plan.transfers, plan.links) = (Vec::new(), Vec::new());
             }
             #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
             On::Clouds => {}
@@ -200,11 +200,11 @@ impl Ground {
                 plan.stages
                     .iter_mut()
                     .for_each(|stage| stage.instance_type = "Standard_B2s".into());
-                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                (plan.transfers, plan.links) = (Vec::new(), Vec::new());
             }
             On::Slurm => {
                 in_clouds(&mut plan, ["slurm:one"; 2]);
-                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                (plan.transfers, plan.links) = (Vec::new(), Vec::new());
                 let more = "type = \"m1.small\"\nprice = 3.6\nmemory = \"10 MB\"";
                 let cluster = Cluster::shared().entry("one", &ground.path("shared"), more);
                 std::fs::write(ground.path("hosts.toml"), cluster).unwrap();
@@ -212,7 +212,7 @@ impl Ground {
             #[cfg(feature = "kubernetes")]
             On::Kubernetes => {
                 in_clouds(&mut plan, ["kubernetes:one"; 2]);
-                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                (plan.transfers, plan.links) = (Vec::new(), Vec::new());
                 let more = "type = \"m1.small\"\nprice = 3.6";
                 let pods = ground
                     .namespace
@@ -557,14 +557,14 @@ fn in_clouds(plan: &mut Plan, places: [&str; 2]) {
         assumed_speed: false,
         shared_link_bytes: Bytes(0),
     }];
-    let way = |from: &PlaceName, to: &PlaceName| PlannedWay {
+    let way = |from: &PlaceName, to: &PlaceName| PlannedLink {
         from: from.clone(),
         to: to.clone(),
         rate_nano_usd_per_gb: DataRate(90_000_000),
         bits_per_second: 1_000_000_000,
         assumed_speed: false,
     };
-    plan.ways = vec![way(&one, &other), way(&other, &one)];
+    plan.links = vec![way(&one, &other), way(&other, &one)];
     plan.limits.budget_micro_usd = Some(BUDGET);
 }
 

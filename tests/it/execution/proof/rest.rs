@@ -114,7 +114,7 @@ fn plans_have_alternatives_that_lead_elsewhere() {
             .find(|stage| stage.name == "prepare")
             .unwrap();
         let way = plan
-            .ways
+            .links
             .iter()
             .find(|way| way.from == prepared.place && way.to == other.place);
         assert!(

@@ -321,13 +321,13 @@ fn what_stays_there_is_kept_in_its_bucket_and_what_is_sent_home_is_paid_for() {
     let yard = Yard::new(Sshd::shared(), &[AMAZON, AZURE], &rows);
     let rate = DataRate(90_000_000_000);
     change(&yard.place, |plan| {
-        let way = PlannedWay {
+        let way = PlannedLink {
             to: PlaceName::here(),
             rate_nano_usd_per_gb: rate,
-            ..plan.ways[0].clone()
+            ..plan.links[0].clone()
         };
         assert_eq!(way.from.to_string(), AMAZON);
-        plan.ways.push(way);
+        plan.links.push(way);
         let goes = [
             ("kept", Destination::There),
             ("sent", Destination::Home),

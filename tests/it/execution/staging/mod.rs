@@ -10,7 +10,7 @@ use crate::support::sshd::Sshd;
 use sky::execution::state::event::Record;
 use sky::execution::state::{Event, State};
 use sky::model::{DataRate, Money, PlaceName};
-use sky::plan::{Plan, PlannedWay};
+use sky::plan::{Plan, PlannedLink};
 use std::process::{Command, Output};
 
 pub(crate) const AMAZON: &str = "aws:us-east-1";
@@ -40,7 +40,7 @@ impl Yard {
                 let name = |text: &str| PlaceName::parse(text).unwrap();
                 let rate_nano_usd_per_gb = DataRate(90_000_000_000);
                 let (from, to) = (name(from), name(to));
-                plan.ways.push(PlannedWay {
+                plan.links.push(PlannedLink {
                     from,
                     to,
                     rate_nano_usd_per_gb,

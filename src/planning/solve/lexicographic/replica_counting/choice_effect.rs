@@ -1,18 +1,20 @@
 //! What one choice means for each member of a group of stages that are alike.
 
+use super::ids::SharedTransferId;
+use crate::model::{Millis, Money};
 use crate::planning::problem::CapId;
 
 /// The effect of one choice on cost, time and caps, the same for each member of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ChoiceEffect {
-    /// In micro-USD, with the copies that no other stage shares.
-    pub cost: i64,
-    /// The longest path through the stage, in milliseconds.
-    pub through: i64,
+    /// What a member costs, with the transfers that no other stage shares.
+    pub cost: Money,
+    /// The longest path through the stage.
+    pub through: Millis,
     /// By cap: what it uses.
     pub uses: Vec<(CapId, i64)>,
-    /// Copies that it shares with other stages, as indices into `Counted::copies`.
-    pub shared: Vec<usize>,
-    /// Every copy is allowed and every stage's own deadline is kept.
+    /// Transfers that it shares with other stages.
+    pub shared: Vec<SharedTransferId>,
+    /// Every transfer is allowed and every stage's own deadline is kept.
     pub allowed: bool,
 }

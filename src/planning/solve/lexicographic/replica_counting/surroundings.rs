@@ -2,6 +2,7 @@
 //! choice.
 
 use super::choice_effect::ChoiceEffect;
+use super::ids::SharedTransferId;
 use crate::model::{Millis, Money};
 use crate::planning::problem::{
     Artifact, ArtifactId, CandidateId, CapId, ChoiceId, Instance, Origin, Placement, Routes, Shape,
@@ -14,13 +15,18 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Surroundings {
     /// By stage: it has more than one choice.
     pub open: IdVec<StageId, bool>,
-    pub base_cost: i64,
-    pub base_time: i64,
+    /// What stages with one choice cost, with their transfers.
+    pub base_cost: Money,
+    /// When the last of them ends that waits for no open stage.
+    pub base_time: Millis,
+    /// What is left of each cap for the open stages.
     pub room: IdVec<CapId, i64>,
     /// By stage: artifacts that it makes or reads.
     stage_artifacts: IdVec<StageId, Vec<ArtifactId>>,
-    /// By artifact and site: index and cost of a copy that several open stages may share.
-    pub shared: BTreeMap<(ArtifactId, SiteId), (usize, i64)>,
+    /// By artifact and site: a transfer that several open stages may share.
+    pub shared: BTreeMap<(ArtifactId, SiteId), SharedTransferId>,
+    /// What each shared transfer costs.
+    pub shared_costs: IdVec<SharedTransferId, Money>,
     /// By stage with one choice: its end as far as it waits for no open stage, the longest path
     /// from its end, and its latest end.
     end: IdVec<StageId, Millis>,
@@ -30,6 +36,7 @@ pub(super) struct Surroundings {
     after: IdVec<StageId, Vec<(StageId, Option<ArtifactId>)>>,
     /// By stage, then by candidate: what it uses of which cap.
     uses: IdVec<StageId, BTreeMap<CandidateId, Vec<(CapId, i64)>>>,
+    /// No placement at all keeps the stages' own deadlines and the allowed links.
     pub impossible: bool,
 }
 
@@ -77,11 +84,12 @@ impl Surroundings {
         }
         let mut surroundings = Self {
             open,
-            base_cost: 0,
-            base_time: 0,
+            base_cost: Money(0),
+            base_time: Millis(0),
             room: instance.caps.map(|cap| cap.limit),
             stage_artifacts: artifacts_by_stage(instance),
             shared: BTreeMap::new(),
+            shared_costs: IdVec::new(),
             end: instance.stages.map(|_| Millis(0)),
             tail: instance.stages.map(|_| 0),
             latest: instance
@@ -98,7 +106,7 @@ impl Surroundings {
 
     /// Ends, tails and latest ends of stages with one choice.
     fn times(&mut self, instance: &Instance, shape: &Shape, waits: &IdVec<StageId, bool>) {
-        let picks = self.open.map(|_| ChoiceId::default());
+        let placement = self.open.map(|_| ChoiceId::default());
         for &stage in shape
             .order
             .iter()
@@ -109,13 +117,13 @@ impl Surroundings {
                 instance,
                 shape,
                 &Routes::new(),
-                &picks,
+                &placement,
                 &self.end,
                 stage,
                 choice.site,
             );
             self.end[stage] = start + choice.duration;
-            self.base_time = self.base_time.max(self.end[stage].signed());
+            self.base_time = self.base_time.max(self.end[stage]);
         }
         for &stage in shape.order.iter().rev().filter(|stage| !self.open[**stage]) {
             let site = instance.stages[stage].choices[ONLY].site;
@@ -130,8 +138,9 @@ impl Surroundings {
                         Origin::Stage(_) => 0,
                     });
                 let own = instance.stages[stage].choices[ONLY].duration.signed();
-                let end = fixed.max().unwrap_or(0) + own;
-                self.base_time = self.base_time.max(end + self.tail[stage]);
+                let end = fixed.fold(0, i64::max) + own;
+                let through = Millis::from_signed(end + self.tail[stage]);
+                self.base_time = self.base_time.max(through);
                 self.impossible |= end > self.latest[stage];
             }
         }
@@ -142,7 +151,8 @@ impl Surroundings {
             if !waiting {
                 let end = self.end[stage].signed();
                 self.impossible |= end > self.latest[stage];
-                self.base_time = self.base_time.max(end + self.tail[stage]);
+                let through = Millis::from_signed(end + self.tail[stage]);
+                self.base_time = self.base_time.max(through);
             }
         }
     }
@@ -165,11 +175,12 @@ impl Surroundings {
         PathOnward { tail, latest }
     }
 
-    /// Costs that no open stage changes, what is left of caps, and copies that open stages share.
+    /// Costs that no open stage changes, what is left of caps, and transfers that open stages
+    /// share.
     fn costs(&mut self, instance: &Instance) {
         for stage in self.open.ids().filter(|stage| !self.open[*stage]) {
             let choice = instance.stages[stage].choices[ONLY];
-            self.base_cost += choice.cost.0;
+            self.base_cost += choice.cost;
             for (cap, used) in self.uses[stage].get(&choice.tag).into_iter().flatten() {
                 // Stages that may not run at once with the open ones are the business of other
                 // rows.
@@ -188,7 +199,7 @@ impl Surroundings {
                 .filter(|to| *to != origin)
             {
                 match instance.links.cost(origin, to, artifact.bytes) {
-                    Some(cost) => self.base_cost += cost.0,
+                    Some(cost) => self.base_cost += cost,
                     None => self.impossible = true,
                 }
             }
@@ -210,16 +221,12 @@ impl Surroundings {
                     .cost(origin, site, artifact.bytes)
                     .filter(|cost| *cost != Money(0))
                 {
-                    let next = self.shared.len();
-                    self.shared.insert((index, site), (next, cost.0));
+                    // Artifacts and sites rise, so the ids are in the order of the map.
+                    let transfer = self.shared_costs.push(cost);
+                    self.shared.insert((index, site), transfer);
                 }
             }
         }
-        // Indices are in the order of the map.
-        self.shared
-            .values_mut()
-            .enumerate()
-            .for_each(|(index, (number, _))| *number = index);
     }
 
     /// Where an artifact comes from; `None`: from an open stage.
@@ -254,7 +261,7 @@ impl Surroundings {
         } else {
             self.open.len()
         };
-        let picks = Placement::filled(ChoiceId::default(), count);
+        let placement = Placement::filled(ChoiceId::default(), count);
         let mut at_site: BTreeMap<SiteId, ChoiceEffect> = BTreeMap::new();
         let mut latest_at: BTreeMap<SiteId, i64> = BTreeMap::new();
         for site in instance.stages[stage]
@@ -267,7 +274,7 @@ impl Surroundings {
                 instance,
                 shape,
                 &Routes::new(),
-                &picks,
+                &placement,
                 &self.end,
                 stage,
                 site,
@@ -276,20 +283,20 @@ impl Surroundings {
             let PathOnward { tail, latest } = self.onward(instance, stage, site);
             // Until a choice is known, `through` is all of the path but its own time.
             let mut there = ChoiceEffect {
-                through: start + tail,
+                through: Millis::from_signed(start + tail),
                 allowed: true,
                 ..ChoiceEffect::default()
             };
             for index in &self.stage_artifacts[stage] {
-                self.copies_at(instance, stage, *index, site, &mut there);
+                self.transfers_at(instance, stage, *index, site, &mut there);
             }
             at_site.insert(site, there);
             latest_at.insert(site, latest - start);
         }
         let choice = |choice: &crate::planning::problem::Choice| {
             let mut there = at_site[&choice.site].clone();
-            there.cost = there.cost.saturating_add(choice.cost.0);
-            there.through += choice.duration.signed();
+            there.cost += choice.cost;
+            there.through += choice.duration;
             there.allowed &= choice.duration.signed() <= latest_at[&choice.site];
             there.uses = self.uses[stage]
                 .get(&choice.tag)
@@ -300,8 +307,8 @@ impl Surroundings {
         instance.stages[stage].choices.map(choice)
     }
 
-    /// Adds the copies of one artifact that a stage at a site causes.
-    fn copies_at(
+    /// Adds the transfers of one artifact that a stage at a site causes.
+    fn transfers_at(
         &self,
         instance: &Instance,
         stage: StageId,
@@ -315,7 +322,7 @@ impl Surroundings {
             // The stage makes it, and everybody who reads it has one place.
             for to in fixed_readers.into_iter().filter(|to| *to != site) {
                 match instance.links.cost(site, to, artifact.bytes) {
-                    Some(cost) => there.cost = there.cost.saturating_add(cost.0),
+                    Some(cost) => there.cost += cost,
                     None => there.allowed = false,
                 }
             }
@@ -333,8 +340,8 @@ impl Surroundings {
             self.shared.get(&(index, site)),
         ) {
             (None, _) => there.allowed = false,
-            (Some(_), Some((copy, _))) => there.shared.push(*copy),
-            (Some(cost), None) => there.cost = there.cost.saturating_add(cost.0),
+            (Some(_), Some(transfer)) => there.shared.push(*transfer),
+            (Some(cost), None) => there.cost += cost,
         }
     }
 }

@@ -38,45 +38,18 @@ fn replicas() -> impl Strategy<Value = Instance> {
         .prop_map(
             |(
                 (one, two, ones, twos, (dataset, collected)),
-                (most, deadline, budget, kinds),
+                (most, deadline, budget, (concurrent, timed, spread)),
                 tariff,
             )| {
-                let stage = |label: String, choices: &[(usize, i64, i64)]| {
-                    let choice = |(tag, (site, cost, time)): (usize, &(usize, i64, i64))| Choice {
-                        site: SiteId::new(*site),
-                        cost: Money(cost * 100_000),
-                        duration: Millis::from_signed(time * 60_000),
-                        tag: CandidateId::new(tag),
-                        ..Choice::default()
-                    };
-                    StageChoices {
-                        label,
-                        choices: choices.iter().enumerate().map(choice).collect(),
-                        deadline: None,
-                    }
-                };
                 let mut stages: IdVec<StageId, StageChoices> = (0..ones)
                     .map(|number| stage(format!("a{number}"), &one))
                     .collect();
                 stages.extend((0..twos).map(|number| stage(format!("b{number}"), &two)));
                 let members: Vec<StageId> = stages.ids().collect();
-                let artifact = |label: String, origin: Origin, readers: Vec<StageId>| {
-                    let bytes = Bytes(1_000_000_000);
-                    Artifact {
-                        label,
-                        origin,
-                        bytes,
-                        link_bytes: bytes,
-                        readers,
-                    }
-                };
                 let mut artifacts = IdVec::new();
                 if dataset {
-                    artifacts.push(artifact(
-                        "data".to_owned(),
-                        Origin::Site(SiteId::new(0)),
-                        members.clone(),
-                    ));
+                    let origin = Origin::Site(SiteId::new(0));
+                    artifacts.push(artifact("data".to_owned(), origin, members.clone()));
                 }
                 if collected {
                     let collect = stages.push(stage("collect".to_owned(), &[(1, 1, 1)]));
@@ -85,70 +58,103 @@ fn replicas() -> impl Strategy<Value = Instance> {
                     };
                     artifacts.extend(members.iter().copied().map(made));
                 }
-                let (concurrent, timed, spread) = kinds;
-                let cap = |(site, limit): (SiteId, &i64)| {
-                    let uses = |stage: &StageChoices| {
-                        let here = stage
-                            .choices
-                            .iter()
-                            .filter(|choice| choice.site == site || !spread);
-                        here.map(|choice| CandidateUse {
-                            candidate: choice.tag,
-                            used: if spread { 1 } else { choice.tag.index() as i64 },
-                        })
-                        .collect()
-                    };
-                    let uses = stages.iter_enumerated().map(|(index, stage)| {
-                        if members.contains(&index) {
-                            uses(stage)
-                        } else {
-                            Vec::new()
-                        }
-                    });
-                    Cap {
-                        label: "cap".to_owned(),
-                        limit: *limit,
-                        concurrent,
-                        uses: uses.collect(),
-                    }
+                let cap = |(site, limit): (SiteId, &i64)| Cap {
+                    label: "cap".to_owned(),
+                    limit: *limit,
+                    concurrent,
+                    uses: cap_uses(&stages, members.len(), site, spread),
                 };
                 let caps = (0..).map(SiteId::new).zip(&most).map(cap).collect();
-                let price = |rate: i64| Price {
-                    tariff: Tariff::new([(Bytes(0), DataRate(rate))]),
-                    ..Price::default()
-                };
-                let links = Links {
-                    sites: 3,
-                    labels: (0..3).map(|site| format!("p{site}")).collect(),
-                    tariff: tariff
-                        .into_iter()
-                        .map(|class| class.map(PriceId::new))
-                        .collect(),
-                    tariffs: IdVec::from(vec![
-                        Price::default(),
-                        price(20_000_000),
-                        price(90_000_000),
-                    ]),
-                    pools: IdVec::new(),
-                    bandwidth: vec![Bandwidth(80_000_000); 9],
-                };
-                let minimize = if timed {
-                    Objective::Time
-                } else {
-                    Objective::Cost
-                };
                 Instance {
                     stages,
                     artifacts,
-                    links,
+                    links: links(tariff),
                     caps,
-                    minimize,
+                    minimize: if timed {
+                        Objective::Time
+                    } else {
+                        Objective::Cost
+                    },
                     deadline: deadline.map(Millis::from_signed),
                     budget: budget.map(Money),
                     ..Instance::default()
                 }
             },
         )
+}
+
+/// A stage with choices by site, cost in tenths of a dollar, and minutes.
+fn stage(label: String, choices: &[(usize, i64, i64)]) -> StageChoices {
+    let choice = |(tag, (site, cost, time)): (usize, &(usize, i64, i64))| Choice {
+        site: SiteId::new(*site),
+        cost: Money(cost * 100_000),
+        duration: Millis::from_signed(time * 60_000),
+        tag: CandidateId::new(tag),
+        ..Choice::default()
+    };
+    StageChoices {
+        label,
+        choices: choices.iter().enumerate().map(choice).collect(),
+        deadline: None,
+    }
+}
+
+fn artifact(label: String, origin: Origin, readers: Vec<StageId>) -> Artifact {
+    let bytes = Bytes(1_000_000_000);
+    Artifact {
+        label,
+        origin,
+        bytes,
+        link_bytes: bytes,
+        readers,
+    }
+}
+
+/// What the first stages use of a cap: one each at a site, or as much as the number of the choice.
+fn cap_uses(
+    stages: &IdVec<StageId, StageChoices>,
+    members: usize,
+    site: SiteId,
+    spread: bool,
+) -> IdVec<StageId, Vec<CandidateUse>> {
+    let uses = |stage: &StageChoices| -> Vec<CandidateUse> {
+        let bound = stage
+            .choices
+            .iter()
+            .filter(|choice| choice.site == site || !spread);
+        bound
+            .map(|choice| CandidateUse {
+                candidate: choice.tag,
+                used: if spread { 1 } else { choice.tag.index() as i64 },
+            })
+            .collect()
+    };
+    stages
+        .iter_enumerated()
+        .map(|(index, stage)| match index.index() < members {
+            true => uses(stage),
+            false => Vec::new(),
+        })
+        .collect()
+}
+
+/// Links between three sites, by the price class of each pair.
+fn links(tariff: Vec<Option<u16>>) -> Links {
+    let price = |rate: i64| Price {
+        tariff: Tariff::new([(Bytes(0), DataRate(rate))]),
+        ..Price::default()
+    };
+    Links {
+        sites: 3,
+        labels: (0..3).map(|site| format!("p{site}")).collect(),
+        tariff: tariff
+            .into_iter()
+            .map(|class| class.map(PriceId::new))
+            .collect(),
+        tariffs: IdVec::from(vec![Price::default(), price(20_000_000), price(90_000_000)]),
+        pools: IdVec::new(),
+        bandwidth: vec![Bandwidth(80_000_000); 9],
+    }
 }
 
 /// The cost of the program that has a variable for every stage and choice.
@@ -170,11 +176,11 @@ proptest! {
 
     #[test]
     fn replicas_that_are_counted_get_the_one_best_placement(instance in replicas()) {
-        let expected = exhaustive::best(&instance).map(|(picks, best)| (picks, best.cost(), best.makespan));
+        let expected = exhaustive::best(&instance).map(|(placement, best)| (placement, best.cost(), best.makespan));
         let found = match solve(&instance, &Highs, &Effort::default()).unwrap() {
             Outcome::Solved(solved) => {
                 prop_assert!(solved.proof.optimal);
-                Some((solved.picks, solved.evaluation.cost(), solved.evaluation.makespan))
+                Some((solved.placement, solved.evaluation.cost(), solved.evaluation.makespan))
             }
             Outcome::Infeasible(_) => None,
         };
@@ -240,10 +246,10 @@ fn a_thousand_replicas_under_a_spread_are_counted() {
     assert!(solved.proof.optimal);
     // Thirty at each of the 33 cheapest sites, ten at the next one, in order.
     let expected: Placement = (0..1000).map(|stage| ChoiceId::new(stage / 30)).collect();
-    assert_eq!(solved.picks, expected);
-    assert_eq!(concurrency::excess(&instance, &solved.picks), 0);
+    assert_eq!(solved.placement, expected);
+    assert_eq!(concurrency::excess(&instance, &solved.placement), 0);
     assert_eq!(
-        evaluate(&instance, &instance.shape(), &solved.picks).map(|found| found.cost()),
+        evaluate(&instance, &instance.shape(), &solved.placement).map(|found| found.cost()),
         Some(solved.evaluation.cost())
     );
 }

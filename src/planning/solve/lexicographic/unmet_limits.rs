@@ -1,7 +1,7 @@
-//! Without a placement: how far the limits are from what can be had.
+//! Without a placement: how far the limits are from what is possible.
 
 use super::figure::Figure;
-use super::outcome::{PlacementFigures, Shortfall};
+use super::outcome::{PlacementFigures, UnmetLimits};
 use super::placement_search::PlacementSearch;
 use crate::model::{Millis, Money};
 use crate::planning::problem::{Artifact, Instance, Origin, SiteId, StageId};
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 impl PlacementSearch<'_> {
     /// Returns what each limit would have to be for a placement to exist.
-    pub(super) fn shortfall(&self, instance: &Instance) -> Result<Shortfall, SolverError> {
+    pub(super) fn unmet_limits(&self, instance: &Instance) -> Result<UnmetLimits, SolverError> {
         let (cost, time) = (instance.budget, instance.deadline);
         let figures =
             |goal: Figure, limits: Limits| -> Result<Option<PlacementFigures>, SolverError> {
@@ -24,7 +24,7 @@ impl PlacementSearch<'_> {
             time,
             ..Limits::default()
         };
-        Ok(Shortfall {
+        Ok(UnmetLimits {
             fastest: if time.is_some() {
                 figures(Figure::Time, limits(cost, None))?
             } else {
@@ -36,13 +36,13 @@ impl PlacementSearch<'_> {
                 None
             },
             unlimited: figures(Figure::Cost, limits(None, None))?,
-            stuck: stuck(instance),
+            unreachable: unreachable_artifacts(instance),
         })
     }
 }
 
-/// Labels of artifacts that have no allowed way to some reader.
-fn stuck(instance: &Instance) -> Vec<String> {
+/// Labels of artifacts that have no allowed link to some reader.
+fn unreachable_artifacts(instance: &Instance) -> Vec<String> {
     let sites = |stage: StageId| {
         instance.stages[stage]
             .choices

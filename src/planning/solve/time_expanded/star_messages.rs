@@ -1,0 +1,206 @@
+//! Raising the messages of one star as far as its prices let them.
+
+use super::grid::{Grid, Star};
+use super::sweeper::{FAR, Mail, Sweeper};
+use crate::planning::problem::Origin;
+use crate::planning::solve::bound::network::StarId;
+
+impl Sweeper {
+    /// Fills `room`: by target and slot of the origin, what is left of the price.
+    fn rooms(&mut self, index: StarId) {
+        let Self {
+            grid,
+            mail,
+            room,
+            held,
+            ..
+        } = self;
+        let star = &grid.stars[index];
+        let (at, times) = grid.source(star);
+        room.clear();
+        for target in 0..star.targets.len() {
+            for from in 0..at.len() - 1 {
+                let price = star.price[from * star.targets.len() + target];
+                room.extend(std::iter::repeat_n(price, at[from + 1] - at[from]));
+            }
+        }
+        for (number, up) in mail[index].up.iter().enumerate() {
+            most(grid, star, number, &mail[index].down[number], held);
+            for (to, target) in star.slots[number].iter().enumerate() {
+                let row = &mut room[target * times.len()..(target + 1) * times.len()];
+                for from in 0..at.len() - 1 {
+                    grid.each_pair(star, number, from, to, |end, slot| {
+                        row[end] -= (up[end] + held[slot]).max(0)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Raises what the readers pay to the origin.
+    pub(super) fn lift_origin(&mut self, index: StarId) {
+        let readers = self.grid.stars[index].readers.len();
+        if readers > 1 {
+            self.rooms(index);
+        }
+        for number in 0..readers {
+            self.lift_up(index, number, (readers - number) as i64);
+        }
+    }
+
+    fn lift_up(&mut self, index: StarId, number: usize, share: i64) {
+        let Self {
+            grid,
+            mail,
+            room,
+            held,
+            out,
+            constant,
+            ..
+        } = self;
+        let star = &grid.stars[index];
+        let (at, times) = grid.source(star);
+        let Mail { up, down } = &mut mail[index];
+        let up = &mut up[number];
+        most(grid, star, number, &down[number], held);
+        let mut raises = vec![FAR; times.len()];
+        let lone = star.readers.len() == 1;
+        for (to, target) in star.slots[number].iter().enumerate() {
+            for from in 0..at.len() - 1 {
+                if lone {
+                    let price = star.price[from * star.targets.len() + target];
+                    grid.each_pair(star, number, from, to, |end, slot| {
+                        raises[end] = raises[end].min(price - held[slot])
+                    });
+                } else {
+                    let row = &room[target * times.len()..(target + 1) * times.len()];
+                    grid.each_pair(star, number, from, to, |end, slot| {
+                        let part = up[end] + held[slot];
+                        let left = if share == 1 {
+                            row[end]
+                        } else {
+                            row[end] / share
+                        };
+                        raises[end] = raises[end].min(left - part.min(0));
+                    });
+                }
+            }
+        }
+        for (raise, up) in raises.iter_mut().zip(up.iter()) {
+            let raised = if lone { *raise - up } else { *raise };
+            *raise = if *raise >= FAR / 2 { 0 } else { raised.max(0) };
+        }
+        if !lone {
+            for (to, target) in star.slots[number].iter().enumerate() {
+                let row = &mut room[target * times.len()..(target + 1) * times.len()];
+                for from in 0..at.len() - 1 {
+                    grid.each_pair(star, number, from, to, |end, slot| {
+                        let part = up[end] + held[slot];
+                        row[end] -= (part + raises[end]).max(0) - part.max(0);
+                    });
+                }
+            }
+        }
+        up.iter_mut()
+            .zip(&raises)
+            .for_each(|(up, raise)| *up += raise);
+        match star.origin {
+            Origin::Site(_) => *constant += raises[0],
+            Origin::Stage(stage) => out[stage]
+                .iter_mut()
+                .zip(&raises)
+                .for_each(|(out, raise)| *out += raise),
+        }
+    }
+
+    /// Raises what the readers get.
+    pub(super) fn lift_readers(&mut self, index: StarId) {
+        let readers = self.grid.stars[index].readers.len();
+        if readers > 1 {
+            self.rooms(index);
+        }
+        for number in 0..readers {
+            let Self {
+                grid,
+                mail,
+                room,
+                held,
+                into,
+                ..
+            } = self;
+            let star = &grid.stars[index];
+            let (at, times) = grid.source(star);
+            let share = (readers - number) as i64;
+            let Mail { up, down } = &mut mail[index];
+            let (up, down) = (&up[number], &mut down[number]);
+            most(grid, star, number, down, held);
+            let reader = star.readers[number];
+            let starts = &grid.nodes[reader].start;
+            // The most that a slot may get: no more than any slot before it.
+            let mut raised = vec![FAR; down.len()];
+            for (to, target) in star.slots[number].iter().enumerate() {
+                for from in 0..at.len() - 1 {
+                    if readers == 1 {
+                        let price = star.price[from * star.targets.len() + target];
+                        grid.each_pair(star, number, from, to, |end, slot| {
+                            raised[slot] = raised[slot].min(price - up[end]);
+                        });
+                    } else {
+                        let row = &room[target * times.len()..(target + 1) * times.len()];
+                        grid.each_pair(star, number, from, to, |end, slot| {
+                            let part = (up[end] + held[slot]).max(0);
+                            let left = if share == 1 {
+                                row[end]
+                            } else {
+                                row[end] / share
+                            };
+                            raised[slot] = raised[slot].min(part + left - up[end]);
+                        });
+                    }
+                }
+                let mut least = FAR;
+                for slot in starts.range(to) {
+                    least = least.min(raised[slot]);
+                    raised[slot] = if least >= FAR / 2 {
+                        down[slot]
+                    } else {
+                        least.max(down[slot])
+                    };
+                }
+            }
+            if readers > 1 {
+                let mut more = std::mem::take(held);
+                let before = more.clone();
+                most(grid, star, number, &raised, &mut more);
+                for (to, target) in star.slots[number].iter().enumerate() {
+                    let row = &mut room[target * times.len()..(target + 1) * times.len()];
+                    for from in 0..at.len() - 1 {
+                        grid.each_pair(star, number, from, to, |end, slot| {
+                            row[end] -=
+                                (up[end] + more[slot]).max(0) - (up[end] + before[slot]).max(0);
+                        });
+                    }
+                }
+                *held = more;
+            }
+            for ((into, down), raised) in into[reader].iter_mut().zip(down).zip(raised) {
+                *into += raised - *down;
+                *down = raised;
+            }
+        }
+    }
+}
+
+/// By slot of a reader: the most that it or a later one there gets.
+fn most(grid: &Grid, star: &Star, number: usize, down: &[i64], held: &mut Vec<i64>) {
+    held.clear();
+    held.extend_from_slice(down);
+    let starts = &grid.nodes[star.readers[number]].start;
+    for to in 0..star.slots[number].len() {
+        let range = starts.range(to);
+        for slot in range.start..range.end.saturating_sub(1).max(range.start) {
+            let at = range.end - 2 - (slot - range.start);
+            held[at] = held[at].max(held[at + 1]);
+        }
+    }
+}
