@@ -10,7 +10,7 @@ use crate::model::{
 use crate::spec::{check, check_labels, job, policy, shipped, write};
 use std::collections::BTreeMap;
 
-/// The job of the README, with every key that a job can have.
+/// The job of the guide, with every key that a job can have.
 pub(super) const JOB: &str = r#"
 name = "bert"
 

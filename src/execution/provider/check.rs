@@ -113,8 +113,9 @@ impl Finding {
         count: usize,
         lacks: impl IntoIterator<Item = String>,
     ) -> Vec<Self> {
-        let said =
-            format!("not granted in {place}; README.md lists the permissions that sky needs");
+        let said = format!(
+            "not granted in {place}; `sky guide` has a topic for each cloud, with the permissions that sky needs"
+        );
         let lacking = |about| Self {
             topic: Topic::Permission,
             about,

@@ -261,7 +261,7 @@ impl CloudFile {
         struct Version {
             format: Spanned<u32>,
         }
-        let hint = "README.md has the form of the file, under \"A cloud joins with a file\"";
+        let hint = "`sky guide register` shows the form of the file";
         let wrong = |error: toml::de::Error| {
             fault(
                 file,

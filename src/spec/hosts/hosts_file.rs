@@ -42,7 +42,7 @@ pub(super) const MOST_HOSTS: usize = 5000;
 /// Reads the text of the file.
 pub fn parse(file: &HostsFile) -> Result<OwnHosts, HostsFault> {
     let form: Form = toml::from_str(file.text).map_err(|error| {
-        let hint = "README.md has the form of the file, under \"Machines over SSH\"";
+        let hint = "`sky guide ssh`, `sky guide slurm` and `sky guide kubernetes` show the form of the file";
         file.fault(
             error.span().unwrap_or(0..0),
             error.message().replace('\n', " "),

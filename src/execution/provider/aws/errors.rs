@@ -71,7 +71,7 @@ pub(super) fn denied(why: &str) -> ProviderError {
 
 fn way_out(words: &str) -> &'static str {
     if words.contains("UnauthorizedOperation") || words.contains("AccessDenied") {
-        "README.md lists the permissions that sky needs"
+        "`sky guide aws` lists the permissions that sky needs"
     } else if words.contains("DefaultVpc") || words.contains("VPCIdNotSpecified") {
         "make a default VPC there: `aws ec2 create-default-vpc --region REGION`"
     } else if words.contains("Expired") || words.contains("expired") {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const PERMISSIONS: &str = "2022-04-01";
 /// The quota that spot machines of all families share.
 const SPOT: &str = "lowPriorityCores";
-/// What is needed to make machines and to end them; README.md has all.
+/// What is needed to make machines and to end them; `sky guide azure` has all.
 const ACTIONS: [&str; 18] = [
     "Microsoft.Compute/disks/delete",
     "Microsoft.Compute/disks/write",

@@ -88,7 +88,7 @@ fn way_out(words: &str) -> &'static str {
     } else if has("SubscriptionNotFound") {
         "is AZURE_SUBSCRIPTION_ID right?"
     } else if has("AuthorizationFailed") || has("Policy") || has("ReadOnly") || has("ScopeLocked") {
-        "README.md lists the permissions that sky needs"
+        "`sky guide azure` lists the permissions that sky needs"
     } else {
         SIGN_IN
     }
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn who_is_denied_learns_the_way_out() {
         assert!(way_out("MissingSubscriptionRegistration: x").contains("az provider register"));
-        assert!(way_out("AuthorizationFailed: x").contains("README.md"));
+        assert!(way_out("AuthorizationFailed: x").contains("`sky guide azure`"));
         assert!(way_out("InvalidAuthenticationToken: x").contains("az login"));
     }
 }

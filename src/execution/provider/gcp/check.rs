@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is needed for instances; README.md has the same.
+/// What is needed for instances; `sky guide gcp` has the same.
 const INSTANCES: [&str; 21] = [
     "compute.acceleratorTypes.list",
     "compute.disks.create",

@@ -105,7 +105,7 @@ fn way_out(words: &str) -> &'static str {
             false => "switch it on: `gcloud services enable compute.googleapis.com`",
         }
     } else if words.contains("ermission") {
-        "README.md lists the permissions that sky needs"
+        "`sky guide gcp` lists the permissions that sky needs"
     } else {
         "sign in with `gcloud auth application-default login`, or name the file of a service account by \
          GOOGLE_APPLICATION_CREDENTIALS"
@@ -288,7 +288,9 @@ mod tests {
 
     #[test]
     fn who_is_denied_learns_the_way_out() {
-        assert!(way_out("Required 'compute.instances.create' permission").contains("README.md"));
+        assert!(
+            way_out("Required 'compute.instances.create' permission").contains("`sky guide gcp`")
+        );
         assert!(
             way_out("Compute Engine API has not been used in project 1")
                 .contains("gcloud services enable")

@@ -8,7 +8,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::api::{ListParams, PostParams};
 
-/// Verb, group, resource and its part of all that is needed; README.md has the same.
+/// Verb, group, resource and its part of all that is needed; `sky guide kubernetes` has the same.
 const RIGHTS: [(&str, &str, &str, Option<&str>); 9] = [
     ("get", "batch", "jobs", None),
     ("list", "batch", "jobs", None),

@@ -112,7 +112,10 @@ fn an_answer_that_is_lost_costs_nothing() {
 #[test]
 fn who_is_denied_learns_what_to_do() {
     for (code, words) in [
-        ("UnauthorizedOperation", "README.md lists the permissions"),
+        (
+            "UnauthorizedOperation",
+            "`sky guide aws` lists the permissions",
+        ),
         ("RequestExpired", "aws sso login"),
         ("AuthFailure", "AWS_ACCESS_KEY_ID"),
     ] {

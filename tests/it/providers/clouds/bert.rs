@@ -1,4 +1,4 @@
-//! The job of the README from end to end: planned, created by three clouds' APIs, run over SSH,
+//! The job of the guide from end to end: planned, created by three clouds' APIs, run over SSH,
 //! handed on, and given back.
 
 use crate::execution::apply::place::ended;
