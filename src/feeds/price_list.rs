@@ -70,11 +70,11 @@ pub(super) fn import(
             .and_then(|row| row.on_demand.as_ref())
             .filter(|(_, from)| *from != id);
         match price_row(&row, (&cloud, &id), older, draft, report)? {
-            Ok(prices) => {
+            ListedRow::Price(prices) => {
                 draft.put_price(&cloud, &row.region, &row.instance_type, prices);
                 report.take(format!("{cloud}: prices"));
             }
-            Err(reason) => {
+            ListedRow::LeftOut(reason) => {
                 left.leave(&row.region, &row.instance_type, reason);
                 let why = format!("{cloud}: {reason}");
                 if reason == DEDICATED {
@@ -119,6 +119,14 @@ fn listed_prices(path: &Path, cloud: &str) -> Result<Vec<ListedPrice>, CatalogEr
     Ok(otherwise_named)
 }
 
+/// What is made of a row of a list.
+enum ListedRow {
+    /// The price on demand, or the spot price.
+    Price(PriceRow),
+    /// The row is left out for this reason.
+    LeftOut(&'static str),
+}
+
 /// The price of a row of the source of a cloud, or why the row is left out; `older` is the price on
 /// demand that another list has.
 fn price_row(
@@ -127,36 +135,36 @@ fn price_row(
     older: Option<&Price>,
     draft: &mut Draft,
     report: &mut ImportReport,
-) -> Result<Result<PriceRow, &'static str>, CatalogError> {
+) -> Result<ListedRow, CatalogError> {
     // AWS's lists have whole hosts by their family: `g5` beside `g5.xlarge`.
     if cloud == "aws" && !row.instance_type.contains('.') {
-        return Ok(Err(HOST));
+        return Ok(ListedRow::LeftOut(HOST));
     }
     let key = (cloud.to_owned(), row.instance_type.clone());
     if !vendor_facts::machine(draft, cloud, &row.instance_type, report)?
         && !draft.machines.contains_key(&key)
     {
-        return Ok(Err(SIZE_UNKNOWN));
+        return Ok(ListedRow::LeftOut(SIZE_UNKNOWN));
     }
     let Some(nano) = row.nano else {
-        return Ok(Err(NO_PRICE));
+        return Ok(ListedRow::LeftOut(NO_PRICE));
     };
     let is_spot = row.purchase == "spot";
     if !is_spot
         && older.is_some_and(|(usual, _)| full_price_lists::is_dedicated(cloud, nano, *usual))
     {
-        return Ok(Err(DEDICATED));
+        return Ok(ListedRow::LeftOut(DEDICATED));
     }
     let price = Some((nano, id.to_owned()));
     Ok(match row.purchase.as_str() {
-        "" | "on_demand" => Ok(PriceRow {
+        "" | "on_demand" => ListedRow::Price(PriceRow {
             on_demand: price,
             spot: None,
         }),
-        "spot" => Ok(PriceRow {
+        "spot" => ListedRow::Price(PriceRow {
             on_demand: None,
             spot: price,
         }),
-        _ => Err(OTHER_PURCHASE),
+        _ => ListedRow::LeftOut(OTHER_PURCHASE),
     })
 }

@@ -63,6 +63,7 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
                 _ => {}
             }
         }
+        self.blank_line();
         for line in code.lines() {
             let line = format!("{indent}    {line}");
             self.text += line.trim_end();
@@ -89,12 +90,24 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
                 _ => {}
             }
         }
-        self.text.push('\n');
+        self.blank_line();
+    }
+
+    /// Ends a block with one blank line.
+    fn blank_line(&mut self) {
+        if !self.text.ends_with("\n\n") {
+            self.text.push('\n');
+        }
     }
 
     fn item(&mut self, mark: &str) {
         let indent = " ".repeat(mark.len());
-        let words = self.inline(TagEnd::Item);
+        // The text of an item is a paragraph where blank lines are between the items.
+        let paragraph = Event::Start(Tag::Paragraph);
+        let words = match self.events.next_if_eq(&paragraph) {
+            Some(_) => self.inline(TagEnd::Paragraph),
+            None => self.inline(TagEnd::Item),
+        };
         self.wrapped(&words, mark, &indent);
         // What stands below the first lines: more lists, code.
         while let Some(event) = self.events.next() {

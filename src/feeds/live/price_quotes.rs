@@ -240,7 +240,7 @@ impl PriceQuotes {
             listed.add(&region, &machine, spot);
             left.meet(&machine);
             let size = self.sizes.get(&machine);
-            if let Err(reason) = know_machine(draft, &cloud, &machine, size, report)? {
+            if let Some(reason) = why_unknown(draft, &cloud, &machine, size, report)? {
                 left.leave(&region, &machine, reason);
                 continue;
             }
@@ -287,34 +287,35 @@ fn by_ordered_name(
     Ok(otherwise_named)
 }
 
-/// Sees to it that the draft has a row of a machine; else the reason why its price is left out.
-fn know_machine(
+/// Sees to it that the draft has a row of a machine; returns why its price is left out if there can
+/// be none.
+fn why_unknown(
     draft: &mut Draft,
     cloud: &str,
     machine: &str,
     size: Option<&MachineSize>,
     report: &mut ImportReport,
-) -> Result<Result<(), &'static str>, CatalogError> {
+) -> Result<Option<&'static str>, CatalogError> {
     let key = (cloud.to_owned(), machine.to_owned());
     let sized = |row: &MachineRow| row.vcpu_thousandths > 0 && row.memory > 0;
     if vendor_facts::machine(draft, cloud, machine, report)?
         || draft.machines.get(&key).is_some_and(sized)
     {
-        return Ok(Ok(()));
+        return Ok(None);
     }
     Ok(
         match size.map(|size| new_machine(draft, cloud, machine, size)) {
             Some(Ok(row)) => {
                 draft.machines.insert(key, row);
-                Ok(())
+                None
             }
             Some(Err(why)) => {
                 report.leave_of(format!("{cloud}: {why}"), machine);
-                Err(why)
+                Some(why)
             }
             None => {
                 report.leave(format!("{cloud}: {SIZE_UNKNOWN}"));
-                Err(SIZE_UNKNOWN)
+                Some(SIZE_UNKNOWN)
             }
         },
     )

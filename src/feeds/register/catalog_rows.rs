@@ -21,6 +21,17 @@ struct Sources<'a> {
     today: String,
 }
 
+/// Why a row does not hold today.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum NotInForce {
+    /// The row holds from a later day on.
+    #[error("holds only from {0} on")]
+    Before(String),
+    /// The last day of the row is past.
+    #[error("expired on {0}")]
+    After(String),
+}
+
 impl Sources<'_> {
     /// The source of a row; the reason if it does not hold today.
     fn of(
@@ -28,14 +39,14 @@ impl Sources<'_> {
         draft: &mut Draft,
         from: Option<&Spanned<String>>,
         until: Option<&Spanned<String>>,
-    ) -> Result<String, String> {
+    ) -> Result<String, NotInForce> {
         let whole = self.cloud_file.valid_until.get_ref();
         let until = until.map_or(whole, |until| until.get_ref().min(whole));
         if let Some(from) = from.filter(|from| *from.get_ref() > self.today) {
-            return Err(format!("holds only from {} on", from.get_ref()));
+            return Err(NotInForce::Before(from.get_ref().clone()));
         }
         if *until < self.today {
-            return Err(format!("expired on {until}"));
+            return Err(NotInForce::After(until.clone()));
         }
         let (cloud, date) = (
             self.cloud_file.cloud.get_ref(),

@@ -4,9 +4,7 @@ use crate::planning::problem::{ColumnId, Program, Row, SOLVER_SEED};
 use crate::planning::solve::backend::solver::{Answer, Solver, SolverError};
 use crate::planning::solve::effort::Effort;
 use crate::util::id_vec::IdVec;
-use highs::{
-    HighsModelStatus, HighsSolutionStatus, HighsStatus, Model, RowProblem, Sense, SolvedModel,
-};
+use highs::{HighsModelStatus, HighsSolutionStatus, Model, RowProblem, Sense};
 
 /// HiGHS: branch and cut, one thread, fixed seed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,10 +26,10 @@ impl Solver for Highs {
         start: &[f64],
         effort: &Effort,
     ) -> Result<Answer, SolverError> {
-        let mut solved = run(program, start, effort, TOLERANCES[0])?;
+        let mut solved = prepared(program, start, effort, TOLERANCES[0])?.try_solve();
         for tolerance in &TOLERANCES[1..] {
             if solved.is_err() {
-                solved = run(program, start, effort, *tolerance)?;
+                solved = prepared(program, start, effort, *tolerance)?.try_solve();
             }
         }
         let solved = solved.map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?;
@@ -69,19 +67,20 @@ impl Solver for Highs {
 /// made of the answer is exact in any case.
 const TOLERANCES: [f64; 3] = [1e-9, 1e-7, 1e-6];
 
-fn run(
+/// The program as HiGHS takes it, with its start and its limits.
+fn prepared(
     program: &Program,
     start: &[f64],
     effort: &Effort,
     tolerance: f64,
-) -> Result<Result<SolvedModel, HighsStatus>, SolverError> {
+) -> Result<Model, SolverError> {
     let mut model = model(program)?;
     configure(&mut model, effort, tolerance)?;
     if start.len() == program.columns.len() && !start.is_empty() {
         // A start that HiGHS refuses costs only speed.
         let _ = model.try_set_solution(Some(start), None, None, None);
     }
-    Ok(model.try_solve())
+    Ok(model)
 }
 
 /// Integers up to 2⁵³ are exact; larger figures are refused when files are read.
