@@ -42,6 +42,8 @@ pub(super) enum Trouble {
     DeletionsFail,
     /// Clocks of machines are wrong.
     WrongClocks,
+    /// Every call for machines answers late, not only some. Only themes have it.
+    SluggishCloud,
     /// The store of the state refuses calls for being too many, loses them or their answers, and
     /// now and then does not answer at all. Drawn with a chance of its own.
     StoreFails,

@@ -46,7 +46,8 @@ pub(super) fn budget(world: &World) {
 /// for want of a renewal: not while it comes up, nor while inputs, the command or outputs take
 /// their time.
 pub(super) fn leases(world: &World) {
-    const IN_THE_WAY: [Trouble; 9] = [
+    const IN_THE_WAY: [Trouble; 10] = [
+        Trouble::SluggishCloud,
         Trouble::SlowStore,
         Trouble::LostCalls,
         Trouble::Throttling,

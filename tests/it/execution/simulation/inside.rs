@@ -290,7 +290,12 @@ impl Worker for Inside {
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
         let takes = Duration::from_millis(self.world.chance().below(20_000)).min(grace);
-        let troubles = [Trouble::LostCalls, Trouble::SlowCloud, Trouble::Throttling];
+        let troubles = [
+            Trouble::LostCalls,
+            Trouble::SlowCloud,
+            Trouble::SluggishCloud,
+            Trouble::Throttling,
+        ];
         let unseen = if troubles.iter().any(|trouble| self.world.case.has(*trouble)) {
             UNSEEN
         } else {

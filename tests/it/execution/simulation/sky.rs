@@ -359,6 +359,11 @@ impl User {
                     .message
                     .starts_with("the lock of the state was taken from this operation");
                 world.lost_lock.fetch_or(lost, Ordering::Relaxed);
+                let alone = |run: &Run| run.overlap_ms.is_none() && run.pause_ms.is_none();
+                if lost && world.case.runs.iter().all(alone) {
+                    let message = &failure.message;
+                    world.wrong(format!("nobody else had the lock, and yet: {message}"));
+                }
                 Ended::Exited(failure.exit, failure.message, None)
             }
         };
@@ -413,7 +418,8 @@ impl User {
 
     /// After a signal nothing is left at work, where no call and no copy takes its time.
     fn check_left_at_work(&self) {
-        const TAKES_TIME: [Trouble; 9] = [
+        const TAKES_TIME: [Trouble; 10] = [
+            Trouble::SluggishCloud,
             Trouble::StoreFails,
             Trouble::SlowStore,
             Trouble::LostCalls,

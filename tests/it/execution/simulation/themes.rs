@@ -69,8 +69,12 @@ fn more_at_work_than_may_begin(case: &mut Case, chance: &mut Chance) {
 /// Commands have ended while nobody was there; whoever comes back is interrupted before all of them
 /// have answered.
 fn interrupted_when_it_goes_on(case: &mut Case, chance: &mut Chance) {
-    let slow = [Trouble::SlowCloud, Trouble::SlowStore];
-    case.troubles = slow.into_iter().filter(|_| chance.percent(80)).collect();
+    case.troubles = if chance.percent(50) {
+        [Trouble::SluggishCloud].into()
+    } else {
+        let slow = [Trouble::SlowCloud, Trouble::SlowStore];
+        slow.into_iter().filter(|_| chance.percent(80)).collect()
+    };
     case.in_bucket = true;
     let kill = chance.between(1, 40) * MINUTE;
     let gap = chance.between(0, 30) * MINUTE;

@@ -152,6 +152,15 @@ impl World {
         }
     }
 
+    /// How long a call to a cloud, or its answer, is on its way.
+    fn call_delay(&self) -> Duration {
+        if self.case.has(Trouble::SluggishCloud) && !self.is_calm() {
+            let most = u64::try_from(CALL.as_millis()).unwrap();
+            return Duration::from_millis(self.chance().below(most));
+        }
+        self.delay(Trouble::SlowCloud, CALL)
+    }
+
     /// Writes down that `sky` did wrong.
     pub(super) fn wrong(&self, what: String) {
         self.tell(&format!("WRONG: {what}"));
@@ -190,10 +199,7 @@ impl World {
             () if self.trouble(Trouble::LostCalls, 5) => Way::AnswerLost,
             () => Way::Through,
         };
-        let (there, back) = (
-            self.delay(Trouble::SlowCloud, CALL),
-            self.delay(Trouble::SlowCloud, CALL),
-        );
+        let (there, back) = (self.call_delay(), self.call_delay());
         let failed = |kind, why: &str| {
             let message = format!("{}: {why}", what());
             self.tell(&message);
