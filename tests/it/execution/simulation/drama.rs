@@ -237,7 +237,14 @@ async fn finish(user: &Arc<User>, machine: usize) {
         overlap_ms: None,
         gap_ms: 0,
     };
-    for _ in 0..8 {
+    // Each apply may meet one failure of a command that fails a few times before it ends well.
+    let failures: u32 = world
+        .case
+        .stages
+        .iter()
+        .map(|stage| stage.fails_first)
+        .sum();
+    for _ in 0..8 + failures {
         match user.run(&calm).await {
             Ended::Exited(Exit::Success, _, _) => return checks::outputs(user, machine),
             Ended::Exited(Exit::Locked, _, _) => {
