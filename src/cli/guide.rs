@@ -27,7 +27,9 @@ pub(super) fn run(args: &GuideArgs, terminal: &Terminal) -> Result<Exit, Failure
     let Some(name) = &args.topic else {
         let list = match args.json {
             true => {
-                let topics = TOPICS.iter().map(|topic| (topic.name, topic.title()));
+                let topics = TOPICS
+                    .iter()
+                    .map(|topic| json!({ "name": topic.name, "title": topic.title() }));
                 canonical::to_text(&json!({ "topics": topics.collect::<Vec<_>>() }))
                     .map_err(Failure::error)?
             }

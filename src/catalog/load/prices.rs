@@ -59,7 +59,7 @@ pub(super) fn offers(
     Ok(())
 }
 
-/// What no two offers have in common, in the order of the catalog.
+/// The key of an offer, which orders the catalog; no two offers have the same.
 fn key(found: &Found) -> (u32, u32, Purchase) {
     (found.offer.place, found.offer.machine, found.offer.purchase)
 }

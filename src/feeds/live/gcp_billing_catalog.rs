@@ -229,7 +229,7 @@ fn priced_part(sku: &Sku, today: Date) -> Result<(Part, bool, i64), LeftOut<'_>>
     Ok((part, spot, nano))
 }
 
-/// Refuses what is no machine, and prices that are only for who commits, reserves or shares not.
+/// Leaves out what is not a part of a machine, and prices for committed, reserved or dedicated use.
 fn is_by_the_hour_and_for_all(sku: &Sku) -> Result<(), LeftOut<'_>> {
     let text = sku.description.as_str();
     let family = sku.category.resource_family.as_str();

@@ -13,7 +13,10 @@ fn without_a_topic_the_topics_are_listed() {
     let topics = json["topics"].as_array().unwrap();
     assert!(topics.len() > 20, "{json}");
     for topic in topics {
-        let (name, title) = (topic[0].as_str().unwrap(), topic[1].as_str().unwrap());
+        let (name, title) = (
+            topic["name"].as_str().unwrap(),
+            topic["title"].as_str().unwrap(),
+        );
         let is_listed = |line: &str| line.trim_start().starts_with(name) && line.ends_with(title);
         assert!(list.lines().any(is_listed), "{name} in {list}");
     }
