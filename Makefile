@@ -1,7 +1,6 @@
 # The two commands of the README are `make demo` and `make test`; both install what they miss.
 
-# One set of flags for every build: with others, cargo builds the solver's C++ again. What is to be quick
-# goes without the SDKs of clouds: QUICK_FLAGS.
+# QUICK_FLAGS leave out the libraries of the large clouds, which take most of the time of a build.
 CARGO_FLAGS := --locked --all-targets
 QUICK_FLAGS := $(CARGO_FLAGS) --no-default-features
 CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -11,7 +10,11 @@ DEMO := $(CARGO_TARGET_DIR)/demo
 
 .PHONY: demo simulate mutants test test-quick test-kubernetes lint bench setup tools servers build clean
 
-demo: build
+demo: tools
+	@echo "== Building sky without the libraries of the large clouds"
+	@[ -x $(SKY) ] || echo "   The first time, this builds the solver HiGHS from its C++ sources, which takes some minutes."
+	cargo build --locked --no-default-features --bin sky
+	@echo
 	@echo "== A job over three clouds, planned on the shipped catalog"
 	SKY_IN_AUTOMATION=1 $(SKY) plan fixtures/bert/job.toml
 	@echo

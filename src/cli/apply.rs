@@ -17,7 +17,7 @@ use crate::execution::storage::Staging;
 use crate::model::units::UnitError;
 use crate::model::{Bytes, Money};
 use crate::plan::Plan;
-use crate::util::{shell, watch};
+use crate::util::{shell, variables, watch};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,61 +29,61 @@ use std::time::Duration;
 /// again.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ApplyArgs {
-    /// Plan file, as written by `sky plan --out`
+    /// Plan file that `sky plan --out` wrote, or job file (.toml) [default: job.toml]
     pub plan: Option<PathBuf>,
-    /// Run all stages at this provider, wherever they are planned; `local` rehearses any plan on
+    /// Run all stages with this provider, wherever they are planned; `local` rehearses any plan on
     /// this machine
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
-    /// Do not ask before applying a plan that is made on the way
+    /// Do not ask before a plan that this command makes is applied
     #[arg(long)]
     pub auto_approve: bool,
-    /// Progress and result as JSON lines on stdout
+    /// Print progress and result as JSON, one object a line
     #[arg(long)]
     pub json: bool,
-    /// Stages at a time
+    /// Run at most this many stages at a time
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = parse_parallelism)]
     pub parallelism: usize,
-    /// Begin nothing new once a stage has failed
+    /// Start no more stages once one has failed
     #[arg(long)]
     pub fail_fast: bool,
-    /// Folder that the paths of datasets and files are relative to [default: the plan's, then the
-    /// current one]
+    /// Folder that paths of datasets and files are relative to [default: the folder of the plan,
+    /// then the working folder]
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
-    /// Where this machine has a dataset; may be given many times
+    /// Where a dataset is on this machine; can be given many times
     #[arg(long, value_name = "NAME=PATH", value_parser = parse_data)]
     pub data: Vec<(String, PathBuf)>,
-    /// In a rehearsal (--provider local or sim): an empty file stands in for every dataset that
-    /// lies at a cloud and has no path on this machine
+    /// In a rehearsal (`--provider local` or `sim`), use an empty file for every dataset that is at
+    /// a cloud and has no path on this machine
     #[arg(long)]
     pub stand_ins: bool,
-    /// Do not show what stages print; their log files have it
+    /// Do not show what stages print; it is in their log files
     #[arg(long)]
     pub no_logs: bool,
-    /// How long a stage may take to end itself after Ctrl-C, before it is killed
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::state::parse_time, env = "SKY_GRACE")]
+    /// How long stages have to end after Ctrl-C before they are killed
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::state::parse_time, env = variables::SKY_GRACE.name)]
     pub grace: Duration,
-    /// The most that is kept of the log of a stage, besides its last 64 KiB; `none` keeps all of it
-    #[arg(long, value_name = "SIZE", default_value = "100 MB", value_parser = parse_log_limit, env = "SKY_LOG_LIMIT")]
+    /// Keep at most this much of the log of a stage, and its last 64 KiB; `none` keeps all of it
+    #[arg(long, value_name = "SIZE", default_value = "100 MB", value_parser = parse_log_limit, env = variables::SKY_LOG_LIMIT.name)]
     pub log_limit: u64,
-    /// The most that the job may cost, in place of the plan's budget: `$60`
+    /// The most that the job may cost, in place of the budget of the plan, such as `$60`
     #[arg(long, value_name = "MONEY", value_parser = Money::parse)]
     pub budget: Option<Money>,
-    /// How data gets from one stage to the next: `buckets`, through object stores in the places of
-    /// the plan; `home`, through this machine; file:///DIR, through a folder that all machines
-    /// share [default: buckets where places have them, home with another provider than the plan's]
-    #[arg(long, value_name = "HOW", value_parser = Staging::parse, env = "SKY_STAGING")]
+    /// How data gets from stage to stage: `buckets` (object stores at the places of the plan),
+    /// `home` (through this machine), or file:///DIR (a folder that all machines share) [default:
+    /// buckets where a place has them; home if --provider names another provider]
+    #[arg(long, value_name = "HOW", value_parser = Staging::parse, env = variables::SKY_STAGING.name)]
     pub staging: Option<Staging>,
-    /// Leave buckets, and what is in them, when the job is done; `sky destroy` deletes them
+    /// Keep the buckets and their content when the job is done; `sky destroy` deletes them
     #[arg(long)]
     pub keep_buckets: bool,
-    /// The most that is copied of one output of a stage, and of its progress [default: ten times
-    /// what the job declares, and at least 1 GiB of an output and 100 GB of progress]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, env = "SKY_OUTPUT_LIMIT")]
+    /// Copy no output and no progress larger than this [default: ten times the size that the job
+    /// declares, and at least 1 GiB for an output and 100 GB for progress]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, env = variables::SKY_OUTPUT_LIMIT.name)]
     pub output_limit: Option<u64>,
     /// The size of the pieces in which data goes to buckets, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = CHUNK_MIB, hide = true, env = "SKY_STAGING_CHUNK",
+    #[arg(long, value_name = "MIB", default_value_t = CHUNK_MIB, hide = true, env = variables::SKY_STAGING_CHUNK.name,
           value_parser = clap::value_parser!(u64).range(1..=4096))]
     pub staging_chunk: u64,
     /// The state and its place.

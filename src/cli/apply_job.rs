@@ -7,6 +7,7 @@ use super::{Exit, Failure, Terminal, apply};
 use crate::plan::file as plan_file;
 use crate::planning::solve::Effort;
 use crate::render::{events, plan_text};
+use crate::util::variables;
 use std::path::{Path, PathBuf};
 
 /// Execute a plan, or plan a job and execute that.
@@ -17,17 +18,17 @@ use std::path::{Path, PathBuf};
 pub(super) struct ApplyVerbArgs {
     #[command(flatten)]
     pub apply: apply::ApplyArgs,
-    /// With a job file: policy file, or the name of a shipped one
+    /// With a job file: policy file, or the name of a policy that comes with sky
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// With a job file: catalog folder
-    #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
+    #[arg(long, value_name = "DIR", env = variables::SKY_CATALOG.name)]
     pub catalog: Option<PathBuf>,
-    /// For CI: fail unless the plan is made from the catalog that sky.lock pins
+    /// For CI: fail unless the plan was made from the catalog that sky.lock pins
     #[arg(long)]
     pub locked: bool,
-    /// With a job file: when a stage has no offer of the plan left, plan the rest anew from the
-    /// state as it is, without the offers that were unavailable, and go on
+    /// With a job file: when a stage has no alternative left in the plan, plan what is left of the
+    /// job again without the offers that were unavailable, and go on
     #[arg(long)]
     pub replan: bool,
 }

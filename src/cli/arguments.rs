@@ -5,7 +5,7 @@ use super::terminal::Colour;
 use super::{Exit, Failure};
 use super::{
     apply_job, catalog, check, completions, destroy, explain, frontier, graph, guide, import,
-    manual_pages, plan, refresh, show, states, sweep, validate, verify, version,
+    manual_pages, plan, refresh, show, states, sweep, validate, verb_help, verify, version,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
@@ -14,9 +14,9 @@ use std::path::PathBuf;
 
 /// Plan a job over many clouds, and apply the plan.
 ///
-/// A job is a DAG of stages with the data between them (job.toml); a policy says what must hold
-/// and what to minimise (policy.toml). `sky plan` finds the cheapest or fastest way to run the
-/// job on the clouds of the catalog, egress included, and proves it. `sky apply` executes a plan.
+/// A job (job.toml) is a DAG of stages and the data between them. A policy (policy.toml) says what
+/// must hold and what to minimise. `sky plan` finds the cheapest or fastest way to run the job on
+/// the clouds of the catalog, egress included, and proves it. `sky apply` executes a plan.
 #[derive(Parser, Debug)]
 #[command(
     name = "sky",
@@ -24,22 +24,19 @@ use std::path::PathBuf;
     max_term_width = 100,
     disable_help_subcommand = true
 )]
-#[command(
-    after_help = "Exit codes: 0 done, 1 error, 2 changes (with --detailed-exitcode or --check), 3 no plan is \
-possible, 4 denied by policy or budget, 5 stale plan, 6 locked, 7 some stages done and some not, 130/143 interrupted."
-)]
+#[command(after_help = after_help())]
 pub(super) struct Arguments {
-    /// Run as if started in DIR
+    /// Run as if sky had been started in DIR
     #[arg(long, global = true, value_name = "DIR")]
     pub chdir: Option<PathBuf>,
-    /// When to use colours
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    /// Use colours: `auto` (on a terminal), `always` or `never`
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto, hide_possible_values = true)]
     pub color: Colour,
-    /// The same as --color=never
+    /// Use no colours, as `--color=never` does
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// `false`: never ask for anything
-    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    /// Ask questions where a person can answer; with `--input=false`, sky never asks
+    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, hide_possible_values = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub input: bool,
     #[command(subcommand)]
     pub verb: Verb,
@@ -72,6 +69,11 @@ pub(super) enum Verb {
     Completions(completions::CompletionsArgs),
     Man(manual_pages::ManArgs),
     Version(version::VersionArgs),
+}
+
+fn after_help() -> String {
+    let first_steps = "First steps: `sky init` writes a job to begin with, and `sky guide tutorial` leads through it.";
+    format!("{first_steps}\n\n{}", super::Exit::summary())
 }
 
 impl Arguments {
@@ -128,23 +130,21 @@ impl NoCommand {
     }
 }
 
-/// Returns the whole command line: all verbs with their arguments.
-pub(super) fn command() -> clap::Command {
-    Arguments::command()
+/// Returns the whole command line: all verbs with their arguments, options in groups and examples.
+pub fn command() -> clap::Command {
+    verb_help::with_groups_and_examples(Arguments::command())
 }
 
 /// Parses the words.
 pub(super) fn parse(words: Vec<OsString>) -> Result<Arguments, NoCommand> {
     let words = double_dashes(words);
-    let parsed = Arguments::command()
-        .try_get_matches_from(&words)
-        .and_then(|matches| {
-            let json = wants_json(&matches);
-            Ok(Arguments {
-                json,
-                ..Arguments::from_arg_matches(&matches)?
-            })
-        });
+    let parsed = command().try_get_matches_from(&words).and_then(|matches| {
+        let json = wants_json(&matches);
+        Ok(Arguments {
+            json,
+            ..Arguments::from_arg_matches(&matches)?
+        })
+    });
     let mut arguments = parsed.map_err(|error| NoCommand::new(&error, &words))?;
     let line = CommandLine::new(&words, arguments.chdir.as_deref());
     match &mut arguments.verb {

@@ -10,27 +10,28 @@ use crate::execution::provider::{self, Access};
 use crate::execution::storage::Staging;
 use crate::plan::file as plan_file;
 use crate::render::table;
+use crate::util::variables;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// See whether credentials, permissions and quotas are there, and what is missing.
+/// Check credentials, permissions, quotas and hosts before money is spent.
 ///
 /// With a plan: at the clouds of its stages, for the machines that it wants and the data between
 /// them. Without: at all that this machine has credentials or hosts for. Nothing is changed
 /// anywhere, and nothing is rented. Exit code 1 if anything that was asked about is not ready.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct CheckArgs {
-    /// Plan file, as written by `sky plan --out`
+    /// Plan file that `sky plan --out` wrote, or job file (.toml) [default: job.toml]
     pub plan: Option<PathBuf>,
-    /// Look only at this provider; may be given many times
+    /// Look only at this provider; can be given many times
     #[arg(long, value_name = "NAME")]
     pub provider: Vec<String>,
-    /// How data will get from one stage to the next, as for `apply`: `buckets`, `home`, file:///DIR
+    /// How data will get from stage to stage, as for `sky apply`: `buckets`, `home` or file:///DIR
     /// [default: buckets]
-    #[arg(long, value_name = "HOW", value_parser = Staging::parse, env = "SKY_STAGING")]
+    #[arg(long, value_name = "HOW", value_parser = Staging::parse, env = variables::SKY_STAGING.name)]
     pub staging: Option<Staging>,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

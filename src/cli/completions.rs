@@ -10,7 +10,7 @@ use clap_complete::Shell;
 /// ~/.config/fish/completions/sky.fish`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct CompletionsArgs {
-    /// The shell
+    /// The shell to complete for
     #[arg(value_enum)]
     pub shell: Shell,
 }

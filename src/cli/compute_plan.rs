@@ -24,13 +24,13 @@ use std::path::{Path, PathBuf};
 /// How hard to try.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SolvingArgs {
-    /// Compare with the best single cloud also for large jobs
+    /// Also compare a large job with the best plan in one cloud
     #[arg(long)]
     pub compare: bool,
-    /// Branch-and-bound nodes after which to stop without a proof
+    /// Stop without a proof after this many branch-and-bound nodes
     #[arg(long, value_name = "N", default_value_t = Effort::default().nodes)]
     pub max_nodes: u32,
-    /// Seconds after which to stop without a proof; the plan may then differ from run to run
+    /// Stop without a proof after this many seconds; the plan may then differ from run to run
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub time_limit: Option<f64>,
 }

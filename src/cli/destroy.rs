@@ -10,17 +10,17 @@ use crate::util::shell;
 use serde_json::json;
 use std::path::Path;
 
-/// Delete all that applies have made here: processes, machines, folders, outputs.
+/// Delete everything that `sky apply` made here: processes, machines, folders, outputs.
 ///
 /// Ends what still runs, even if the `sky` that began it was killed. Machines are deleted by their
 /// cloud's API, so also those that nobody can log into. The state is left empty; what could not be
 /// deleted stays in it, and the exit code is 1.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DestroyArgs {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub auto_approve: bool,
-    /// Progress and result as JSON lines on stdout; needs --auto-approve
+    /// Print progress and result as JSON, one object a line; needs --auto-approve
     #[arg(long)]
     pub json: bool,
     /// The state and its place.

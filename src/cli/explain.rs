@@ -12,6 +12,7 @@ use crate::planning::solve::Effort;
 use crate::planning::{self, Settings};
 use crate::render::conflict::Files;
 use crate::render::explanation::{self, Subject};
+use crate::util::variables;
 use indicatif::ProgressBar;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -24,18 +25,18 @@ use std::path::{Path, PathBuf};
 /// (exit code 3).
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ExplainArgs {
-    /// Plan file, or job file (.toml); `-`: standard input
+    /// Plan file, or job file (.toml); `-` reads standard input
     #[arg(default_value = "job.toml", value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Only this stage, with what each of its needs costs
+    /// Explain only this stage, and what each of its needs costs
     #[arg(value_name = "STAGE")]
     pub stage: Option<String>,
     #[command(flatten)]
     pub sources: SourceArgs,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Branch-and-bound nodes per question after which to stop without a proof
+    /// For each question, stop without a proof after this many branch-and-bound nodes
     #[arg(long, value_name = "N", default_value_t = Effort::default().nodes)]
     pub max_nodes: u32,
 }
@@ -46,18 +47,19 @@ pub(super) struct SourceArgs {
     /// Job file that the plan was made from [default: job.toml]
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
-    /// Policy file, or the name of a shipped one [default: policy.toml beside the job file, if
-    /// there]
+    /// Policy file, or the name of a policy that comes with sky [default: policy.toml beside the
+    /// job, if it exists]
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Catalog folder [default: the one that sky.lock pins, else the one that sky was built with]
-    #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
+    /// Catalog folder [default: the catalog that sky.lock pins, else the built-in catalog]
+    #[arg(long, value_name = "DIR", env = variables::SKY_CATALOG.name)]
     pub catalog: Option<PathBuf>,
-    /// For CI: fail unless there is a sky.lock here and it pins the catalog that is used
+    /// For CI: fail unless sky.lock exists and pins the catalog that is used
     #[arg(long)]
     pub locked: bool,
-    /// File of one's own hosts, whose offers join the catalog [default: hosts.toml here, if there]
-    #[arg(long, value_name = "FILE", env = "SKY_HOSTS")]
+    /// File that describes your own hosts and clusters; their offers join the catalog [default:
+    /// hosts.toml, if it exists]
+    #[arg(long, value_name = "FILE", env = variables::SKY_HOSTS.name)]
     pub hosts: Option<PathBuf>,
 }
 

@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Show what time costs: every plan of which no other is both cheaper and faster.
+/// Show what time costs: all plans that no other plan beats in both cost and time.
 ///
 /// The policy's rules, deadline and budget hold; its objective does not matter. Each point is an
 /// exact optimum, found with the limits of the one before.
@@ -23,16 +23,16 @@ use std::path::PathBuf;
 pub(super) struct FrontierArgs {
     #[command(flatten)]
     pub inputs: InputArgs,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Draw it to FILE, as SVG
+    /// Draw the points to FILE, as SVG
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Most points; if there are more, so many are spread evenly over them
+    /// Show at most this many points, spread evenly over all
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(2..=1000))]
     pub points: u16,
-    /// Branch-and-bound nodes per point after which to stop without a proof
+    /// For each point, stop without a proof after this many branch-and-bound nodes
     #[arg(long, value_name = "N", default_value_t = Effort::default().nodes)]
     pub max_nodes: u32,
 }

@@ -8,16 +8,16 @@ use crate::spec;
 use crate::util::file;
 use std::path::PathBuf;
 
-/// Draw a job or a plan as a graph, in DOT or Mermaid.
+/// Print a job or a plan as a graph, in DOT or Mermaid.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct GraphArgs {
-    /// Job file (.toml) or plan file; `-`: standard input
+    /// Job file (.toml) or plan file; `-` reads standard input
     #[arg(default_value = "job.toml", value_name = "FILE")]
     pub file: PathBuf,
-    /// Language of the drawing
+    /// Language of the graph
     #[arg(long, value_enum, default_value_t = Format::Dot)]
     pub format: Format,
-    /// Nodes and edges as one JSON object
+    /// Print nodes and edges as one JSON object
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
 }

@@ -12,12 +12,12 @@ use std::fmt::Write;
 /// Columns that text is wrapped to on wide terminals: longer lines are hard to read.
 const MOST_COLUMNS: u16 = 100;
 
-/// Show the manual, a topic at a time; without a topic, the list of topics.
+/// Show a topic of the manual; without a topic, list the topics.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct GuideArgs {
     /// Topic, such as `jobs`
     pub topic: Option<String>,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

@@ -6,8 +6,8 @@ use crate::catalog::{Catalog, files, hosts};
 use crate::execution::provider::{ErrorKind, ProviderError};
 use crate::model::hosts::OwnHosts;
 use crate::spec::hosts::{HostsFault, HostsFile, parse};
-use crate::util::environment;
 use crate::util::file::read_text;
+use crate::util::{environment, variables};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ fn read(path: &Path) -> Result<OwnHosts, HostsFault> {
         }
     })?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let home = environment::bytes("HOME")
+    let home = environment::bytes(variables::HOME)
         .map(|home| std::env::current_dir().unwrap_or_default().join(home));
     let folder = absolute.parent().unwrap_or(Path::new(""));
     parse(&HostsFile {

@@ -8,12 +8,11 @@ use crate::model::{ArtifactRef, Bytes, Job, PlaceName, Stage, canonical};
 use crate::planning::compile;
 use crate::spec::import::{Factor, Fault, wfformat};
 use crate::spec::{self, write};
-use crate::util::file;
+use crate::util::{file, variables};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Make a job file of a workflow in another format; or take over a machine:
-/// `sky import stage.NAME ID`
+/// Import a workflow of another tool as a job, or a machine as the attempt of a stage
 ///
 /// `sky import stage.NAME ID --provider P` makes a machine that is there, and that the state does
 /// not know, the attempt of a stage: the next apply goes on with what runs on it, or runs the stage
@@ -40,34 +39,34 @@ pub(super) enum Format {
 /// stages have no command: the job can be planned, not applied.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct WfformatArgs {
-    /// The workflow instance; `-`: standard input
+    /// The workflow file; `-` reads standard input
     pub file: PathBuf,
-    /// Job file to write [default: stdout]
+    /// Job file to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Catalog folder in which `--at` must be a place [default: the one that sky.lock pins, else
-    /// the one that sky was built with]
-    #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
+    /// Catalog folder that must know the place of `--at` [default: the catalog that sky.lock pins,
+    /// else the built-in catalog]
+    #[arg(long, value_name = "DIR", env = variables::SKY_CATALOG.name)]
     pub catalog: Option<PathBuf>,
-    /// Where the datasets lie; local:here is this machine, from which data moves without a bill
+    /// The place of the input files; from local:here, which is this machine, data moves at no cost
     #[arg(long, value_name = "PLACE", default_value_t = PlaceName::here(), value_parser = place)]
     pub at: PlaceName,
-    /// A task takes its run time on any machine, whatever the number of virtual CPUs
+    /// A task takes its run time on every machine, whatever the number of vCPUs
     #[arg(long)]
     pub fixed: bool,
-    /// Virtual CPUs for tasks without `coreCount`
+    /// vCPUs for tasks without `coreCount`
     #[arg(long, value_name = "N", default_value = "1")]
     pub cpus: String,
-    /// Memory for tasks without `memoryInBytes`, such as 4GiB [default: any]
+    /// Memory for tasks without `memoryInBytes`, such as 4GiB [default: any amount]
     #[arg(long, value_name = "SIZE", value_parser = Bytes::parse)]
     pub memory: Option<Bytes>,
-    /// Factor for the sizes of all files
+    /// Multiply the sizes of all files by this
     #[arg(long, value_name = "N", default_value = "1", value_parser = Factor::parse)]
     pub scale_data: Factor,
-    /// Factor for all run times
+    /// Multiply all run times by this
     #[arg(long, value_name = "N", default_value = "1", value_parser = Factor::parse)]
     pub scale_time: Factor,
-    /// As one JSON object, with the text of the job file unless --out names one
+    /// Print one JSON object, with the text of the job unless --out names a file
     #[arg(long)]
     pub json: bool,
 }

@@ -5,28 +5,29 @@ use crate::catalog::Catalog;
 use crate::model::{Job, Policy};
 use crate::render::diagnostic;
 use crate::spec::{self, Diagnostics, Parsed, Severity, SourceFile};
-use crate::util::file;
+use crate::util::{file, variables};
 use std::path::{Path, PathBuf};
 
 /// Which files to plan from.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct InputArgs {
-    /// Job file; `-`: standard input
+    /// Job file; `-` reads standard input
     #[arg(default_value = "job.toml", value_name = "JOB")]
     pub job: PathBuf,
-    /// Policy file (`-`: standard input), or the name of a shipped one: cheapest, fastest,
-    /// deadline-6h, eu-only, no-us-cloud-act, confidential [default: policy.toml beside the job
-    /// file, if there; else least cost without rules]
+    /// Policy file (`-` reads standard input), or a policy that comes with sky: cheapest, fastest,
+    /// deadline-6h, eu-only, no-us-cloud-act, confidential [default: policy.toml beside the job, if
+    /// it exists; else least cost without rules]
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Catalog folder [default: the one that sky.lock pins, else the one that sky was built with]
-    #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
+    /// Catalog folder [default: the catalog that sky.lock pins, else the built-in catalog]
+    #[arg(long, value_name = "DIR", env = variables::SKY_CATALOG.name)]
     pub catalog: Option<PathBuf>,
-    /// For CI: fail unless there is a sky.lock here and it pins the catalog that is used
+    /// For CI: fail unless sky.lock exists and pins the catalog that is used
     #[arg(long)]
     pub locked: bool,
-    /// File of one's own hosts, whose offers join the catalog [default: hosts.toml here, if there]
-    #[arg(long, value_name = "FILE", env = "SKY_HOSTS")]
+    /// File that describes your own hosts and clusters; their offers join the catalog [default:
+    /// hosts.toml, if it exists]
+    #[arg(long, value_name = "FILE", env = variables::SKY_HOSTS.name)]
     pub hosts: Option<PathBuf>,
     /// Folder in which the `files` of stages are looked for first, beside the job file's own.
     #[arg(skip)]

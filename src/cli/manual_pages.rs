@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 /// `sky man ~/.local/share/man/man1` puts them where `man sky` and `man sky-plan` find them.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ManArgs {
-    /// Folder to write them to; created if it is not there
+    /// Folder to write the pages to; created if needed
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// The files that were written, as one JSON object
+    /// Print the paths of the pages as one JSON object
     #[arg(long)]
     pub json: bool,
 }

@@ -40,11 +40,13 @@ mod states;
 mod sweep;
 pub mod terminal;
 mod validate;
+mod verb_help;
 mod verify;
 mod version;
 mod waiting;
 mod working_folder;
 
+pub use arguments::command;
 pub use dispatch::main;
 pub use exit::{Exit, Failure};
 pub use terminal::Terminal;

@@ -1,7 +1,7 @@
 //! Long texts on a terminal, a page at a time.
 
 use super::{Failure, Terminal};
-use crate::util::environment;
+use crate::util::{environment, variables};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ const USUAL_PAGER: &str = "less";
 /// Shows a text of sky itself with the program that PAGER names, or with `less`. Where there is none, or if PAGER
 /// is empty or `cat`, the text is printed as a whole.
 pub(super) fn show_in_pager(text: &str, terminal: &Terminal) -> Result<(), Failure> {
-    let pager = match environment::exact_text("PAGER") {
+    let pager = match environment::exact_text(variables::PAGER) {
         Ok(pager) if pager.trim().is_empty() || pager.trim() == "cat" => {
             return terminal.out_own(text);
         }
@@ -22,7 +22,7 @@ pub(super) fn show_in_pager(text: &str, terminal: &Terminal) -> Result<(), Failu
     command
         .args(["-c", &format!("exec {pager}")])
         .stdin(Stdio::piped());
-    if !environment::is_set("LESS") {
+    if !environment::is_set(variables::LESS) {
         // Colours are kept, a text of one page is only printed, and it stays on the screen.
         command.env("LESS", "FRX");
     }

@@ -15,7 +15,7 @@ use crate::render::{events, markdown, plan_text};
 use crate::util::{clock, file, shell};
 use std::path::{Path, PathBuf};
 
-/// Find the best way to run a job, and show it. Touches no cloud.
+/// Find the best way to run a job, and show it. Contacts no cloud.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
@@ -25,23 +25,23 @@ pub(super) struct PlanArgs {
     /// Write the plan to FILE, for `sky apply`
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// One JSON object a line; the last one holds the whole plan
+    /// Print one JSON object a line; the last one holds the whole plan
     #[arg(long)]
     pub json: bool,
-    /// Markdown, for a comment on a pull request
+    /// Print Markdown, for a comment on a pull request
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
-    /// Compare with a saved plan: exit code 2 if the bytes would differ
+    /// Compare with a saved plan; exit code 2 if the bytes would differ
     #[arg(long, value_name = "FILE")]
     pub check: Option<PathBuf>,
-    /// Exit code 0: the state already holds all of it; 2: there is something to do
+    /// Exit code 2 if there is something to do, 0 if the state already holds all of it
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Plan the rest of the job: what the state holds as done stays done, with its data where it
-    /// is; time and money that are used up, and offers that were unavailable, are left out
+    /// Plan only what is left of a job that was begun: stages that are done stay done, time and
+    /// money that are used up count, and offers that were unavailable are not used again
     #[arg(long)]
     pub from_state: bool,
-    /// Write the mixed-integer program to FILE as MPS, for any other solver
+    /// Write the mixed-integer program to FILE in MPS format, which other solvers read
     #[arg(long, value_name = "FILE")]
     pub emit_mps: Option<PathBuf>,
     #[command(flatten)]
@@ -57,15 +57,15 @@ pub(super) struct PlanArgs {
 /// Where datasets and files are, whose content the plan names by digest.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ContentArgs {
-    /// Folder that the paths of datasets and files are relative to [default: the job's, then the
-    /// current one]
+    /// Folder that paths of datasets and files are relative to [default: the folder of the job,
+    /// then the working folder]
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
-    /// Where this machine has a dataset; may be given many times
+    /// Where a dataset is on this machine; can be given many times
     #[arg(long, value_name = "NAME=PATH", value_parser = apply::parse_data)]
     pub data: Vec<(String, PathBuf)>,
-    /// Read no dataset and no file: the plan does not name their content, and what has changed in
-    /// them is not seen
+    /// Do not read datasets and files; the plan then has no digests of their content, and changes
+    /// in them are not noticed
     #[arg(long)]
     pub no_digests: bool,
 }

@@ -10,7 +10,7 @@ use crate::execution::apply::take_over::take_over_machine;
 use crate::model::canonical;
 use serde_json::json;
 
-/// Compare the state with what is there, and write what is seen into it.
+/// Compare the state with what really exists, and record the differences.
 ///
 /// Shows machines that were deleted, resized, moved or re-tagged outside, and commands that were
 /// killed. Changes no machine.
@@ -19,7 +19,7 @@ pub(super) struct RefreshArgs {
     /// Exit code 2 if anything differs
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// As JSON lines on stdout
+    /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -163,16 +163,16 @@ fn text(drifts: &[Drift]) -> String {
 /// Takes a machine over.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct TakeOverArgs {
-    /// The stage whose attempt it becomes: stage.NAME
+    /// The stage that takes the machine over, as stage.NAME
     #[arg(value_name = "ADDR")]
     pub address: Option<String>,
-    /// The provider's own name of the machine
+    /// The name that the provider gave the machine
     #[arg(value_name = "ID", requires = "address")]
     pub id: Option<String>,
-    /// Where the machine is
+    /// The provider of the machine
     #[arg(long, value_name = "NAME", requires = "address")]
     pub provider: Option<String>,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

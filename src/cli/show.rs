@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 /// Show a plan file, or the state of this folder.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// Plan or state file; `-`: standard input [default: the state of this folder]
+    /// Plan or state file; `-` reads standard input [default: the state of this folder]
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// A plan as markdown
+    /// Print a plan as Markdown
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
     #[command(flatten)]

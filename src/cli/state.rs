@@ -10,7 +10,7 @@ use crate::execution::state::data::REHEARSING;
 use crate::execution::state::{
     Address, Cipher, Folder, Lock, LockError, LockLost, Opened, StateError, Store,
 };
-use crate::util::shell;
+use crate::util::{shell, variables};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,20 +20,20 @@ const REHEARSALS: &str = "rehearsal";
 /// Where a state is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PlaceArgs {
-    /// Folder for the state and all data of the job; without it, `.sky`, with the state beside it
-    /// in `sky.state.json`
-    #[arg(long, value_name = "DIR", env = "SKY_DATA_DIR")]
+    /// Folder for the state and all data of the job [default: `.sky`, and `sky.state.json` beside
+    /// it]
+    #[arg(long, value_name = "DIR", env = variables::SKY_DATA_DIR.name)]
     pub state_dir: Option<PathBuf>,
-    /// Where the state is, if not in that folder: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or
-    /// az://CONTAINER/PREFIX, with the credentials of the environment; or a folder, file:///DIR
-    #[arg(long, value_name = "URL", env = "SKY_STATE", value_parser = Address::parse)]
+    /// Keep the state elsewhere: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX
+    /// (with the credentials of the environment), or a folder, file:///DIR
+    #[arg(long, value_name = "URL", env = variables::SKY_STATE.name, value_parser = Address::parse)]
     pub state: Option<Address>,
-    /// Encrypt the state for these age public keys, or those in these files, a comma between two;
-    /// `none`: write a state that is encrypted plain from now on
-    #[arg(long, value_name = "KEYS", env = "SKY_STATE_RECIPIENTS")]
+    /// Encrypt the state for these age public keys, or the keys in these files, with commas
+    /// between; `none` stops encrypting
+    #[arg(long, value_name = "KEYS", env = variables::SKY_STATE_RECIPIENTS.name)]
     pub state_recipients: Option<String>,
-    /// File with the age private key that opens an encrypted state
-    #[arg(long, value_name = "FILE", env = "SKY_STATE_IDENTITY")]
+    /// File of the age private key that decrypts the state
+    #[arg(long, value_name = "FILE", env = variables::SKY_STATE_IDENTITY.name)]
     pub state_identity: Option<PathBuf>,
 }
 
@@ -43,11 +43,11 @@ pub struct StateArgs {
     /// The place of the state.
     #[command(flatten)]
     pub place: PlaceArgs,
-    /// Folder of the simulated cloud, for the provider `sim` [default: `cloud` in the state folder]
-    #[arg(long, value_name = "DIR", env = "SKY_SIM")]
+    /// Folder of the simulated cloud, for `--provider sim` [default: `cloud` in the state folder]
+    #[arg(long, value_name = "DIR", env = variables::SKY_SIM.name)]
     pub sim: Option<PathBuf>,
-    /// File of one's own hosts, for the provider `ssh` [default: hosts.toml here, if there]
-    #[arg(long, value_name = "FILE", env = "SKY_HOSTS")]
+    /// File that describes your own hosts and clusters [default: hosts.toml, if it exists]
+    #[arg(long, value_name = "FILE", env = variables::SKY_HOSTS.name)]
     pub hosts: Option<PathBuf>,
     /// How long to wait for the lock.
     #[command(flatten)]
@@ -57,15 +57,15 @@ pub struct StateArgs {
 /// How the lock is taken.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LockArgs {
-    /// `false`: take no lock; only when nothing else can be at work
+    /// Lock the state; `--lock=false` is safe only while nothing else works on the state
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
           default_missing_value = "true", require_equals = true)]
     pub lock: bool,
-    /// How long to try to get the lock
+    /// How long to wait for the lock if somebody else has it
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_time)]
     pub lock_timeout: Duration,
-    /// How long the lock lasts if this process does not renew it; others may take it then
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_lease, env = "SKY_LOCK_LEASE")]
+    /// How long the lock lasts without renewal; after that, others may take it
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_lease, env = variables::SKY_LOCK_LEASE.name)]
     pub lock_lease: Duration,
 }
 

@@ -10,7 +10,7 @@ use crate::execution::provider;
 use crate::render::table;
 use serde_json::json;
 
-/// Find machines that carry sky's tags and are in no state or overdue, and delete them.
+/// Find machines that sky made and no state knows, or whose lease is over, and delete them.
 ///
 /// What a crash or a lost state has left: machines with this state's tags that the state does not
 /// have, and machines of any state whose lease is over by more than 15 minutes. Asks before it
@@ -18,23 +18,24 @@ use serde_json::json;
 /// after a failure; exit code 1 if anything could not be looked at or not be deleted.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SweepArgs {
-    /// Look only at this provider; may be given many times
+    /// Look only at this provider; can be given many times
     #[arg(long, value_name = "NAME")]
     pub provider: Vec<String>,
-    /// Also machines of other states whose leases go on: only when no other state is in use
+    /// Also delete machines of other states whose leases still run; use this only while no other
+    /// state is in use
     #[arg(long)]
     pub all: bool,
-    /// Also buckets for data between stages, in the object stores that the environment has
-    /// credentials for
+    /// Also look for buckets with data between stages, in the object stores that the environment
+    /// has credentials for
     #[arg(long)]
     pub buckets: bool,
-    /// Only show them; exit code 2 if there are any
+    /// Delete nothing, only show; exit code 2 if there is anything to delete
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub auto_approve: bool,
-    /// As one JSON object; needs --auto-approve or --dry-run
+    /// Print one JSON object; needs --auto-approve or --dry-run
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

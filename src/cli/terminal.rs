@@ -4,8 +4,8 @@
 //! cleaned here, once.
 
 use super::exit::Failure;
-use crate::util::environment;
 use crate::util::text::{Styles, printable, shortened};
+use crate::util::{environment, variables};
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
@@ -43,26 +43,27 @@ pub enum Colour {
 impl Terminal {
     /// Looks at the streams and the environment.
     pub fn detect(colour: Colour, input: bool) -> Self {
-        let set = |name: &str| environment::is_set(name);
-        let dumb = environment::bytes("TERM").is_some_and(|term| term == "dumb");
+        let dumb = environment::bytes(variables::TERM).is_some_and(|term| term == "dumb");
         let colours = |terminal: bool| match colour {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => terminal && !set("NO_COLOR") && !dumb,
+            Colour::Auto => terminal && !environment::is_set(variables::NO_COLOR) && !dumb,
         };
         let stdout = std::io::stdout().is_terminal();
         let stderr = std::io::stderr().is_terminal();
         let no_input = !input
-            || environment::bytes("SKY_INPUT")
+            || environment::bytes(variables::SKY_INPUT)
                 .is_some_and(|value| value == "0" || value == "false");
-        let columns = environment::text("COLUMNS").and_then(|columns| columns.parse().ok());
+        let columns =
+            environment::text(variables::COLUMNS).and_then(|columns| columns.parse().ok());
         Self {
             colour_stdout: colours(stdout),
             colour_stderr: colours(stderr),
             stdout_is_terminal: stdout,
             animate: stderr && !dumb,
             interactive: std::io::stdin().is_terminal() && !no_input,
-            automation: set("CI") || set("SKY_IN_AUTOMATION"),
+            automation: environment::is_set(variables::CI)
+                || environment::is_set(variables::SKY_IN_AUTOMATION),
             width: columns.or_else(|| stdout.then(terminal_columns).flatten()),
         }
     }

@@ -6,7 +6,7 @@ use crate::planning::compile::{self, InputFile};
 use crate::render::{diagnostic, no_plan};
 use crate::spec::{Diagnostic, Diagnostics, Severity, SourceFile};
 
-/// Check a job file and a policy file, and the names in them that a catalog must know.
+/// Check a job file and a policy file, and that the catalog knows the names in them.
 ///
 /// Without --catalog and --locked the names are those of the catalog that `sky plan` takes here.
 /// One that this catalog does not know is a warning then: the job may be meant for another one.
@@ -14,7 +14,7 @@ use crate::spec::{Diagnostic, Diagnostics, Severity, SourceFile};
 pub(super) struct ValidateArgs {
     #[command(flatten)]
     pub inputs: InputArgs,
-    /// One JSON object, in the shape of `terraform validate -json`
+    /// Print one JSON object, in the form of `terraform validate -json`
     #[arg(long)]
     pub json: bool,
 }

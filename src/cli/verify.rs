@@ -12,18 +12,18 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Check a plan without a solver: every cost, the schedule, every rule, and the proof's arithmetic.
+/// Check a plan without the solver: costs, schedule, rules, and the arithmetic of its proof.
 ///
 /// The plan's job, policy and catalog are needed; with others the exit code is 5. Exit code 1: the
 /// plan is not what these inputs make it, and every difference is said.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// Plan file; `-`: standard input
+    /// Plan file; `-` reads standard input
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     #[command(flatten)]
     pub sources: SourceArgs,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

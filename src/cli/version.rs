@@ -9,7 +9,7 @@ use serde_json::json;
 /// Show the versions of sky, its solver and its catalog.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct VersionArgs {
-    /// As JSON
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

@@ -55,6 +55,9 @@ topics! {
     register "register",
     solver "solver",
     commands "commands",
+    environment "environment",
+    exit_codes "exit-codes",
+    json_events "json-events",
     glossary "glossary",
     contributing "contributing",
 }

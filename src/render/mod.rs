@@ -4,6 +4,7 @@
 
 pub mod conflict;
 pub mod diagnostic;
+pub mod event_kinds;
 pub mod events;
 pub mod explanation;
 pub mod frontier;

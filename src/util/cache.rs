@@ -1,16 +1,17 @@
 //! The user's cache folder: what is kept there may be lost at any time, and nothing needs it.
 
+use super::variables::{self, Variable};
 use std::path::{Path, PathBuf};
 
 /// `$XDG_CACHE_HOME/sky`, else `$HOME/.cache/sky`; none if neither is set to an absolute path.
 pub fn folder() -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        super::environment::bytes(name)
+    let absolute = |variable: Variable| {
+        super::environment::bytes(variable)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| Some(absolute("HOME")?.join(".cache")))
+    absolute(variables::XDG_CACHE_HOME)
+        .or_else(|| Some(absolute(variables::HOME)?.join(".cache")))
         .map(|cache| cache.join("sky"))
 }
 

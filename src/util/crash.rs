@@ -6,6 +6,7 @@
 
 #[cfg(debug_assertions)]
 mod armed {
+    use crate::util::{environment, variables};
     use std::io::Write;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,9 +16,8 @@ mod armed {
 
     pub(super) fn point(name: &str) {
         let (at, log) = ARMED.get_or_init(|| {
-            let at =
-                crate::util::environment::text("SKY_CRASH_AT").and_then(|text| text.parse().ok());
-            let log = crate::util::environment::bytes("SKY_CRASH_LOG");
+            let at = environment::text(variables::SKY_CRASH_AT).and_then(|text| text.parse().ok());
+            let log = environment::bytes(variables::SKY_CRASH_LOG);
             let open = |path| {
                 std::fs::OpenOptions::new()
                     .create(true)

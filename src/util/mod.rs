@@ -19,4 +19,5 @@ pub mod simulation;
 pub mod task;
 pub mod text;
 pub mod tree;
+pub mod variables;
 pub mod watch;

@@ -65,7 +65,7 @@ pub enum SecretError {
 /// end.
 pub fn resolve(reference: &str, folder: &Path) -> Result<Secret, SecretError> {
     if let Some(name) = reference.strip_prefix("env:") {
-        return match super::environment::exact_text(name) {
+        return match super::environment::text_named_by_a_job(name) {
             Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
             Ok(_) => Err(SecretError::EmptyVariable(name.to_owned())),
             Err(std::env::VarError::NotPresent) => {

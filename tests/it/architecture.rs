@@ -72,7 +72,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// The source files that are not tests, by their path below `src`.
-fn files() -> BTreeMap<Vec<String>, String> {
+pub(crate) fn files() -> BTreeMap<Vec<String>, String> {
     let (root, mut found) = (root(), Vec::new());
     sources(&root, &mut found);
     let parts = |path: &Path| -> Vec<String> {
@@ -90,7 +90,7 @@ fn files() -> BTreeMap<Vec<String>, String> {
 }
 
 /// The code of a file, without comments and without its module of tests.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let code = text
         .split("#[cfg(test)]\nmod tests {")
         .next()

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Report what a catalog has that cannot be meant, or does not say
+/// Report what looks wrong in a catalog, and what it does not know
 ///
 /// Suspicious are prices far off their peers, spot above on demand, next to nothing for an
 /// accelerator: exit code 2. Gaps, such as a place without a country, are listed and are no reason
@@ -27,7 +27,7 @@ pub struct CheckArgs {
     /// List at most so many of each kind; 0: all
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub limit: usize,
-    /// Print JSON
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

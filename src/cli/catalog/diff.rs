@@ -35,7 +35,7 @@ pub struct DiffArgs {
     /// Exit code 2 if anything differs
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Print JSON
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

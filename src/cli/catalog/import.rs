@@ -38,7 +38,7 @@ pub struct ImportArgs {
     /// and rows of older lists that it does not have are dropped
     #[arg(long)]
     pub full: bool,
-    /// Print JSON
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

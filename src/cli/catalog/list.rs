@@ -39,7 +39,7 @@ pub struct ListArgs {
     /// Print at most so many offers; 0: all
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub limit: usize,
-    /// Print JSON
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

@@ -22,7 +22,7 @@ pub struct LockArgs {
     /// Write nothing: exit code 2 if the lock would change
     #[arg(long)]
     pub check: bool,
-    /// Print JSON
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

@@ -16,6 +16,7 @@ mod update;
 
 use super::{Exit, Failure, Terminal};
 use crate::catalog::{Catalog, CatalogError};
+use crate::util::variables;
 pub use check::CheckArgs;
 use clap::{Args, Subcommand};
 pub use diff::DiffArgs;
@@ -28,11 +29,11 @@ pub use show::{ShowArgs, show};
 use std::path::PathBuf;
 pub use update::{UpdateArgs, update};
 
-/// List and show what clouds offer; import price lists into a catalog
+/// Show what clouds offer and at which price, and keep catalogs up to date
 #[derive(Debug, Args)]
 pub struct CatalogArgs {
-    /// Catalog folder [default: the one that sky.lock pins, else the one that sky was built with]
-    #[arg(long, global = true, value_name = "DIR", env = "SKY_CATALOG")]
+    /// Catalog folder [default: the catalog that sky.lock pins, else the built-in catalog]
+    #[arg(long, global = true, value_name = "DIR", env = variables::SKY_CATALOG.name)]
     pub catalog: Option<PathBuf>,
     /// The verb of the catalog.
     #[command(subcommand)]
@@ -52,7 +53,7 @@ pub enum CatalogVerb {
     Search(SearchArgs),
     /// Show a place, an instance type or an accelerator; without a name, what the catalog holds
     Show(ShowArgs),
-    /// Add the offers of a cloud that joins with a file of its own
+    /// Add the offers of a cloud that describes itself in a signed file
     Register(RegisterArgs),
     /// Read foreign price lists into a catalog folder
     Import(ImportArgs),

@@ -30,7 +30,7 @@ pub struct RegisterArgs {
     /// The day on which prices must hold [default: today]
     #[arg(long, value_name = "DAY")]
     pub as_of: Option<String>,
-    /// Print JSON
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

@@ -48,7 +48,7 @@ pub struct SearchArgs {
     /// Print at most so many offers; 0: all
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub limit: usize,
-    /// Print JSON
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

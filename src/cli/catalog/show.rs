@@ -23,7 +23,7 @@ pub struct ShowArgs {
     /// A cloud (`aws`), a place (`aws:eu-west-1`), an instance type, an accelerator, a service, or
     /// a uniform name (`sky:aws:eu-west-1:vm/m5.large?spot`)
     pub name: Option<String>,
-    /// Print JSON
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

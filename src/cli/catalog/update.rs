@@ -11,7 +11,7 @@ use crate::feeds::live::{
     UpdateSettings,
 };
 use crate::model::Pattern;
-use crate::util::environment;
+use crate::util::{environment, variables};
 use clap::Args;
 use progress::Progress;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ pub struct UpdateArgs {
     pub from: Option<String>,
     /// Where answers are kept, so that only what has changed is fetched again [default:
     /// $XDG_CACHE_HOME/sky or ~/.cache/sky]
-    #[arg(long, value_name = "DIR", env = "SKY_CACHE_DIR")]
+    #[arg(long, value_name = "DIR", env = variables::SKY_CACHE_DIR.name)]
     pub cache: Option<PathBuf>,
     /// Attempts after one that failed
     #[arg(long, value_name = "N", default_value_t = live::RETRIES)]
@@ -57,7 +57,7 @@ pub struct UpdateArgs {
     /// Seconds without an answer after which an attempt has failed
     #[arg(long, value_name = "SECONDS", default_value_t = live::TIMEOUT_S, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
-    /// Print JSON
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -69,8 +69,8 @@ pub fn update(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let out = &crate::cli::lock::home(catalog)?;
-    let variable = |name: &str| environment::exact_text(name).ok();
-    let mut endpoints = Endpoints::new(variable).map_err(|fault| Failure::error(fault.0))?;
+    let text = |variable: variables::Variable| environment::exact_text(variable).ok();
+    let mut endpoints = Endpoints::new(text).map_err(|fault| Failure::error(fault.0))?;
     let mut wanted = SourceSelection {
         clouds: args.clouds.clone(),
         sources: args.sources.clone(),
@@ -86,9 +86,9 @@ pub fn update(
     let settings = UpdateSettings {
         retries: args.retries,
         timeout: Duration::from_secs(args.timeout),
-        gcp_key: ["SKY_GCP_API_KEY", "GOOGLE_API_KEY"]
+        gcp_key: [variables::SKY_GCP_API_KEY, variables::GOOGLE_API_KEY]
             .into_iter()
-            .find_map(|name| variable(name).filter(|key| !key.is_empty())),
+            .find_map(|variable| text(variable).filter(|key| !key.is_empty())),
         aws_credentials: aws_credentials(),
         ..UpdateSettings::usual(cache, endpoints)
     };
@@ -133,15 +133,14 @@ pub fn update(
 /// Whether there is anything that names credentials of AWS. Without, the SDK would ask an address
 /// that only AWS's own machines have, and wait.
 fn aws_credentials() -> bool {
-    let set = |name: &&str| environment::is_set(name);
-    let names = [
-        "AWS_ACCESS_KEY_ID",
-        "AWS_PROFILE",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    let names_credentials = [
+        variables::AWS_ACCESS_KEY_ID,
+        variables::AWS_PROFILE,
+        variables::AWS_WEB_IDENTITY_TOKEN_FILE,
+        variables::AWS_CONTAINER_CREDENTIALS_RELATIVE_URI,
     ];
-    let home = environment::bytes("HOME").map(|home| Path::new(&home).join(".aws"));
-    names.iter().any(set)
+    let home = environment::bytes(variables::HOME).map(|home| Path::new(&home).join(".aws"));
+    names_credentials.into_iter().any(environment::is_set)
         || home.is_some_and(|folder| {
             folder.join("credentials").exists() || folder.join("config").exists()
         })

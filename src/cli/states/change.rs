@@ -13,14 +13,14 @@ use crate::model::names::is_stage_name;
 use crate::util::file_changes;
 use serde_json::json;
 
-/// Give a stage another name in the state: after it was renamed in the job
+/// Rename a stage in the state, after it was renamed in the job
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct MvArgs {
     /// `stage.NAME`
     pub from: String,
     /// `stage.NAME`
     pub to: String,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -38,10 +38,10 @@ pub(crate) struct RmArgs {
     /// `stage.NAME`
     #[arg(value_name = "ADDRESS", required = true)]
     pub addresses: Vec<String>,
-    /// Also what may run or cost money
+    /// Forget the stage even if something of it may run or cost money
     #[arg(long)]
     pub force: bool,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -4,11 +4,11 @@ use super::super::state::{PlaceArgs, failure};
 use super::lookup::read_state;
 use crate::cli::{Exit, Failure, Terminal};
 
-/// Print what the last operation has written down, a JSON object a line: every call of a provider
-/// before and after it, every attempt, payment and move of data
+/// Print the journal of the last operation: every provider call, attempt, payment and transfer, one
+/// JSON object a line
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct JournalArgs {
-    /// The same: a journal is JSON lines in any case
+    /// Accepted for scripts: a journal is always printed as JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use serde_json::json;
 /// List the stages in the state by their addresses
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ListArgs {
-    /// As one JSON object, with status, place and artifacts
+    /// Print one JSON object, with status, place and artifacts
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub(crate) struct ShowArgs {
     /// `stage.NAME`
     #[arg(value_name = "ADDRESS")]
     pub address: String,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

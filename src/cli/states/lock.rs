@@ -9,7 +9,7 @@ use crate::model::canonical;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-/// Look at the state's lock (the catalog's is `sky catalog lock`)
+/// Show who is at work on the state (for the lock file of a catalog: `sky catalog lock`)
 #[derive(Debug, Args)]
 pub(crate) struct LockVerbArgs {
     #[command(subcommand)]
@@ -19,21 +19,21 @@ pub(crate) struct LockVerbArgs {
 /// What to do with a lock.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LockVerb {
-    /// Say who is at work on the state, without trying to take its lock
+    /// Show who is at work on the state, without taking the lock
     Show(LockShowArgs),
 }
 
 /// Arguments of `sky lock show`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LockShowArgs {
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
 }
 
-/// End the lock of an operation that is gone, or hangs, on another machine
+/// End the lock of an operation that has crashed or hangs on another machine
 ///
 /// If it still lives, it stops before its next call. Locks of processes of this machine end with
 /// them.
@@ -41,7 +41,7 @@ pub(crate) struct LockShowArgs {
 pub(crate) struct ForceUnlockArgs {
     /// The lock's ID, as the message of the operation that was locked out says
     pub id: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, visible_alias = "force")]
     pub auto_approve: bool,
     /// As one JSON object; needs --auto-approve

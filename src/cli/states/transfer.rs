@@ -10,27 +10,27 @@ use crate::util::file;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Print the whole state, as one JSON object, plain also if it is kept encrypted
+/// Print the whole state as one JSON object, decrypted
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PullArgs {
-    /// The same: a state is JSON in any case
+    /// Accepted for scripts: a state is always printed as JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
 }
 
-/// Put a state file in the place of the state
+/// Replace the state by a file
 ///
 /// Refused if the file is of another lineage or has an older serial than the state that is there.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PushArgs {
-    /// State file, as `sky state pull` prints it; `-`: stdin
+    /// State file that `sky state pull` printed; `-` reads standard input
     pub file: PathBuf,
-    /// Whatever lineage and serial it has
+    /// Replace the state whatever its lineage and serial are
     #[arg(long)]
     pub force: bool,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

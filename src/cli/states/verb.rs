@@ -5,7 +5,7 @@ use crate::cli::working_folder::working_folder;
 use crate::cli::{Exit, Failure, Terminal};
 use clap::{Args, Subcommand};
 
-/// Look at the state and change it by hand
+/// Look at the state, and change it by hand
 #[derive(Debug, Args)]
 pub(crate) struct StateVerbArgs {
     #[command(subcommand)]

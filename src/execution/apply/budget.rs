@@ -9,7 +9,7 @@
 use crate::execution::state::{StageRecord, State, Status, holder};
 use crate::model::{ArtifactRef, Extras, Millis, Money, Rate};
 use crate::plan::{Billing, Plan, PlannedStage};
-use crate::util::{clock, environment};
+use crate::util::{clock, environment, variables};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const SLACK: Millis = Millis(15 * 60 * 1000);
 fn least_slack() -> u64 {
     #[cfg(debug_assertions)]
     if let Some(given) =
-        environment::text("SKY_TEST_LEASE_SLACK_MS").and_then(|text| text.parse().ok())
+        environment::text(variables::SKY_TEST_LEASE_SLACK_MS).and_then(|text| text.parse().ok())
     {
         return given;
     }

@@ -131,7 +131,7 @@ pub(super) fn find_variables(
         for (name, text) in &stage.env {
             let value = match text.strip_prefix("env:") {
                 None => text.clone(),
-                Some(variable) => match environment::exact_text(variable) {
+                Some(variable) => match environment::text_named_by_a_job(variable) {
                     Ok(value) => value,
                     Err(std::env::VarError::NotPresent) => {
                         problems.push(format!(

@@ -10,6 +10,7 @@ use crate::execution::state::standing::{self, input_names};
 use crate::model::{ArtifactRef, Bytes, Destination, Money, PlaceName};
 use crate::plan::{ContentDigest, PlannedStage};
 use crate::util::interruptible::blocking;
+use crate::util::variables;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -86,12 +87,12 @@ fn environment_of_stage(context: &Context, planned: &PlannedStage) -> BTreeMap<S
         .map_or((0, 1), |replica| (replica.index, replica.count));
     let own = of_stage(&context.checked.env, planned);
     let environment = [
-        ("SKY_INDEX", index.to_string()),
-        ("SKY_COUNT", count.to_string()),
-        ("SKY_JOB", context.owner.job.clone()),
-        ("SKY_STAGE", planned.name.clone()),
-        ("SKY_NODES", planned.nodes.to_string()),
-        ("SKY_NODE", "0".to_owned()),
+        (variables::SKY_INDEX.name, index.to_string()),
+        (variables::SKY_COUNT.name, count.to_string()),
+        (variables::SKY_JOB.name, context.owner.job.clone()),
+        (variables::SKY_STAGE.name, planned.name.clone()),
+        (variables::SKY_NODES.name, planned.nodes.to_string()),
+        (variables::SKY_NODE.name, "0".to_owned()),
     ];
     environment
         .into_iter()

@@ -1,6 +1,6 @@
 //! Who holds a lock: the record that others read.
 
-use crate::util::{clock, environment, hash, simulation};
+use crate::util::{clock, environment, hash, simulation, variables};
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -46,9 +46,9 @@ impl Holder {
     /// from now.
     pub fn here(operation: &str, path: &str, lease: Duration) -> Self {
         let host = host();
-        let user = ["USER", "LOGNAME"]
-            .iter()
-            .find_map(|name| environment::text(name));
+        let user = [variables::USER, variables::LOGNAME]
+            .into_iter()
+            .find_map(environment::text);
         let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
         let created = clock::timestamp();
         let pid = simulation::current().map_or_else(std::process::id, |process| process.pid);
@@ -151,7 +151,7 @@ pub fn host() -> String {
     // Linux tells it as a file; elsewhere the shell's variable has to do.
     let told = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let told = told
-        .or_else(|| environment::text("HOSTNAME"))
+        .or_else(|| environment::text(variables::HOSTNAME))
         .map(|name| name.trim().to_owned());
     told.filter(|name| !name.is_empty())
         .unwrap_or_else(|| "localhost".to_owned())

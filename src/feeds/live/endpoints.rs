@@ -1,6 +1,7 @@
 //! Where sources are asked, each to be set by an environment variable: for mirrors, and for tests.
 
 use super::fault::Fault;
+use crate::util::variables::{self, Variable};
 use reqwest::Url;
 
 /// The addresses of all sources.
@@ -23,69 +24,86 @@ pub struct Endpoints {
     pub own: Option<String>,
 }
 
-/// The environment variables of addresses, and the address where each is not set.
-pub const VARIABLES: [(&str, &str); 7] = [
+/// Where each source is asked unless a variable says otherwise.
+const PUBLIC_ADDRESSES: [(Variable, &str); 6] = [
     (
-        "SKY_AWS_PRICES_URL",
+        variables::SKY_AWS_PRICES_URL,
         "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current/region_index.json",
     ),
     (
-        "SKY_AWS_SPOT_ADVISOR_URL",
+        variables::SKY_AWS_SPOT_ADVISOR_URL,
         "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json",
     ),
     (
-        "SKY_AZURE_PRICES_URL",
+        variables::SKY_AZURE_PRICES_URL,
         "https://prices.azure.com/api/retail/prices",
     ),
     (
-        "SKY_GCP_PRICES_URL",
+        variables::SKY_GCP_PRICES_URL,
         "https://cloudbilling.googleapis.com/v1/services",
     ),
     (
-        "SKY_SKYPILOT_URL",
+        variables::SKY_SKYPILOT_URL,
         "https://raw.githubusercontent.com/skypilot-org/skypilot-catalog/master/catalogs",
     ),
     (
-        "SKY_SKYPILOT_COMMITS_URL",
+        variables::SKY_SKYPILOT_COMMITS_URL,
         "https://api.github.com/repos/skypilot-org/skypilot-catalog/commits",
     ),
-    ("SKY_CATALOG_URL", ""),
 ];
 
 impl Endpoints {
-    /// Looks the variables up; says which one is not an address.
-    pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Fault> {
-        let set =
-            |index: usize| variable(VARIABLES[index].0).filter(|value| !value.trim().is_empty());
-        let address = |index: usize| {
-            let text = set(index).unwrap_or_else(|| VARIABLES[index].1.to_owned());
-            let wrong = |why: String| {
-                let name = VARIABLES[index].0;
-                Fault(format!("{name} is not an http(s) address: `{text}`: {why}"))
-            };
-            let url = Url::parse(text.trim()).map_err(|error| wrong(error.to_string()))?;
-            match url.scheme() {
-                "http" | "https" => Ok(url),
-                other => Err(wrong(format!("its scheme is {other}"))),
-            }
+    /// Looks the variables up.
+    ///
+    /// # Errors
+    /// A variable is not an address; the message names it.
+    pub fn new(value_of: impl Fn(Variable) -> Option<String>) -> Result<Self, Fault> {
+        let set = |variable| value_of(variable).filter(|value| !value.trim().is_empty());
+        let address = |variable| match set(variable) {
+            Some(text) => http_address(variable, &text),
+            None => http_address(variable, public_address(variable)),
         };
-        let mut aws_prices = address(0)?;
+        let mut aws_prices = address(variables::SKY_AWS_PRICES_URL)?;
         if !aws_prices.path().ends_with(".json") {
             aws_prices = below(
                 &aws_prices,
                 "offers/v1.0/aws/AmazonEC2/current/region_index.json",
             );
         }
-        let mirrored = set(4).is_some() && set(5).is_none();
+        let is_mirror_without_commits = set(variables::SKY_SKYPILOT_URL).is_some()
+            && set(variables::SKY_SKYPILOT_COMMITS_URL).is_none();
         Ok(Self {
             aws_prices,
-            spot_advisor: address(1)?,
-            azure: address(2)?,
-            gcp: address(3)?,
-            skypilot: address(4)?,
-            skypilot_commits: if mirrored { None } else { Some(address(5)?) },
-            own: set(6),
+            spot_advisor: address(variables::SKY_AWS_SPOT_ADVISOR_URL)?,
+            azure: address(variables::SKY_AZURE_PRICES_URL)?,
+            gcp: address(variables::SKY_GCP_PRICES_URL)?,
+            skypilot: address(variables::SKY_SKYPILOT_URL)?,
+            skypilot_commits: match is_mirror_without_commits {
+                true => None,
+                false => Some(address(variables::SKY_SKYPILOT_COMMITS_URL)?),
+            },
+            own: set(variables::SKY_CATALOG_URL),
         })
+    }
+}
+
+/// The address that a variable stands for while it is not set; empty if there is none.
+fn public_address(variable: Variable) -> &'static str {
+    let known = PUBLIC_ADDRESSES
+        .iter()
+        .find(|(known, _)| *known == variable);
+    known.map_or("", |(_, address)| address)
+}
+
+fn http_address(variable: Variable, text: &str) -> Result<Url, Fault> {
+    let wrong = |why: String| {
+        let name = variable.name;
+        Fault(format!("{name} is not an http(s) address: `{text}`: {why}"))
+    };
+    let url = Url::parse(text.trim()).map_err(|error| wrong(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => Err(wrong(format!("its scheme is {other}"))),
     }
 }
 
@@ -103,7 +121,7 @@ mod tests {
     #[test]
     fn variables_are_addresses() {
         let with = |name: &'static str, value: &'static str| {
-            Endpoints::new(move |asked| (asked == name).then(|| value.to_owned()))
+            Endpoints::new(move |asked| (asked.name == name).then(|| value.to_owned()))
         };
         let plain = Endpoints::new(|_| None).unwrap();
         assert_eq!(plain.own, None);

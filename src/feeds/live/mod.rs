@@ -38,7 +38,7 @@ mod update_settings;
 mod updated_catalog;
 
 pub use changed_prices::{ChangedPrices, KeptRows};
-pub use endpoints::{Endpoints, VARIABLES};
+pub use endpoints::Endpoints;
 pub use http_client::Fault;
 pub use progress_news::{ProgressNews, ProgressWatcher};
 pub(crate) use single_body::fetch_body;

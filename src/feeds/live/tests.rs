@@ -96,7 +96,7 @@ impl Bench {
 
     fn settings(&self, server: &Server) -> UpdateSettings {
         let address = |path: &str| Some(format!("{}{path}", server.address()));
-        let endpoints = Endpoints::new(|name| match name {
+        let endpoints = Endpoints::new(|variable| match variable.name {
             "SKY_AWS_PRICES_URL" => address(""),
             "SKY_AWS_SPOT_ADVISOR_URL" => address("/spot-advisor-data.json"),
             "SKY_AZURE_PRICES_URL" => address("/api/retail/prices"),

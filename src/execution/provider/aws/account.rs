@@ -6,7 +6,7 @@ use super::errors::{classify, denied};
 use super::firewall::SecurityGroups;
 use super::image::Images;
 use super::instances::describe;
-use crate::util::environment;
+use crate::util::{environment, variables};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -90,7 +90,7 @@ impl Aws {
 
     async fn regions(&self) -> Result<&[String], ProviderError> {
         let find = || async {
-            let given = environment::text("SKY_AWS_REGIONS").unwrap_or_default();
+            let given = environment::text(variables::SKY_AWS_REGIONS).unwrap_or_default();
             let given: Vec<String> = given
                 .split(',')
                 .map(|name| name.trim().to_owned())
@@ -154,9 +154,8 @@ impl Aws {
 
 /// The region to ask when it does not matter which.
 pub(super) fn first() -> String {
-    let named = |name: &str| environment::text(name);
-    named("AWS_REGION")
-        .or_else(|| named("AWS_DEFAULT_REGION"))
+    environment::text(variables::AWS_REGION)
+        .or_else(|| environment::text(variables::AWS_DEFAULT_REGION))
         .unwrap_or_else(|| FIRST.to_owned())
 }
 

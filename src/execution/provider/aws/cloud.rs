@@ -9,7 +9,7 @@ use super::errors::classify;
 use super::instances::{filter, sdk_tags};
 use super::{check, launch};
 use crate::model::PlaceName;
-use crate::util::environment;
+use crate::util::{environment, variables};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,17 +22,16 @@ pub fn open(root: &Path) -> Machines<Aws> {
 /// Whether there may be machines of ours, as far as files and the environment tell: some were made
 /// from this state folder, or somebody has set up credentials.
 pub fn present(root: &Path) -> bool {
-    let variables = [
-        "AWS_PROFILE",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
+    let names_credentials = [
+        variables::AWS_PROFILE,
+        variables::AWS_ACCESS_KEY_ID,
+        variables::AWS_WEB_IDENTITY_TOKEN_FILE,
     ];
-    let set = |name: &&str| environment::is_set(name);
-    let home = environment::bytes("HOME")
+    let home = environment::bytes(variables::HOME)
         .map(std::path::PathBuf::from)
         .unwrap_or_default();
     root.join("aws").exists()
-        || variables.iter().any(set)
+        || names_credentials.into_iter().any(environment::is_set)
         || ["credentials", "config"]
             .iter()
             .any(|name| home.join(".aws").join(name).exists())

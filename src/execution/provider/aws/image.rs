@@ -5,7 +5,7 @@ use super::super::{ErrorKind, ProviderError};
 use super::errors::classify;
 use super::instances::filter;
 use super::machine_type::describe;
-use crate::util::environment;
+use crate::util::{environment, variables};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::ArchitectureType;
 use std::collections::HashMap;
@@ -64,7 +64,7 @@ impl Images {
         if let Some(image) = known {
             return Ok(image);
         }
-        let image = match environment::text("SKY_AWS_IMAGE") {
+        let image = match environment::text(variables::SKY_AWS_IMAGE) {
             Some(given) if given.starts_with("ami-") => by_id(client, region, &given).await?,
             Some(given) => {
                 let (owner, name) = given.split_once('/').ok_or_else(|| {

@@ -3,7 +3,7 @@
 
 use super::super::{ErrorKind, ProviderError, ended_or_gone};
 use super::errors::{classify, failure};
-use crate::util::{clock, environment};
+use crate::util::{clock, environment, variables};
 use azure_core::auth::{AccessToken, Secret, TokenCredential};
 use azure_core::{ClientOptions, Method, Pipeline, Request, Response, RetryOptions, Url};
 use azure_mgmt_compute::package_2024_07_01 as compute;
@@ -37,9 +37,9 @@ impl Settings {
     /// The settings that the environment has.
     pub fn read() -> Self {
         Self {
-            subscription: variable("SKY_AZURE_SUBSCRIPTION")
-                .or_else(|| variable("AZURE_SUBSCRIPTION_ID")),
-            endpoint: variable("SKY_AZURE_ENDPOINT"),
+            subscription: environment::text(variables::SKY_AZURE_SUBSCRIPTION)
+                .or_else(|| environment::text(variables::AZURE_SUBSCRIPTION_ID)),
+            endpoint: environment::text(variables::SKY_AZURE_ENDPOINT),
         }
     }
 }
@@ -111,14 +111,11 @@ pub(super) fn set_up() -> bool {
     Settings::read().subscription.or_else(of_profile).is_some()
 }
 
-fn variable(name: &str) -> Option<String> {
-    environment::text(name)
-}
-
 /// The subscription that `az` works with, from its own file.
 fn of_profile() -> Option<String> {
-    let usual = || variable("HOME").map(|home| PathBuf::from(home).join(".azure"));
-    let folder = variable("AZURE_CONFIG_DIR")
+    let usual =
+        || environment::text(variables::HOME).map(|home| PathBuf::from(home).join(".azure"));
+    let folder = environment::text(variables::AZURE_CONFIG_DIR)
         .map(PathBuf::from)
         .or_else(usual)?;
     default_of(&std::fs::read_to_string(folder.join("azureProfile.json")).ok()?)

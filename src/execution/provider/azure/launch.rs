@@ -11,7 +11,7 @@ use super::instances::path;
 use super::machine_type::MachineType;
 use super::resource_group;
 use crate::model::{Bytes, Purchase, Rate};
-use crate::util::environment;
+use crate::util::{environment, variables};
 use azure_core::Method;
 use azure_mgmt_compute::package_2024_07_01::models;
 use base64::Engine;
@@ -260,7 +260,7 @@ fn disk_size(written: Bytes) -> u64 {
 
 /// The image: one with cloud-init.
 fn image(machine_type: &MachineType) -> Result<ImageReference, ProviderError> {
-    match environment::text("SKY_AZURE_IMAGE") {
+    match environment::text(variables::SKY_AZURE_IMAGE) {
         Some(given) => given_image(&given),
         None => {
             let sku = match machine_type {

@@ -10,6 +10,7 @@ use super::super::{
 };
 use super::Cloud;
 use super::machine_fate::CloudWorker;
+use crate::util::variables;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use std::path::Path;
@@ -84,9 +85,11 @@ impl<C: Cloud + 'static> Worker for Gang<C> {
         let of_node = |number: usize| {
             let mut task = task.clone();
             task.environment
-                .insert("SKY_NODE".to_owned(), number.to_string());
-            task.environment
-                .insert("SKY_NODE_ADDRESSES".to_owned(), self.addresses.clone());
+                .insert(variables::SKY_NODE.name.to_owned(), number.to_string());
+            task.environment.insert(
+                variables::SKY_NODE_ADDRESSES.name.to_owned(),
+                self.addresses.clone(),
+            );
             task
         };
         let tasks: Vec<Task> = (0..self.workers.len()).map(of_node).collect();

@@ -1,7 +1,7 @@
 //! Under which addresses clouds see this machine, so that nobody else is let in.
 
 use super::super::{ErrorKind, ProviderError};
-use crate::util::environment;
+use crate::util::{environment, variables};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,7 +16,9 @@ pub fn given(text: &str) -> Result<Vec<String>, ProviderError> {
 
 /// The addresses of this machine.
 pub async fn addresses() -> Result<Vec<String>, ProviderError> {
-    if let Some(text) = environment::text("SKY_SSH_FROM").filter(|text| !text.trim().is_empty()) {
+    if let Some(text) =
+        environment::text(variables::SKY_SSH_FROM).filter(|text| !text.trim().is_empty())
+    {
         return given(&text);
     }
     let unknown = |why: &str| {

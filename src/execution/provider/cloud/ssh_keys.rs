@@ -2,7 +2,7 @@
 //! which it proves that it is itself.
 
 use super::super::{ErrorKind, ProviderError};
-use crate::util::{environment, file, file_changes};
+use crate::util::{environment, file, file_changes, variables};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -33,7 +33,7 @@ impl Keys {
 
     /// The file of the private key that sky logs in with.
     pub(super) fn client(&self) -> Result<PathBuf, ProviderError> {
-        if let Some(given) = environment::bytes("SKY_SSH_KEY") {
+        if let Some(given) = environment::bytes(variables::SKY_SSH_KEY) {
             return Ok(given.into());
         }
         let path = self.folder.join("client");

@@ -5,7 +5,7 @@
 use super::super::{ErrorKind, ProviderError};
 use super::Notice;
 use super::ssh_keys::Pair;
-use crate::util::environment;
+use crate::util::{environment, variables};
 use serde_json::json;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(super) struct Boot<'a> {
 
 /// The user that commands run as.
 pub(super) fn user() -> Result<String, ProviderError> {
-    let Some(name) = environment::text("SKY_SSH_USER") else {
+    let Some(name) = environment::text(variables::SKY_SSH_USER) else {
         return Ok(USER.to_owned());
     };
     let plain = |character: char| {

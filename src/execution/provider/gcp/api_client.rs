@@ -3,7 +3,7 @@
 use super::super::{ErrorKind, ProviderError};
 use super::errors::{classify, failure};
 use super::rest_client::Rest;
-use crate::util::environment;
+use crate::util::{environment, variables};
 use google_cloud_auth::credentials::{Builder, Credentials, anonymous};
 use google_cloud_compute_v1::Error;
 use google_cloud_compute_v1::client;
@@ -42,8 +42,9 @@ impl Settings {
     /// The settings that the environment has.
     pub fn read() -> Self {
         Self {
-            project: variable("SKY_GCP_PROJECT").or_else(|| variable("GOOGLE_CLOUD_PROJECT")),
-            endpoint: variable("SKY_GCP_ENDPOINT"),
+            project: environment::text(variables::SKY_GCP_PROJECT)
+                .or_else(|| environment::text(variables::GOOGLE_CLOUD_PROJECT)),
+            endpoint: environment::text(variables::SKY_GCP_ENDPOINT),
         }
     }
 }
@@ -67,17 +68,14 @@ pub(super) struct Api {
 /// Whether somebody has set up credentials on this machine, as far as files and the environment
 /// tell.
 pub(super) fn set_up() -> bool {
-    variable("SKY_GCP_PROJECT").is_some() || file().is_some_and(|path| path.exists())
-}
-
-fn variable(name: &str) -> Option<String> {
-    environment::text(name)
+    environment::text(variables::SKY_GCP_PROJECT).is_some()
+        || file().is_some_and(|path| path.exists())
 }
 
 /// The file of the standard chain.
 fn file() -> Option<PathBuf> {
     let usual = || {
-        variable("HOME")
+        environment::text(variables::HOME)
             .map(|home| format!("{home}/.config/gcloud/application_default_credentials.json"))
     };
     variable(FILE).or_else(usual).map(PathBuf::from)
@@ -87,7 +85,8 @@ fn file() -> Option<PathBuf> {
 /// takes long, and nobody answers.
 fn of_google() -> bool {
     let product = std::fs::read_to_string("/sys/class/dmi/id/product_name").unwrap_or_default();
-    product.trim_start().starts_with("Google") || variable("GCE_METADATA_HOST").is_some()
+    product.trim_start().starts_with("Google")
+        || environment::text(variables::GCE_METADATA_HOST).is_some()
 }
 
 fn denied(why: &str) -> ProviderError {

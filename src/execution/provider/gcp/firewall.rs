@@ -10,7 +10,7 @@ use super::super::cloud::own_addresses;
 use super::super::cloud::remembered_names::{RememberedNames, name_of_state};
 use super::super::{ErrorKind, GCP, ProviderError, ended_or_gone};
 use super::api_client::{Api, answered};
-use crate::util::environment;
+use crate::util::{environment, variables};
 use google_cloud_compute_v1::model::Firewall;
 use google_cloud_compute_v1::model::firewall::{Allowed, Direction};
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ pub(super) fn network() -> String {
 
 /// The name of the network of instances and rules.
 pub(super) fn network_name() -> String {
-    let given = environment::text("SKY_GCP_NETWORK");
+    let given = environment::text(variables::SKY_GCP_NETWORK);
     given.unwrap_or_else(|| "default".to_owned())
 }
 

@@ -9,7 +9,7 @@ use super::instances::{name, parts, read};
 use super::machine_type::{MachineType, Zones};
 use super::{firewall, labels};
 use crate::model::{Bytes, Purchase, Tee};
-use crate::util::{environment, hash};
+use crate::util::{environment, hash, variables};
 use google_cloud_compute_v1::model::confidential_instance_config::ConfidentialInstanceType;
 use google_cloud_compute_v1::model::metadata::Items;
 use google_cloud_compute_v1::model::network_interface::NicType;
@@ -45,7 +45,7 @@ pub(super) const SETTINGS: [(&str, &str); 3] = [
 
 /// The subnetwork, if one is given.
 pub(super) fn subnetwork() -> Option<String> {
-    environment::text("SKY_GCP_SUBNETWORK")
+    environment::text(variables::SKY_GCP_SUBNETWORK)
 }
 
 /// Creates it, or finds what was created under its token.
@@ -178,7 +178,7 @@ fn request_id(token: &str, zone: &str) -> String {
 
 /// How long Google lets it live, whatever becomes of its leases.
 fn longest(lease: Duration) -> Result<Duration, ProviderError> {
-    let days = match environment::text("SKY_GCP_MAX_DAYS") {
+    let days = match environment::text(variables::SKY_GCP_MAX_DAYS) {
         None => DAYS,
         Some(given) => given
             .parse()
@@ -305,7 +305,7 @@ impl Confidential {
 
 /// The image: one with cloud-init, and that runs as a confidential machine, too.
 fn image(arm: bool) -> String {
-    let given = environment::text("SKY_GCP_IMAGE");
+    let given = environment::text(variables::SKY_GCP_IMAGE);
     given.unwrap_or_else(|| {
         let architecture = if arm { "arm64" } else { "amd64" };
         format!("projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-{architecture}")

@@ -1,7 +1,7 @@
 //! The slices of TPUs that types of the catalog stand for.
 
 use super::super::{ErrorKind, ProviderError};
-use crate::util::environment;
+use crate::util::{environment, variables};
 
 /// How types of TPUs begin in the catalog.
 pub(super) const PREFIX: &str = "tpu-";
@@ -59,7 +59,7 @@ impl Slice {
             // enough.
             return Err(ProviderError::new(ErrorKind::Quota, message));
         }
-        let given = environment::text("SKY_GCP_TPU_VERSION");
+        let given = environment::text(variables::SKY_GCP_TPU_VERSION);
         Ok(Some(Self {
             kind: kind.to_owned(),
             version: given.unwrap_or_else(|| (*version).to_owned()),

@@ -5,7 +5,7 @@ use super::super::{
 };
 use super::process;
 use crate::util::interruptible::{Bounds, blocking};
-use crate::util::{clock, environment, file, file_changes, tree};
+use crate::util::{clock, environment, file, file_changes, tree, variables};
 use async_trait::async_trait;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
@@ -190,15 +190,18 @@ impl Worker for LocalWorker {
             .env_clear()
             .envs(environment::all().filter(|(name, _)| is_base_variable(name)))
             .envs(&task.environment)
-            .env("SKY_INPUTS", self.folder.join("inputs"))
-            .env("SKY_OUTPUTS", self.folder.join("outputs"))
-            .env("SKY_CHECKPOINT", self.folder.join("checkpoint"))
+            .env(variables::SKY_INPUTS.name, self.folder.join("inputs"))
+            .env(variables::SKY_OUTPUTS.name, self.folder.join("outputs"))
+            .env(
+                variables::SKY_CHECKPOINT.name,
+                self.folder.join("checkpoint"),
+            )
             .envs(
                 task.secrets
                     .iter()
                     .map(|(name, secret)| (name, secret.reveal())),
             )
-            .env("SKY_TOKEN", &self.token.id)
+            .env(variables::SKY_TOKEN.name, &self.token.id)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)

@@ -3,7 +3,7 @@
 
 use super::super::{ErrorKind, ProviderError};
 use crate::model::hosts::{HostTrust, SshTarget};
-use crate::util::environment;
+use crate::util::{environment, variables};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::Stdio;
@@ -55,7 +55,7 @@ impl SshTarget {
         let mut command = Command::new("ssh");
         command.arg("-T");
         // Jump hosts and the like for this sky alone.
-        if let Some(config) = environment::bytes("SKY_SSH_CONFIG") {
+        if let Some(config) = environment::bytes(variables::SKY_SSH_CONFIG) {
             command.arg("-F").arg(config);
         }
         let mut set = |setting: String| {
@@ -94,7 +94,7 @@ impl SshTarget {
         command
             .args(["--", &self.address, program])
             // Settings of this sky are nobody else's.
-            .env_remove("SKY_TOKEN");
+            .env_remove(variables::SKY_TOKEN.name);
         piped(&mut command);
         Ok((command, kept))
     }
@@ -175,9 +175,10 @@ fn here(program: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", program]).env_clear();
     for name in OF_A_LOGIN {
-        command.envs(environment::bytes(name).map(|value| (name, value)));
+        command.envs(environment::bytes_to_hand_on(name).map(|value| (name, value)));
     }
-    if let Some(home) = environment::bytes("HOME").filter(|home| Path::new(home).is_dir()) {
+    if let Some(home) = environment::bytes(variables::HOME).filter(|home| Path::new(home).is_dir())
+    {
         command.current_dir(home);
     }
     piped(&mut command);

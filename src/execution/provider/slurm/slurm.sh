@@ -176,8 +176,17 @@ request_create() {
         case $job in '' | *[!0-9]*) broken "sbatch answers what is no number: $job" ;; esac
         put "$run/job" "$job" || broken "$run/job cannot be written"
     fi
-    # What no node can ever fulfil is not always refused.
-    case $(squeue -h -t all -j "$job" -o '%T|%r' 2> /dev/null) in
+    # sbatch does not refuse everything that no node can ever fulfil. The reason is in the queue, and a
+    # busy controller takes a moment to write it there.
+    looks=0
+    while :; do
+        verdict=$(squeue -h -t all -j "$job" -o '%T|%r' 2> /dev/null)
+        case $verdict in '' | PENDING\|None) ;; *) break ;; esac
+        looks=$((looks + 1))
+        [ "$looks" -lt 20 ] || break
+        sleep 0.1 2> /dev/null || sleep 1
+    done
+    case $verdict in
         FAILED\|BadConstraints | PENDING\|PartitionConfig | PENDING\|Partition*Limit | PENDING\|BadConstraints)
             kill_all
             scrub "$machine"

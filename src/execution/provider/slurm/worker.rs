@@ -6,6 +6,7 @@
 use super::super::runner::{RemoteWorker, is_variable};
 use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Worker, Written};
 use crate::util::secret::Secret;
+use crate::util::variables;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -68,7 +69,12 @@ impl Worker for JobWorker {
             "sealed"
         };
         let log_limit = task.log_limit.to_string();
-        let mut arguments = vec![task.command.as_str(), sealed, "SKY_LOG_LIMIT", &log_limit];
+        let mut arguments = vec![
+            task.command.as_str(),
+            sealed,
+            variables::SKY_LOG_LIMIT.name,
+            &log_limit,
+        ];
         arguments.extend(
             task.environment
                 .iter()

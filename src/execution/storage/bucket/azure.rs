@@ -7,8 +7,8 @@
 use super::bucket_contract::{BucketError, Contents, Purpose, Store, Trouble};
 use super::remote::{Answer, Remote, named, request, retry, send};
 use crate::model::bucket_name::{PREFIX as OURS, owner};
-use crate::util::environment;
 use crate::util::secret::Secret;
+use crate::util::{environment, variables};
 use async_trait::async_trait;
 use object_store::azure::{AzureAuthorizer, AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::path::Path;
@@ -151,8 +151,7 @@ impl Store for Azure {
 /// The names of all containers of the account that may be ours; none without an account in the
 /// environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
-    let set = |name: &str| environment::is_set(name);
-    if !set("AZURE_STORAGE_ACCOUNT_NAME") {
+    if !environment::is_set(variables::AZURE_STORAGE_ACCOUNT_NAME) {
         return Ok(Vec::new());
     }
     let store = open("any")?;

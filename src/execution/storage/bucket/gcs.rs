@@ -11,8 +11,8 @@
 use super::bucket_contract::{BucketError, Contents, Purpose, Store, Trouble};
 use super::remote::{Answer, Remote, SWEEPS, named, request, retry, send};
 use crate::model::bucket_name::{PREFIX as OURS, owner};
-use crate::util::environment;
 use crate::util::secret::Secret;
+use crate::util::{environment, variables};
 use async_trait::async_trait;
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::signer::Method;
@@ -64,16 +64,18 @@ fn account(builder: GoogleCloudStorageBuilder, name: &str) -> Result<Account, Bu
     })
 }
 
+/// The variables that name a file of credentials; the first that is set counts.
+const CREDENTIALS_FILES: [variables::Variable; 3] = [
+    variables::GOOGLE_APPLICATION_CREDENTIALS,
+    variables::GOOGLE_SERVICE_ACCOUNT,
+    variables::GOOGLE_SERVICE_ACCOUNT_PATH,
+];
+
 /// The project that new buckets are in.
 fn project() -> Result<String, BucketError> {
-    let variable = |name: &str| environment::text(name);
     let of_key = || {
-        let names = [
-            "GOOGLE_APPLICATION_CREDENTIALS",
-            "GOOGLE_SERVICE_ACCOUNT",
-            "GOOGLE_SERVICE_ACCOUNT_PATH",
-        ];
-        let text = std::fs::read_to_string(names.into_iter().find_map(variable)?).ok()?;
+        let path = CREDENTIALS_FILES.into_iter().find_map(environment::text)?;
+        let text = std::fs::read_to_string(path).ok()?;
         Some(
             serde_json::from_str::<Value>(&text)
                 .ok()?
@@ -82,8 +84,8 @@ fn project() -> Result<String, BucketError> {
                 .to_owned(),
         )
     };
-    let named = variable("SKY_GCP_PROJECT")
-        .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
+    let named = environment::text(variables::SKY_GCP_PROJECT)
+        .or_else(|| environment::text(variables::GOOGLE_CLOUD_PROJECT))
         .or_else(of_key);
     named.ok_or_else(|| {
         let message =
@@ -230,15 +232,7 @@ impl Store for Gcs {
 /// The names of all buckets of the project that may be ours; none without credentials in the
 /// environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
-    let set = |name: &str| environment::is_set(name);
-    if ![
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "GOOGLE_SERVICE_ACCOUNT",
-        "GOOGLE_SERVICE_ACCOUNT_PATH",
-    ]
-    .into_iter()
-    .any(set)
-    {
+    if !CREDENTIALS_FILES.into_iter().any(environment::is_set) {
         return Ok(Vec::new());
     }
     let account = account(GoogleCloudStorageBuilder::from_env(), "any")?;

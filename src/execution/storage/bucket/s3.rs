@@ -12,8 +12,8 @@
 use super::bucket_contract::{BucketError, Contents, Purpose, Store, Trouble};
 use super::remote::{Answer, Remote, SWEEPS, named, request, retry, send};
 use crate::model::bucket_name::{PREFIX as OURS, owner};
-use crate::util::environment;
 use crate::util::secret::Secret;
+use crate::util::{environment, variables};
 use async_trait::async_trait;
 use base64::Engine;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer};
@@ -70,7 +70,7 @@ fn account(name: &str, region: &str) -> Result<Account, BucketError> {
         .with_retry(retry());
     let builder = builder.with_virtual_hosted_style_request(false);
     #[cfg(feature = "aws")]
-    let builder = match environment::bytes("AWS_ACCESS_KEY_ID") {
+    let builder = match environment::bytes(variables::AWS_ACCESS_KEY_ID) {
         Some(_) => builder,
         None => builder.with_credentials(super::profile::Chain::new(region)),
     };
@@ -211,13 +211,12 @@ impl Store for S3 {
 /// The names of all buckets of the account that may be ours; none without credentials in the
 /// environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
-    let set = |name: &str| environment::is_set(name);
-    let names = [
-        "AWS_ACCESS_KEY_ID",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_PROFILE",
+    let names_credentials = [
+        variables::AWS_ACCESS_KEY_ID,
+        variables::AWS_WEB_IDENTITY_TOKEN_FILE,
+        variables::AWS_PROFILE,
     ];
-    if !names.into_iter().any(set) {
+    if !names_credentials.into_iter().any(environment::is_set) {
         return Ok(Vec::new());
     }
     let listed = account("any", DEFAULT)?
