@@ -234,9 +234,13 @@ fn text(seen: &[Seen], terminal: &Terminal) -> String {
                 format!("{}: ", finding.about)
             };
             vec![
-                finding.verdict.name().to_owned(),
-                finding.topic.name().to_owned(),
-                format!("{about}{}", finding.said),
+                finding.verdict.words().to_owned(),
+                finding.topic.words().to_owned(),
+                // Some messages name what they are about themselves.
+                match finding.said.starts_with(&about) {
+                    true => finding.said.clone(),
+                    false => format!("{about}{}", finding.said),
+                },
             ]
         };
         let rows: Vec<Vec<String>> = one.findings.iter().map(row).collect();

@@ -203,7 +203,7 @@ pub(super) fn same_inputs(
         (
             now.catalog != plan.inputs.catalog,
             format!(
-                "the catalog (prices up to {}), named by --catalog",
+                "the catalog (newest price {}), named by --catalog",
                 now.catalog_date
             ),
         ),

@@ -51,7 +51,7 @@ pub fn catalog(
     }
     if let (Some(named), false) = (named, locked) {
         terminal.warn(&format!(
-            "{} is used, which is not the catalog that {LOCK} pins ({}, prices up to {})",
+            "{} is used, which is not the catalog that {LOCK} pins ({}, newest price {})",
             named.display(),
             pinned.at,
             pinned.date
@@ -130,7 +130,7 @@ fn stale(pinned: &Lock, catalog: &Catalog, named: Option<&Path>) -> Failure {
         "is no longer"
     };
     let mut message = format!(
-        "the catalog {title} the one that {LOCK} pins\n  pinned   {}, prices up to {}, {}\n  now      {at}, prices up to {}, {}",
+        "the catalog {title} the one that {LOCK} pins\n  pinned   {}, newest price {}, {}\n  now      {at}, newest price {}, {}",
         pinned.at, pinned.date, pinned.digest, catalog.date, catalog.digest
     );
     for (index, line) in changed.iter().take(SHOWN).enumerate() {

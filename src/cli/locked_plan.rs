@@ -29,7 +29,7 @@ pub(super) fn check_plan(
         return Ok(());
     }
     let message = format!(
-        "{} was not made from the catalog that {LOCK} pins ({}, prices up to {})",
+        "{} was not made from the catalog that {LOCK} pins ({}, newest price {})",
         path.display(),
         pinned.at,
         pinned.date

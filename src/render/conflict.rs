@@ -70,7 +70,7 @@ impl<'a> Files<'a> {
     /// `policy.toml:5:1  limits.deadline = "90 m"`.
     pub fn named(self, constraint: &Constraint) -> String {
         if !self.written(constraint) {
-            return format!("{} (not written: closed by default)", constraint.key);
+            return format!("{} (not set; the default forbids it)", constraint.key);
         }
         let source = self.source(constraint);
         let text = source
@@ -107,14 +107,14 @@ pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
         [only] if only.enough => {
             line("one line is in the way; a plan is possible if it is changed:")
         }
-        [_] => line("no plan can keep this line, whatever the others say:"),
+        [_] => line("no plan can meet this line, whatever the other lines say:"),
         several => line(&format!(
-            "these {} lines clash; without any one of them the others can be kept:",
+            "these {} lines conflict; if any one of them is changed, the others can be met:",
             several.len()
         )),
     }
     if !conflict.smallest {
-        line("(the search for fewer lines that clash was ended)");
+        line("(the search for a smaller set of conflicting lines was stopped)");
     }
     for clashing in &conflict.constraints {
         line("");
@@ -125,11 +125,11 @@ pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
     }
     if conflict.constraints.iter().all(|clashing| !clashing.enough) {
         line("");
-        line("other lines clash as well: change one of these, and plan again to see them");
+        line("other lines conflict too: change one of these, then plan again to see them");
     }
     if !conflict.defaults.is_empty() {
         line("");
-        line("it would also be enough to allow what is closed by default:");
+        line("it would also be enough to allow what the defaults forbid:");
         for clashing in &conflict.defaults {
             for sentence in relaxed(clashing, files) {
                 line(&format!("  {}: {sentence}", clashing.constraint.key));
@@ -153,7 +153,7 @@ fn relaxed(clashing: &Clashing, files: Files<'_>) -> Vec<String> {
 /// Returns what a constraint would have to say, and what to write for that, if one line does it.
 fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
     let Some(Relaxation { to, figures, .. }) = &clashing.relaxation else {
-        return ("would have to go".to_owned(), None);
+        return ("must be removed".to_owned(), None);
     };
     let figures = figures.as_ref();
     let then = unless_too_little(clashing, figures.map(then).unwrap_or_default());
@@ -188,7 +188,7 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
                 None => ", with a duration for it",
                 Some(_) => "",
             };
-            let what = format!("would have to {verb} {}{time}{then}", list(names));
+            let what = format!("must {verb} {}{time}{then}", list(names));
             (what, None)
         }
         Relaxed::Gang(each, machines) => (
@@ -201,11 +201,11 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
         ),
         Relaxed::Drop => {
             let what = match kind {
-                ConstraintKind::Spot => "be true",
+                ConstraintKind::Spot => "be `true`",
                 ConstraintKind::Need(_, Need::Service) => "accept any version",
-                _ => "go",
+                _ => "be removed",
             };
-            (format!("would have to {what}{then}"), None)
+            (format!("must {what}{then}"), None)
         }
     }
 }
@@ -233,7 +233,9 @@ fn more_time(
     let then = match (kind, figures) {
         (_, None) => String::new(),
         // How long the plan takes is said already.
-        (ConstraintKind::Deadline, Some(figures)) => format!(": from {}", figures.cost),
+        (ConstraintKind::Deadline, Some(figures)) => {
+            format!("; a plan then costs {}", figures.cost)
+        }
         (_, Some(figures)) => then(figures),
     };
     let then = unless_too_little(clashing, then);
@@ -260,7 +262,7 @@ fn more_money(
         None => String::new(),
     };
     let then = match figures {
-        Some(figures) => format!(": ends after {}", figures.makespan),
+        Some(figures) => format!("; a plan then ends after {}", figures.makespan),
         None => String::new(),
     };
     let then = unless_too_little(clashing, then);
@@ -285,11 +287,11 @@ fn last_part(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
 }
 
-/// `: from $39.74, ends after 5 h 44 m`.
+/// `; a plan then costs $39.74 and ends after 5 h 44 m`.
 fn then(figures: &Figures) -> String {
     let proven = if figures.proven { "" } else { " or less" };
     format!(
-        ": from {}{proven}, ends after {}",
+        "; a plan then costs {}{proven} and ends after {}",
         figures.cost, figures.makespan
     )
 }

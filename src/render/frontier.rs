@@ -54,7 +54,7 @@ fn count(frontier: &Frontier) -> String {
     match frontier.total {
         Some(total) if total == shown => match total {
             1 => "The cheapest plan is also the fastest.\n".to_owned(),
-            _ => format!("These {total} are all.\n"),
+            _ => format!("These are all {total} points.\n"),
         },
         Some(total) => {
             format!("{} of {total} are left out (--points N shows more); each that is shown is exact.\n", total - shown)

@@ -1,6 +1,6 @@
 //! A plan as a comment on a pull request.
 
-use super::plan_text::{assumed_speeds, machine, saving_money, saving_time, transfer_time};
+use super::plan_text::{assumed_speeds, compared, machine, transfer_time};
 use crate::model::Money;
 use crate::model::units::grouped;
 use crate::plan::{Plan, PlannedStage, PlannedTransfer};
@@ -79,12 +79,11 @@ fn head(plan: &Plan) -> String {
     );
     if let Some(single) = &plan.single_cloud {
         text += &format!(
-            "\nBest single cloud ({}): {}, {}. Saved: {} of the cost, {} of the time.\n",
+            "\nBest single cloud ({}): {}, ends after {}. Compared to it, this plan is: {}.\n",
             cell(&single.cloud),
             single.cost_micro_usd,
             single.makespan_ms,
-            saving_money(plan, single),
-            saving_time(plan, single)
+            compared(plan, single)
         );
     }
     text
@@ -100,14 +99,14 @@ fn foot(plan: &Plan) -> String {
     };
     let old = plan.old_prices.as_ref().map(|old| {
         format!(
-            "\n{} rests on old prices: {}\n",
+            "\nOld prices: {}, {}\n",
             old.cost_micro_usd,
             super::plan_text::old_prices(old)
         )
     });
     let assumed = assumed + &first_characters(&old.unwrap_or_default(), 2_000);
     let proof = format!(
-        "\n<sub>{} by {} {}, gap {} ppm; prices up to {}; catalog `{}`</sub>\n",
+        "\n<sub>{} by {} {}, gap {} ppm; newest price {}; catalog `{}`</sub>\n",
         cell(&plan.solver.status),
         cell(&plan.solver.name),
         cell(&plan.solver.version),

@@ -197,7 +197,9 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
         if funnel.fitting == 0 {
             text.push_str(match funnel.unmet.is_empty() {
                 true => "  no offer in the catalog meets that\n",
-                false => "  no offer in the catalog meets that; offers fail first at\n",
+                false => {
+                    "  no offer in the catalog meets that; offers by the first need that they do not meet:\n"
+                }
             });
             let mut unmet: Vec<(&String, &u64)> = funnel.unmet.iter().collect();
             unmet.sort_by_key(|(need, count)| (std::cmp::Reverse(**count), (*need).clone()));

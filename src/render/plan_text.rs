@@ -6,6 +6,7 @@ use crate::model::{Bandwidth, Millis, Money};
 use crate::plan::{
     FromState, OldPrices, Plan, PlannedObjective, PlannedStage, PlannedTransfer, SingleCloud,
 };
+use crate::planning::COMPARED_STAGES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -253,7 +254,7 @@ fn totals(plan: &Plan) -> String {
     );
     if let Some(old) = &plan.old_prices {
         line(
-            "Of it, old prices",
+            "Old prices",
             &old.cost_micro_usd.to_string(),
             &old_prices(old),
         );
@@ -273,16 +274,17 @@ fn totals(plan: &Plan) -> String {
                     single.makespan_ms, single.cloud
                 ),
             );
-            line(
-                "Saved",
-                &saving_money(plan, single),
-                &format!("and {} of the time", saving_time(plan, single)),
-            );
+            line("Compared to it", "", &compared(plan, single));
         }
         None => line(
             "Best single cloud",
             "none",
-            "no one cloud can run the whole job, or it was not compared (--compare)",
+            match plan.stages.len() <= COMPARED_STAGES {
+                true => "no single cloud can run the whole job",
+                false => {
+                    "not compared for a job of this size, or no single cloud can run it (--compare)"
+                }
+            },
         ),
     }
     text
@@ -304,7 +306,7 @@ pub fn estimated_disks(plan: &Plan) -> String {
     }
 }
 
-/// `86 % of the total: prices of machines more than 90 days before the newest, the oldest of 2024-11-03`.
+/// `86 % of the total: prices of machines, over 90 days older than the newest, back to 2024-11-03`.
 pub fn old_prices(old: &OldPrices) -> String {
     let share = crate::model::units::div_half_even(i128::from(old.share_ppm), 10_000);
     let estimated = if old.estimated.is_empty() {
@@ -324,33 +326,36 @@ pub fn old_prices(old: &OldPrices) -> String {
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     };
     format!(
-        "{share} % of the total: prices of {kinds} more than {} days before the newest, the oldest of {}{estimated}",
+        "{share} % of the total: prices of {kinds}, over {} days older than the newest, back to {}{estimated}",
         old.older_than_days, old.oldest
     )
 }
 
-/// `62 %`; negative when the plan is dearer, as it may be when time comes first.
-pub fn saving_money(plan: &Plan, single: &SingleCloud) -> String {
-    let Money(ours) = plan.totals.cost_micro_usd;
-    let Money(theirs) = single.cost_micro_usd;
-    percent(ours, theirs)
-}
-
-/// `47 %`.
-pub fn saving_time(plan: &Plan, single: &SingleCloud) -> String {
-    let signed = |Millis(time): Millis| i64::try_from(time).unwrap_or(i64::MAX);
-    percent(signed(plan.totals.makespan_ms), signed(single.makespan_ms))
-}
-
-fn percent(ours: i64, theirs: i64) -> String {
-    if theirs <= 0 {
-        return "0 %".to_owned();
-    }
-    let saved = i128::from(theirs) - i128::from(ours);
+/// `62 % cheaper, 47 % slower`: the plan beside the best plan in a single cloud.
+pub fn compared(plan: &Plan, single: &SingleCloud) -> String {
+    let Money(our_cost) = plan.totals.cost_micro_usd;
+    let Money(their_cost) = single.cost_micro_usd;
+    let (Millis(our_time), Millis(their_time)) = (plan.totals.makespan_ms, single.makespan_ms);
+    let cost = difference(our_cost.into(), their_cost.into(), "cheaper", "dearer");
+    let time = difference(our_time.into(), their_time.into(), "faster", "slower");
     format!(
-        "{} %",
-        crate::model::units::div_half_even(saved * 100, i128::from(theirs))
+        "{}, {}",
+        cost.unwrap_or_else(|| "the same cost".to_owned()),
+        time.unwrap_or_else(|| "the same time".to_owned())
     )
+}
+
+/// `62 % cheaper`, in parts of theirs; `None` if there is next to no difference.
+fn difference(ours: i128, theirs: i128, less: &str, more: &str) -> Option<String> {
+    let percent = match theirs > 0 {
+        true => crate::model::units::div_half_even((theirs - ours) * 100, theirs),
+        false => 0,
+    };
+    match percent {
+        0 => None,
+        1.. => Some(format!("{percent} % {less}")),
+        _ => Some(format!("{} % {more}", -percent)),
+    }
 }
 
 fn proof(plan: &Plan) -> String {
@@ -384,12 +389,17 @@ fn proof(plan: &Plan) -> String {
     };
     let considered = &plan.considered;
     let group = |count: u64| crate::model::units::grouped(i128::from(count));
+    let counted = |count: u64, noun: &str| match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{} {noun}s", group(count)),
+    };
     format!(
-        "{proof}{limited}Considered {} of {} offers x stages in {} places of {} clouds; prices up to {}.\n",
-        group(considered.candidates),
+        "{proof}{limited}Of {} pairs of a stage and an offer, {} meet needs and policy. The catalog has {} in {}; its \
+         newest price is of {}.\n",
         group(considered.offers * plan.stages.len() as u64),
-        group(considered.places),
-        group(considered.clouds),
+        group(considered.candidates),
+        counted(considered.places, "place"),
+        counted(considered.clouds, "cloud"),
         plan.inputs.catalog_date,
     )
 }

@@ -269,7 +269,9 @@ impl<'d, 'i> Section<'d, 'i> {
                 format!("`{}`", self.path)
             };
             let keys = format!("known keys: {}", self.known.join(", "));
-            let meant = nearest_name(key, self.known.iter().copied());
+            let meant = word_of_other_tools(key)
+                .and_then(|meant| self.known.iter().copied().find(|known| *known == meant))
+                .or_else(|| nearest_name(key, self.known.iter().copied()));
             unknown.push(meant);
             let hint = match meant {
                 Some(meant) => format!("did you mean `{meant}`? {keys}"),
@@ -522,4 +524,31 @@ pub(super) fn suggestion<'c>(
         .chain(listed)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// The words that other tools have for keys of sky, which are nearer to another key by their letters.
+const WORDS_OF_OTHER_TOOLS: [(&str, &[&str]); 12] = [
+    (
+        "accelerators",
+        &["accelerator", "gpu", "gpus", "num_gpus", "tpu"],
+    ),
+    ("cpus", &["cores", "cpu", "num_cpus", "vcpu", "vcpus"]),
+    ("memory", &["mem", "ram"]),
+    ("run", &["cmd", "command", "entrypoint", "script"]),
+    ("reads", &["input", "inputs"]),
+    ("writes", &["output", "outputs"]),
+    ("after", &["depends", "depends_on", "dependencies"]),
+    ("count", &["array", "copies", "replicas"]),
+    ("nodes", &["machines", "num_nodes"]),
+    ("duration", &["hours", "runtime", "time"]),
+    ("places", &["region", "regions", "zones"]),
+    ("env", &["environment", "envs", "variables"]),
+];
+
+/// Returns the key of sky that a word of another tool stands for.
+fn word_of_other_tools(word: &str) -> Option<&'static str> {
+    let stands_for = WORDS_OF_OTHER_TOOLS
+        .iter()
+        .find(|(_, words)| words.contains(&word));
+    stands_for.map(|(key, _)| *key)
 }

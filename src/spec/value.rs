@@ -15,13 +15,15 @@ use toml::de::DeValue;
 pub(super) const LONGEST: Millis = Millis(10 * 36_525 * 864_000);
 /// Largest size, of one artifact and of all together: 1 EB.
 pub(super) const MOST_BYTES: Bytes = Bytes(1_000_000_000_000_000_000);
-/// Largest budget: a million million dollars.
 /// Dearest hour of a machine.
 const MOST_HOURLY: Money = Money(1_000_000_000_000);
+/// Largest budget: a million million dollars.
 const MOST_MONEY: Money = Money(1_000_000_000_000_000_000);
 /// Dearest gigabyte: with [`MOST_BYTES`], no more than [`MOST_MONEY`].
 const MOST_DATA_RATE: DataRate = DataRate(1_000_000_000_000);
 pub(super) const LONGEST_NAME: usize = 128;
+/// What stands behind the number of a time in examples.
+const MINUTES: &str = " m";
 /// Units, and the words that people write for them.
 const UNIT_WORDS: [(&str, &[&str]); 8] = [
     ("s", &["sec", "secs", "second", "seconds"]),
@@ -54,10 +56,14 @@ fn quantity<T>(
         DeValue::Integer(_) | DeValue::Float(_) => {
             let number = number_text(entry.value).trim_start_matches('-').to_owned();
             let message = format!("`{}` is a number without a unit", entry.key);
-            let hint = format!(
+            let mut hint = format!(
                 "write it like `{} = \"{before}{number}{after}\"`",
                 entry.key
             );
+            if after == MINUTES {
+                // Whoever leaves the unit of a time out may well mean hours.
+                hint += &format!(" for minutes, or `\"{number} h\"` for hours");
+            }
             findings.push(
                 Diagnostic::error(entry.span.clone(), message)
                     .with_label("no unit")
@@ -156,7 +162,7 @@ pub(super) fn time(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Mil
 
 /// A time that may be zero.
 pub(super) fn time_or_none(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Millis> {
-    let time = quantity(entry, "a time", ("", " m"), Millis::parse, findings)?;
+    let time = quantity(entry, "a time", ("", MINUTES), Millis::parse, findings)?;
     if time > LONGEST {
         let message = format!("`{}` is longer than 10 years", shown(entry.key));
         let hint = "the least is 1 ms, the most 3652 d";
@@ -441,7 +447,9 @@ pub(super) fn place_patterns(items: Vec<Item<'_>>, findings: &mut Findings) -> B
                 let message = format!("`{}` is not a pattern over places", shown(item.text));
                 let hint = match item.text {
                     cloud if plain_pattern(cloud) => {
-                        format!("write `cloud:region`; for a whole cloud `{cloud}:*`")
+                        format!(
+                            "write `cloud:region`, such as `aws:{cloud}`, or `{cloud}:*` for a whole cloud"
+                        )
                     }
                     _ => "write `cloud:region`, such as `aws:eu-*`".to_owned(),
                 };

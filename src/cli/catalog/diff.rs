@@ -250,7 +250,7 @@ fn heads(old: &Side, new: &Side) -> String {
         // As much of the digest as tells two apart.
         let digest = side.digest.get(..19).unwrap_or(&side.digest);
         format!(
-            "{title}  {:<width$}  prices up to {}  {digest}\n",
+            "{title}  {:<width$}  newest price {}  {digest}\n",
             side.name, side.date
         )
     };

@@ -110,7 +110,7 @@ fn pin(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failur
     };
     let (old, new, catalog) = locks::write(folder)?;
     let pinned = format!(
-        "{LOCK} pins {}: prices up to {}, {}",
+        "{LOCK} pins {}: newest price {}, {}",
         new.at, new.date, new.digest
     );
     let Some(old) = old else {

@@ -87,10 +87,10 @@ impl Stream {
             .get("operation")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let verb = if operation == "destroy" {
-            "Destroy"
-        } else {
-            "Apply"
+        let verb = match operation {
+            "destroy" => "Destroy",
+            "refresh" => "Refresh",
+            _ => "Apply",
         };
         let message = format!(
             "{verb}: {} added, {} changed, {} destroyed, {} failed.",

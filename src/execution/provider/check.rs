@@ -39,7 +39,15 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// The topic as it is shown, and as JSON has it.
+    /// Returns the topic as people read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Topic::Reach => "connection",
+            other => other.name(),
+        }
+    }
+
+    /// Returns the topic as JSON has it.
     pub fn name(self) -> &'static str {
         match self {
             Topic::Credentials => "credentials",
@@ -63,7 +71,15 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict as it is shown, and as JSON has it.
+    /// Returns the verdict as people read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Verdict::Unknown => "not known",
+            other => other.name(),
+        }
+    }
+
+    /// Returns the verdict as JSON has it.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::There => "ok",

@@ -28,6 +28,12 @@ pub enum StateError {
         /// What is wrong, for people.
         reason: String,
     },
+    /// The file holds a plan.
+    #[error("{path} is a plan, not a state: name the file or the folder of a state")]
+    IsPlan {
+        /// The path of the file, or the address of the object.
+        path: String,
+    },
     /// The state holds what no `sky` has written: names that lead elsewhere, buckets of others.
     #[error(
         "{path} is not a state that sky has written: {reason}; restore it from {path}.backup, and look at who else may \
@@ -113,6 +119,9 @@ pub fn decode(bytes: &[u8], path: &str, cipher: &Cipher) -> Result<State, StateE
     }
     let value: serde_json::Value =
         serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
+    if value.get("solver").is_some() && value.get("format_version").is_some() {
+        return Err(StateError::IsPlan { path });
+    }
     let version = value.get("version").and_then(serde_json::Value::as_u64);
     let version = version.ok_or_else(|| malformed("it has no `version`".to_owned()))?;
     if version > u64::from(VERSION) {

@@ -29,7 +29,8 @@ pub(super) fn plan_warnings(parts: &Parts<'_>) -> Vec<String> {
         let key = crate::planning::rule::forbids_place(policy, &dataset.labels, place)?;
         let country = place.country.as_deref().unwrap_or("unknown country");
         Some(format!(
-            "dataset {name} already lies at {} ({country}), outside {key}; only its copies are bound",
+            "dataset {name} is already at {} ({country}), which {key} does not allow; the rule is applied to every \
+             place that the plan brings it to",
             place.name
         ))
     });

@@ -9,6 +9,8 @@ use sky::render::event_kinds::{
 };
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 fn table_of_fields(fields: &[EventField]) -> String {
     let mut text = "| field | meaning |\n| --- | --- |\n".to_owned();
@@ -164,10 +166,61 @@ fn streams() -> Vec<(&'static str, Vec<Value>)> {
     ));
     sandbox.write("policy.toml", "[limits]\ndeadline = \"1 s\"\n");
     streams.push(("plan", stream(&sandbox, &["plan"], 3)));
+    streams.extend(streams_of_a_slow_job());
     let destroy = [&["destroy", "--auto-approve", "--sim", "cloud"][..], &state].concat();
     streams.push(("destroy", stream(&sandbox, &destroy, 0)));
     streams.push(("destroy", stream(&sandbox, &["destroy"], 1)));
     streams
+}
+
+/// An apply that a signal ends, and a refresh after a machine was deleted behind sky's back.
+fn streams_of_a_slow_job() -> Vec<(&'static str, Vec<Value>)> {
+    let sandbox = Sandbox::new();
+    let job = "name = \"slow\"\n[stages.wait]\nduration = \"1 m\"\nrun = 'sleep 60'\n";
+    sandbox.write("job.toml", job);
+    sandbox.stdout(&["plan", "--out", "plan.json"], 0);
+    let apply = [
+        "apply",
+        "plan.json",
+        "--provider",
+        "sim",
+        "--sim",
+        "cloud",
+        "--state-dir",
+        "state",
+        "--json",
+    ];
+    let interrupted = until_it_runs(&sandbox, &apply, "-INT");
+    until_it_runs(&sandbox, &apply, "-KILL");
+    std::fs::remove_dir_all(sandbox.path("cloud/machines")).unwrap();
+    let refresh = ["refresh", "--sim", "cloud", "--state-dir", "state"];
+    let drifted = stream(&sandbox, &refresh, 0);
+    vec![("apply", interrupted), ("refresh", drifted)]
+}
+
+/// Runs `sky` until a stage runs, sends it a signal, and returns the events that it wrote.
+fn until_it_runs(sandbox: &Sandbox, words: &[&str], signal: &str) -> Vec<Value> {
+    let mut command = sandbox.sky(words);
+    command.env("PATH", std::env::var_os("PATH").unwrap());
+    let mut process = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut events = Vec::new();
+    for line in BufReader::new(process.stdout.take().unwrap()).lines() {
+        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if event["type"] == "apply_progress" && event["hook"]["status"] == "running" {
+            let id = process.id().to_string();
+            let sent = std::process::Command::new("kill")
+                .args([signal, &id])
+                .status();
+            assert!(sent.unwrap().success());
+        }
+        events.push(event);
+    }
+    process.wait().unwrap();
+    events
 }
 
 #[test]
