@@ -189,7 +189,9 @@ fn the_map_names_every_room() {
 #[test]
 fn the_map_has_the_arrows_that_hold() {
     let map = map();
-    let (_, list) = map.split_once("may use these others:\n\n```text\n").unwrap();
+    let (_, list) = map
+        .split_once("may use these others:\n\n```text\n")
+        .unwrap();
     let (list, _) = list.split_once("\n```\n").unwrap();
     let mut arrows: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in list.lines() {
