@@ -62,6 +62,9 @@ topics! {
     exit_codes "exit-codes",
     json_events "json-events",
     glossary "glossary",
+    changelog "changelog",
+    architecture "architecture",
+    style "style",
     contributing "contributing",
 }
 
@@ -103,6 +106,35 @@ mod tests {
                 }
             }
             assert!(!is_inside, "{}", topic.name);
+        }
+    }
+
+    /// The topics for whoever changes the source.
+    const DEVELOPER_TOPICS: [&str; 3] = ["architecture", "style", "contributing"];
+    /// The folders of the source that these topics speak of.
+    const SOURCE_FOLDERS: [&str; 6] = [
+        "src/",
+        "tests/",
+        "catalog/",
+        "policies/",
+        "fixtures/",
+        "benches/",
+    ];
+
+    #[test]
+    fn every_file_that_a_developer_topic_names_is_there() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        for name in DEVELOPER_TOPICS {
+            let topic = TOPICS.iter().find(|topic| topic.name == name).unwrap();
+            let in_backticks = topic.text.lines().flat_map(|line| {
+                let parts = line.split('`').skip(1).step_by(2);
+                parts.filter(|part| SOURCE_FOLDERS.iter().any(|folder| part.starts_with(folder)))
+            });
+            let paths: BTreeSet<&str> = in_backticks.collect();
+            assert!(paths.len() >= 5, "{name}: {paths:?}");
+            for path in paths {
+                assert!(root.join(path).exists(), "{name}: {path}");
+            }
         }
     }
 

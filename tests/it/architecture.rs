@@ -1,4 +1,5 @@
-//! The rooms of `src/` use each other only along the arrows of the map in `src/lib.rs`.
+//! The rooms of `src/` use each other only along the arrows of the map in
+//! `src/guide/architecture.md`.
 
 mod imports;
 
@@ -171,15 +172,44 @@ fn rooms_use_each_other_along_the_arrows() {
     );
 }
 
+fn map() -> String {
+    std::fs::read_to_string(root().join("guide/architecture.md")).unwrap()
+}
+
 #[test]
 fn the_map_names_every_room() {
-    let map = std::fs::read_to_string(root().join("lib.rs")).unwrap();
+    let map = map();
     for (room, _) in ARROWS {
-        assert!(
-            map.contains(&format!("//! | [`{}`]", room.replace('/', "::"))),
-            "{room}"
-        );
+        assert!(map.contains(&format!("\n| `{room}` | ")), "{room}");
     }
+}
+
+/// The list of the map: a line for each room with the rooms that it may use, which may go on in
+/// lines that are indented.
+#[test]
+fn the_map_has_the_arrows_that_hold() {
+    let map = map();
+    let (_, list) = map
+        .split_once("may use these others:\n\n```text\n")
+        .unwrap();
+    let (list, _) = list.split_once("\n```\n").unwrap();
+    let mut arrows: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in list.lines() {
+        let uses = match line.split_once(':') {
+            Some((room, uses)) => {
+                arrows.push((room, Vec::new()));
+                uses
+            }
+            None => line,
+        };
+        let (_, used) = arrows.last_mut().unwrap();
+        used.extend(uses.split_whitespace());
+    }
+    let held: Vec<(&str, Vec<&str>)> = ARROWS
+        .iter()
+        .map(|(room, uses)| (*room, uses.split_whitespace().collect()))
+        .collect();
+    assert_eq!(arrows, held);
 }
 
 /// Planning is pure: whatever it needs of the world comes in as a value, so equal inputs give equal
