@@ -115,7 +115,7 @@ fn text_is_the_same_on_a_wide_terminal_and_in_a_pipe() {
     insta::with_settings!({filters => NO_PROVIDER}, { assert_cmd_snapshot!("text", sandbox.sky(&PLAN)) });
     let piped = sandbox.stdout(&PLAN, 0);
     assert!(
-        piped.contains("Saved                      62 %  and 47 % of the time"),
+        piped.contains("Compared to it                     62 % cheaper, 47 % faster"),
         "{piped}"
     );
     for columns in ["80", "200"] {

@@ -394,7 +394,7 @@ fn data_that_already_lies_outside_is_said() {
     assert_eq!(
         warnings,
         [
-            "dataset people already lies at aws:eu-west-1 (IE), outside residency.personal; only its copies are bound"
+            "dataset people is already at aws:eu-west-1 (IE), which residency.personal does not allow; the rule is applied to every place that the plan brings it to"
         ]
     );
 }
