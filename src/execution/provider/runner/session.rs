@@ -2,6 +2,7 @@
 
 use super::super::{ErrorKind, ProviderError};
 use super::agent::Agent;
+use super::known_host_file::KnownHostFile;
 use super::request_format::{self, Line};
 use super::shell_access::{RunningShell, ShellAccess, ShellStreams};
 use crate::model::hosts::SshTarget;
@@ -76,7 +77,7 @@ impl Session {
         let program = format!(
             "exec /bin/sh -c 'eval \"$(dd bs={size} count=1 iflag=fullblock 2>/dev/null)\"'"
         );
-        let (pipe, kept) = match access {
+        let (pipe, key_file) = match access {
             Some(access) => (access.run(&program).await?, None),
             None => by_ssh(reach, &program)?,
         };
@@ -96,7 +97,8 @@ impl Session {
                     format!("no answer within {} s", BEGIN.as_secs()),
                 ))
             });
-        drop(kept);
+        // `ssh` has read the host's key by now.
+        drop(key_file);
         if let Err(error) = greeted {
             let (code, end) = session.program.end().await;
             let said = session.words() + &end;
@@ -236,7 +238,7 @@ async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> 
 fn by_ssh(
     reach: &SshTarget,
     program: &str,
-) -> Result<(ShellStreams, Option<tempfile::NamedTempFile>), ProviderError> {
+) -> Result<(ShellStreams, Option<KnownHostFile>), ProviderError> {
     let wrong = |error: io::Error| {
         let message = match error.kind() {
             io::ErrorKind::NotFound => "there is no `ssh`: install the OpenSSH client".to_owned(),
@@ -244,7 +246,7 @@ fn by_ssh(
         };
         ProviderError::new(ErrorKind::Other, message)
     };
-    let (mut command, kept) = reach.command(program).map_err(wrong)?;
+    let (mut command, key_file) = reach.command(program).map_err(wrong)?;
     let mut child = command.spawn().map_err(wrong)?;
     let (Some(input), Some(output), Some(errors)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -259,7 +261,7 @@ fn by_ssh(
             errors,
             program: Box::new(child),
         },
-        kept,
+        key_file,
     ))
 }
 

@@ -2,9 +2,10 @@
 //! means when it gives up.
 
 use super::super::{ErrorKind, ProviderError};
+use super::known_host_file::KnownHostFile;
 use crate::model::hosts::{HostTrust, SshTarget};
 use crate::util::environment;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::process::Command;
@@ -45,10 +46,7 @@ const OF_A_LOGIN: [&str; 8] = [
 impl SshTarget {
     /// The call of `ssh` that runs `program` there, which holds nothing that people wrote; and what
     /// must not be dropped before the connection is there.
-    pub(super) fn command(
-        &self,
-        program: &str,
-    ) -> io::Result<(Command, Option<tempfile::NamedTempFile>)> {
+    pub(super) fn command(&self, program: &str) -> io::Result<(Command, Option<KnownHostFile>)> {
         if self.trust == HostTrust::Here {
             return Ok((here(program), None));
         }
@@ -74,21 +72,19 @@ impl SshTarget {
             set(format!("IdentityFile={}", quoted(identity)));
             set("IdentitiesOnly=yes".to_owned());
         }
-        let mut kept = None;
-        let known = match &self.trust {
-            HostTrust::Known | HostTrust::Here => None,
-            HostTrust::File(path) => Some(path.clone()),
+        let key_file = match &self.trust {
             HostTrust::Key(key) => {
-                let mut file = tempfile::Builder::new().prefix("sky-host-key").tempfile()?;
-                writeln!(file, "{ALIAS} {key}")?;
                 set(format!("HostKeyAlias={ALIAS}"));
-                let path = file.path().to_owned();
-                kept = Some(file);
-                Some(path)
+                Some(KnownHostFile::new(ALIAS, key)?)
             }
+            HostTrust::Known | HostTrust::Here | HostTrust::File(_) => None,
         };
-        if let Some(path) = known {
-            set(format!("UserKnownHostsFile={}", quoted(&path)));
+        let known_hosts = match &self.trust {
+            HostTrust::File(path) => Some(path.as_path()),
+            _ => key_file.as_ref().map(KnownHostFile::path),
+        };
+        if let Some(path) = known_hosts {
+            set(format!("UserKnownHostsFile={}", quoted(path)));
             set("GlobalKnownHostsFile=/dev/null".to_owned());
         }
         command
@@ -96,7 +92,7 @@ impl SshTarget {
             // Settings of this sky are nobody else's.
             .env_remove("SKY_TOKEN");
         piped(&mut command);
-        Ok((command, kept))
+        Ok((command, key_file))
     }
 
     /// Why there is no connection, by what `ssh` said.
@@ -217,7 +213,7 @@ mod tests {
 
     #[test]
     fn hosts_are_always_checked_and_nobody_is_asked() {
-        let (command, kept) = reach().command("exec /bin/sh").unwrap();
+        let (command, key_file) = reach().command("exec /bin/sh").unwrap();
         let arguments: Vec<String> = command
             .as_std()
             .get_args()
@@ -238,7 +234,7 @@ mod tests {
             arguments[arguments.len() - 3..],
             ["--", "10.0.0.5", "exec /bin/sh"]
         );
-        let known = std::fs::read_to_string(kept.unwrap().path()).unwrap();
+        let known = std::fs::read_to_string(key_file.unwrap().path()).unwrap();
         assert_eq!(known, "sky-host ssh-ed25519 AAAA\n");
     }
 
