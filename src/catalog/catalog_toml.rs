@@ -54,17 +54,8 @@ struct FormatVersion {
 
 /// A fault of `catalog.toml`, at an offset if it is known.
 fn fault(file: &File, message: String, offset: Option<Range<usize>>, hint: &str) -> CatalogError {
-    let before = offset
-        .and_then(|span| file.text.get(..span.start))
-        .unwrap_or("");
-    let line = before.matches('\n').count();
-    CatalogError {
-        line: u32::try_from(line + 1).unwrap_or(0),
-        column: u32::try_from(before.rsplit('\n').next().unwrap_or("").chars().count() + 1)
-            .unwrap_or(0),
-        text: file.text.lines().nth(line).unwrap_or("").to_owned(),
-        ..CatalogError::file(&file.shown, message, hint)
-    }
+    let offset = offset.map_or(0, |span| span.start);
+    CatalogError::at_offset((&file.shown, &file.text), offset, message, hint)
 }
 
 /// Reads `catalog.toml`.

@@ -112,7 +112,7 @@ pub fn file(name: String, shown: String, bytes: Vec<u8>) -> Result<File, Catalog
                 return Ok(File { name, shown, text });
             }
             Err(CatalogError {
-                line: u32::try_from(line).unwrap_or(0),
+                line: CatalogError::position(line),
                 ..CatalogError::file(
                     shown,
                     format!("byte {at} is not UTF-8"),

@@ -18,6 +18,9 @@ pub fn laid_over(files: Vec<File>, own: &OwnHosts, date: &str) -> Result<Catalog
     load::from_files(&host_offers::lay(files, &origin, &tables(own))?)
 }
 
+/// All clouds that one's own hosts can be at, in the order of the tables of their machines.
+const CLOUDS: [&str; 3] = [SSH, SLURM, KUBERNETES];
+
 /// The clouds that one's own hosts are at.
 pub fn clouds(own: &OwnHosts) -> Vec<&'static str> {
     let mut clouds = Vec::new();
@@ -133,6 +136,9 @@ fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
         table("kubernetes/machines.csv"),
     ];
     for (host, _) in offers(own) {
+        let Some(cloud) = CLOUDS.iter().position(|cloud| *cloud == host.place.cloud) else {
+            continue;
+        };
         let offer = &host.offer;
         let (card, count) = match &offer.accelerators {
             Some((card, count)) => (card.clone(), count.to_string()),
@@ -152,10 +158,6 @@ fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
             count,
             offer.arch.clone(),
         ];
-        let cloud = [SSH, SLURM, KUBERNETES]
-            .iter()
-            .position(|cloud| *cloud == host.place.cloud)
-            .unwrap_or_default();
         if !tables[cloud].rows.contains(&row) {
             tables[cloud].rows.push(row);
         }

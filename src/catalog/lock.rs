@@ -131,7 +131,7 @@ pub fn parse(shown: &str, text: &str) -> Result<Lock, CatalogError> {
         let line = before.matches('\n').count() + 1;
         CatalogError {
             line: if offset.is_some() {
-                u32::try_from(line).unwrap_or(0)
+                CatalogError::position(line)
             } else {
                 0
             },

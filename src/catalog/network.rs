@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Throughput where a catalog says nothing: an assumption, not a measurement.
 pub const ASSUMED_BANDWIDTH: Bandwidth = Bandwidth(1_000_000_000);
 
+/// In place of an index into the price lists: the price is not known.
+const UNKNOWN: u16 = 0;
+
 /// Egress prices and throughput between the places of one catalog, by place index.
 ///
 /// Rules are resolved once, when the catalog is loaded: a question is two array reads.
@@ -55,7 +58,7 @@ impl Network {
             .chunks_mut(gigabytes.len().max(1))
             .zip(gigabytes);
         for (row, gigabyte) in rows.filter(|(_, gigabyte)| **gigabyte != Gigabyte::DECIMAL) {
-            // 0 is unknown, and what is free is free by any GB.
+            // What is free is free by any GB.
             for index in row
                 .iter_mut()
                 .filter(|index| **index > 1 && usize::from(**index) <= lists)
@@ -64,7 +67,8 @@ impl Network {
                     let (tariff, source) = &self.tariffs[usize::from(*index) - 1];
                     let list = (tariff.read_with(*gigabyte), *source);
                     self.tariffs.push(list);
-                    u16::try_from(self.tariffs.len()).unwrap_or(0)
+                    // A price list that has no number is an unknown one, never a free one.
+                    u16::try_from(self.tariffs.len()).unwrap_or(UNKNOWN)
                 });
             }
         }

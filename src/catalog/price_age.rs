@@ -7,7 +7,7 @@
 //! of that type, and marked as estimated. All of it is measured against the catalog's own days,
 //! never a clock.
 
-use crate::catalog::{Catalog, PriceRatio};
+use crate::catalog::{Catalog, PriceRatio, Source};
 use crate::model::Purchase;
 use jiff::civil::Date;
 
@@ -29,12 +29,12 @@ pub(crate) fn source_days(catalog: &Catalog) -> Vec<i32> {
         .sources
         .iter()
         .map(|source| source.date.as_str())
-        .min()
-        .unwrap_or_default();
+        .min();
+    let day = |source: &Source| days_between(first?, &source.date);
     catalog
         .sources
         .iter()
-        .map(|source| days_between(first, &source.date).unwrap_or(0))
+        .map(|source| day(source).expect("a catalog whose sources have other dates is not loaded"))
         .collect()
 }
 

@@ -273,6 +273,16 @@ impl Draft {
 
     fn registration(&mut self, row: &Row) -> Result<(), CatalogError> {
         let text = |column| row.cell(column).to_owned();
+        let revision = match row.cell(8) {
+            "" => 0,
+            written => written.parse().map_err(|_| {
+                row.error(
+                    8,
+                    format!("`{written}` is not a revision"),
+                    "write a whole number, such as 3",
+                )
+            })?,
+        };
         let registered = RegisteredRow {
             about: text(1),
             date: text(2),
@@ -281,7 +291,7 @@ impl Draft {
             key: text(5),
             file_sha256: text(6),
             url: text(7),
-            revision: text(8).parse().unwrap_or_default(),
+            revision,
         };
         self.registered
             .insert(row.required(0)?.to_owned(), registered);
@@ -331,7 +341,14 @@ impl Draft {
                 } else {
                     figure(4, 1000)?
                 };
-                Some((name.to_owned(), u32::try_from(count).unwrap_or(u32::MAX)))
+                let count = u32::try_from(count).map_err(|_| {
+                    row.error(
+                        4,
+                        format!("`{}` is too many for one machine", row.cell(4)),
+                        "check the count",
+                    )
+                })?;
+                Some((name.to_owned(), count))
             }
         };
         let machine = MachineRow {

@@ -161,7 +161,7 @@ fn trimmed(cell: &str) -> &str {
     }
 }
 
-/// The cells of a line that is known to be well written.
+/// The cells of a line; none if it is not well written, which the loader of a catalog refuses.
 pub(crate) fn cells(line: &str) -> Vec<&str> {
     let line = line.trim_end_matches('\r');
     let mut row = Row {
@@ -269,7 +269,7 @@ impl<'a> Row<'a> {
             file: self.file.to_owned(),
             line: self.line,
             column: before.map_or(0, |before| {
-                u32::try_from(before.chars().count() + 1).unwrap_or(0)
+                CatalogError::position(before.chars().count() + 1)
             }),
             text: self.text.to_owned(),
             message: message.into(),

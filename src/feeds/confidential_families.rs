@@ -90,7 +90,7 @@ pub(super) fn import(
     )?;
     let mut rows = ForeignCsv::open(path)?;
     let (cloud, family) = (rows.required(&["cloud"])?, rows.required(&["family"])?);
-    let evidence = rows.column(&["source"]).unwrap_or(usize::MAX);
+    let evidence = rows.optional(&["source"]);
     while rows.advance()? {
         let same = |known: &&(&str, &str, &str, &str, &str)| {
             known.0 == rows.cell(cloud) && known.1 == rows.cell(family)

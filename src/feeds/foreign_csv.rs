@@ -57,6 +57,13 @@ impl ForeignCsv {
         })
     }
 
+    /// The index of the first of these columns that is there; without one an index at which every
+    /// row has an empty cell.
+    pub(crate) fn optional(&self, names: &[&str]) -> usize {
+        const NO_COLUMN: usize = usize::MAX;
+        self.column(names).unwrap_or(NO_COLUMN)
+    }
+
     pub(crate) fn required(&self, names: &[&str]) -> Result<usize, CatalogError> {
         self.column(names).ok_or_else(|| {
             let message = format!("there is no column `{}`", names.join("` or `"));
@@ -71,13 +78,13 @@ impl ForeignCsv {
     /// Moves to the next row.
     pub(crate) fn advance(&mut self) -> Result<bool, CatalogError> {
         self.reader.read_record(&mut self.record).map_err(|error| {
-            let line = error.position().map_or(0, csv::Position::line);
+            let line = line_of(error.position());
             let message = match error.kind() {
                 csv::ErrorKind::Utf8 { .. } => "this row is not UTF-8".to_owned(),
                 _ => format!("cannot read a row: {error}"),
             };
             CatalogError {
-                line: u32::try_from(line).unwrap_or(0),
+                line,
                 ..CatalogError::file(&self.file, message, "save the file as CSV in UTF-8")
             }
         })
@@ -89,10 +96,9 @@ impl ForeignCsv {
         if cells >= columns {
             return Ok(());
         }
-        let line = self.record.position().map_or(0, csv::Position::line);
         let message = format!("this row has {cells} of {columns} cells: the list was cut off");
         Err(CatalogError {
-            line: u32::try_from(line).unwrap_or(0),
+            line: line_of(self.record.position()),
             ..CatalogError::file(&self.file, message, "get the whole file again")
         })
     }
@@ -106,6 +112,12 @@ impl ForeignCsv {
     pub(crate) fn nano(&self, column: usize) -> Option<i64> {
         crate::model::units::scaled(self.cell(column), 1_000_000_000).ok()
     }
+}
+
+/// A line as errors have it; 0: it is not known.
+fn line_of(position: Option<&csv::Position>) -> u32 {
+    let line = position.and_then(|position| usize::try_from(position.line()).ok());
+    line.map_or(0, CatalogError::position)
 }
 
 /// A file or folder that cannot be read.

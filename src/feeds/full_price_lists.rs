@@ -10,7 +10,7 @@ use crate::catalog::draft::{ChangeRow, Draft, Price, PriceRow};
 use crate::catalog::format::PPM;
 use crate::catalog::peer_prices::medians;
 use crate::catalog::price_age::{APART, days_between};
-use crate::model::units::div_half_even;
+use crate::model::units::{div_half_even, saturate};
 use std::collections::BTreeSet;
 
 /// Why a row of an older list is dropped.
@@ -203,10 +203,7 @@ pub(crate) fn note_price_changes(draft: &mut Draft, before: &Prices, listed: &Li
             let surcharge = is_dedicated(cloud, *old, *new) || is_dedicated(cloud, *new, *old);
             if *id == listed.id && apart && !surcharge && *old > 0 {
                 let ratio = div_half_even(i128::from(*new) * i128::from(PPM), i128::from(*old));
-                found.push((
-                    format!("{name}\n{from}"),
-                    i64::try_from(ratio).unwrap_or(i64::MAX),
-                ));
+                found.push((format!("{name}\n{from}"), saturate(ratio)));
             }
         }
     }

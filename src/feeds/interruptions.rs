@@ -65,7 +65,7 @@ pub(super) fn import(
     let text = crate::util::file::read_text_within(path, crate::catalog::files::MAX_FILE_BYTES)
         .map_err(|error| foreign_csv::unreadable(path, &error))?;
     let feed: Feed = serde_json::from_str(&text).map_err(|error| CatalogError {
-        line: u32::try_from(error.line()).unwrap_or(0),
+        line: CatalogError::position(error.line()),
         ..CatalogError::file(
             &shown,
             format!("this is not a spot advisor feed: {error}"),

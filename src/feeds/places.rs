@@ -29,7 +29,7 @@ pub(super) fn import(
     let mut rows = ForeignCsv::open(path)?;
     let key = rows.required(&["key", "place"])?;
     let country = rows.required(&["country"])?;
-    let column = |name| rows.column(&[name]).unwrap_or(usize::MAX);
+    let column = |name| rows.optional(&[name]);
     let (location, operator, parent) = (
         column("location"),
         column("operator"),
@@ -38,7 +38,7 @@ pub(super) fn import(
     let parent_country = column("parent_country");
     let (reach, class, evidence) = (
         column("us_cloud_act"),
-        rows.column(&["cls", "class"]).unwrap_or(usize::MAX),
+        rows.optional(&["cls", "class"]),
         column("source"),
     );
     while rows.advance()? {

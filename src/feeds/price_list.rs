@@ -99,7 +99,7 @@ fn listed_prices(path: &Path, cloud: &str) -> Result<Vec<ListedPrice>, CatalogEr
     let region = rows.required(&["region"])?;
     let machine = rows.required(&["instance_type", "machine_type", "sku"])?;
     let price = rows.required(&["usd_per_hour", "price"])?;
-    let purchase = rows.column(&["purchase"]).unwrap_or(usize::MAX);
+    let purchase = rows.optional(&["purchase"]);
     let (mut otherwise_named, mut found) = (Vec::new(), Vec::new());
     while rows.advance()? {
         let (instance_type, is_other_name) = listed_names::ordered_name(cloud, rows.cell(machine))?;

@@ -169,7 +169,7 @@ pub(super) fn import(
 ) -> Result<(), CatalogError> {
     let schema = schema_in_path(path).map_or(String::new(), |number| format!(", schema {number}"));
     for CloudList { cloud, file } in lists(path, options.cloud.as_deref())? {
-        let vms = read_rows(&file)?;
+        let vms = read_rows(&file, &cloud, report)?;
         if vms.is_empty() {
             report.leave(format!("{cloud}: the list has no rows"));
             continue;
@@ -197,11 +197,15 @@ pub(super) fn import(
     Ok(())
 }
 
-fn read_rows(path: &Path) -> Result<Vec<SkyPilotRow>, CatalogError> {
+fn read_rows(
+    path: &Path,
+    cloud: &str,
+    report: &mut ImportReport,
+) -> Result<Vec<SkyPilotRow>, CatalogError> {
     let mut rows = ForeignCsv::open(path)?;
     let instance_type = rows.required(&["InstanceType"])?;
     let (region, price) = (rows.required(&["Region"])?, rows.required(&["Price"])?);
-    let column = |name| rows.column(&[name]).unwrap_or(usize::MAX);
+    let column = |name| rows.optional(&[name]);
     let (name, count) = (column("AcceleratorName"), column("AcceleratorCount"));
     let (vcpus, memory) = (column("vCPUs"), column("MemoryGiB"));
     let (spot, zone, arch) = (
@@ -224,7 +228,11 @@ fn read_rows(path: &Path) -> Result<Vec<SkyPilotRow>, CatalogError> {
                         .and_then(|given| u32::try_from(given).ok())
                         .filter(|count| *count > 0),
                 };
-                let Some(count) = count else { continue };
+                let Some(count) = count else {
+                    let why = format!("{cloud}: a count of accelerators that is no number");
+                    report.leave_of(why, rows.cell(instance_type));
+                    continue;
+                };
                 Some((name.to_owned(), count))
             }
         };

@@ -1,6 +1,6 @@
 //! Tiered prices of moving data.
 
-use crate::model::units::{div_half_even, saturate};
+use crate::model::units::{div_half_even, saturate, saturate_unsigned};
 use crate::model::{Bytes, DataRate, Money};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ impl Gigabyte {
     /// A volume that was read with 10⁹ bytes for a GB, as so many of these.
     pub fn scaled(self, decimal: Bytes) -> Bytes {
         let exact = i128::from(decimal.0) * i128::from(self.0);
-        Bytes(u64::try_from(div_half_even(exact, 1_000_000_000)).unwrap_or(u64::MAX))
+        Bytes(saturate_unsigned(div_half_even(exact, 1_000_000_000)))
     }
 
     /// A price of one of these as a price of 10⁹ bytes, rounded up: no volume costs more by it.
@@ -110,7 +110,8 @@ impl Tariff {
         self.tiers.iter().map(|(from, _)| *from)
     }
 
-    /// The least price that applies to any byte between two volumes.
+    /// The least price that applies to any byte between two volumes; nothing if no byte is between
+    /// them.
     pub fn least_rate(&self, from: Bytes, to: Bytes) -> DataRate {
         let ends = self
             .tiers

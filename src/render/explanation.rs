@@ -3,7 +3,7 @@
 use super::conflict::Files;
 use super::plan_text::machine;
 use crate::catalog::Catalog;
-use crate::model::units::{div_half_even, grouped};
+use crate::model::units::{div_half_even, grouped, saturate};
 use crate::model::{Millis, Money, Objective, Offer, Purchase, Rate, Unit};
 use crate::plan::{Plan, PlannedStage};
 use crate::planning::{BreakEven, Elsewhere, Explanation, Figures, Ruled, Why};
@@ -219,11 +219,7 @@ fn offer_text(offer: &Offer, catalog: &Catalog) -> String {
 /// Rounded to a ten-thousandth of a dollar.
 fn rounded(Rate(rate): Rate, unit: Unit) -> String {
     let rounded = div_half_even(i128::from(rate), 100_000) * 100_000;
-    format!(
-        "{}{}",
-        Rate(i64::try_from(rounded).unwrap_or(i64::MAX)),
-        unit.after_price()
-    )
+    format!("{}{}", Rate(saturate(rounded)), unit.after_price())
 }
 
 /// `+24.3 %`.
@@ -281,7 +277,7 @@ fn price(rule: &Ruled, plan: &Plan) -> String {
 
 /// Returns what the plan would save without the rule: micro-USD and milliseconds.
 fn saved(rule: &Ruled, plan: &Plan) -> (i64, i64) {
-    let signed = |Millis(time): Millis| i64::try_from(time).unwrap_or(i64::MAX);
+    let signed = |Millis(time): Millis| saturate(i128::from(time));
     let Money(cost) = plan.totals.cost_micro_usd - rule.free.cost;
     (
         cost,

@@ -1,6 +1,7 @@
 //! The frontier as a drawing: a staircase, since between two points the cheaper one is the best
 //! that its time buys.
 
+use crate::model::units::{saturate, saturate_unsigned};
 use crate::model::{Millis, Money};
 use crate::planning::{Frontier, Point};
 use crate::util::text::{Styles, clean};
@@ -223,12 +224,12 @@ fn staircase(points: &[Point], x: &Axis, y: &Axis) -> String {
 }
 
 fn time(milliseconds: i128) -> String {
-    Millis(u64::try_from(milliseconds).unwrap_or_default()).exact()
+    Millis(saturate_unsigned(milliseconds)).exact()
 }
 
 /// With as many decimals as the marks need.
 fn cost(micro: i128, step: i128) -> String {
-    let value = Money(i64::try_from(micro).unwrap_or(i64::MAX));
+    let value = Money(saturate(micro));
     if step >= 10_000 || micro == 0 {
         value.to_string()
     } else {

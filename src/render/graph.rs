@@ -64,7 +64,7 @@ pub fn of_job(job: &Job) -> Graph {
         graph.edges.push((
             format!("stage.{stage}"),
             HOME.to_owned(),
-            format!("{name} ({})", job.size(output)),
+            label(name, job.size(output), ""),
         ));
     }
     graph
@@ -108,12 +108,9 @@ pub fn of_plan(plan: &Plan) -> Graph {
                     false => ", same copy".to_owned(),
                 }
             });
-            graph.edges.push(edge(
-                artifact,
-                &stage.name,
-                size(artifact).unwrap_or_default(),
-                &cost,
-            ));
+            graph
+                .edges
+                .push(edge(artifact, &stage.name, size(artifact), &cost));
         }
         let by_data = |before: &&String| {
             !stage
@@ -151,7 +148,7 @@ const HOME: &str = "home";
 fn edge(
     artifact: &ArtifactRef,
     reader: &str,
-    bytes: Bytes,
+    size: Option<Bytes>,
     cost: &str,
 ) -> (String, String, String) {
     let from = match artifact {
@@ -161,8 +158,16 @@ fn edge(
     (
         from,
         format!("stage.{reader}"),
-        format!("{} ({bytes}{cost})", artifact.file_name()),
+        label(artifact.file_name(), size, cost),
     )
+}
+
+/// What an edge says of its data; a size that is not known is left out.
+fn label(artifact: &str, size: Option<Bytes>, cost: &str) -> String {
+    match size {
+        Some(size) => format!("{artifact} ({size}{cost})"),
+        None => format!("{artifact} (size unknown{cost})"),
+    }
 }
 
 fn one_line(text: &str) -> String {

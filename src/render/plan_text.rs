@@ -2,6 +2,7 @@
 
 use super::table;
 use crate::model::accelerator::count_text;
+use crate::model::units::saturate;
 use crate::model::{Bandwidth, Millis, Money};
 use crate::plan::{
     FromState, OldPrices, Plan, PlannedObjective, PlannedStage, PlannedTransfer, SingleCloud,
@@ -338,7 +339,7 @@ pub fn saving_money(plan: &Plan, single: &SingleCloud) -> String {
 
 /// `47 %`.
 pub fn saving_time(plan: &Plan, single: &SingleCloud) -> String {
-    let signed = |Millis(time): Millis| i64::try_from(time).unwrap_or(i64::MAX);
+    let signed = |Millis(time): Millis| saturate(i128::from(time));
     percent(signed(plan.totals.makespan_ms), signed(single.makespan_ms))
 }
 

@@ -139,12 +139,11 @@ fn needs(needs: &Needs) -> Vec<(String, String)> {
             inline(&[to, ("at_most".to_owned(), quoted(latency.at_most.exact()))]),
         ));
     }
-    keys.extend(needs.max_price.map(|rate| {
-        (
-            "max_price",
-            quoted(format!("${}", decimal(nano_usd(rate), 9))),
-        )
-    }));
+    keys.extend(
+        needs
+            .max_price
+            .map(|rate| ("max_price", quoted(dollars(rate)))),
+    );
     let mut keys: Vec<(String, String)> = keys
         .into_iter()
         .map(|(key, text)| (key.to_owned(), text))
@@ -173,8 +172,10 @@ fn retries(retries: &Retries) -> String {
     inline(&[times].into_iter().chain(on).collect::<Vec<_>>())
 }
 
-fn nano_usd(rate: Rate) -> u128 {
-    u128::try_from(rate.0).unwrap_or_default()
+/// A price in US dollars. A negative one keeps its sign, so that whoever reads it refuses it.
+fn dollars(rate: Rate) -> String {
+    let sign = if rate.0 < 0 { "-" } else { "" };
+    format!("${sign}{}", decimal(u128::from(rate.0.unsigned_abs()), 9))
 }
 
 fn work(work: &Work) -> String {

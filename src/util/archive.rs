@@ -121,7 +121,7 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
         bounds.check(taken).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", inside.display()))
         })?;
-        let time = time(&mut entry);
+        let time = time(&mut entry)?;
         // Their modes and times are for when all is in them. What is in them makes them, if there
         // is anything.
         if entry.header().entry_type() == EntryType::Directory {
@@ -139,27 +139,23 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
     Ok(())
 }
 
-fn time(entry: &mut tar::Entry<'_, impl Read>) -> Time {
-    let seconds = entry
-        .header()
-        .mtime()
-        .ok()
-        .and_then(|seconds| i64::try_from(seconds).ok())
-        .unwrap_or_default();
+/// When an entry was last changed: by its extended header if it has one, else by its header.
+fn time(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Time> {
+    let seconds = i64::try_from(entry.header().mtime()?);
     let plain = Time {
-        seconds,
+        seconds: seconds.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
         nanoseconds: 0,
     };
     let Ok(Some(extensions)) = entry.pax_extensions() else {
-        return plain;
+        return Ok(plain);
     };
     let times = extensions
         .flatten()
         .filter(|extension| extension.key() == Ok(TIME));
-    times
+    let newest = times
         .filter_map(|extension| Time::parse(extension.value().ok()?))
-        .last()
-        .unwrap_or(plain)
+        .last();
+    Ok(newest.unwrap_or(plain))
 }
 
 #[cfg(test)]

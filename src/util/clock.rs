@@ -54,7 +54,7 @@ pub fn after_exactly(time: std::time::Duration) -> String {
 }
 
 /// The milliseconds from one RFC 3339 timestamp to another; 0 if they are in another order, as
-/// after a clock was set back, or no timestamps.
+/// after a clock was set back, or one is no timestamp: a state with such a one is not read.
 pub fn between(from: &str, to: &str) -> u64 {
     let read = |text: &str| {
         text.parse::<jiff::Timestamp>()
@@ -67,14 +67,15 @@ pub fn between(from: &str, to: &str) -> u64 {
     }
 }
 
-/// How long this machine has been up: a clock that nobody sets.
-pub fn uptime() -> std::time::Duration {
+/// How long this machine has been up: a clock that nobody sets. The error says that this system
+/// does not tell it.
+pub fn uptime() -> std::io::Result<std::time::Duration> {
     if let Some(simulated) = simulation::uptime() {
-        return simulated;
+        return Ok(simulated);
     }
-    let told = std::fs::read_to_string("/proc/uptime").ok();
-    let seconds = told
-        .as_deref()
-        .and_then(|text| text.split('.').next()?.parse().ok());
-    std::time::Duration::from_secs(seconds.unwrap_or_default())
+    let text = std::fs::read_to_string("/proc/uptime")?;
+    let seconds = text.split('.').next().and_then(|whole| whole.parse().ok());
+    seconds
+        .map(std::time::Duration::from_secs)
+        .ok_or_else(|| std::io::Error::other("/proc/uptime does not begin with a number"))
 }

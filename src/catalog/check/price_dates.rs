@@ -28,7 +28,7 @@ pub(super) fn old_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
         .terms
         .values()
         .for_each(|terms| count(terms.source, "prices of storage"));
-    let places = 0..u32::try_from(catalog.places.len()).unwrap_or(u32::MAX);
+    let places = 0..catalog.network.places;
     let routes = places
         .clone()
         .flat_map(|from| places.clone().map(move |to| (from, to)));
@@ -43,8 +43,9 @@ pub(super) fn old_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
     });
     for ((source, kind), prices) in used {
         let source = &catalog.sources[usize::from(source)];
-        let days = price_age::days_between(&source.date, &catalog.date).unwrap_or(0);
-        if days > OLD {
+        // A catalog without prices of machines has no day to compare with.
+        let days = price_age::days_between(&source.date, &catalog.date);
+        if let Some(days) = days.filter(|days| *days > OLD) {
             let message = format!("{prices} {kind} are {days} days older than the newest");
             found.push(Finding::of(Kind::OldSource, source.id.clone(), message));
         }

@@ -6,7 +6,7 @@ use crate::catalog::format::{self, PPM};
 use crate::catalog::price_age::{APART, change_for, newest_prices, source_days};
 use crate::catalog::table::Table;
 use crate::catalog::{Catalog, CatalogError, PriceRatio};
-use crate::model::units::div_half_even;
+use crate::model::units::{div_half_even, saturate};
 use crate::model::{Purchase, Rate};
 use std::collections::BTreeMap;
 
@@ -22,7 +22,8 @@ pub(super) fn changes(
         let index = catalog.machines.binary_search_by(|machine| {
             (machine.cloud.as_str(), machine.instance_type.as_str()).cmp(&key)
         });
-        let Ok(index) = index else {
+        let machine_index = index.ok().and_then(|index| u32::try_from(index).ok());
+        let Some(machine_index) = machine_index else {
             return Err(row.error(
                 1,
                 format!("unknown instance type `{name}`"),
@@ -41,14 +42,11 @@ pub(super) fn changes(
                 "it is the newer price divided by the older one",
             ));
         }
-        found
-            .entry(u32::try_from(index).unwrap_or(u32::MAX))
-            .or_default()
-            .push(PriceRatio {
-                from,
-                to,
-                ratio_ppm,
-            });
+        found.entry(machine_index).or_default().push(PriceRatio {
+            from,
+            to,
+            ratio_ppm,
+        });
     }
     found.values_mut().for_each(|changes| changes.sort());
     Ok(found)
@@ -82,7 +80,7 @@ pub(super) fn estimate(catalog: &mut Catalog) {
             i128::from(offer.rate.0) * i128::from(change.ratio_ppm),
             i128::from(PPM),
         );
-        offer.rate = Rate(i64::try_from(scaled).unwrap_or(i64::MAX).max(1));
+        offer.rate = Rate(saturate(scaled).max(1));
         offer.estimated = true;
         last = Some((offer.place, offer.machine));
     }

@@ -229,7 +229,7 @@ fn machines_and_offers(
     prices::offers(files, catalog, names, &tee, &offered)
 }
 
-/// The day of the newest source that a price is from.
+/// The day of the newest source that a price is from; empty: there is no price.
 fn newest_price_day(catalog: &Catalog) -> String {
     let mut used = vec![false; catalog.sources.len()];
     for offer in &catalog.offers {

@@ -7,7 +7,8 @@ use crate::catalog::files::CATALOG;
 use crate::catalog::lock::{self, LOCK, Lock};
 use crate::catalog::{Catalog, load};
 use crate::cli::{Exit, Failure, Terminal, lock as locks};
-use crate::model::{Money, units::grouped};
+use crate::model::Money;
+use crate::model::units::{grouped, saturate};
 use crate::plan::{Plan, file as plan_file};
 use crate::planning::{self, Repriced};
 use clap::Args;
@@ -442,7 +443,7 @@ fn to_json(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: us
             json!({
                 "place": change.place, "instance_type": change.instance_type, "purchase": change.purchase,
                 "old_nano_usd_per_hour": change.old, "new_nano_usd_per_hour": change.new,
-                "change_ppm": change.share().map(|parts| i64::try_from(parts).unwrap_or(i64::MAX)),
+                "change_ppm": change.share().map(saturate),
                 "date": change.date,
             })
         })

@@ -215,7 +215,7 @@ pub(super) fn lapsed_text(catalog: &Catalog, lapsed: &[&Offer]) -> String {
     }
 }
 
-pub(super) fn lapsed_json(catalog: &Catalog, lapsed: &[&Offer]) -> Value {
+pub(super) fn lapsed_json(catalog: &Catalog, lapsed: &[&Offer]) -> Vec<Value> {
     let one = |offer: &&Offer| {
         let mut value = offer_json(catalog, offer);
         value["held_until"] = json!(catalog.held_until(offer));
@@ -267,7 +267,7 @@ pub(super) fn fields(lines: &[(&str, String)]) -> String {
 }
 
 pub(super) fn pretty(value: &Value) -> String {
-    crate::model::canonical::to_text(value).unwrap_or_default()
+    crate::model::canonical::text_of_value(value)
 }
 
 /// What `--accelerator` says.

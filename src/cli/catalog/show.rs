@@ -74,12 +74,7 @@ fn service_text(catalog: &Catalog, name: &str, as_json: bool) -> String {
             .map(|offer| offer_json(catalog, offer))
             .collect();
         // Those that ended say so: `held_until`.
-        rows.extend(
-            offer_table::lapsed_json(catalog, &lapsed)
-                .as_array()
-                .cloned()
-                .unwrap_or_default(),
-        );
+        rows.extend(offer_table::lapsed_json(catalog, &lapsed));
         return pretty(&Value::Array(rows));
     }
     let title = fields(&[("service", name.to_owned())]);
@@ -365,7 +360,7 @@ fn machines_text(
         let lapsed = query::lapsed(catalog, &exact);
         if as_json {
             let mut value = machine_json(machine);
-            value["lapsed"] = offer_table::lapsed_json(catalog, &lapsed);
+            value["lapsed"] = Value::Array(offer_table::lapsed_json(catalog, &lapsed));
             value["offers"] = offers
                 .iter()
                 .map(|offer| offer_json(catalog, offer))

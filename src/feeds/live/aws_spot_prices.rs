@@ -143,6 +143,7 @@ async fn fetch_region(
     Ok(quotes)
 }
 
+/// The size of a machine type; 0: AWS does not say it.
 fn machine_size(info: &InstanceTypeInfo) -> MachineSize {
     let vcpus = info
         .v_cpu_info()
@@ -152,11 +153,7 @@ fn machine_size(info: &InstanceTypeInfo) -> MachineSize {
         .memory_info()
         .and_then(|memory| memory.size_in_mib())
         .unwrap_or(0);
-    let count = |cards: Option<i32>| {
-        u32::try_from(cards.unwrap_or(0))
-            .unwrap_or(0)
-            .saturating_mul(1000)
-    };
+    let count = |cards: Option<i32>| u32::try_from(cards?).ok()?.checked_mul(1000);
     let gpus = info.gpu_info().and_then(|info| info.gpus().first());
     let neurons = info
         .neuron_info()
@@ -164,7 +161,7 @@ fn machine_size(info: &InstanceTypeInfo) -> MachineSize {
     let (card, cards) = match (gpus, neurons) {
         (Some(gpu), _) => (gpu.name(), count(gpu.count())),
         (None, Some(device)) => (device.name(), count(device.count())),
-        (None, None) => (None, 0),
+        (None, None) => (None, Some(0)),
     };
     let architectures = info
         .processor_info()

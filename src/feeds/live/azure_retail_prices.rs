@@ -6,11 +6,10 @@
 //! day since which it holds only says whether it holds yet.
 
 use super::http_client::HttpClient;
-use super::price_quotes::{PriceQuotes, hourly};
+use super::price_quotes::{PriceQuotes, day_of, hourly};
 use super::source_answer::AnswerData;
 use super::source_request::SourceRequest;
 use super::{Fault, paged_list};
-use jiff::civil::Date;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
@@ -120,16 +119,15 @@ fn take_item(item: &Item, quotes: &mut PriceQuotes) {
     if let Some(why) = other_product(&product, &sku, &meter) {
         return quotes.leave(why);
     }
-    let day = |field: &Option<String>| {
-        field
-            .as_deref()
-            .and_then(|text| text.get(..10)?.parse::<Date>().ok())
-    };
-    if day(&item.effective_start_date).is_some_and(|start| start > quotes.day) {
-        return quotes.leave("not yet in force");
-    }
-    if day(&item.effective_end_date).is_some_and(|end| end < quotes.day) {
-        return quotes.leave("no longer in force");
+    let day = |field: &Option<String>| day_of(field.as_deref().unwrap_or_default());
+    match (
+        day(&item.effective_start_date),
+        day(&item.effective_end_date),
+    ) {
+        (Ok(Some(start)), _) if start > quotes.day => return quotes.leave("not yet in force"),
+        (_, Ok(Some(end))) if end < quotes.day => return quotes.leave("no longer in force"),
+        (Err(why), _) | (_, Err(why)) => return quotes.leave(why),
+        (Ok(_), Ok(_)) => {}
     }
     if item
         .tier_minimum_units
@@ -210,7 +208,7 @@ mod tests {
         let mut quotes = PriceQuotes::new(
             "azure",
             "azure-retail",
-            Date::constant(2026, 11, 20),
+            jiff::civil::Date::constant(2026, 11, 20),
             "",
             "",
         );

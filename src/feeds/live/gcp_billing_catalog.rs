@@ -9,7 +9,7 @@ use super::Fault;
 use super::endpoints::below;
 use super::http_client::{HttpClient, KEY_HEADER};
 use super::paged_list::{self, PagedList};
-use super::price_quotes::PriceQuotes;
+use super::price_quotes::{PriceQuotes, day_of};
 use super::source_answer::AnswerData;
 use super::source_request::SourceRequest;
 use crate::catalog::draft::MachineRow;
@@ -265,19 +265,24 @@ fn is_by_the_hour_and_for_all(sku: &Sku) -> Result<(), LeftOut<'_>> {
 /// Returns the newest price that is in force.
 fn newest_in_force(sku: &Sku, today: Date) -> Result<&Pricing, LeftOut<'_>> {
     let in_force = |pricing: &&Pricing| {
-        let day = pricing.effective_time.get(..10);
-        let day = day.and_then(|day| day.parse::<Date>().ok());
-        day.is_none_or(|day| day <= today)
+        day_of(&pricing.effective_time).is_ok_and(|day| day.is_none_or(|day| day <= today))
     };
     let newest = sku
         .pricing_info
         .iter()
         .filter(in_force)
         .max_by_key(|pricing| pricing.effective_time.as_str());
-    newest.ok_or(LeftOut::because(match sku.pricing_info.is_empty() {
-        true => "no price",
-        false => "not yet in force",
-    }))
+    let mut days = sku
+        .pricing_info
+        .iter()
+        .map(|pricing| day_of(&pricing.effective_time));
+    newest.ok_or_else(|| {
+        LeftOut::because(match days.find_map(Result::err) {
+            Some(why) => why,
+            None if sku.pricing_info.is_empty() => "no price",
+            None => "not yet in force",
+        })
+    })
 }
 
 /// Returns the price of a unit in nano-USD.

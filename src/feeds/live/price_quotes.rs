@@ -17,8 +17,8 @@ pub(super) struct MachineSize {
     pub vcpu_thousandths: u64,
     /// Bytes.
     pub memory: u64,
-    /// Thousandths of cards.
-    pub cards: u32,
+    /// Thousandths of cards; none: how many cards it has is not known.
+    pub cards: Option<u32>,
     /// The name of the cards; most feeds only count them.
     #[serde(default)]
     pub card: Option<String>,
@@ -67,6 +67,16 @@ pub(super) fn hourly(price: &str, unit: &str) -> Result<i64, &'static str> {
     let hours = hours(unit).ok_or("not by the hour")?;
     let nano = scaled(price, 1_000_000_000).map_err(|_| "no price")?;
     i64::try_from(div_half_even(i128::from(nano), i128::from(hours))).map_err(|_| "no price")
+}
+
+/// The day of a timestamp of a feed; none if the feed says none. The error is why a row with it is
+/// left out.
+pub(super) fn day_of(text: &str) -> Result<Option<Date>, &'static str> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let day = text.get(..10).and_then(|day| day.parse().ok());
+    day.map(Some).ok_or("a day that cannot be read")
 }
 
 fn hours(unit: &str) -> Option<u32> {
@@ -337,16 +347,13 @@ fn new_machine(
         .iter()
         .filter(|((of, other), _)| of == cloud && family(other) == family(name))
         .find_map(|(_, row)| row.accelerator.as_ref());
-    let accelerator = match (size.cards, sibling) {
-        (0, None) => None,
-        (cards, None) if size.card.is_some() => {
-            let named = size.card.as_deref().unwrap_or_default();
-            Some((
-                draft.accelerator_name(named).unwrap_or(named).to_owned(),
-                cards,
-            ))
+    let accelerator = match (size.cards, size.card.as_deref(), sibling) {
+        (Some(0), None, None) => None,
+        (Some(cards @ 1..), Some(feed_name), None) => {
+            let name = draft.accelerator_name(feed_name).unwrap_or(feed_name);
+            Some((name.to_owned(), cards))
         }
-        (cards, Some((name, _))) if cards > 0 => Some((name.clone(), cards)),
+        (Some(cards @ 1..), _, Some((name, _))) => Some((name.clone(), cards)),
         // Feeds do not count every kind of card, and name none.
         _ => return Err(CARDS_UNKNOWN),
     };

@@ -33,6 +33,18 @@ enum NotInForce {
 }
 
 impl Sources<'_> {
+    /// The source of what the file says without days of its own.
+    fn of_whole_file(&self, draft: &mut Draft, file: &File) -> Result<String, CatalogError> {
+        self.of(draft, None, None).map_err(|why| {
+            let cloud = self.cloud_file.cloud.get_ref();
+            CatalogError::file(
+                &file.shown,
+                format!("the registration of `{cloud}` {why}"),
+                "ask the cloud for its newest file",
+            )
+        })
+    }
+
     /// The source of a row; the reason if it does not hold today.
     fn of(
         &self,
@@ -77,8 +89,7 @@ pub(super) fn add_rows(
         cloud_file,
         today: today.to_string(),
     };
-    // The file as a whole holds today, so this cannot fail.
-    let whole = sources.of(draft, None, None).unwrap_or_default();
+    let whole = sources.of_whole_file(draft, file)?;
     registration.places += add_places(cloud_file, draft, &whole);
     registration.machines += add_machines(cloud_file, draft, &whole);
     terms(cloud_file, draft, &whole);
@@ -150,6 +161,7 @@ fn add_machines(cloud_file: &CloudFile, draft: &mut Draft, source: &str) -> usiz
             .count
             .as_ref()
             .map_or(1000, |count| count.get_ref().scaled(1000));
+        // The check of the file has refused a count that is too large or negative.
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let row = MachineRow {
             vcpu_thousandths: figure_or_zero(&machine.vcpus, 1000),
@@ -406,7 +418,7 @@ fn quotas(
     draft: &mut Draft,
 ) -> Result<(), CatalogError> {
     let cloud = cloud_file.cloud.get_ref();
-    let whole = sources.of(draft, None, None).unwrap_or_default();
+    let whole = sources.of_whole_file(draft, file)?;
     let named = |regions: &List| places_of(cloud, regions);
     for quota in &cloud_file.quotas {
         let domains = quota

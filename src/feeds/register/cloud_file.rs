@@ -217,15 +217,7 @@ pub(super) fn fault(
     message: impl Into<String>,
     hint: impl Into<String>,
 ) -> CatalogError {
-    let before = file.text.get(..span.start).unwrap_or("");
-    let line = before.matches('\n').count();
-    CatalogError {
-        line: u32::try_from(line + 1).unwrap_or(0),
-        column: u32::try_from(before.rsplit('\n').next().unwrap_or("").chars().count() + 1)
-            .unwrap_or(0),
-        text: file.text.lines().nth(line).unwrap_or("").to_owned(),
-        ..CatalogError::file(&file.shown, message, hint)
-    }
+    CatalogError::at_offset((&file.shown, &file.text), span.start, message, hint)
 }
 
 /// The keys, with dots, of a text or a name that has a control character.

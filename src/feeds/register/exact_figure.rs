@@ -29,9 +29,10 @@ impl PlainDecimal {
         crate::model::units::scaled(&self.0, i128::from(per)).ok()
     }
 
-    /// In units of one part of `per`, of a figure that was checked.
+    /// In units of one part of `per`. A figure that is too large, which the check of the file
+    /// refuses, is the largest that there is: an unknown price must never be nothing.
     pub(super) fn scaled(&self, per: i64) -> i64 {
-        self.checked(per).unwrap_or_default()
+        self.checked(per).unwrap_or(i64::MAX)
     }
 }
 

@@ -99,7 +99,7 @@ impl Bandwidth {
     pub fn time(self, bytes: Bytes) -> Millis {
         let bits_ms = i128::from(bytes.0) * 8 * 1000;
         let time = div_half_even(bits_ms, i128::from(self.0.max(1)));
-        Millis(u64::try_from(time).unwrap_or(u64::MAX))
+        Millis(saturate_unsigned(time))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Quantities as texts for people.
 
-use super::quantity::{Bandwidth, Bytes, DataRate, Millis, Money, Rate, div_half_even};
+use super::quantity::{
+    Bandwidth, Bytes, DataRate, Millis, Money, Rate, div_half_even, saturate_unsigned,
+};
 use std::fmt;
 
 impl fmt::Display for Money {
@@ -96,7 +98,7 @@ impl fmt::Display for Bandwidth {
 impl fmt::Display for Millis {
     /// Two largest units that matter: `5 h 43 m`, `33 m 7 s`, `12.5 s`, `20 ms`, `0 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = u64::try_from(div_half_even(i128::from(self.0), 1000)).unwrap_or(u64::MAX);
+        let seconds = saturate_unsigned(div_half_even(i128::from(self.0), 1000));
         let text = if self.0 == 0 {
             "0 s".to_owned()
         } else if self.0 < 1_000 {
@@ -108,8 +110,7 @@ impl fmt::Display for Millis {
         } else if seconds < 3600 {
             two(seconds / 60, "m", seconds % 60, "s")
         } else {
-            let minutes =
-                u64::try_from(div_half_even(i128::from(self.0), 60_000)).unwrap_or(u64::MAX);
+            let minutes = saturate_unsigned(div_half_even(i128::from(self.0), 60_000));
             two(minutes / 60, "h", minutes % 60, "m")
         };
         f.pad(&text)

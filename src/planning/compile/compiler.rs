@@ -283,7 +283,7 @@ fn artifacts(
         (ArtifactRef::Output { stage, .. }, _) => number(stage).map(Origin::Stage),
     };
     let made = readers.into_iter().filter_map(|(artifact, readers)| {
-        let bytes = job.size(artifact);
+        let bytes = job.size(artifact)?;
         let label = artifact.to_string();
         let made = Artifact {
             label,

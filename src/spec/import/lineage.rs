@@ -133,22 +133,24 @@ fn positions(before: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
             }
         }
     }
-    let Some(mut at) = position.iter().position(|position| *position == usize::MAX) else {
+    let Some(mut unreached) = position.iter().position(|position| *position == usize::MAX) else {
         return Ok(position);
     };
     // Whoever was not reached waits for another one that was not: going on, we meet one again.
     let mut walk: Vec<usize> = Vec::new();
-    let mut seen = vec![false; before.len()];
-    while !std::mem::replace(&mut seen[at], true) {
-        walk.push(at);
-        let Some(earlier) = before[at]
+    let mut place_in_walk: Vec<Option<usize>> = vec![None; before.len()];
+    loop {
+        if let Some(first_visit) = place_in_walk[unreached] {
+            return Err(walk.split_off(first_visit));
+        }
+        place_in_walk[unreached] = Some(walk.len());
+        walk.push(unreached);
+        let earlier = before[unreached]
             .iter()
-            .find(|earlier| position[**earlier] == usize::MAX)
-        else {
-            break;
-        };
-        at = *earlier;
+            .find(|earlier| position[**earlier] == usize::MAX);
+        match earlier {
+            Some(earlier) => unreached = *earlier,
+            None => return Err(walk),
+        }
     }
-    let start = walk.iter().position(|task| *task == at).unwrap_or(0);
-    Err(walk.split_off(start))
 }

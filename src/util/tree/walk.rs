@@ -64,11 +64,11 @@ pub(super) fn walk(
     Walk {
         root,
         links,
-        open: vec![real],
+        open: vec![real.clone()],
         followed: 0,
         visit,
     }
-    .folder(Path::new(""))
+    .folder(Path::new(""), &real)
 }
 
 struct Walk<'a> {
@@ -82,7 +82,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, inside: &Path) -> io::Result<()> {
+    /// Visits what is in a folder, which really is at `real`.
+    fn folder(&mut self, inside: &Path, real: &Path) -> io::Result<()> {
         let folder = self.root.join(inside);
         if self.open.len() > DEPTH {
             return Err(refuse(
@@ -97,12 +98,7 @@ impl Walk<'_> {
         }
         names.sort();
         for name in names {
-            let real = self
-                .open
-                .last()
-                .map(|open| open.join(&name))
-                .unwrap_or_default();
-            self.entry(inside.join(name), real)?;
+            self.entry(inside.join(&name), real.join(&name))?;
         }
         Ok(())
     }
@@ -186,8 +182,8 @@ impl Walk<'_> {
             metadata,
         })?;
         if kind == Kind::Directory {
-            self.open.push(real);
-            let result = self.folder(&below);
+            self.open.push(real.clone());
+            let result = self.folder(&below, &real);
             self.open.pop();
             result?;
         }

@@ -384,7 +384,7 @@ mod tests {
     }
 
     fn uptime() -> u64 {
-        crate::util::clock::uptime().as_secs()
+        crate::util::clock::uptime().unwrap().as_secs()
     }
 
     #[test]

@@ -353,7 +353,7 @@ pub(in crate::execution::provider) fn write_lease(
     folder: &Path,
     lease: Duration,
 ) -> io::Result<()> {
-    let end = clock::uptime().saturating_add(lease).as_secs();
+    let end = clock::uptime()?.saturating_add(lease).as_secs();
     file::write_atomic(&folder.join(".run/lease"), format!("{end}\n").as_bytes())
 }
 
@@ -369,7 +369,7 @@ fn lease_is_over(folder: &Path) -> Option<bool> {
         .trim()
         .parse()
         .ok()?;
-    Some(clock::uptime().as_secs() >= end)
+    Some(clock::uptime().ok()?.as_secs() >= end)
 }
 
 /// The folders in a folder, sorted; none if it is not there.

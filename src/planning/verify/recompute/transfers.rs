@@ -24,11 +24,14 @@ impl PlanCheck<'_> {
                 "places of the catalog",
             );
         };
-        self.same(
-            member(transfer, "bytes"),
-            &transfer.bytes,
-            &self.job.size(&transfer.artifact),
-        );
+        match self.job.size(&transfer.artifact) {
+            Some(size) => self.same(member(transfer, "bytes"), &transfer.bytes, &size),
+            None => self.wrong(
+                member(transfer, "artifact"),
+                &transfer.artifact,
+                "an artifact of the job",
+            ),
+        }
         self.readers(transfer);
         self.single_arrival(transfer);
         // Transfers of what was transferred lead back to the origin, each later than the one
