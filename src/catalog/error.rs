@@ -41,12 +41,12 @@ impl CatalogError {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        let before = text.get(..offset).unwrap_or("");
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let lines_before = before.matches('\n').count();
+        let text_before = text.get(..offset).unwrap_or("");
+        let line_start = text_before.rfind('\n').map_or(0, |newline| newline + 1);
+        let lines_before = text_before.matches('\n').count();
         Self {
             line: Self::position(lines_before + 1),
-            column: Self::position(before[line_start..].chars().count() + 1),
+            column: Self::position(text_before[line_start..].chars().count() + 1),
             text: text.lines().nth(lines_before).unwrap_or("").to_owned(),
             ..Self::file(shown, message, hint)
         }

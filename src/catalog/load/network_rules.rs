@@ -177,15 +177,15 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn pair<'t>(&self, row: &Row<'t>) -> Result<Pair<'t>, CatalogError> {
-        let from = self.selector(row, 0)?;
-        if from == Selector::Internet {
+        let from_selector = self.selector(row, 0)?;
+        if from_selector == Selector::Internet {
             return Err(row.error(
                 0,
                 "`internet` is not a place to start from",
                 "name a place or a pattern",
             ));
         }
-        Ok((from, self.selector(row, 1)?))
+        Ok((from_selector, self.selector(row, 1)?))
     }
 
     fn selector<'t>(&self, row: &Row<'t>, column: usize) -> Result<Selector<'t>, CatalogError> {
@@ -210,17 +210,18 @@ impl Resolver<'_> {
     }
 
     fn members(&self, selector: &Selector) -> Vec<usize> {
-        let all = 0..self.places.len();
+        let all_places = 0..self.places.len();
         match selector {
             Selector::Place(place) => vec![*place as usize],
-            Selector::Internet => all.collect(),
-            Selector::Pattern(_, "*") => all.collect(),
+            Selector::Internet => all_places.collect(),
+            Selector::Pattern(_, "*") => all_places.collect(),
             Selector::Pattern(_, text) => {
                 match text.strip_suffix(":*").filter(|cloud| !cloud.contains('*')) {
                     Some(cloud) => self.cloud(cloud).collect(),
                     None => {
                         let pattern = Pattern((*text).to_owned());
-                        all.filter(|place| pattern.matches(&self.texts[*place]))
+                        all_places
+                            .filter(|place| pattern.matches(&self.texts[*place]))
                             .collect()
                     }
                 }
@@ -260,7 +261,7 @@ impl Resolver<'_> {
         table: &mut [u16],
     ) -> Result<(), CatalogError> {
         // Many rules name the same selector.
-        let mut members: BTreeMap<&Selector, Vec<usize>> = BTreeMap::new();
+        let mut members_of: BTreeMap<&Selector, Vec<usize>> = BTreeMap::new();
         let partitions: Vec<&str> = self.places.iter().map(Place::partition).collect();
         let mut from_members: (Option<&Selector>, Vec<usize>) = (None, Vec::new());
         // `internet` is what remains when no other rule speaks of the pair, so it goes first.
@@ -276,7 +277,7 @@ impl Resolver<'_> {
                 )
             })?;
             if from_members.0 != Some(from) {
-                let places = members.entry(from).or_insert_with(|| self.members(from));
+                let places = members_of.entry(from).or_insert_with(|| self.members(from));
                 from_members = (Some(from), places.clone());
             }
             if let Selector::Place(to) = to {
@@ -285,15 +286,15 @@ impl Resolver<'_> {
                 }
                 continue;
             }
-            let targets = members.entry(to).or_insert_with(|| self.members(to));
+            let targets = members_of.entry(to).or_insert_with(|| self.members(to));
             for from in &from_members.1 {
                 let cloud = &self.places[*from].name.cloud;
                 for target in targets.iter() {
                     let same_cloud = self.places[*target].name.cloud == *cloud;
-                    let inside = same_cloud && partitions[*from] == partitions[*target];
+                    let inside_partition = same_cloud && partitions[*from] == partitions[*target];
                     // A pattern speaks of other clouds and of the inside of a partition.
                     // The internet reaches every place, at its price.
-                    let speaks = *to == Selector::Internet || inside || !same_cloud;
+                    let speaks = *to == Selector::Internet || inside_partition || !same_cloud;
                     if speaks {
                         table[from * self.places.len() + target] = id;
                     }
