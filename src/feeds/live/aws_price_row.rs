@@ -86,13 +86,14 @@ pub(super) fn take_price(row: &PriceListRow, region: &str, quotes: &mut PriceQuo
     if !matches!(price.from, "" | "0") {
         return quotes.leave("for larger volumes only");
     }
-    let nano = match hourly(price.amount, price.unit) {
+    let hourly_nano = match hourly(price.amount, price.unit) {
         Ok(nano) => nano,
         Err(why @ "not by the hour") => return quotes.leave_of(why, price.unit),
         Err(why) => return quotes.leave(why),
     };
     // 0: the row does not say it.
-    let figure = |text: &str, per| scaled(&text.replace(',', ""), per).map_or(0, i64::unsigned_abs);
+    let figure_or_zero =
+        |text: &str, per| scaled(&text.replace(',', ""), per).map_or(0, i64::unsigned_abs);
     let cards = match row.gpus {
         gpus if says_nothing(gpus) => Some(0),
         gpus => scaled(gpus, 1000)
@@ -102,17 +103,26 @@ pub(super) fn take_price(row: &PriceListRow, region: &str, quotes: &mut PriceQuo
     let arm = ["Graviton", "Apple M"]
         .iter()
         .any(|name| row.processor.contains(name));
-    let size = MachineSize {
-        vcpu_thousandths: figure(row.vcpus, 1000),
+    let machine_size = MachineSize {
+        vcpu_thousandths: figure_or_zero(row.vcpus, 1000),
         memory: row
             .memory
             .strip_suffix(" GiB")
-            .map_or(0, |text| figure(text, 1 << 30)),
+            .map_or(0, |text| figure_or_zero(text, 1 << 30)),
         cards,
         card: None,
         arch: if arm { "arm64" } else { "x86_64" }.to_owned(),
     };
-    quotes.sizes.entry(row.machine.to_owned()).or_insert(size);
+    quotes
+        .sizes
+        .entry(row.machine.to_owned())
+        .or_insert(machine_size);
     let day = price.effective.get(..10).unwrap_or_default();
-    quotes.put(region, row.machine, false, nano, (false, day.to_owned()));
+    quotes.put(
+        region,
+        row.machine,
+        false,
+        hourly_nano,
+        (false, day.to_owned()),
+    );
 }

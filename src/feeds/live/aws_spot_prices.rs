@@ -47,11 +47,11 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
         if region.starts_with("us-gov-") || region.starts_with("cn-") {
             continue;
         }
-        let result = match &given_up {
+        let region_result = match &given_up {
             Some(fault) => Err(Fault::clone(fault)),
             None => fetch_region(&http, &config, region).await,
         };
-        let result = result.map(AnswerData::quotes).inspect_err(|fault| {
+        let region_result = region_result.map(AnswerData::quotes).inspect_err(|fault| {
             // Nobody waits for the same at each region.
             if fault.0.contains("connect")
                 || fault.0.contains("credentials")
@@ -60,7 +60,7 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
                 given_up = Some(fault.clone());
             }
         });
-        answers.push(SourceAnswer::new("aws-spot", "aws", region, result));
+        answers.push(SourceAnswer::new("aws-spot", "aws", region, region_result));
     }
     if answers.is_empty() {
         skip("none of its regions is asked for")
@@ -79,20 +79,21 @@ async fn fetch_region(
         .region(Region::new(region.to_owned()))
         .build();
     let client = Client::from_conf(special);
-    let about = "AWS spot prices, the cheapest zone of each region, and sizes of instance types";
+    let about_source =
+        "AWS spot prices, the cheapest zone of each region, and sizes of instance types";
     let today = crate::util::clock::today();
     let mut quotes = PriceQuotes::new(
         "aws",
         "aws-spot",
         today,
-        about,
+        about_source,
         "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html",
     );
     // From now on: the price of this moment only.
-    let now = std::time::SystemTime::from(crate::util::clock::now());
+    let request_time = std::time::SystemTime::from(crate::util::clock::now());
     let mut pages = client
         .describe_spot_price_history()
-        .start_time(now.into())
+        .start_time(request_time.into())
         .product_descriptions("Linux/UNIX")
         .into_paginator()
         .send();

@@ -52,9 +52,9 @@ struct Item {
 /// The list, as quotes.
 pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<AnswerData, Fault> {
     let endpoint = &request.endpoints.azure;
-    let mut first = endpoint.clone();
-    first.set_query(Some(&format!("api-version={VERSION}&$filter={FILTER}")));
-    let next = |body: &[u8]| {
+    let mut first_page = endpoint.clone();
+    first_page.set_query(Some(&format!("api-version={VERSION}&$filter={FILTER}")));
+    let next_of_page = |body: &[u8]| {
         let page: Page = serde_json::from_slice(body)
             .map_err(|error| Fault(format!("this is not a price list: {error}")))?;
         page.next
@@ -62,10 +62,11 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
             .map(|next| next_page(endpoint, &next))
             .transpose()
     };
-    let pages = paged_list::fetch(http, "azure", &first, &HeaderMap::new(), next).await?;
+    let pages =
+        paged_list::fetch(http, "azure", &first_page, &HeaderMap::new(), next_of_page).await?;
     let day = pages.day.unwrap_or_else(crate::util::clock::today);
-    let about = "Azure Retail Prices API: Linux machines, on demand and spot";
-    let mut quotes = PriceQuotes::new("azure", "azure-retail", day, about, endpoint).full();
+    let about_source = "Azure Retail Prices API: Linux machines, on demand and spot";
+    let mut quotes = PriceQuotes::new("azure", "azure-retail", day, about_source, endpoint).full();
     for body in pages.bodies() {
         let page: Page = serde_json::from_slice(&body?)
             .map_err(|error| Fault(format!("a kept page is broken: {error}")))?;
@@ -88,9 +89,9 @@ fn next_page(endpoint: &Url, next: &str) -> Result<Url, Fault> {
     if url.origin() == endpoint.origin() {
         return Ok(url);
     }
-    let mut here = endpoint.clone();
-    here.set_query(url.query());
-    Ok(here)
+    let mut requested_page = endpoint.clone();
+    requested_page.set_query(url.query());
+    Ok(requested_page)
 }
 
 fn take_item(item: &Item, quotes: &mut PriceQuotes) {
@@ -141,7 +142,7 @@ fn take_item(item: &Item, quotes: &mut PriceQuotes) {
         return quotes.leave("no region or no instance type");
     }
     let unit = text(&item.unit_of_measure);
-    let nano = match hourly(
+    let hourly_nano = match hourly(
         &item
             .retail_price
             .as_ref()
@@ -152,30 +153,30 @@ fn take_item(item: &Item, quotes: &mut PriceQuotes) {
         Err(why @ "not by the hour") => return quotes.leave_of(why, &unit),
         Err(why) => return quotes.leave(why),
     };
-    let rank = (
+    let price_rank = (
         item.is_primary_meter_region.unwrap_or(false),
         text(&item.effective_start_date),
     );
     let spot = [&sku, &meter]
         .into_iter()
         .any(|name| name.to_ascii_lowercase().ends_with(" spot"));
-    quotes.put(&region, &machine, spot, nano, rank);
+    quotes.put(&region, &machine, spot, hourly_nano, price_rank);
 }
 
 /// What else is sold under the name of virtual machines.
 fn other_product(product: &str, sku: &str, meter: &str) -> Option<&'static str> {
-    let words = |text: &str, any: &[&str]| {
+    let has_word = |text: &str, any: &[&str]| {
         text.split_whitespace()
             .any(|word| any.iter().any(|any| any.eq_ignore_ascii_case(word)))
     };
     let low = |text: &str| text.to_ascii_lowercase().ends_with(" low priority");
-    if words(product, &["Windows", "Win"]) {
+    if has_word(product, &["Windows", "Win"]) {
         Some("Windows")
-    } else if product.contains("Cloud Services") || words(product, &["CloudServices"]) {
+    } else if product.contains("Cloud Services") || has_word(product, &["CloudServices"]) {
         Some("cloud services")
     } else if product.contains("Dedicated Host") || sku.contains("Dedicated Host") {
         Some("dedicated host")
-    } else if words(product, &["RHEL", "SUSE", "SLES", "SQL"]) || product.contains("Red Hat") {
+    } else if has_word(product, &["RHEL", "SUSE", "SLES", "SQL"]) || product.contains("Red Hat") {
         Some("another operating system or software")
     } else if low(sku) || low(meter) {
         // Of batch pools only, and not what a spot machine costs.

@@ -55,18 +55,18 @@ pub const VARIABLES: [(&str, &str); 7] = [
 impl Endpoints {
     /// Looks the variables up; says which one is not an address.
     pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Fault> {
-        let set =
+        let set_variable =
             |index: usize| variable(VARIABLES[index].0).filter(|value| !value.trim().is_empty());
         let address = |index: usize| {
-            let text = set(index).unwrap_or_else(|| VARIABLES[index].1.to_owned());
-            let wrong = |why: String| {
+            let text = set_variable(index).unwrap_or_else(|| VARIABLES[index].1.to_owned());
+            let wrong_url = |why: String| {
                 let name = VARIABLES[index].0;
                 Fault(format!("{name} is not an http(s) address: `{text}`: {why}"))
             };
-            let url = Url::parse(text.trim()).map_err(|error| wrong(error.to_string()))?;
+            let url = Url::parse(text.trim()).map_err(|error| wrong_url(error.to_string()))?;
             match url.scheme() {
                 "http" | "https" => Ok(url),
-                other => Err(wrong(format!("its scheme is {other}"))),
+                other => Err(wrong_url(format!("its scheme is {other}"))),
             }
         };
         let mut aws_prices = address(0)?;
@@ -76,7 +76,7 @@ impl Endpoints {
                 "offers/v1.0/aws/AmazonEC2/current/region_index.json",
             );
         }
-        let mirrored = set(4).is_some() && set(5).is_none();
+        let mirrored = set_variable(4).is_some() && set_variable(5).is_none();
         Ok(Self {
             aws_prices,
             spot_advisor: address(1)?,
@@ -84,16 +84,16 @@ impl Endpoints {
             gcp: address(3)?,
             skypilot: address(4)?,
             skypilot_commits: if mirrored { None } else { Some(address(5)?) },
-            own: set(6),
+            own: set_variable(6),
         })
     }
 }
 
 /// An address below another one.
 pub(super) fn below(url: &Url, path: &str) -> Url {
-    let mut below = url.clone();
-    below.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
-    below
+    let mut url_below = url.clone();
+    url_below.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
+    url_below
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ pub(super) struct PlainDecimal(pub String);
 impl PlainDecimal {
     /// Reads a decimal of at most nine digits after the point.
     pub(super) fn read<E: de::Error>(text: &str) -> Result<Self, E> {
-        let plain = text.trim().trim_start_matches('$');
-        match crate::model::units::scaled(plain, 1_000_000_000) {
-            Ok(_) => Ok(PlainDecimal(plain.to_owned())),
+        let plain_text = text.trim().trim_start_matches('$');
+        match crate::model::units::scaled(plain_text, 1_000_000_000) {
+            Ok(_) => Ok(PlainDecimal(plain_text.to_owned())),
             Err(error) => Err(E::custom(format!(
                 "{error}; write a plain decimal like 0.25"
             ))),
