@@ -14,18 +14,18 @@ use std::fmt::Write;
 pub fn text(plan: &Plan, width: Option<u16>) -> String {
     let mut text = heading(plan);
     text.push('\n');
-    let rows: Vec<Vec<String>> = plan.stages.iter().map(stage_row).collect();
+    let stage_rows: Vec<Vec<String>> = plan.stages.iter().map(stage_row).collect();
     text.push_str(&table::text(
         &["Stage", "Place", "Machine", ">Start", ">End", ">Cost"],
-        &rows,
+        &stage_rows,
         width,
     ));
     if !plan.transfers.is_empty() {
         text.push('\n');
-        let rows: Vec<Vec<String>> = plan.transfers.iter().map(transfer_row).collect();
+        let transfer_rows: Vec<Vec<String>> = plan.transfers.iter().map(transfer_row).collect();
         text.push_str(&table::text(
             &["Transfer", "From", "To", ">Size", ">Time", ">Cost"],
-            &rows,
+            &transfer_rows,
             width,
         ));
         text.push_str(&assumed_speeds(plan));
@@ -58,13 +58,13 @@ pub fn without_provider(missing: &BTreeMap<String, BTreeSet<String>>) -> Option<
 pub fn planned_without(clouds: &BTreeSet<String>) -> Option<String> {
     const SHOWN: usize = 5;
     let names: Vec<&str> = clouds.iter().map(String::as_str).take(SHOWN).collect();
-    let more = match clouds.len().saturating_sub(SHOWN) {
+    let more_words = match clouds.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     (!clouds.is_empty()).then(|| {
         format!(
-            "planned without the clouds that this sky has no provider for: {}{more}; `sky plan` takes them into account",
+            "planned without the clouds that this sky has no provider for: {}{more_words}; `sky plan` takes them into account",
             names.join(", ")
         )
     })
@@ -100,9 +100,9 @@ fn heading(plan: &Plan) -> String {
         .limits
         .budget_micro_usd
         .map(|limit| format!(", budget {limit}"));
-    let from = plan.from_state.as_ref().map(from_state).unwrap_or_default();
+    let state_words = plan.from_state.as_ref().map(from_state).unwrap_or_default();
     format!(
-        "Plan for {}: {goal}{}{}\n{from}",
+        "Plan for {}: {goal}{}{}\n{state_words}",
         plan.job,
         deadline.unwrap_or_default(),
         budget.unwrap_or_default()
@@ -135,11 +135,11 @@ pub fn machine(stage: &PlannedStage) -> String {
         String::new()
     };
     // A name such as `tpu-v3-8+host` already says what is in it.
-    let known = |accelerator: &&String| !stage.instance_type.contains(accelerator.as_str());
+    let is_unsaid = |accelerator: &&String| !stage.instance_type.contains(accelerator.as_str());
     let accelerator = stage
         .accelerator
         .as_ref()
-        .filter(known)
+        .filter(is_unsaid)
         .map(|accelerator| format!(" ({accelerator})"));
     let spot = if stage.purchase == crate::model::Purchase::Spot {
         ", spot"
@@ -183,16 +183,20 @@ pub fn transfer_time(transfer: &PlannedTransfer) -> String {
 
 /// Returns what the mark of assumed speeds means; empty if there is none.
 pub fn assumed_speeds(plan: &Plan) -> String {
-    let assumed = || {
+    let assumed_transfers = || {
         plan.transfers
             .iter()
             .filter(|transfer| transfer.assumed_speed)
     };
-    let Some(speed) = assumed().map(|transfer| transfer.bits_per_second).min() else {
+    let Some(speed) = assumed_transfers()
+        .map(|transfer| transfer.bits_per_second)
+        .min()
+    else {
         return String::new();
     };
-    let here = assumed().any(|transfer| transfer.from.cloud == HERE || transfer.to.cloud == HERE);
-    let declare = if here {
+    let touches_home = assumed_transfers()
+        .any(|transfer| transfer.from.cloud == HERE || transfer.to.cloud == HERE);
+    let declare = if touches_home {
         "; `[home] uplink` in the policy declares the speed of this machine's link"
     } else {
         ""
@@ -220,7 +224,7 @@ fn transfer_row(transfer: &PlannedTransfer) -> Vec<String> {
 fn totals(plan: &Plan) -> String {
     let totals = &plan.totals;
     let mut text = String::new();
-    let mut line = |name: &str, figure: &str, note: &str| {
+    let mut put_line = |name: &str, figure: &str, note: &str| {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
@@ -228,32 +232,32 @@ fn totals(plan: &Plan) -> String {
             format!(" {name:<18} {figure:>12}  {note}").trim_end()
         );
     };
-    line("Compute", &totals.compute_micro_usd.to_string(), "");
-    line("Egress", &totals.egress_micro_usd.to_string(), "");
+    put_line("Compute", &totals.compute_micro_usd.to_string(), "");
+    put_line("Egress", &totals.egress_micro_usd.to_string(), "");
     if totals.storage_micro_usd.0 != 0 {
-        line("Storage", &totals.storage_micro_usd.to_string(), "");
+        put_line("Storage", &totals.storage_micro_usd.to_string(), "");
     }
     if totals.disk_micro_usd.0 != 0 {
-        line(
+        put_line(
             "Boot disks",
             &totals.disk_micro_usd.to_string(),
             &estimated_disks(plan),
         );
     }
     if totals.address_micro_usd.0 != 0 {
-        line(
+        put_line(
             "Public addresses",
             &totals.address_micro_usd.to_string(),
             "",
         );
     }
-    line(
+    put_line(
         "Total",
         &totals.cost_micro_usd.to_string(),
         &format!("ends after {}", totals.makespan_ms),
     );
     if let Some(old) = &plan.old_prices {
-        line(
+        put_line(
             "Of it, old prices",
             &old.cost_micro_usd.to_string(),
             &old_prices(old),
@@ -266,7 +270,7 @@ fn totals(plan: &Plan) -> String {
             } else {
                 ", beyond the limits"
             };
-            line(
+            put_line(
                 "Best single cloud",
                 &single.cost_micro_usd.to_string(),
                 &format!(
@@ -274,13 +278,13 @@ fn totals(plan: &Plan) -> String {
                     single.makespan_ms, single.cloud
                 ),
             );
-            line(
+            put_line(
                 "Saved",
                 &saving_money(plan, single),
                 &format!("and {} of the time", saving_time(plan, single)),
             );
         }
-        None => line(
+        None => put_line(
             "Best single cloud",
             "none",
             "no one cloud can run the whole job, or it was not compared (--compare)",
@@ -347,10 +351,10 @@ fn percent(ours: i64, theirs: i64) -> String {
     if theirs <= 0 {
         return "0 %".to_owned();
     }
-    let saved = i128::from(theirs) - i128::from(ours);
+    let saved_amount = i128::from(theirs) - i128::from(ours);
     format!(
         "{} %",
-        crate::model::units::div_half_even(saved * 100, i128::from(theirs))
+        crate::model::units::div_half_even(saved_amount * 100, i128::from(theirs))
     )
 }
 
@@ -358,13 +362,13 @@ fn proof(plan: &Plan) -> String {
     let solver = format!("{} {}", plan.solver.name, plan.solver.version);
     let proof = match (plan.solver.status.as_str(), plan.objective) {
         ("optimal", PlannedObjective::Cost | PlannedObjective::Weighted) => {
-            let counted = if plan.limits.hour_nano_usd.is_some() {
+            let counted_words = if plan.limits.hour_nano_usd.is_some() {
                 ", its time counted in"
             } else {
                 ""
             };
             format!(
-                "Proven optimal (bounds and {solver}): no plan under these rules costs less{counted}.\n"
+                "Proven optimal (bounds and {solver}): no plan under these rules costs less{counted_words}.\n"
             )
         }
         ("optimal", PlannedObjective::Time) => {
