@@ -53,9 +53,9 @@ pub fn order(job: &Job) -> Result<Vec<&str>, Vec<String>> {
 
 /// A cycle through a strongly connected part, from its first name on, each name once.
 fn walk(graph: &DiGraphMap<&str, ()>, part: &[&str]) -> Vec<String> {
-    let members: BTreeSet<&str> = part.iter().copied().collect();
+    let member_names: BTreeSet<&str> = part.iter().copied().collect();
     let mut path: Vec<&str> = Vec::new();
-    let mut next_stage = members.first().copied();
+    let mut next_stage = member_names.first().copied();
     while let Some(stage) = next_stage {
         if let Some(first_visit) = path.iter().position(|visited| *visited == stage) {
             path.drain(..first_visit);
@@ -64,7 +64,7 @@ fn walk(graph: &DiGraphMap<&str, ()>, part: &[&str]) -> Vec<String> {
         path.push(stage);
         next_stage = graph
             .neighbors(stage)
-            .filter(|next| members.contains(next))
+            .filter(|next| member_names.contains(next))
             .min();
     }
     path.into_iter().map(str::to_owned).collect()
@@ -93,9 +93,9 @@ pub fn labels(job: &Job) -> Labels {
             let stages: Vec<&str> = job.stages.keys().map(String::as_str).collect();
             let mut labels = labels_of_data(job);
             loop {
-                let before = labels.clone();
+                let labels_before = labels.clone();
                 carry_labels(job, &stages, &mut labels);
-                if labels == before {
+                if labels == labels_before {
                     return labels;
                 }
             }
@@ -125,21 +125,22 @@ fn carry_labels(job: &Job, order: &[&str], labels: &mut Labels) {
         let Some(stage) = job.stages.get(*name) else {
             continue;
         };
-        let read: BTreeSet<String> = stage
+        let labels_read: BTreeSet<String> = stage
             .reads
             .iter()
             .filter_map(|read| labels.of_artifact.get(&read.whole()))
             .flatten()
             .cloned()
             .collect();
-        let kept: BTreeSet<String> = read.difference(&stage.removes).cloned().collect();
+        let labels_kept: BTreeSet<String> =
+            labels_read.difference(&stage.removes).cloned().collect();
         for output in stage.writes.keys() {
             let artifact = ArtifactRef::Output {
                 stage: (*name).to_owned(),
                 name: output.clone(),
             };
-            labels.of_artifact.insert(artifact, kept.clone());
+            labels.of_artifact.insert(artifact, labels_kept.clone());
         }
-        labels.of_stage.insert((*name).to_owned(), read);
+        labels.of_stage.insert((*name).to_owned(), labels_read);
     }
 }
