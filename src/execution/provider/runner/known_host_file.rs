@@ -24,10 +24,10 @@ enum OpenFile {
 impl KnownHostFile {
     /// Returns a file with one line: the host's name and its key.
     pub(super) fn new(host_name: &str, key: &str) -> io::Result<Self> {
-        let line = format!("{host_name} {key}\n");
-        match Self::nameless(&line)? {
+        let host_line = format!("{host_name} {key}\n");
+        match Self::nameless(&host_line)? {
             Some(file) => Ok(file),
-            None => Self::named(&line),
+            None => Self::named(&host_line),
         }
     }
 
