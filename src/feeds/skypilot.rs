@@ -239,7 +239,7 @@ fn read_rows(
                 };
                 let Some(count) = count else {
                     let count_unreadable =
-                        format!("{cloud}: a count of accelerators that is no number");
+                        format!("{cloud}: the count of accelerators is not a number above 0");
                     report.leave_of(count_unreadable, csv_rows.cell(instance_type));
                     continue;
                 };
