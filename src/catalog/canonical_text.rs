@@ -76,7 +76,7 @@ impl Sheets {
 }
 
 fn places(draft: &Draft) -> Vec<String> {
-    let row = |(name, place): (&String, &PlaceRow)| {
+    let place_row = |(name, place): (&String, &PlaceRow)| {
         let cells = [
             name,
             &place.country,
@@ -92,12 +92,12 @@ fn places(draft: &Draft) -> Vec<String> {
                 .chain([&place.class, &place.evidence, &place.parent_country]),
         )
     };
-    draft.places.iter().map(row).collect()
+    draft.places.iter().map(place_row).collect()
 }
 
 /// The rows of accelerators with the first `width` of the columns.
 fn accelerators(draft: &Draft, width: usize) -> Vec<String> {
-    let row = |(name, row): (&String, &AcceleratorRow)| {
+    let accelerator_row = |(name, row): (&String, &AcceleratorRow)| {
         let rates = row
             .gigaflops
             .iter()
@@ -127,59 +127,61 @@ fn accelerators(draft: &Draft, width: usize) -> Vec<String> {
                 .take(width),
         )
     };
-    draft.accelerators.iter().map(row).collect()
+    draft.accelerators.iter().map(accelerator_row).collect()
 }
 
 fn confidential(draft: &Draft) -> Vec<String> {
-    let rows = draft
+    let confidential_rows = draft
         .confidential
         .iter()
         .map(|((cloud, machine, tee), row)| {
             line([cloud, machine, tee, &row.places, &row.source, &row.evidence])
         });
-    rows.collect()
+    confidential_rows.collect()
 }
 
 fn burstable(draft: &Draft) -> Vec<String> {
-    let rows = draft
-        .burstable
-        .iter()
-        .map(|((cloud, types), (baseline, source, evidence))| {
-            let baseline =
-                baseline.map_or(String::new(), |baseline| decimal(baseline.into(), 1000));
-            line([cloud, types, &baseline, source, evidence])
-        });
-    rows.collect()
+    let burstable_rows =
+        draft
+            .burstable
+            .iter()
+            .map(|((cloud, types), (baseline, source, evidence))| {
+                let baseline =
+                    baseline.map_or(String::new(), |baseline| decimal(baseline.into(), 1000));
+                line([cloud, types, &baseline, source, evidence])
+            });
+    burstable_rows.collect()
 }
 
 fn machine_extras(draft: &Draft) -> Vec<String> {
-    let rows = draft
+    let extras_rows = draft
         .extras
         .iter()
         .map(|((cloud, places), cells)| line(std::iter::once(cloud).chain(cells).chain([places])));
-    rows.collect()
+    extras_rows.collect()
 }
 
 fn certifications(draft: &Draft) -> Vec<String> {
-    let rows = draft
-        .certifications
-        .iter()
-        .map(|((scheme, places, operator), row)| {
-            line([
-                scheme,
-                &row.status,
-                places,
-                &row.source,
-                operator,
-                &row.since,
-                &row.evidence,
-            ])
-        });
-    rows.collect()
+    let certification_rows =
+        draft
+            .certifications
+            .iter()
+            .map(|((scheme, places, operator), row)| {
+                line([
+                    scheme,
+                    &row.status,
+                    places,
+                    &row.source,
+                    operator,
+                    &row.since,
+                    &row.evidence,
+                ])
+            });
+    certification_rows.collect()
 }
 
 fn egress(draft: &Draft) -> Vec<String> {
-    let rows = draft.egress.iter().flat_map(|((from, to), row)| {
+    let egress_rows = draft.egress.iter().flat_map(|((from, to), row)| {
         row.tiers.iter().map(move |(above, rate)| {
             let (above, rate) = (
                 decimal((*above).into(), NANO),
@@ -188,23 +190,28 @@ fn egress(draft: &Draft) -> Vec<String> {
             line([from, to, &above, &rate, &row.source])
         })
     });
-    rows.collect()
+    egress_rows.collect()
 }
 
 fn throughput(draft: &Draft) -> Vec<String> {
-    let rows = draft.throughput.iter().map(|((from, to), (bits, source))| {
+    let throughput_rows = draft.throughput.iter().map(|((from, to), (bits, source))| {
         line([from, to, &decimal((*bits).into(), NANO), source])
     });
-    rows.collect()
+    throughput_rows.collect()
 }
 
 fn clouds(draft: &Draft) -> Vec<String> {
-    let figure = |value: Option<i64>, per: i128| {
+    let optional_figure = |value: Option<i64>, per: i128| {
         value.map_or(String::new(), |value| decimal(value.into(), per))
     };
-    let row = |(name, row): (&String, &CloudRow)| {
-        let times = row.times.map(|time| figure(time, MILLIS_PER_SECOND.into()));
-        let figures = [figure(row.free_egress, NANO), figure(row.storage, NANO)];
+    let cloud_row = |(name, row): (&String, &CloudRow)| {
+        let times = row
+            .times
+            .map(|time| optional_figure(time, MILLIS_PER_SECOND.into()));
+        let figures = [
+            optional_figure(row.free_egress, NANO),
+            optional_figure(row.storage, NANO),
+        ];
         let gigabyte = row
             .gigabyte
             .map_or(String::new(), |bytes| bytes.to_string());
@@ -216,19 +223,19 @@ fn clouds(draft: &Draft) -> Vec<String> {
                 .chain(texts),
         )
     };
-    draft.clouds.iter().map(row).collect()
+    draft.clouds.iter().map(cloud_row).collect()
 }
 
 fn round_trips(draft: &Draft) -> Vec<String> {
-    let rows = draft
+    let round_trip_rows = draft
         .round_trips
         .iter()
         .map(|((from, to), (ms, source))| line([from, to, &ms.to_string(), source]));
-    rows.collect()
+    round_trip_rows.collect()
 }
 
 fn services(draft: &Draft) -> Vec<String> {
-    let rows = draft
+    let service_rows = draft
         .services
         .iter()
         .map(|((places, service, version, product), row)| {
@@ -250,37 +257,38 @@ fn services(draft: &Draft) -> Vec<String> {
                 &row.evidence,
             ])
         });
-    rows.collect()
+    service_rows.collect()
 }
 
 fn discounts(draft: &Draft) -> Vec<String> {
-    let rows = draft
-        .discounts
-        .iter()
-        .map(|((places, types), (parts, source, evidence))| {
-            line([
-                places,
-                types,
-                &decimal((*parts).into(), PPM_PER_PERCENT.into()),
-                source,
-                evidence,
-            ])
-        });
-    rows.collect()
+    let discount_rows =
+        draft
+            .discounts
+            .iter()
+            .map(|((places, types), (parts, source, evidence))| {
+                line([
+                    places,
+                    types,
+                    &decimal((*parts).into(), PPM_PER_PERCENT.into()),
+                    source,
+                    evidence,
+                ])
+            });
+    discount_rows.collect()
 }
 
 fn quotas(draft: &Draft) -> Vec<String> {
-    let rows = draft
+    let quota_rows = draft
         .quotas
         .iter()
         .map(|((pattern, what), (most, source, evidence))| {
             line([pattern, what, &most.to_string(), source, evidence])
         });
-    rows.collect()
+    quota_rows.collect()
 }
 
 fn registered(draft: &Draft) -> Vec<String> {
-    let rows = draft.registered.iter().map(|(cloud, row)| {
+    let registration_rows = draft.registered.iter().map(|(cloud, row)| {
         let days = [&row.date, &row.valid_from, &row.valid_until];
         let revision = if row.revision == 0 {
             String::new()
@@ -294,21 +302,21 @@ fn registered(draft: &Draft) -> Vec<String> {
             &revision,
         ]))
     });
-    rows.collect()
+    registration_rows.collect()
 }
 
 fn retirements(draft: &Draft) -> Vec<String> {
-    let rows = draft
+    let retirement_rows = draft
         .retirements
         .iter()
         .map(|((cloud, types, places), row)| {
             line([cloud, types, &row.day, &row.source, places, &row.evidence])
         });
-    rows.collect()
+    retirement_rows.collect()
 }
 
 fn price_changes(draft: &Draft) -> Vec<String> {
-    let rows = draft.changes.iter().map(|((cloud, name, from), row)| {
+    let change_rows = draft.changes.iter().map(|((cloud, name, from), row)| {
         line([
             cloud,
             name,
@@ -317,7 +325,7 @@ fn price_changes(draft: &Draft) -> Vec<String> {
             &decimal(row.ratio_ppm.into(), PPM.into()),
         ])
     });
-    rows.collect()
+    change_rows.collect()
 }
 
 fn dropped_rows(draft: &Draft) -> Vec<String> {
@@ -385,22 +393,22 @@ fn put_prices(draft: &Draft, cloud: &str, sheets: &mut Sheets) {
     let regions = draft.prices.iter().filter(|((of, _), _)| of == cloud);
     if regions.clone().map(|(_, rows)| rows.len()).sum::<usize>() > MOST_PRICES_OF_ONE_FILE {
         for ((_, region), rows) in regions {
-            let rows = rows.iter().map(|(name, row)| price_line(name, row, None));
+            let price_lines = rows.iter().map(|(name, row)| price_line(name, row, None));
             sheets.put(
                 format!("{cloud}/{region}.csv"),
                 &format::PRICES.columns[..5],
-                rows.collect(),
+                price_lines.collect(),
             );
         }
     } else {
-        let rows = regions.flat_map(|((_, region), rows)| {
+        let price_lines_of_regions = regions.flat_map(|((_, region), rows)| {
             rows.iter()
                 .map(|(name, row)| price_line(name, row, Some(region)))
         });
         sheets.put(
             format!("{cloud}/prices.csv"),
             &format::PRICES.columns[..6],
-            rows.collect(),
+            price_lines_of_regions.collect(),
         );
     }
 }
@@ -423,16 +431,17 @@ fn interruptions(draft: &Draft) -> Vec<String> {
             .or_default()
             .push(region);
     }
-    let row = |((cloud, machine, share, source), regions): ((&str, &str, i64, &str), Vec<&str>)| {
-        line([
-            cloud,
-            machine,
-            &decimal(share.into(), PPM_PER_PERCENT.into()),
-            &regions.join(";"),
-            source,
-        ])
-    };
-    regions.into_iter().map(row).collect()
+    let interruption_row =
+        |((cloud, machine, share, source), regions): ((&str, &str, i64, &str), Vec<&str>)| {
+            line([
+                cloud,
+                machine,
+                &decimal(share.into(), PPM_PER_PERCENT.into()),
+                &regions.join(";"),
+                source,
+            ])
+        };
+    regions.into_iter().map(interruption_row).collect()
 }
 
 fn price_line(name: &str, row: &PriceRow, region: Option<&str>) -> String {
@@ -498,7 +507,7 @@ fn line<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> String {
 /// `value / per` as a plain decimal; every `per` here divides a power of ten or two, at most
 /// nine decimals are kept.
 fn decimal(value: i128, per: i128) -> String {
-    let nano = div_half_even(value * NANO, per);
-    let text = format!("{}.{:09}", nano / NANO, nano % NANO);
+    let nano_units = div_half_even(value * NANO, per);
+    let text = format!("{}.{:09}", nano_units / NANO, nano_units % NANO);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

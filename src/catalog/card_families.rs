@@ -27,31 +27,31 @@ struct Family {
 fn families() -> &'static [Family] {
     static TABLE: OnceLock<Vec<Family>> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let mut found = Vec::new();
+        let mut card_families = Vec::new();
         let mut table = Table::open(FAMILIES_FORMAT.file, FAMILIES, FAMILIES_FORMAT).unwrap();
         while let Some(row) = table.next_row().unwrap() {
-            let size = |text: &str| {
+            let size_and_thousandths = |text: &str| {
                 let (size, cards) = text.split_once(':').unwrap();
                 let thousandths = crate::model::units::scaled(cards, 1000).unwrap();
                 (size.to_owned(), u32::try_from(thousandths).unwrap())
             };
             let sizes = row.cell(3).split(';').filter(|text| !text.is_empty());
             row.required(4).unwrap();
-            found.push(Family {
+            card_families.push(Family {
                 cloud: row.required(0).unwrap().to_owned(),
                 card: row.required(1).unwrap().to_owned(),
                 names: row.required(2).unwrap().to_owned(),
-                sizes: sizes.map(size).collect(),
+                sizes: sizes.map(size_and_thousandths).collect(),
             });
         }
-        found
+        card_families
     })
 }
 
 /// Splits what a text begins with from the rest, if it begins with any.
 fn split_run(text: &str, is_part: fn(char) -> bool) -> Option<(&str, &str)> {
-    let end = text.find(|one| !is_part(one)).unwrap_or(text.len());
-    (end > 0).then(|| text.split_at(end))
+    let run_end = text.find(|one| !is_part(one)).unwrap_or(text.len());
+    (run_end > 0).then(|| text.split_at(run_end))
 }
 
 /// The number of cards that a name says which is made by a pattern of the table.
@@ -80,7 +80,7 @@ pub(crate) fn cards_of_family(cloud: &str, instance_type: &str) -> Option<(Strin
         return Some((instance_type.to_owned(), 1000));
     }
     let of_cloud = || families().iter().filter(|family| family.cloud == cloud);
-    let mut any = None;
+    let mut any_size = None;
     for family in of_cloud().filter(|family| !family.sizes.is_empty()) {
         let Some(size) = instance_type.strip_prefix(family.names.as_str()) else {
             continue;
@@ -92,11 +92,11 @@ pub(crate) fn cards_of_family(cloud: &str, instance_type: &str) -> Option<(Strin
         if let Some((_, count)) = of_size(size) {
             return Some((family.card.clone(), *count));
         }
-        any = any.or(of_size("*").map(|(_, count)| (family.card.clone(), *count)));
+        any_size = any_size.or(of_size("*").map(|(_, count)| (family.card.clone(), *count)));
     }
-    let mut named = of_cloud().filter(|family| family.sizes.is_empty());
-    any.or_else(|| {
-        named.find_map(|family| {
+    let mut unsized_families = of_cloud().filter(|family| family.sizes.is_empty());
+    any_size.or_else(|| {
+        unsized_families.find_map(|family| {
             let count = count_in(&family.names, instance_type)?;
             Some((family.card.clone(), count * 1000))
         })

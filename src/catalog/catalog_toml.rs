@@ -54,17 +54,8 @@ struct FormatVersion {
 
 /// A fault of `catalog.toml`, at an offset if it is known.
 fn fault(file: &File, message: String, offset: Option<Range<usize>>, hint: &str) -> CatalogError {
-    let before = offset
-        .and_then(|span| file.text.get(..span.start))
-        .unwrap_or("");
-    let line = before.matches('\n').count();
-    CatalogError {
-        line: u32::try_from(line + 1).unwrap_or(0),
-        column: u32::try_from(before.rsplit('\n').next().unwrap_or("").chars().count() + 1)
-            .unwrap_or(0),
-        text: file.text.lines().nth(line).unwrap_or("").to_owned(),
-        ..CatalogError::file(&file.shown, message, hint)
-    }
+    let offset = offset.map_or(0, |span| span.start);
+    CatalogError::at_offset((&file.shown, &file.text), offset, message, hint)
 }
 
 /// Reads `catalog.toml`.
@@ -93,13 +84,13 @@ fn is_day(text: &str) -> bool {
 
 fn check_source(file: &File, id: &str, source: &SourceEntry) -> Result<(), CatalogError> {
     let offset_of = |text: &str| file.text.find(text).map(|start| start..start);
-    let until = source.valid_until.as_str();
-    if !until.is_empty() && !is_day(until) {
-        let message = format!("valid_until `{until}` of source `{id}` is not a day");
+    let valid_until = source.valid_until.as_str();
+    if !valid_until.is_empty() && !is_day(valid_until) {
+        let message = format!("valid_until `{valid_until}` of source `{id}` is not a day");
         return Err(fault(
             file,
             message,
-            offset_of(until),
+            offset_of(valid_until),
             "write it like 2026-12-31",
         ));
     }
@@ -112,13 +103,13 @@ fn check_source(file: &File, id: &str, source: &SourceEntry) -> Result<(), Catal
             "write it like 2026-08-06",
         ));
     }
-    let list = source.list.as_str();
-    if !list.is_empty() && list != FULL_LIST {
-        let message = format!("list `{list}` of source `{id}` is not known");
+    let list_word = source.list.as_str();
+    if !list_word.is_empty() && list_word != FULL_LIST {
+        let message = format!("list `{list_word}` of source `{id}` is not known");
         return Err(fault(
             file,
             message,
-            offset_of(list),
+            offset_of(list_word),
             "write list = \"full\" or leave it out",
         ));
     }

@@ -89,18 +89,18 @@ pub(crate) fn places(
     column: usize,
     names: &[String],
 ) -> Result<Vec<bool>, CatalogError> {
-    let mut inside = vec![false; names.len()];
+    let mut is_matched = vec![false; names.len()];
     for pattern in patterns_or_empty(row.required(column)?) {
-        let mut any = false;
-        for (inside, name) in inside.iter_mut().zip(names) {
+        let mut any_matched = false;
+        for (inside, name) in is_matched.iter_mut().zip(names) {
             if pattern.matches(name) && name != "local:here" {
-                (*inside, any) = (true, true);
+                (*inside, any_matched) = (true, true);
             }
         }
-        if !any {
+        if !any_matched {
             let hint = "write places such as aws:us-east-1, or patterns such as aws:eu-*, several separated by `;`";
             return Err(row.error(column, format!("no place matches `{pattern}`"), hint));
         }
     }
-    Ok(inside)
+    Ok(is_matched)
 }

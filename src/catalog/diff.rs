@@ -70,7 +70,7 @@ impl Differences {
 
 /// Compares two catalogs.
 pub fn between(old: &Catalog, new: &Catalog) -> Differences {
-    let mut found = Differences {
+    let mut differences = Differences {
         others: others(old, new),
         ..Differences::default()
     };
@@ -82,19 +82,22 @@ pub fn between(old: &Catalog, new: &Catalog) -> Differences {
             (None, Some(_)) => Ordering::Greater,
             (Some(a), Some(b)) => key(old, a).cmp(&key(new, b)),
         };
-        let gone = if order.is_le() { before.next() } else { None };
+        let dropped_price = if order.is_le() { before.next() } else { None };
         let come = if order.is_ge() { after.next() } else { None };
         let Some((catalog, offer)) = come
             .map(|offer| (new, offer))
-            .or(gone.map(|offer| (old, offer)))
+            .or(dropped_price.map(|offer| (old, offer)))
         else {
             break;
         };
-        let cloud = found
+        let cloud = differences
             .clouds
             .entry(catalog.place(offer).name.cloud.clone())
             .or_default();
-        let (was, is) = (gone.map(|offer| offer.rate), come.map(|offer| offer.rate));
+        let (was, is) = (
+            dropped_price.map(|offer| offer.rate),
+            come.map(|offer| offer.rate),
+        );
         match (was, is) {
             (Some(was), Some(is)) if was == is => {
                 cloud.same += 1;
@@ -105,7 +108,7 @@ pub fn between(old: &Catalog, new: &Catalog) -> Differences {
             (None, _) => cloud.new += 1,
             (_, None) => cloud.gone += 1,
         }
-        found.prices.push(PriceChange {
+        differences.prices.push(PriceChange {
             place: catalog.place(offer).name.clone(),
             instance_type: catalog.machine(offer).instance_type.clone(),
             purchase: offer.purchase,
@@ -118,11 +121,11 @@ pub fn between(old: &Catalog, new: &Catalog) -> Differences {
         });
     }
     // The sort is stable: equal changes stay in the order of names.
-    found.prices.sort_by_key(|change| {
+    differences.prices.sort_by_key(|change| {
         let kind = (change.old.is_none(), change.new.is_none());
         (kind, Reverse(change.share().map(i128::abs)))
     });
-    found
+    differences
 }
 
 fn key<'a>(catalog: &'a Catalog, offer: &Offer) -> (&'a PlaceName, &'a str, Purchase) {
@@ -135,13 +138,13 @@ fn key<'a>(catalog: &'a Catalog, offer: &Offer) -> (&'a PlaceName, &'a str, Purc
 
 /// What differs beside prices. Routes between places count where both catalogs have both places.
 fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
-    let mut counts = BTreeMap::new();
-    let mut put = |what, count| {
+    let mut changed_counts = BTreeMap::new();
+    let mut add_count = |what, count| {
         if count > 0 {
-            counts.insert(what, count);
+            changed_counts.insert(what, count);
         }
     };
-    put(
+    add_count(
         "places",
         differing(
             &by(&old.places, |place| &place.name),
@@ -151,31 +154,31 @@ fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
     fn machine(machine: &Machine) -> (&str, &str) {
         (&machine.cloud, &machine.instance_type)
     }
-    put(
+    add_count(
         "machines",
         differing(&by(&old.machines, machine), &by(&new.machines, machine)),
     );
-    put(
+    add_count(
         "accelerators",
         differing(&old.accelerators, &new.accelerators),
     );
-    put("terms of clouds", differing(&old.terms, &new.terms));
-    put(
+    add_count("terms of clouds", differing(&old.terms, &new.terms));
+    add_count(
         "sources",
         differing(
             &by(&old.sources, |source| &source.id),
             &by(&new.sources, |source| &source.id),
         ),
     );
-    let common: Vec<(u32, u32)> = old
+    let common_places: Vec<(u32, u32)> = old
         .places
         .iter()
         .zip(0..)
         .filter_map(|(place, id)| Some((id, new.place_id(&place.name)?)))
         .collect();
     let mut routes = [0; 3];
-    for (from, from_now) in &common {
-        for (to, to_now) in &common {
+    for (from, from_now) in &common_places {
+        for (to, to_now) in &common_places {
             let trip = |catalog: &Catalog, from: u32, to: u32| {
                 catalog.round_trips.get(&(from, to)).copied()
             };
@@ -194,17 +197,17 @@ fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
         .into_iter()
         .zip(routes)
     {
-        put(what, count);
+        add_count(what, count);
     }
-    put(
+    add_count(
         "rates of interruption",
         differing(&interruptions(old), &interruptions(new)),
     );
-    put(
+    add_count(
         "confidential machines",
         differing(&environments(old), &environments(new)),
     );
-    counts
+    changed_counts
 }
 
 type AtPlace<'a> = (&'a PlaceName, &'a str);
@@ -225,18 +228,19 @@ fn interruptions(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, u32> {
 
 /// Machines with an environment, by place.
 fn environments(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, Vec<&'static str>> {
-    let with = catalog
+    let confidential_offers = catalog
         .offers
         .iter()
         .filter(|offer| offer.tee != Default::default());
-    with.map(|offer| {
-        let name = (
-            &catalog.place(offer).name,
-            catalog.machine(offer).instance_type.as_str(),
-        );
-        (name, offer.tee.iter().map(|tee| tee.name()).collect())
-    })
-    .collect()
+    confidential_offers
+        .map(|offer| {
+            let name = (
+                &catalog.place(offer).name,
+                catalog.machine(offer).instance_type.as_str(),
+            );
+            (name, offer.tee.iter().map(|tee| tee.name()).collect())
+        })
+        .collect()
 }
 
 fn by<'a, T, K: Ord>(all: &'a [T], key: impl Fn(&'a T) -> K) -> BTreeMap<K, &'a T> {

@@ -260,11 +260,11 @@ impl Draft {
         self.changes.extend(other.changes);
         self.dropped.extend(other.dropped);
         for (place, rows) in other.prices {
-            let mine = self.prices.entry(place).or_default();
+            let own_rows = self.prices.entry(place).or_default();
             for (machine, row) in rows {
-                let mine = mine.entry(machine).or_default();
-                mine.on_demand = row.on_demand.or(mine.on_demand.take());
-                mine.spot = row.spot.or(mine.spot.take());
+                let own_row = own_rows.entry(machine).or_default();
+                own_row.on_demand = row.on_demand.or(own_row.on_demand.take());
+                own_row.spot = row.spot.or(own_row.spot.take());
             }
         }
     }
@@ -282,7 +282,7 @@ impl Draft {
                 .map_or(String::new(), |(_, source)| self.date_of(source).to_owned())
         };
         let place = (cloud.to_owned(), region.to_owned());
-        let old = self
+        let old_row = self
             .prices
             .get(&place)
             .and_then(|rows| rows.get(machine))
@@ -295,24 +295,24 @@ impl Draft {
                 old
             }
         };
-        let row = PriceRow {
-            on_demand: newest(old.on_demand, new.on_demand),
-            spot: newest(old.spot, new.spot),
+        let newest_row = PriceRow {
+            on_demand: newest(old_row.on_demand, new.on_demand),
+            spot: newest(old_row.spot, new.spot),
         };
         self.prices
             .entry(place)
             .or_default()
-            .insert(machine.to_owned(), row);
+            .insert(machine.to_owned(), newest_row);
     }
 
     /// Leaves out interruptions of machines that cannot be bought as spot there.
     pub(crate) fn drop_idle_interruptions(&mut self) {
         let prices = &self.prices;
         self.interruptions.retain(|(cloud, machine, region), _| {
-            let row = prices
+            let price_row = prices
                 .get(&(cloud.clone(), region.clone()))
                 .and_then(|rows| rows.get(machine));
-            region.contains('*') || row.is_some_and(|row| row.spot.is_some())
+            region.contains('*') || price_row.is_some_and(|row| row.spot.is_some())
         });
     }
 
@@ -321,26 +321,26 @@ impl Draft {
     fn drop_idle_changes(&mut self) {
         let prices = self.prices.iter().flat_map(|((cloud, _), rows)| {
             rows.iter().flat_map(move |(name, row)| {
-                let both = [(true, &row.on_demand), (false, &row.spot)].into_iter();
-                both.filter_map(move |(on_demand, price)| {
+                let both_prices = [(true, &row.on_demand), (false, &row.spot)].into_iter();
+                both_prices.filter_map(move |(on_demand, price)| {
                     Some((cloud, name, on_demand, &price.as_ref()?.1))
                 })
             })
         });
         let mut oldest: BTreeMap<(String, String), String> = BTreeMap::new();
-        let mut used: BTreeSet<String> = BTreeSet::new();
+        let mut used_sources: BTreeSet<String> = BTreeSet::new();
         for (cloud, name, on_demand, source) in prices {
             let date = self.date_of(source).to_owned();
             if on_demand {
-                let known = oldest
+                let oldest_day = oldest
                     .entry((cloud.clone(), name.clone()))
                     .or_insert_with(|| date.clone());
-                if date < *known {
-                    *known = date;
+                if date < *oldest_day {
+                    *oldest_day = date;
                 }
             }
-            if !used.contains(source) {
-                used.insert(source.clone());
+            if !used_sources.contains(source) {
+                used_sources.insert(source.clone());
             }
         }
         let sources = std::mem::take(&mut self.sources);
@@ -352,49 +352,49 @@ impl Draft {
                 .is_some_and(|days| days > price_age::APART)
         });
         self.dropped
-            .retain(|(_, _, _, source), _| used.contains(source));
+            .retain(|(_, _, _, source), _| used_sources.contains(source));
         self.sources = sources;
     }
 
     /// Leaves out sources that no row names.
     pub(crate) fn drop_unused_sources(&mut self) {
         self.drop_idle_changes();
-        let mut used: BTreeSet<&str> = BTreeSet::new();
-        used.extend(self.places.values().map(|row| row.source.as_str()));
-        used.extend(self.accelerators.values().map(|row| row.source.as_str()));
-        used.extend(self.machines.values().map(|row| row.source.as_str()));
-        used.extend(self.confidential.values().map(|row| row.source.as_str()));
-        used.extend(self.extras.values().map(|cells| cells[5].as_str()));
-        used.extend(
+        let mut used_sources: BTreeSet<&str> = BTreeSet::new();
+        used_sources.extend(self.places.values().map(|row| row.source.as_str()));
+        used_sources.extend(self.accelerators.values().map(|row| row.source.as_str()));
+        used_sources.extend(self.machines.values().map(|row| row.source.as_str()));
+        used_sources.extend(self.confidential.values().map(|row| row.source.as_str()));
+        used_sources.extend(self.extras.values().map(|cells| cells[5].as_str()));
+        used_sources.extend(
             self.burstable
                 .values()
                 .map(|(_, source, _)| source.as_str()),
         );
-        used.extend(self.certifications.values().map(|row| row.source.as_str()));
-        used.extend(self.egress.values().map(|row| row.source.as_str()));
-        used.extend(self.throughput.values().map(|(_, source)| source.as_str()));
-        used.extend(self.clouds.values().map(|row| row.source.as_str()));
-        used.extend(
+        used_sources.extend(self.certifications.values().map(|row| row.source.as_str()));
+        used_sources.extend(self.egress.values().map(|row| row.source.as_str()));
+        used_sources.extend(self.throughput.values().map(|(_, source)| source.as_str()));
+        used_sources.extend(self.clouds.values().map(|row| row.source.as_str()));
+        used_sources.extend(
             self.interruptions
                 .values()
                 .map(|(_, source)| source.as_str()),
         );
-        used.extend(self.round_trips.values().map(|(_, source)| source.as_str()));
-        used.extend(self.services.values().map(|row| row.source.as_str()));
-        used.extend(
+        used_sources.extend(self.round_trips.values().map(|(_, source)| source.as_str()));
+        used_sources.extend(self.services.values().map(|row| row.source.as_str()));
+        used_sources.extend(
             self.discounts
                 .values()
                 .chain(self.quotas.values())
                 .map(|(_, source, _)| source.as_str()),
         );
-        used.extend(self.retirements.values().map(|row| row.source.as_str()));
-        used.extend(
+        used_sources.extend(self.retirements.values().map(|row| row.source.as_str()));
+        used_sources.extend(
             self.changes
                 .iter()
                 .flat_map(|((_, _, from), row)| [from.as_str(), row.to.as_str()]),
         );
         let prices = self.prices.values().flat_map(BTreeMap::values);
-        used.extend(
+        used_sources.extend(
             prices
                 .flat_map(|row| [&row.on_demand, &row.spot])
                 .flatten()
@@ -403,7 +403,7 @@ impl Draft {
         let unused: Vec<String> = self
             .sources
             .keys()
-            .filter(|id| !used.contains(id.as_str()))
+            .filter(|id| !used_sources.contains(id.as_str()))
             .cloned()
             .collect();
         for id in unused {
@@ -416,11 +416,10 @@ impl Draft {
         if let Some((known, _)) = self.accelerators.get_key_value(name) {
             return Some(known);
         }
-        let same = |other: &str| other.eq_ignore_ascii_case(name);
-        let found = self
-            .accelerators
-            .iter()
-            .find(|(known, row)| same(known) || row.aliases.iter().any(|alias| same(alias)));
-        found.map(|(known, _)| known.as_str())
+        let same_name = |other: &str| other.eq_ignore_ascii_case(name);
+        let canonical_row = self.accelerators.iter().find(|(known, row)| {
+            same_name(known) || row.aliases.iter().any(|alias| same_name(alias))
+        });
+        canonical_row.map(|(known, _)| known.as_str())
     }
 }

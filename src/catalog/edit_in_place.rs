@@ -16,11 +16,11 @@ use toml_edit::{DocumentMut, Item, Table, value};
 /// The files of a catalog after a change: `old` is what is there, `draft` what shall be.
 pub(crate) fn files(old: &[File], draft: &Draft) -> Result<BTreeMap<String, String>, CatalogError> {
     let new = canonical_text::files(draft);
-    let before = match Draft::read(old) {
+    let files_before = match Draft::read(old) {
         Ok(before) => canonical_text::files(&before),
         Err(_) => return Ok(new),
     };
-    let by_hand = |file: &&File| before.get(&file.name) != Some(&file.text);
+    let by_hand = |file: &&File| files_before.get(&file.name) != Some(&file.text);
     if !old.iter().any(|file| by_hand(&file)) {
         return Ok(new);
     }
@@ -32,35 +32,35 @@ pub(crate) fn files(old: &[File], draft: &Draft) -> Result<BTreeMap<String, Stri
             edited.insert(file.name.clone(), head(file, draft)?);
             continue;
         }
-        let rows = Rows::of(file);
-        let theirs = rows.sheets();
-        let same = theirs
+        let file_rows = Rows::of(file);
+        let their_sheets = file_rows.sheets();
+        let unchanged = their_sheets
             .iter()
-            .all(|name| before.get(*name) == new.get(*name));
+            .all(|name| files_before.get(*name) == new.get(*name));
         // A file that is written under its own name is changed in place; others give way.
-        let own = theirs.iter().all(|name| *name == file.name);
-        if same || theirs.is_empty() {
+        let only_own_rows = their_sheets.iter().all(|name| *name == file.name);
+        if unchanged || their_sheets.is_empty() {
             edited.insert(file.name.clone(), file.text.clone());
             covered.extend(
-                before
+                files_before
                     .keys()
                     .map(String::as_str)
-                    .filter(|name| theirs.contains(name)),
+                    .filter(|name| their_sheets.contains(name)),
             );
-        } else if own {
-            let empty = String::new();
+        } else if only_own_rows {
+            let no_text = String::new();
             edited.insert(
                 file.name.clone(),
-                rows.changed(new.get(&file.name).unwrap_or(&empty)),
+                file_rows.changed(new.get(&file.name).unwrap_or(&no_text)),
             );
         } else {
-            let kept = |name: &str| before.get(name) == new.get(name);
-            edited.insert(file.name.clone(), rows.without(&kept));
+            let is_kept = |name: &str| files_before.get(name) == new.get(name);
+            edited.insert(file.name.clone(), file_rows.without(&is_kept));
             covered.extend(
-                before
+                files_before
                     .keys()
                     .map(String::as_str)
-                    .filter(|name| theirs.contains(name) && kept(name)),
+                    .filter(|name| their_sheets.contains(name) && is_kept(name)),
             );
         }
     }
@@ -70,7 +70,7 @@ pub(crate) fn files(old: &[File], draft: &Draft) -> Result<BTreeMap<String, Stri
         }
     }
     // Whatever was thought above: it must say what was meant, or it is written anew.
-    let again: Vec<File> = edited
+    let edited_files: Vec<File> = edited
         .iter()
         .map(|(name, text)| File {
             name: name.clone(),
@@ -78,8 +78,8 @@ pub(crate) fn files(old: &[File], draft: &Draft) -> Result<BTreeMap<String, Stri
             text: text.clone(),
         })
         .collect();
-    let said = Draft::read(&again).map(|draft| canonical_text::files(&draft));
-    Ok(if said.is_ok_and(|said| said == new) {
+    let files_again = Draft::read(&edited_files).map(|draft| canonical_text::files(&draft));
+    Ok(if files_again.is_ok_and(|said| said == new) {
         edited
     } else {
         new
@@ -94,36 +94,39 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn of(file: &'a File) -> Self {
-        let lines: Vec<&str> = file.text.lines().collect();
-        let header = lines
+        let file_lines: Vec<&str> = file.text.lines().collect();
+        let header = file_lines
             .iter()
             .position(|line| !table::is_blank(line))
             .unwrap_or(0);
-        let rows = lines.iter().enumerate().map(|(index, line)| {
+        let rows_of_lines = file_lines.iter().enumerate().map(|(index, line)| {
             if index <= header || table::is_blank(line) {
                 return (*line, Vec::new());
             }
-            let text = format!("{}\n{line}\n", lines[header].trim_start_matches('\u{feff}'));
-            let alone = File {
+            let text = format!(
+                "{}\n{line}\n",
+                file_lines[header].trim_start_matches('\u{feff}')
+            );
+            let row_alone = File {
                 name: file.name.clone(),
                 shown: file.shown.clone(),
                 text,
             };
-            let sheets = Draft::read(&[alone])
+            let sheets = Draft::read(&[row_alone])
                 .map(|draft| canonical_text::files(&draft))
                 .unwrap_or_default();
-            let rows = sheets
+            let sheet_rows = sheets
                 .into_iter()
                 .filter(|(name, _)| name != CATALOG)
                 .flat_map(|(name, text)| {
-                    let rows: Vec<String> = text.lines().skip(1).map(str::to_owned).collect();
-                    rows.into_iter().map(move |row| (name.clone(), row))
+                    let text_rows: Vec<String> = text.lines().skip(1).map(str::to_owned).collect();
+                    text_rows.into_iter().map(move |row| (name.clone(), row))
                 });
-            (*line, rows.collect())
+            (*line, sheet_rows.collect())
         });
         Self {
             header,
-            lines: rows.collect(),
+            lines: rows_of_lines.collect(),
         }
     }
 
@@ -137,78 +140,83 @@ impl<'a> Rows<'a> {
 
     /// All lines but the rows of files that are not kept.
     fn without(&self, kept: &dyn Fn(&str) -> bool) -> String {
-        let stays = |rows: &[(String, String)]| rows.iter().all(|(name, _)| kept(name));
-        let lines = self
+        let row_stays = |rows: &[(String, String)]| rows.iter().all(|(name, _)| kept(name));
+        let kept_lines = self
             .lines
             .iter()
-            .filter(|(_, rows)| stays(rows))
+            .filter(|(_, rows)| row_stays(rows))
             .map(|(line, _)| *line);
-        lines.collect::<Vec<_>>().join("\n") + "\n"
+        kept_lines.collect::<Vec<_>>().join("\n") + "\n"
     }
 
     /// The lines with rows that are not in `new` taken out, and those that are new at the end.
     fn changed(&self, new: &str) -> String {
-        let mut wanted: BTreeSet<&str> = new.lines().skip(1).collect();
-        let mut kept: Vec<String> = Vec::new();
+        let mut wanted_rows: BTreeSet<&str> = new.lines().skip(1).collect();
+        let mut kept_rows: Vec<String> = Vec::new();
         for (index, (line, rows)) in self.lines.iter().enumerate() {
-            let stays =
-                rows.is_empty() || rows.iter().all(|(_, row)| wanted.contains(row.as_str()));
-            if index <= self.header || stays {
-                kept.push((*line).to_owned());
+            let row_stays = rows.is_empty()
+                || rows
+                    .iter()
+                    .all(|(_, row)| wanted_rows.contains(row.as_str()));
+            if index <= self.header || row_stays {
+                kept_rows.push((*line).to_owned());
                 for (_, row) in rows {
-                    wanted.remove(row.as_str());
+                    wanted_rows.remove(row.as_str());
                 }
             }
         }
-        let theirs: Vec<&str> = table::cells(new.lines().next().unwrap_or_default());
+        let their_columns: Vec<&str> = table::cells(new.lines().next().unwrap_or_default());
         let mut columns: Vec<&str> =
             table::cells(self.lines[self.header].0.trim_start_matches('\u{feff}'));
-        let used = |column: &usize| {
-            wanted.iter().any(|row| {
+        let column_used = |column: &usize| {
+            wanted_rows.iter().any(|row| {
                 table::cells(row)
                     .get(*column)
                     .is_some_and(|c| !c.is_empty())
             })
         };
-        let more: Vec<&str> = (0..theirs.len())
-            .filter(used)
-            .map(|column| theirs[column])
+        let used_columns: Vec<&str> = (0..their_columns.len())
+            .filter(column_used)
+            .map(|column| their_columns[column])
             .collect();
-        let more: Vec<&str> = more
+        let new_columns: Vec<&str> = used_columns
             .into_iter()
             .filter(|name| !columns.contains(name))
             .collect();
-        for (line, index) in kept.iter_mut().zip(0..) {
+        for (line, index) in kept_rows.iter_mut().zip(0..) {
             if index >= self.header && !table::is_blank(line) {
                 let ending = if index == self.header {
-                    more.iter().map(|name| format!(",{name}")).collect()
+                    new_columns.iter().map(|name| format!(",{name}")).collect()
                 } else {
-                    ",".repeat(more.len())
+                    ",".repeat(new_columns.len())
                 };
                 *line = format!("{}{ending}", line.trim_end());
             }
         }
-        columns.extend(&more);
-        for row in &wanted {
+        columns.extend(&new_columns);
+        for row in &wanted_rows {
             let cells = table::cells(row);
             let cell = |name: &&str| {
-                let at = theirs.iter().position(|known| known == name);
-                let cell = at.and_then(|at| cells.get(at)).copied().unwrap_or_default();
+                let their_index = their_columns.iter().position(|known| known == name);
+                let cell = their_index
+                    .and_then(|at| cells.get(at))
+                    .copied()
+                    .unwrap_or_default();
                 if cell.contains(',') || cell.starts_with('#') {
                     format!("\"{cell}\"")
                 } else {
                     cell.to_owned()
                 }
             };
-            kept.push(columns.iter().map(cell).collect::<Vec<_>>().join(","));
+            kept_rows.push(columns.iter().map(cell).collect::<Vec<_>>().join(","));
         }
-        kept.join("\n") + "\n"
+        kept_rows.join("\n") + "\n"
     }
 }
 
 /// `catalog.toml` with its sources as they shall be.
 fn head(file: &File, draft: &Draft) -> Result<String, CatalogError> {
-    let old: CatalogToml = catalog_toml::read(file)?;
+    let old_head: CatalogToml = catalog_toml::read(file)?;
     let Ok(mut document) = file.text.parse::<DocumentMut>() else {
         return Ok(catalog_toml::text(&CatalogToml {
             format: FORMAT,
@@ -216,16 +224,16 @@ fn head(file: &File, draft: &Draft) -> Result<String, CatalogError> {
             ..CatalogToml::default()
         }));
     };
-    let gone: Vec<&String> = old
+    let dropped_ids: Vec<&String> = old_head
         .sources
         .keys()
         .filter(|id| !draft.sources.contains_key(*id))
         .collect();
-    if gone.is_empty()
+    if dropped_ids.is_empty()
         && draft
             .sources
             .iter()
-            .all(|(id, source)| old.sources.get(id) == Some(source))
+            .all(|(id, source)| old_head.sources.get(id) == Some(source))
     {
         return Ok(file.text.clone());
     }
@@ -237,13 +245,13 @@ fn head(file: &File, draft: &Draft) -> Result<String, CatalogError> {
     let Some(sources) = sources.as_table_like_mut() else {
         return Ok(file.text.clone());
     };
-    for id in gone {
+    for id in dropped_ids {
         sources.remove(id);
     }
     for (id, source) in draft
         .sources
         .iter()
-        .filter(|(id, source)| old.sources.get(*id) != Some(source))
+        .filter(|(id, source)| old_head.sources.get(*id) != Some(source))
     {
         if !sources.contains_key(id) {
             sources.insert(id, Item::Table(Table::new()));

@@ -33,6 +33,29 @@ impl CatalogError {
             ..Self::default()
         }
     }
+
+    /// A fault at an offset in the text of a file.
+    pub(crate) fn at_offset(
+        (shown, text): (&str, &str),
+        offset: usize,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        let text_before = text.get(..offset).unwrap_or("");
+        let line_start = text_before.rfind('\n').map_or(0, |newline| newline + 1);
+        let lines_before = text_before.matches('\n').count();
+        Self {
+            line: Self::position(lines_before + 1),
+            column: Self::position(text_before[line_start..].chars().count() + 1),
+            text: text.lines().nth(lines_before).unwrap_or("").to_owned(),
+            ..Self::file(shown, message, hint)
+        }
+    }
+
+    /// A line or a column as errors have it; one that is too large for it is not known, which is 0.
+    pub(crate) fn position(count: usize) -> u32 {
+        u32::try_from(count).unwrap_or(0)
+    }
 }
 
 impl fmt::Display for CatalogError {

@@ -23,13 +23,13 @@ pub struct File {
 pub const MAX_FILE_BYTES: u64 = 128 << 20;
 
 fn unreadable(path: &Path, error: &std::io::Error) -> CatalogError {
-    let named = error.to_string();
-    let why = named
+    let named_error = error.to_string();
+    let plain_reason = named_error
         .split_once(": ")
-        .map_or(named.as_str(), |(_, why)| why);
+        .map_or(named_error.as_str(), |(_, why)| why);
     CatalogError::file(
         path.display().to_string(),
-        format!("cannot read it: {why}"),
+        format!("cannot read it: {plain_reason}"),
         "",
     )
 }
@@ -40,9 +40,9 @@ pub fn read(folder: &Path) -> Result<Vec<File>, CatalogError> {
     read_into(folder, "", &mut files)?;
     files.sort_by(|a, b| a.name.cmp(&b.name));
     if !files.iter().any(|file| file.name == CATALOG) {
-        let shown = folder.join(CATALOG).display().to_string();
+        let shown_path = folder.join(CATALOG).display().to_string();
         return Err(CatalogError::file(
-            shown,
+            shown_path,
             "there is no such file",
             "a catalog is a folder with this file in it",
         ));
@@ -53,23 +53,23 @@ pub fn read(folder: &Path) -> Result<Vec<File>, CatalogError> {
 fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), CatalogError> {
     let fault = |path: &Path, error: std::io::Error| {
         let message = error.to_string();
-        let plain = message
+        let plain_reason = message
             .split(" (os error")
             .next()
             .unwrap_or_default()
             .to_lowercase();
         CatalogError::file(
             path.display().to_string(),
-            format!("cannot read it: {plain}"),
+            format!("cannot read it: {plain_reason}"),
             "",
         )
     };
     for entry in std::fs::read_dir(folder).map_err(|error| fault(folder, error))? {
         let path = entry.map_err(|error| fault(folder, error))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            let shown = path.display().to_string();
+            let shown_path = path.display().to_string();
             return Err(CatalogError::file(
-                shown,
+                shown_path,
                 "the file name is not UTF-8",
                 "rename the file",
             ));
@@ -77,15 +77,15 @@ fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), C
         if name.starts_with('.') {
             continue;
         }
-        let full = format!("{prefix}{name}");
+        let full_name = format!("{prefix}{name}");
         if path.is_dir() {
             if prefix.is_empty() {
                 read_into(&path, &format!("{name}/"), files)?;
             }
-        } else if name.ends_with(".csv") || full == CATALOG {
+        } else if name.ends_with(".csv") || full_name == CATALOG {
             let bytes = file::read_within(&path, MAX_FILE_BYTES)
                 .map_err(|error| unreadable(&path, &error))?;
-            files.push(file(full, path.display().to_string(), bytes)?);
+            files.push(file(full_name, path.display().to_string(), bytes)?);
         }
     }
     Ok(())
@@ -101,8 +101,8 @@ pub fn file(name: String, shown: String, bytes: Vec<u8>) -> Result<File, Catalog
         }),
         Ok(text) => Ok(File { name, shown, text }),
         Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..at]
+            let valid_length = error.utf8_error().valid_up_to();
+            let faulty_line = error.as_bytes()[..valid_length]
                 .iter()
                 .filter(|byte| **byte == b'\n')
                 .count()
@@ -112,10 +112,10 @@ pub fn file(name: String, shown: String, bytes: Vec<u8>) -> Result<File, Catalog
                 return Ok(File { name, shown, text });
             }
             Err(CatalogError {
-                line: u32::try_from(line).unwrap_or(0),
+                line: CatalogError::position(faulty_line),
                 ..CatalogError::file(
                     shown,
-                    format!("byte {at} is not UTF-8"),
+                    format!("byte {valid_length} is not UTF-8"),
                     "save the file as UTF-8",
                 )
             })
@@ -155,15 +155,15 @@ pub fn pack(files: &[File]) -> Vec<u8> {
 pub fn unpack(packed: &[u8], shown: &str, hint: &str) -> Result<Vec<File>, CatalogError> {
     let broken = || CatalogError::file(shown, "the copy is damaged", hint);
     let mut files = Vec::new();
-    let mut rest = packed;
-    while !rest.is_empty() {
-        let mut piece = || -> Option<&[u8]> {
-            let (length, tail) = rest.split_first_chunk::<4>()?;
+    let mut remaining_bytes = packed;
+    while !remaining_bytes.is_empty() {
+        let mut next_piece = || -> Option<&[u8]> {
+            let (length, tail) = remaining_bytes.split_first_chunk::<4>()?;
             let (piece, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            rest = tail;
+            remaining_bytes = tail;
             Some(piece)
         };
-        let name = piece().ok_or_else(broken)?;
+        let name = next_piece().ok_or_else(broken)?;
         // Its size is in its first bytes: what claims to be larger than any catalog is not
         // unpacked.
         let small = |piece: &&[u8]| {
@@ -172,7 +172,7 @@ pub fn unpack(packed: &[u8], shown: &str, hint: &str) -> Result<Vec<File>, Catal
                 .is_some_and(|size| u64::from(u32::from_le_bytes(*size)) <= MAX_FILE_BYTES)
         };
         let unpacked = |piece: &[u8]| lz4_flex::decompress_size_prepended(piece).ok();
-        let bytes = piece()
+        let bytes = next_piece()
             .filter(small)
             .and_then(unpacked)
             .ok_or_else(broken)?;
@@ -202,23 +202,24 @@ pub fn digest(files: &[File], canonical_toml: &str) -> String {
 }
 
 fn canonical(text: &str) -> Cow<'_, str> {
-    let mut lines = text.lines();
-    let mut last = "";
-    let header = lines.next().unwrap_or("");
-    let clean = !table::is_blank(header)
-        && lines.all(|line| !table::is_blank(line) && std::mem::replace(&mut last, line) <= line);
-    if clean && text.ends_with('\n') && !text.contains('\r') {
+    let mut canonical_lines = text.lines();
+    let mut last_line = "";
+    let header = canonical_lines.next().unwrap_or("");
+    let is_clean = !table::is_blank(header)
+        && canonical_lines
+            .all(|line| !table::is_blank(line) && std::mem::replace(&mut last_line, line) <= line);
+    if is_clean && text.ends_with('\n') && !text.contains('\r') {
         return Cow::Borrowed(text);
     }
-    let mut lines = text
+    let mut content_lines = text
         .lines()
         .map(|line| line.trim_end_matches('\r'))
         .filter(|line| !table::is_blank(line));
     let mut sorted = String::with_capacity(text.len());
-    let header = lines.next().unwrap_or("");
-    let mut rows: Vec<&str> = lines.collect();
-    rows.sort_unstable();
-    for line in std::iter::once(header).chain(rows) {
+    let header = content_lines.next().unwrap_or("");
+    let mut sorted_rows: Vec<&str> = content_lines.collect();
+    sorted_rows.sort_unstable();
+    for line in std::iter::once(header).chain(sorted_rows) {
         sorted.push_str(line);
         sorted.push('\n');
     }

@@ -74,41 +74,44 @@ pub fn lay(
 
 /// The text of a table with more rows: columns that it lacks are added to all of it.
 fn extended(text: &str, table: &Rows) -> String {
-    let mut lines = text.lines().map(|line| line.trim_end_matches('\r'));
-    let mut before: Vec<&str> = Vec::new();
+    let mut table_lines = text.lines().map(|line| line.trim_end_matches('\r'));
+    let mut lines_before: Vec<&str> = Vec::new();
     let header = loop {
-        match lines.next() {
-            Some(line) if table::is_blank(line) => before.push(line),
+        match table_lines.next() {
+            Some(line) if table::is_blank(line) => lines_before.push(line),
             line => break line.unwrap_or_default(),
         }
     };
     let header = header.trim_start_matches('\u{feff}');
     let mut columns: Vec<&str> = header.split(',').map(str::trim).collect();
-    let known = columns.len();
+    let known_columns = columns.len();
     columns.extend(
         table
             .columns
             .iter()
             .filter(|column| !header.split(',').any(|known| known.trim() == **column)),
     );
-    let padding = ",".repeat(columns.len() - known);
-    let mut whole: Vec<String> = before.into_iter().map(str::to_owned).collect();
-    whole.push(columns.join(","));
-    whole.extend(lines.map(|line| {
+    let padding = ",".repeat(columns.len() - known_columns);
+    let mut all_lines: Vec<String> = lines_before.into_iter().map(str::to_owned).collect();
+    all_lines.push(columns.join(","));
+    all_lines.extend(table_lines.map(|line| {
         if table::is_blank(line) {
             line.to_owned()
         } else {
             format!("{line}{padding}")
         }
     }));
-    whole.extend(table.rows.iter().map(|row| {
+    all_lines.extend(table.rows.iter().map(|row| {
         let cell = |column: &&str| {
-            let at = table.columns.iter().position(|own| own == column);
-            at.and_then(|at| row.get(at)).cloned().unwrap_or_default()
+            let own_index = table.columns.iter().position(|own| own == column);
+            own_index
+                .and_then(|at| row.get(at))
+                .cloned()
+                .unwrap_or_default()
         };
         joined(&columns.iter().map(cell).collect::<Vec<_>>())
     }));
-    whole.into_iter().map(|line| line + "\n").collect()
+    all_lines.into_iter().map(|line| line + "\n").collect()
 }
 
 fn joined(row: &[String]) -> String {

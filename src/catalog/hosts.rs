@@ -18,6 +18,9 @@ pub fn laid_over(files: Vec<File>, own: &OwnHosts, date: &str) -> Result<Catalog
     load::from_files(&host_offers::lay(files, &origin, &tables(own))?)
 }
 
+/// All clouds that one's own hosts can be at, in the order of the tables of their machines.
+const CLOUDS: [&str; 3] = [SSH, SLURM, KUBERNETES];
+
 /// The clouds that one's own hosts are at.
 pub fn clouds(own: &OwnHosts) -> Vec<&'static str> {
     let mut clouds = Vec::new();
@@ -92,14 +95,17 @@ fn tables_of_places(own: &OwnHosts) -> (Rows, Rows) {
     let names: BTreeSet<&PlaceName> = offers(own).map(|(host, _)| &host.place).collect();
     for name in names {
         let place = own.places.get(&name.region).cloned().unwrap_or_default();
-        let full = name.to_string();
+        let full_name = name.to_string();
         for scheme in place.certifications {
-            certifications
-                .rows
-                .push(vec![scheme, "certified".to_owned(), full.clone(), source()]);
+            certifications.rows.push(vec![
+                scheme,
+                "certified".to_owned(),
+                full_name.clone(),
+                source(),
+            ]);
         }
         places.rows.push(vec![
-            full,
+            full_name,
             place.country,
             place.location,
             place.operator,
@@ -133,18 +139,21 @@ fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
         table("kubernetes/machines.csv"),
     ];
     for (host, _) in offers(own) {
+        let Some(cloud) = CLOUDS.iter().position(|cloud| *cloud == host.place.cloud) else {
+            continue;
+        };
         let offer = &host.offer;
         let (card, count) = match &offer.accelerators {
             Some((card, count)) => (card.clone(), count.to_string()),
             None => Default::default(),
         };
-        let known = |number: u64, text: String| if number == 0 { String::new() } else { text };
-        let cpus = known(offer.vcpu_thousandths, decimal(offer.vcpu_thousandths, 3));
-        let memory = known(
+        let known_text = |number: u64, text: String| if number == 0 { String::new() } else { text };
+        let cpus = known_text(offer.vcpu_thousandths, decimal(offer.vcpu_thousandths, 3));
+        let memory = known_text(
             offer.memory.0,
             decimal(((u128::from(offer.memory.0) * 1000) >> 30) as u64, 3),
         );
-        let row = vec![
+        let machine_row = vec![
             host.instance_type.clone(),
             cpus,
             memory,
@@ -152,12 +161,8 @@ fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
             count,
             offer.arch.clone(),
         ];
-        let cloud = [SSH, SLURM, KUBERNETES]
-            .iter()
-            .position(|cloud| *cloud == host.place.cloud)
-            .unwrap_or_default();
-        if !tables[cloud].rows.contains(&row) {
-            tables[cloud].rows.push(row);
+        if !tables[cloud].rows.contains(&machine_row) {
+            tables[cloud].rows.push(machine_row);
         }
     }
     tables
@@ -178,11 +183,11 @@ fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
     for (host, _) in offers(own) {
         let (place, name) = (host.place.to_string(), &host.instance_type);
         let price = decimal(host.offer.rate.0.unsigned_abs(), 9);
-        let row = vec![place.clone(), name.clone(), price, source()];
-        if prices.rows.contains(&row) {
+        let price_row = vec![place.clone(), name.clone(), price, source()];
+        if prices.rows.contains(&price_row) {
             continue;
         }
-        prices.rows.push(row);
+        prices.rows.push(price_row);
         for tee in &host.offer.tee {
             confidential.rows.push(vec![
                 host.place.cloud.clone(),
@@ -199,10 +204,14 @@ fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
 /// How many machines each place has at a time.
 fn quotas(own: &OwnHosts) -> Rows {
     // None: without a limit.
-    let mut most: BTreeMap<String, Option<u64>> = BTreeMap::new();
+    let mut most_machines: BTreeMap<String, Option<u64>> = BTreeMap::new();
     for (host, count) in offers(own) {
-        let most = most.entry(host.place.to_string()).or_insert(Some(0));
-        *most = most.zip(count).map(|(most, count)| most + u64::from(count));
+        let most_at_place = most_machines
+            .entry(host.place.to_string())
+            .or_insert(Some(0));
+        *most_at_place = most_at_place
+            .zip(count)
+            .map(|(most, count)| most + u64::from(count));
     }
     let quota = |(place, most): (String, Option<u64>)| {
         most.map(|most| vec![place, "instances".to_owned(), most.to_string(), source()])
@@ -210,7 +219,7 @@ fn quotas(own: &OwnHosts) -> Rows {
     Rows {
         file: "quotas.csv",
         columns: &["where", "what", "most", "source"],
-        rows: most.into_iter().filter_map(quota).collect(),
+        rows: most_machines.into_iter().filter_map(quota).collect(),
     }
 }
 
@@ -228,10 +237,10 @@ fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
     };
     let price = decimal(own.egress.0.unsigned_abs(), 9);
     for cloud in clouds(own) {
-        let all = format!("{cloud}:*");
-        for (to, price) in [("internet", price.as_str()), (&all, "0")] {
+        let whole_cloud = format!("{cloud}:*");
+        for (to, price) in [("internet", price.as_str()), (&whole_cloud, "0")] {
             egress.rows.push(vec![
-                all.clone(),
+                whole_cloud.clone(),
                 to.to_owned(),
                 "0".to_owned(),
                 price.to_owned(),
@@ -239,12 +248,18 @@ fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
             ]);
         }
         if let Some(gbps) = &own.gbps {
-            throughput
-                .rows
-                .push(vec![all.clone(), "*".to_owned(), gbps.clone(), source()]);
-            throughput
-                .rows
-                .push(vec!["*".to_owned(), all.clone(), gbps.clone(), source()]);
+            throughput.rows.push(vec![
+                whole_cloud.clone(),
+                "*".to_owned(),
+                gbps.clone(),
+                source(),
+            ]);
+            throughput.rows.push(vec![
+                "*".to_owned(),
+                whole_cloud.clone(),
+                gbps.clone(),
+                source(),
+            ]);
         }
     }
     (egress, throughput)

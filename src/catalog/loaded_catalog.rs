@@ -195,13 +195,13 @@ impl MachineExtras {
     /// Prices per hour of the boot disk and the address of a machine, for a stage that writes so
     /// much.
     pub(crate) fn prices(&self, purchase: Purchase, writes: Bytes) -> Extras {
-        let size = self.disk_gib(writes);
+        let disk_size = self.disk_gib(writes);
         let billed = self
             .disk_sizes_gib
             .iter()
-            .find(|billed| **billed >= size)
+            .find(|billed| **billed >= disk_size)
             .copied()
-            .unwrap_or(size);
+            .unwrap_or(disk_size);
         let month = i128::from(self.disk_per_gib_month.0) * i128::from(billed);
         Extras {
             disk_nano_usd_per_hour: Rate(saturate(div_half_even(month, HOURS_PER_MONTH))),
@@ -251,9 +251,9 @@ impl Catalog {
             places.any(|pattern| pattern.matches(&place))
         };
         let by_day = |retirement: &&Retirement| retirement.day.clone();
-        let here = retirements.iter().filter(names_it).min_by_key(by_day);
+        let earliest_retirement = retirements.iter().filter(names_it).min_by_key(by_day);
         let anywhere = |retirement: &&Retirement| retirement.places.is_empty();
-        here.or_else(|| retirements.iter().filter(anywhere).min_by_key(by_day))
+        earliest_retirement.or_else(|| retirements.iter().filter(anywhere).min_by_key(by_day))
     }
 
     /// Whether an accelerator of this canonical name is what a need or a quota names: itself, by
@@ -274,11 +274,11 @@ impl Catalog {
         if let Some((canonical, _)) = self.accelerators.get_key_value(name) {
             return Some(canonical);
         }
-        let same = |other: &str| other.eq_ignore_ascii_case(name);
-        let known = self.accelerators.iter().find(|(canonical, row)| {
-            same(canonical) || row.aliases.iter().any(|alias| same(alias))
+        let same_name = |other: &str| other.eq_ignore_ascii_case(name);
+        let known_accelerator = self.accelerators.iter().find(|(canonical, row)| {
+            same_name(canonical) || row.aliases.iter().any(|alias| same_name(alias))
         });
-        known.map(|(canonical, _)| canonical.as_str())
+        known_accelerator.map(|(canonical, _)| canonical.as_str())
     }
 
     /// What comes with a machine, if it is known: not with services, nor with TPU nodes. A TPU VM

@@ -74,17 +74,17 @@ pub fn of(files: &[File], digest: &str, date: &str, at: Location) -> Result<Lock
 
 /// The text of a lock.
 pub fn text(lock: &Lock) -> String {
-    let at = toml::Value::String(lock.at.to_string());
+    let quoted_location = toml::Value::String(lock.at.to_string());
     let mut text = format!(
         "# Pins the catalog that plans are made from. Written by `sky catalog lock`; commit it.\n\
-         version = {VERSION}\n\n[catalog]\nat = {at}\ndate = \"{}\"\ndigest = \"{}\"\n",
+         version = {VERSION}\n\n[catalog]\nat = {quoted_location}\ndate = \"{}\"\ndigest = \"{}\"\n",
         lock.date, lock.digest
     );
     for (id, source) in &lock.sources {
         let bare = id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        let key = if bare {
+        let toml_key = if bare {
             id.clone()
         } else {
             toml::Value::String(id.clone()).to_string()
@@ -92,7 +92,7 @@ pub fn text(lock: &Lock) -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "\n[sources.{key}]\ndate = \"{}\"\ndigest = \"{}\"\n",
+            "\n[sources.{toml_key}]\ndate = \"{}\"\ndigest = \"{}\"\n",
             source.date, source.digest
         );
     }
@@ -127,15 +127,15 @@ const AGAIN: &str = "write it again with `sky catalog lock`";
 /// Reads a lock; `shown` is its name in messages.
 pub fn parse(shown: &str, text: &str) -> Result<Lock, CatalogError> {
     let fault = |message: String, offset: Option<usize>| {
-        let before = text.get(..offset.unwrap_or(0)).unwrap_or("");
-        let line = before.matches('\n').count() + 1;
+        let text_before = text.get(..offset.unwrap_or(0)).unwrap_or("");
+        let line_number = text_before.matches('\n').count() + 1;
         CatalogError {
             line: if offset.is_some() {
-                u32::try_from(line).unwrap_or(0)
+                CatalogError::position(line_number)
             } else {
                 0
             },
-            text: text.lines().nth(line - 1).unwrap_or("").to_owned(),
+            text: text.lines().nth(line_number - 1).unwrap_or("").to_owned(),
             ..CatalogError::file(shown, message, AGAIN)
         }
     };
@@ -184,13 +184,13 @@ pub fn parse(shown: &str, text: &str) -> Result<Lock, CatalogError> {
             None,
         ));
     }
-    let at = match at.get_ref().as_str() {
+    let location = match at.get_ref().as_str() {
         BUILT_IN => Location::BuiltIn,
         "" => return Err(fault("`at` is empty".to_owned(), Some(at.span().start))),
         folder => Location::Folder(folder.to_owned()),
     };
     Ok(Lock {
-        at,
+        at: location,
         digest: digest.into_inner(),
         date: date.into_inner(),
         sources: document.sources,
@@ -199,15 +199,15 @@ pub fn parse(shown: &str, text: &str) -> Result<Lock, CatalogError> {
 
 /// Where a catalog has other sources or other figures than a lock says; a line each.
 pub fn differences(locked: &Lock, now: &Lock) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut difference_lines = Vec::new();
     for (id, source) in &locked.sources {
         match now.sources.get(id) {
-            None => lines.push(format!("{id} ({}) is gone", source.date)),
+            None => difference_lines.push(format!("{id} ({}) is gone", source.date)),
             Some(new) if new.date != source.date => {
-                lines.push(format!("{id} is of {}, was of {}", new.date, source.date))
+                difference_lines.push(format!("{id} is of {}, was of {}", new.date, source.date))
             }
             Some(new) if new.digest != source.digest => {
-                lines.push(format!("{id} ({}) has other figures", source.date))
+                difference_lines.push(format!("{id} ({}) has other figures", source.date))
             }
             Some(_) => {}
         }
@@ -216,38 +216,43 @@ pub fn differences(locked: &Lock, now: &Lock) -> Vec<String> {
         .sources
         .iter()
         .filter(|(id, _)| !locked.sources.contains_key(*id));
-    lines.extend(new.map(|(id, source)| format!("{id} ({}) is new", source.date)));
-    if lines.is_empty() && locked.digest != now.digest {
-        lines.push("what has no source, such as sizes of machines".to_owned());
+    difference_lines.extend(new.map(|(id, source)| format!("{id} ({}) is new", source.date)));
+    if difference_lines.is_empty() && locked.digest != now.digest {
+        difference_lines.push("what has no source, such as sizes of machines".to_owned());
     }
-    lines
+    difference_lines
 }
 
 /// What a catalog has from each source: a digest over its rows, whatever their order.
 fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogError> {
-    let mut rows: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut rows_by_source: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.name.ends_with(".csv")) {
-        let mut lines = file.text.lines().filter(|line| !table::is_blank(line));
-        let header = table::cells(lines.next().unwrap_or("").trim_start_matches('\u{feff}'));
+        let mut table_lines = file.text.lines().filter(|line| !table::is_blank(line));
+        let header = table::cells(
+            table_lines
+                .next()
+                .unwrap_or("")
+                .trim_start_matches('\u{feff}'),
+        );
         let column = |name: &str| header.iter().position(|cell| *cell == name);
         let Some(source) = column("source") else {
             continue;
         };
         let (spot, spot_source) = (column("spot"), column("spot_source"));
-        for line in lines {
+        for line in table_lines {
             let cells = table::cells(line);
-            let of = |column: Option<usize>| {
+            let cell_of = |column: Option<usize>| {
                 column
                     .and_then(|column| cells.get(column).copied())
                     .unwrap_or("")
             };
             // A price on demand and its spot price may be from two sources: each counts for its
             // own.
-            let split = !of(spot).is_empty()
-                && !of(spot_source).is_empty()
-                && of(spot_source) != of(Some(source));
-            let mut put = |id, without: &[Option<usize>]| {
-                let mut row = file.name.clone();
+            let split = !cell_of(spot).is_empty()
+                && !cell_of(spot_source).is_empty()
+                && cell_of(spot_source) != cell_of(Some(source));
+            let mut put_row = |id, without: &[Option<usize>]| {
+                let mut row_text = file.name.clone();
                 for (name, cell) in header
                     .iter()
                     .zip(&cells)
@@ -255,28 +260,28 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
                     .filter(|(at, (_, cell))| !cell.is_empty() && !without.contains(&Some(*at)))
                     .map(|(_, pair)| pair)
                 {
-                    let _ = write!(row, "\u{1f}{name}={cell}");
+                    let _ = write!(row_text, "\u{1f}{name}={cell}");
                 }
-                rows.entry(id).or_default().push(row);
+                rows_by_source.entry(id).or_default().push(row_text);
             };
             if split {
-                put(of(Some(source)), &[spot, spot_source]);
-                put(of(spot_source), &[column("on_demand"), Some(source)]);
+                put_row(cell_of(Some(source)), &[spot, spot_source]);
+                put_row(cell_of(spot_source), &[column("on_demand"), Some(source)]);
             } else {
-                put(of(Some(source)), &[spot_source]);
+                put_row(cell_of(Some(source)), &[spot_source]);
             }
         }
     }
-    let head = files.iter().find(|file| file.name == CATALOG);
-    let head = head
+    let head_file = files.iter().find(|file| file.name == CATALOG);
+    let catalog_head = head_file
         .map(catalog_toml::read)
         .transpose()?
         .unwrap_or_default();
     let digest = |id: &str, source: &SourceEntry| {
         let mut hasher = Hasher::default();
-        let mut rows = rows.get(id).cloned().unwrap_or_default();
-        rows.sort_unstable();
-        rows.splice(
+        let mut source_rows = rows_by_source.get(id).cloned().unwrap_or_default();
+        source_rows.sort_unstable();
+        source_rows.splice(
             0..0,
             [
                 source.date.clone(),
@@ -284,7 +289,7 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
                 source.url.clone(),
             ],
         );
-        for row in rows {
+        for row in source_rows {
             hasher.update(row.as_bytes());
             hasher.update(b"\n");
         }
@@ -299,7 +304,7 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
             },
         )
     };
-    Ok(head.sources.iter().map(locked).collect())
+    Ok(catalog_head.sources.iter().map(locked).collect())
 }
 
 #[cfg(test)]

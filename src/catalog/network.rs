@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Throughput where a catalog says nothing: an assumption, not a measurement.
 pub const ASSUMED_BANDWIDTH: Bandwidth = Bandwidth(1_000_000_000);
 
+/// In place of an index into the price lists: the price is not known.
+const UNKNOWN: u16 = 0;
+
 /// Egress prices and throughput between the places of one catalog, by place index.
 ///
 /// Rules are resolved once, when the catalog is loaded: a question is two array reads.
@@ -49,22 +52,25 @@ impl Network {
     /// Applies what a GB is where the data comes from, by place, to the price lists, which say GB.
     pub(crate) fn bill_by(&mut self, gigabytes: &[Gigabyte]) {
         let lists = self.tariffs.len();
-        let mut read: BTreeMap<(u16, Gigabyte), u16> = BTreeMap::new();
-        let rows = self
+        let mut read_lists: BTreeMap<(u16, Gigabyte), u16> = BTreeMap::new();
+        let rows_of_places = self
             .tariff_of
             .chunks_mut(gigabytes.len().max(1))
             .zip(gigabytes);
-        for (row, gigabyte) in rows.filter(|(_, gigabyte)| **gigabyte != Gigabyte::DECIMAL) {
-            // 0 is unknown, and what is free is free by any GB.
+        for (row, gigabyte) in
+            rows_of_places.filter(|(_, gigabyte)| **gigabyte != Gigabyte::DECIMAL)
+        {
+            // What is free is free by any GB.
             for index in row
                 .iter_mut()
                 .filter(|index| **index > 1 && usize::from(**index) <= lists)
             {
-                *index = *read.entry((*index, *gigabyte)).or_insert_with(|| {
+                *index = *read_lists.entry((*index, *gigabyte)).or_insert_with(|| {
                     let (tariff, source) = &self.tariffs[usize::from(*index) - 1];
-                    let list = (tariff.read_with(*gigabyte), *source);
-                    self.tariffs.push(list);
-                    u16::try_from(self.tariffs.len()).unwrap_or(0)
+                    let read_list = (tariff.read_with(*gigabyte), *source);
+                    self.tariffs.push(read_list);
+                    // A price list that has no number is an unknown one, never a free one.
+                    u16::try_from(self.tariffs.len()).unwrap_or(UNKNOWN)
                 });
             }
         }

@@ -55,32 +55,34 @@ fn is_canonical(name: &str, text: &[u8]) -> bool {
         return false;
     }
     if name != "catalog.toml" {
-        let rows: Vec<&str> = text.lines().collect();
-        let odd = rows
+        let table_rows: Vec<&str> = text.lines().collect();
+        let odd = table_rows
             .iter()
             .any(|row| row.trim().is_empty() || row.starts_with('#'));
-        return !odd && rows.get(1..).is_some_and(<[&str]>::is_sorted);
+        return !odd && table_rows.get(1..).is_some_and(<[&str]>::is_sorted);
     }
     // `format = 1`, then for each source, by name: an empty line, its head, and its keys in this
     // order.
     const KEYS: [&str; 5] = ["date", "about", "url", "valid_until", "list"];
-    let mut lines = text.lines();
-    if lines.next() != Some("format = 1") || text.contains('\\') {
+    let mut toml_lines = text.lines();
+    if toml_lines.next() != Some("format = 1") || text.contains('\\') {
         return false;
     }
     let (mut last, mut key) = ("", KEYS.len());
     let mut after_gap = false;
-    for line in lines {
-        let head = line
+    for line in toml_lines {
+        let section_id = line
             .strip_prefix("[sources.")
             .and_then(|rest| rest.strip_suffix(']'));
-        let at = line.split_once(" = \"").and_then(|(name, rest)| {
-            let plain = rest
+        let is_assignment = line.split_once(" = \"").and_then(|(name, rest)| {
+            let is_plain_text = rest
                 .strip_suffix('"')
                 .is_some_and(|value| !value.is_empty() && !value.contains('"'));
-            KEYS.iter().position(|key| *key == name).filter(|_| plain)
+            KEYS.iter()
+                .position(|key| *key == name)
+                .filter(|_| is_plain_text)
         });
-        match (head, at) {
+        match (section_id, is_assignment) {
             (Some(id), _) if after_gap && id > last && !id.contains(['"', '.']) => {
                 (last, key) = (id, 0);
             }

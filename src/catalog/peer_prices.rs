@@ -1,6 +1,7 @@
 //! Prices beside those of their peers: what one accelerator costs, medians, and how far off a price
 //! may be. The findings of a catalog and the importers judge by the same figures.
 
+use crate::model::units::saturate;
 use std::collections::BTreeMap;
 
 /// An accelerator's hour costs more than this, in nano-USD. An assumption: the cheapest believable
@@ -20,7 +21,7 @@ const LEAST_PEERS: usize = 3;
 
 /// The price of one accelerator of a machine that has so many thousandths of them.
 pub(crate) fn per_card(nano: i64, thousandths: u32) -> i64 {
-    i64::try_from(i128::from(nano) * 1000 / i128::from(thousandths.max(1))).unwrap_or(i64::MAX)
+    saturate(i128::from(nano) * 1000 / i128::from(thousandths.max(1)))
 }
 
 /// The lower median of each name that has enough figures.

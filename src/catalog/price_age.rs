@@ -7,7 +7,7 @@
 //! of that type, and marked as estimated. All of it is measured against the catalog's own days,
 //! never a clock.
 
-use crate::catalog::{Catalog, PriceRatio};
+use crate::catalog::{Catalog, PriceRatio, Source};
 use crate::model::Purchase;
 use jiff::civil::Date;
 
@@ -25,16 +25,16 @@ pub fn days_between(earlier: &str, later: &str) -> Option<i32> {
 
 /// The day of each source, in days since the first of them.
 pub(crate) fn source_days(catalog: &Catalog) -> Vec<i32> {
-    let first = catalog
+    let first_day = catalog
         .sources
         .iter()
         .map(|source| source.date.as_str())
-        .min()
-        .unwrap_or_default();
+        .min();
+    let day = |source: &Source| days_between(first_day?, &source.date);
     catalog
         .sources
         .iter()
-        .map(|source| days_between(first, &source.date).unwrap_or(0))
+        .map(|source| day(source).expect("a catalog whose sources have other dates is not loaded"))
         .collect()
 }
 
@@ -48,8 +48,8 @@ pub(crate) fn newest_prices(catalog: &Catalog, days: &[i32]) -> Vec<Option<i32>>
         .filter(|offer| offer.purchase == Purchase::OnDemand)
     {
         let day = Some(days[usize::from(offer.source)]);
-        let known: &mut Option<i32> = &mut newest[offer.machine as usize];
-        *known = day.max(*known);
+        let newest_day: &mut Option<i32> = &mut newest[offer.machine as usize];
+        *newest_day = day.max(*newest_day);
     }
     newest
 }
@@ -57,10 +57,10 @@ pub(crate) fn newest_prices(catalog: &Catalog, days: &[i32]) -> Vec<Option<i32>>
 /// The change that carries a price of a machine type to the day of its newest one: the latest of
 /// those that begin nearest to the price's own day.
 pub(crate) fn change_for(changes: &[PriceRatio], days: &[i32], day: i32) -> Option<PriceRatio> {
-    let later = changes
+    let later_changes = changes
         .iter()
         .filter(|change| days[usize::from(change.to)] - day > APART);
-    later
+    later_changes
         .min_by_key(|change| {
             let (from, to) = (days[usize::from(change.from)], days[usize::from(change.to)]);
             (std::cmp::Reverse(to), (from - day).abs(), change.from)

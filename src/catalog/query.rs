@@ -29,7 +29,7 @@ pub struct Filter {
 
 impl Filter {
     fn machine(&self, machine: &Machine, catalog: &Catalog) -> bool {
-        let has = |wanted: &String| {
+        let has_cards = |wanted: &String| {
             machine.accelerator.as_ref().is_some_and(|(name, count)| {
                 catalog.is_accelerator(name, wanted)
                     && self.accelerator_count.is_none_or(|wanted| wanted == *count)
@@ -47,15 +47,15 @@ impl Filter {
                 .is_none_or(|name| name.matches(&machine.instance_type))
             && machine.vcpu_thousandths >= self.min_vcpus
             && machine.memory >= self.min_memory
-            && self.accelerator.as_ref().is_none_or(has)
+            && self.accelerator.as_ref().is_none_or(has_cards)
     }
 
     fn place(&self, place: &Place) -> bool {
-        let inside = |country: &String| self.countries.contains(country);
+        let in_country = |country: &String| self.countries.contains(country);
         self.place
             .as_ref()
             .is_none_or(|name| name.matches(&place.name.to_string()))
-            && (self.countries.is_empty() || place.country.as_ref().is_some_and(inside))
+            && (self.countries.is_empty() || place.country.as_ref().is_some_and(in_country))
     }
 }
 
@@ -123,10 +123,10 @@ pub fn name(catalog: &Catalog, offer: &Offer) -> UniformName {
         instance_type: machine.instance_type.clone(),
         purchase: offer.purchase,
     };
-    let what = service.map_or_else(machine, What::Service);
+    let known_as = service.map_or_else(machine, What::Service);
     UniformName {
         place: place.name.clone(),
-        what,
+        what: known_as,
     }
 }
 
@@ -148,10 +148,10 @@ fn named_among<'a>(
     let place = catalog.place_id(&wanted.place)?;
     // Offers lie by place.
     let start = offers.partition_point(|offer| offer.place < place);
-    let mut there = offers[start..]
+    let mut offers_there = offers[start..]
         .iter()
         .take_while(|offer| offer.place == place);
-    there.find(|offer| name(catalog, offer) == *wanted)
+    offers_there.find(|offer| name(catalog, offer) == *wanted)
 }
 
 /// What a name stands for.
@@ -186,12 +186,12 @@ pub fn look_up<'a>(catalog: &'a Catalog, name: &str) -> Option<Entry<'a>> {
     if let Some((cloud, count)) = counts(catalog).remove_entry(name) {
         return Some(Entry::Cloud(cloud, count));
     }
-    let same = |machine: &&Machine| {
+    let same_type = |machine: &&Machine| {
         machine.instance_type == name
             || name.strip_prefix(&format!("{}:", machine.cloud))
                 == Some(machine.instance_type.as_str())
     };
-    let machines: Vec<&Machine> = catalog.machines.iter().filter(same).collect();
+    let machines: Vec<&Machine> = catalog.machines.iter().filter(same_type).collect();
     (!machines.is_empty()).then_some(Entry::Machines(machines))
 }
 
@@ -213,13 +213,13 @@ pub fn nearest<'a>(catalog: &'a Catalog, name: &str) -> Option<std::borrow::Cow<
         .accelerators
         .keys()
         .map(|name| Cow::Borrowed(name.as_str()));
-    let lower = name.to_ascii_lowercase();
+    let lower_case = name.to_ascii_lowercase();
     places
         .chain(machines)
         .chain(accelerators)
         .map(|known| {
             (
-                strsim::levenshtein(&known.to_ascii_lowercase(), &lower),
+                strsim::levenshtein(&known.to_ascii_lowercase(), &lower_case),
                 known,
             )
         })
@@ -245,20 +245,21 @@ pub struct Count {
 
 /// What a catalog holds, by cloud; `local` is not a cloud.
 pub fn counts(catalog: &Catalog) -> std::collections::BTreeMap<&str, Count> {
-    let mut counts: std::collections::BTreeMap<&str, Count> = std::collections::BTreeMap::new();
+    let mut counts_by_cloud: std::collections::BTreeMap<&str, Count> =
+        std::collections::BTreeMap::new();
     for place in catalog
         .places
         .iter()
         .filter(|place| place.name.cloud != "local")
     {
-        counts.entry(&place.name.cloud).or_default().places += 1;
+        counts_by_cloud.entry(&place.name.cloud).or_default().places += 1;
     }
     for machine in catalog
         .machines
         .iter()
         .filter(|machine| machine.service.is_none())
     {
-        counts.entry(&machine.cloud).or_default().machines += 1;
+        counts_by_cloud.entry(&machine.cloud).or_default().machines += 1;
     }
     // Offers lie by place: a cloud is looked up once for each.
     for same in catalog.offers.chunk_by(|a, b| a.place == b.place) {
@@ -268,12 +269,12 @@ pub fn counts(catalog: &Catalog) -> std::collections::BTreeMap<&str, Count> {
             .iter()
             .filter(|offer| !service(offer) && offer.purchase == Purchase::Spot)
             .count();
-        let count = counts
+        let count = counts_by_cloud
             .entry(&catalog.place(&same[0]).name.cloud)
             .or_default();
         count.services += services;
         count.spot += spot;
         count.on_demand += same.len() - spot - services;
     }
-    counts
+    counts_by_cloud
 }

@@ -151,9 +151,9 @@ impl Draft {
         } else {
             Some(row.number(2, 1000, "0.4")?)
         };
-        let key = (row.required(0)?.to_owned(), row.required(1)?.to_owned());
+        let row_key = (row.required(0)?.to_owned(), row.required(1)?.to_owned());
         self.burstable.insert(
-            key,
+            row_key,
             (baseline, row.cell(3).to_owned(), row.cell(4).to_owned()),
         );
         Ok(())
@@ -179,12 +179,12 @@ impl Draft {
             row.number(2, NANO, "10240")?.unsigned_abs()
         };
         let rate = row.number(3, NANO, "0.09")?;
-        let entry = self
+        let egress_row = self
             .egress
             .entry((row.cell(0).to_owned(), row.cell(1).to_owned()))
             .or_default();
-        entry.tiers.insert(above, rate);
-        entry.source = row.cell(4).to_owned();
+        egress_row.tiers.insert(above, rate);
+        egress_row.source = row.cell(4).to_owned();
         Ok(())
     }
 
@@ -197,18 +197,18 @@ impl Draft {
     }
 
     fn cloud(&mut self, row: &Row) -> Result<(), CatalogError> {
-        let figure = |column, per_unit, example| match row.cell(column) {
+        let optional_figure = |column, per_unit, example| match row.cell(column) {
             "" => Ok(None),
             _ => row.number(column, per_unit, example).map(Some),
         };
-        let time = |column| figure(column, MILLIS_PER_SECOND, "60");
+        let time = |column| optional_figure(column, MILLIS_PER_SECOND, "60");
         let cloud = CloudRow {
             times: [time(1)?, time(2)?, time(3)?],
-            free_egress: figure(4, NANO, "100")?,
-            storage: figure(5, NANO, "0.023")?,
+            free_egress: optional_figure(4, NANO, "100")?,
+            storage: optional_figure(5, NANO, "0.023")?,
             source: row.cell(6).to_owned(),
             evidence: row.cell(7).to_owned(),
-            gigabyte: figure(8, 1, "1073741824")?,
+            gigabyte: optional_figure(8, 1, "1073741824")?,
         };
         self.clouds.insert(row.required(0)?.to_owned(), cloud);
         Ok(())
@@ -217,13 +217,13 @@ impl Draft {
     fn interruption(&mut self, row: &Row) -> Result<(), CatalogError> {
         let share = row.number(2, PPM_PER_PERCENT, "15")?;
         for region in row.required(3)?.split(';') {
-            let key = (
+            let row_key = (
                 row.required(0)?.to_owned(),
                 row.required(1)?.to_owned(),
                 region.trim().to_owned(),
             );
             self.interruptions
-                .insert(key, (share, row.cell(4).to_owned()));
+                .insert(row_key, (share, row.cell(4).to_owned()));
         }
         Ok(())
     }
@@ -236,43 +236,57 @@ impl Draft {
     }
 
     fn service(&mut self, row: &Row) -> Result<(), CatalogError> {
-        let figure = |column, per_unit| match row.cell(column) {
+        let figure_or_zero = |column, per_unit| match row.cell(column) {
             "" => Ok(0),
             _ => row.number(column, per_unit, "4").map(i64::unsigned_abs),
         };
         let service = ServiceRow {
             unit: row.cell(2).to_owned(),
             price: row.number(3, NANO, "0.44")?,
-            vcpu_thousandths: figure(7, 1000)?,
-            memory: figure(8, 1 << 30)?,
+            vcpu_thousandths: figure_or_zero(7, 1000)?,
+            memory: figure_or_zero(8, 1 << 30)?,
             source: row.cell(4).to_owned(),
             evidence: row.cell(9).to_owned(),
         };
-        let key = [0, 1, 5, 6].map(|column| row.cell(column).to_owned());
-        let [places, name, version, product] = key;
+        let key_cells = [0, 1, 5, 6].map(|column| row.cell(column).to_owned());
+        let [places, name, version, product] = key_cells;
         self.services
             .insert((places, name, version, product), service);
         Ok(())
     }
 
     fn discount(&mut self, row: &Row) -> Result<(), CatalogError> {
-        let key = (row.cell(0).to_owned(), row.cell(1).to_owned());
-        let parts = row.number(2, PPM_PER_PERCENT, "10")?;
-        self.discounts
-            .insert(key, (parts, row.cell(3).to_owned(), row.cell(4).to_owned()));
+        let row_key = (row.cell(0).to_owned(), row.cell(1).to_owned());
+        let discount_ppm = row.number(2, PPM_PER_PERCENT, "10")?;
+        self.discounts.insert(
+            row_key,
+            (discount_ppm, row.cell(3).to_owned(), row.cell(4).to_owned()),
+        );
         Ok(())
     }
 
     fn quota(&mut self, row: &Row) -> Result<(), CatalogError> {
-        let key = (row.cell(0).to_owned(), row.cell(1).to_owned());
-        let most = row.number(2, 1, "64")?;
-        self.quotas
-            .insert(key, (most, row.cell(3).to_owned(), row.cell(4).to_owned()));
+        let row_key = (row.cell(0).to_owned(), row.cell(1).to_owned());
+        let most_units = row.number(2, 1, "64")?;
+        self.quotas.insert(
+            row_key,
+            (most_units, row.cell(3).to_owned(), row.cell(4).to_owned()),
+        );
         Ok(())
     }
 
     fn registration(&mut self, row: &Row) -> Result<(), CatalogError> {
         let text = |column| row.cell(column).to_owned();
+        let revision = match row.cell(8) {
+            "" => 0,
+            written => written.parse().map_err(|_| {
+                row.error(
+                    8,
+                    format!("`{written}` is not a revision"),
+                    "write a whole number, such as 3",
+                )
+            })?,
+        };
         let registered = RegisteredRow {
             about: text(1),
             date: text(2),
@@ -281,7 +295,7 @@ impl Draft {
             key: text(5),
             file_sha256: text(6),
             url: text(7),
-            revision: text(8).parse().unwrap_or_default(),
+            revision,
         };
         self.registered
             .insert(row.required(0)?.to_owned(), registered);
@@ -312,14 +326,14 @@ impl Draft {
 
     fn dropped_row(&mut self, row: &Row) -> Result<(), CatalogError> {
         let text = |column| row.cell(column).to_owned();
-        let rows = row.number(3, 1, "12")?.unsigned_abs();
+        let dropped_count = row.number(3, 1, "12")?.unsigned_abs();
         self.dropped
-            .insert((text(0), text(1), text(2), text(4)), rows);
+            .insert((text(0), text(1), text(2), text(4)), dropped_count);
         Ok(())
     }
 
     fn machine(&mut self, row: &Row, cloud: &str) -> Result<(), CatalogError> {
-        let figure = |column, per_unit| match row.cell(column) {
+        let figure_or_zero = |column, per_unit| match row.cell(column) {
             "" => Ok(0),
             _ => row.number(column, per_unit, "8").map(i64::unsigned_abs),
         };
@@ -329,14 +343,21 @@ impl Draft {
                 let count = if row.cell(4).is_empty() {
                     1000
                 } else {
-                    figure(4, 1000)?
+                    figure_or_zero(4, 1000)?
                 };
-                Some((name.to_owned(), u32::try_from(count).unwrap_or(u32::MAX)))
+                let count = u32::try_from(count).map_err(|_| {
+                    row.error(
+                        4,
+                        format!("`{}` is too many for one machine", row.cell(4)),
+                        "check the count",
+                    )
+                })?;
+                Some((name.to_owned(), count))
             }
         };
         let machine = MachineRow {
-            vcpu_thousandths: figure(1, 1000)?,
-            memory: figure(2, 1 << 30)?,
+            vcpu_thousandths: figure_or_zero(1, 1000)?,
+            memory: figure_or_zero(2, 1 << 30)?,
             accelerator,
             arch: row.cell(5).to_owned(),
             source: row.cell(6).to_owned(),

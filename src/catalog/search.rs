@@ -50,10 +50,10 @@ pub fn lapsed<'a>(catalog: &'a Catalog, search: &Search) -> Vec<&'a Offer> {
 }
 
 fn among<'a>(offers: &'a [Offer], catalog: &Catalog, search: &Search) -> Vec<&'a Offer> {
-    let any = |patterns: &BTreeSet<Pattern>, name: &str| {
+    let any_matches = |patterns: &BTreeSet<Pattern>, name: &str| {
         patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
     };
-    let wanted = search
+    let wanted_cards = search
         .accelerator
         .as_ref()
         .map(|need| (need.name.as_str(), need.thousandths));
@@ -70,7 +70,7 @@ fn among<'a>(offers: &'a [Offer], catalog: &Catalog, search: &Search) -> Vec<&'a
             _ => false,
         };
         served
-            && wanted.is_none_or(|(name, least)| {
+            && wanted_cards.is_none_or(|(name, least)| {
                 cards
                     .is_some_and(|(has, count)| count >= least && catalog.is_accelerator(has, name))
             })
@@ -86,8 +86,8 @@ fn among<'a>(offers: &'a [Offer], catalog: &Catalog, search: &Search) -> Vec<&'a
                 .is_none_or(|arch| *arch == machine.arch)
     };
     let place = |place: &crate::model::Place| {
-        any(&search.clouds, &place.name.cloud)
-            && any(&search.places, &place.name.to_string())
+        any_matches(&search.clouds, &place.name.cloud)
+            && any_matches(&search.places, &place.name.to_string())
             && (search.countries.is_empty()
                 || place
                     .country
@@ -127,10 +127,10 @@ pub fn has_service(catalog: &Catalog, name: &str) -> bool {
 
 /// What was understood, in one line.
 pub fn said(search: &Search) -> String {
-    let list = |items: Vec<String>| items.join(" or ");
-    let mut parts = Vec::new();
-    parts.extend(search.service.as_ref().map(ToString::to_string));
-    parts.extend(
+    let joined_by_or = |items: Vec<String>| items.join(" or ");
+    let mut said_parts = Vec::new();
+    said_parts.extend(search.service.as_ref().map(ToString::to_string));
+    said_parts.extend(
         search
             .accelerator
             .as_ref()
@@ -138,26 +138,28 @@ pub fn said(search: &Search) -> String {
     );
     if search.min_vcpus > 0 {
         let count = count_text(u32::try_from(search.min_vcpus).unwrap_or(u32::MAX));
-        parts.push(format!("at least {count} vCPUs"));
+        said_parts.push(format!("at least {count} vCPUs"));
     }
     if search.min_memory.0 > 0 {
-        parts.push(format!("at least {} memory", search.min_memory));
+        said_parts.push(format!("at least {} memory", search.min_memory));
     }
-    parts.extend(
+    said_parts.extend(
         search
             .instance_type
             .as_ref()
             .map(|pattern| format!("type {pattern}")),
     );
-    parts.extend(search.arch.clone());
+    said_parts.extend(search.arch.clone());
     if !search.tee.is_empty() {
-        parts.push(list(search.tee.iter().map(Tee::to_string).collect()));
+        said_parts.push(joined_by_or(
+            search.tee.iter().map(Tee::to_string).collect(),
+        ));
     }
     for patterns in [&search.clouds, &search.places] {
         if !patterns.is_empty() {
-            parts.push(format!(
+            said_parts.push(format!(
                 "at {}",
-                list(patterns.iter().map(Pattern::to_string).collect())
+                joined_by_or(patterns.iter().map(Pattern::to_string).collect())
             ));
         }
     }
@@ -171,20 +173,24 @@ pub fn said(search: &Search) -> String {
                     == search.countries
             })
         });
-        parts.push(format!(
+        said_parts.push(format!(
             "in {}",
             bloc.map_or_else(
-                || list(search.countries.iter().cloned().collect()),
+                || joined_by_or(search.countries.iter().cloned().collect()),
                 str::to_owned
             )
         ));
     }
-    let bound = if search.below { "under" } else { "at most" };
-    parts.extend(search.max_rate.map(|most| format!("{bound} {most}/h")));
+    let bound_words = if search.below { "under" } else { "at most" };
+    said_parts.extend(
+        search
+            .max_rate
+            .map(|most| format!("{bound_words} {most}/h")),
+    );
     if search.service.is_none() {
-        parts.push(if search.spot { "spot" } else { "on demand" }.to_owned());
+        said_parts.push(if search.spot { "spot" } else { "on demand" }.to_owned());
     }
-    parts.join(", ")
+    said_parts.join(", ")
 }
 
 #[cfg(test)]

@@ -27,14 +27,14 @@ const FORMS: &str = "write it like `8x A100-80GB in the EU under $20/h`, `32 vcp
 /// Adds what the words say to a search.
 pub fn read(text: &str, catalog: &Catalog, search: &mut Search) -> Result<(), Misunderstood> {
     let spaced = text.replace(',', " , ");
-    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let spaced_words: Vec<&str> = spaced.split_whitespace().collect();
     let mut reader = Reader {
-        words: &words,
+        words: &spaced_words,
         at: 0,
         catalog,
         search,
     };
-    while reader.at < words.len() {
+    while reader.at < spaced_words.len() {
         reader.term()?;
     }
     Ok(())
@@ -94,11 +94,11 @@ impl<'a> Reader<'a> {
 
     fn unknown(&self) -> Misunderstood {
         let word = self.words.get(self.at).copied().unwrap_or_default();
-        let near =
+        let nearest_name =
             query::nearest(self.catalog, word).map(|near| format!("did you mean `{near}`? else "));
         misunderstood(
             format!("`{word}` is not understood"),
-            format!("{}{FORMS}", near.unwrap_or_default()),
+            format!("{}{FORMS}", nearest_name.unwrap_or_default()),
         )
     }
 
@@ -106,14 +106,14 @@ impl<'a> Reader<'a> {
     fn price(&mut self, below: bool) -> Result<(), Misunderstood> {
         let word = self.word(0);
         let (amount, unit) = word.split_once('/').unwrap_or((&word, ""));
-        let plain = amount
+        let plain_amount = amount
             .strip_prefix('$')
             .or_else(|| amount.strip_suffix("usd"))
             .unwrap_or(amount);
-        let rate = Rate::parse_usd(plain).map_err(|_| {
-            let shown = self.words.get(self.at).copied().unwrap_or("nothing");
+        let rate = Rate::parse_usd(plain_amount).map_err(|_| {
+            let shown_word = self.words.get(self.at).copied().unwrap_or("nothing");
             misunderstood(
-                format!("`{shown}` is not a price"),
+                format!("`{shown_word}` is not a price"),
                 "write it like `under $20/h`",
             )
         })?;
@@ -163,9 +163,9 @@ impl<'a> Reader<'a> {
             where_to(word, self.catalog, self.search)?;
             self.at += 1;
             let joined = matches!(self.word(0).as_str(), "or" | ",");
-            let next = self.word(1);
+            let next_word = self.word(1);
             let goes_on = self.words.get(self.at + 1).is_some_and(|word| {
-                next == "the" || where_to(word, self.catalog, &mut Search::default()).is_ok()
+                next_word == "the" || where_to(word, self.catalog, &mut Search::default()).is_ok()
             });
             if joined && (goes_on || self.word(0) == "or") {
                 self.at += 1;
@@ -265,8 +265,8 @@ impl<'a> Reader<'a> {
 
     /// Takes the longest run of words that names an accelerator; whether there is one.
     fn accelerator(&mut self, count: Option<String>) -> Result<bool, Misunderstood> {
-        let most = (self.words.len() - self.at).min(4);
-        for words in (1..=most).rev() {
+        let most_words = (self.words.len() - self.at).min(4);
+        for words in (1..=most_words).rev() {
             let run = &self.words[self.at..self.at + words];
             let joined = [run.join("-"), run.join(" "), run.concat()];
             let Some((name, own)) = joined.iter().find_map(|name| self.split(name)) else {
@@ -306,24 +306,24 @@ impl<'a> Reader<'a> {
 
     /// `32 vcpus`, `256 GiB memory`.
     fn quantity(&mut self) -> Result<(), Misunderstood> {
-        let first = self.words.get(self.at).copied().unwrap_or_default();
+        let first_word = self.words.get(self.at).copied().unwrap_or_default();
         let cpus =
             |word: &str| matches!(word, "vcpu" | "vcpus" | "cpu" | "cpus" | "core" | "cores");
         if cpus(&self.word(1)) {
-            let count = crate::model::units::scaled(first, 1000)
+            let count = crate::model::units::scaled(first_word, 1000)
                 .ok()
                 .and_then(|count| u64::try_from(count).ok());
             let count = count.ok_or_else(|| {
-                misunderstood(format!("`{first}` is not a number of vCPUs"), FORMS)
+                misunderstood(format!("`{first_word}` is not a number of vCPUs"), FORMS)
             })?;
             self.search.min_vcpus = self.search.min_vcpus.max(count);
             return self.taken(2);
         }
         // One word or two: `256GiB`, `256 GiB`.
-        let second = self.words.get(self.at + 1).copied().unwrap_or_default();
+        let second_word = self.words.get(self.at + 1).copied().unwrap_or_default();
         let sizes = [
-            (Bytes::parse(first), 1),
-            (Bytes::parse(&format!("{first} {second}")), 2),
+            (Bytes::parse(first_word), 1),
+            (Bytes::parse(&format!("{first_word} {second_word}")), 2),
         ];
         for (size, words) in sizes {
             let Ok(size) = size else { continue };
@@ -337,7 +337,7 @@ impl<'a> Reader<'a> {
                 format!("write `{written} memory`"),
             ));
         }
-        if first.is_empty() {
+        if first_word.is_empty() {
             return Err(misunderstood("there is nothing after `at least`", FORMS));
         }
         Err(self.unknown())
@@ -381,13 +381,13 @@ pub fn where_to(word: &str, catalog: &Catalog, search: &mut Search) -> Result<()
         search.clouds.insert(pattern);
         return Ok(());
     }
-    let near = query::nearest(catalog, word).map(|near| format!("did you mean `{near}`? "));
+    let nearest_name = query::nearest(catalog, word).map(|near| format!("did you mean `{near}`? "));
     let blocs: Vec<&str> = geography::blocs().collect();
     Err(misunderstood(
         format!("`{word}` is not a country, bloc, cloud or place of this catalog"),
         format!(
             "{}countries are ISO 3166 codes such as DE, blocs {}; places are like `aws:eu-*`",
-            near.unwrap_or_default(),
+            nearest_name.unwrap_or_default(),
             blocs.join(", ")
         ),
     ))

@@ -66,7 +66,7 @@ impl<'a> Table<'a> {
             ));
         };
         let header = header.strip_prefix('\u{feff}').unwrap_or(header);
-        let mut row = Row {
+        let mut header_row = Row {
             file,
             line,
             text: header,
@@ -74,15 +74,15 @@ impl<'a> Table<'a> {
             cells: [""; MAX_COLUMNS],
             at: [0; MAX_COLUMNS],
         };
-        table.width = row.split()?;
-        for (place, cell) in (0_u8..).zip(&row.cells[..table.width]) {
-            let known = names.iter().position(|name| name == cell);
-            let Some(column) = known else {
+        table.width = header_row.split()?;
+        for (place, cell) in (0_u8..).zip(&header_row.cells[..table.width]) {
+            let known_column = names.iter().position(|name| name == cell);
+            let Some(column) = known_column else {
                 let hint = format!("the columns are {}", names.join(", "));
-                return Err(row.fault(cell, format!("unknown column `{cell}`"), hint));
+                return Err(header_row.fault(cell, format!("unknown column `{cell}`"), hint));
             };
             if table.at[column] != NOWHERE {
-                return Err(row.fault(
+                return Err(header_row.fault(
                     cell,
                     format!("column `{cell}` is there twice"),
                     "keep one of them",
@@ -93,7 +93,7 @@ impl<'a> Table<'a> {
         if let Some(missing) = (0..required).find(|column| table.at[*column] == NOWHERE) {
             let message = format!("there is no column `{}`", names[missing]);
             let hint = format!("the header must have {}", names[..required].join(", "));
-            return Err(row.fault("", message, hint));
+            return Err(header_row.fault("", message, hint));
         }
         Ok(table)
     }
@@ -108,9 +108,9 @@ impl<'a> Table<'a> {
             let (line, rest) = cut(self.rest, b'\n').unwrap_or((self.rest, ""));
             self.rest = rest;
             self.line = self.line.saturating_add(1);
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            if !is_blank(line) {
-                return Some((self.line, line));
+            let plain_line = line.strip_suffix('\r').unwrap_or(line);
+            if !is_blank(plain_line) {
+                return Some((self.line, plain_line));
             }
         }
         None
@@ -149,8 +149,8 @@ impl<'a> Table<'a> {
 /// `split_once` for a plain mark. Cells are short: looking byte by byte is twice as fast as the
 /// general search.
 fn cut(text: &str, mark: u8) -> Option<(&str, &str)> {
-    let at = text.bytes().position(|byte| byte == mark)?;
-    Some((&text[..at], &text[at + 1..]))
+    let mark_index = text.bytes().position(|byte| byte == mark)?;
+    Some((&text[..mark_index], &text[mark_index + 1..]))
 }
 
 fn trimmed(cell: &str) -> &str {
@@ -161,13 +161,13 @@ fn trimmed(cell: &str) -> &str {
     }
 }
 
-/// The cells of a line that is known to be well written.
+/// The cells of a line; none if it is not well written, which the loader of a catalog refuses.
 pub(crate) fn cells(line: &str) -> Vec<&str> {
-    let line = line.trim_end_matches('\r');
+    let plain_line = line.trim_end_matches('\r');
     let mut row = Row {
         file: "",
         line: 0,
-        text: line,
+        text: plain_line,
         names: &[],
         cells: [""; MAX_COLUMNS],
         at: [0; MAX_COLUMNS],
@@ -188,27 +188,27 @@ pub(crate) fn is_blank(line: &str) -> bool {
 impl<'a> Row<'a> {
     /// Cuts the line into cells; how many there are.
     fn split(&mut self) -> Result<usize, CatalogError> {
-        let mut rest = self.text;
+        let mut remaining_text = self.text;
         let mut count = 0;
         loop {
             if count == MAX_COLUMNS {
                 return Err(self.fault(
-                    rest,
+                    remaining_text,
                     format!("more than {MAX_COLUMNS} columns"),
                     "remove the others",
                 ));
             }
-            let after;
-            if let Some(quoted) = rest.strip_prefix('"') {
+            let text_after;
+            if let Some(quoted) = remaining_text.strip_prefix('"') {
                 let Some((cell, tail)) = quoted.split_once('"') else {
                     return Err(self.fault(
-                        rest,
-                        format!("`{rest}` has no closing quote"),
+                        remaining_text,
+                        format!("`{remaining_text}` has no closing quote"),
                         "a row must end on its line",
                     ));
                 };
                 self.cells[count] = cell;
-                after = match tail.strip_prefix(',') {
+                text_after = match tail.strip_prefix(',') {
                     Some(next) => Some(next),
                     None if tail.is_empty() => None,
                     None => {
@@ -217,14 +217,14 @@ impl<'a> Row<'a> {
                     }
                 };
             } else {
-                let (cell, next) =
-                    cut(rest, b',').map_or((rest, None), |(cell, next)| (cell, Some(next)));
+                let (cell, next) = cut(remaining_text, b',')
+                    .map_or((remaining_text, None), |(cell, next)| (cell, Some(next)));
                 self.cells[count] = trimmed(cell);
-                after = next;
+                text_after = next;
             }
             count += 1;
-            match after {
-                Some(next) => rest = next,
+            match text_after {
+                Some(next) => remaining_text = next,
                 None => return Ok(count),
             }
         }
@@ -262,14 +262,14 @@ impl<'a> Row<'a> {
     ) -> CatalogError {
         // Cells are slices of the line, so the distance of their starts is the offset.
         let offset = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
-        let before = offset
+        let text_before = offset
             .and_then(|offset| self.text.get(..offset))
             .filter(|_| !part.is_empty());
         CatalogError {
             file: self.file.to_owned(),
             line: self.line,
-            column: before.map_or(0, |before| {
-                u32::try_from(before.chars().count() + 1).unwrap_or(0)
+            column: text_before.map_or(0, |before| {
+                CatalogError::position(before.chars().count() + 1)
             }),
             text: self.text.to_owned(),
             message: message.into(),

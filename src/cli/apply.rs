@@ -107,8 +107,8 @@ pub fn run_plan(
     let args = &at_its_place(plan, args)?;
     if args.json {
         let stream = Arc::new(Stream::begin(terminal));
-        let result = execute(plan, plan_folder, args, stream.clone());
-        match &result {
+        let apply_result = execute(plan, plan_folder, args, stream.clone());
+        match &apply_result {
             Ok(Ended::Walked(outcome)) => stream.outcome(outcome),
             Ok(Ended::Left(interrupt)) => {
                 let failure = Failure::new(exit_of(*interrupt), left_words(*interrupt));
@@ -120,22 +120,22 @@ pub fn run_plan(
             }
             Err(failure) => stream.failed(failure, "apply"),
         }
-        return result
+        return apply_result
             .map(|ended| ended.applied(args))
             .map_err(Failure::told);
     }
     let text = Arc::new(Text::new(terminal, !args.no_logs));
-    let result = execute(plan, plan_folder, args, text.clone());
+    let apply_result = execute(plan, plan_folder, args, text.clone());
     text.finish();
-    let ended = result?;
-    match &ended {
+    let ended_apply = apply_result?;
+    match &ended_apply {
         Ended::Walked(outcome) => {
             outcome::say_failures(outcome, terminal);
             let root = args.state.place.root();
             // A reader that has gone away does not change how the apply ended.
             let _ = terminal.out(&outcome::text(plan, outcome, &root));
             hints(outcome, args, terminal);
-            if outcome.interrupted.is_some() && ended.exit() != Exit::Success {
+            if outcome.interrupted.is_some() && ended_apply.exit() != Exit::Success {
                 terminal.note(&resume_line(args));
             }
         }
@@ -147,7 +147,7 @@ pub fn run_plan(
             }
         }
     }
-    Ok(ended.applied(args))
+    Ok(ended_apply.applied(args))
 }
 
 /// What came of a plan.
@@ -195,9 +195,9 @@ impl Ended {
 /// The exit code for what came of a plan.
 pub fn exit(outcome: &Outcome) -> Exit {
     let is_done = |one: &StageOutcome| matches!(one, StageOutcome::Done | StageOutcome::Unchanged);
-    let done = outcome.stages.values().filter(|one| is_done(one)).count();
+    let done_count = outcome.stages.values().filter(|one| is_done(one)).count();
     match outcome.interrupted {
-        _ if done == outcome.stages.len() => Exit::Success,
+        _ if done_count == outcome.stages.len() => Exit::Success,
         Some(interrupt) => exit_of(interrupt),
         None if outcome
             .stages
@@ -206,7 +206,7 @@ pub fn exit(outcome: &Outcome) -> Exit {
         {
             Exit::Denied
         }
-        None if done > 0 => Exit::Partial,
+        None if done_count > 0 => Exit::Partial,
         None => Exit::Error,
     }
 }
@@ -218,10 +218,10 @@ fn execute(
     observer: Arc<dyn Observer>,
 ) -> Result<Ended, Failure> {
     let runtime = super::runtime::runtime()?;
-    let result = runtime.block_on(execute_until_signalled(plan, plan_folder, args, observer));
+    let apply_result = runtime.block_on(execute_until_signalled(plan, plan_folder, args, observer));
     // Not waiting for file work that a second signal has made pointless.
     runtime.shutdown_background();
-    result
+    apply_result
 }
 
 async fn execute_until_signalled(
@@ -231,10 +231,10 @@ async fn execute_until_signalled(
     observer: Arc<dyn Observer>,
 ) -> Result<Ended, Failure> {
     let mut signals = Signals::listen()?;
-    let here = working_folder()?;
-    let store = args.state.store(&here)?;
+    let working_dir = working_folder()?;
+    let store = args.state.store(&working_dir)?;
     let folder = &store.folder;
-    let settings = settings(args, &here, plan_folder);
+    let settings = settings(args, &working_dir, plan_folder);
     // Stores, clouds and the lock may keep it waiting.
     let prepared = tokio::select! {
         biased;
@@ -256,7 +256,7 @@ async fn execute_until_signalled(
         observer,
         interrupted
     ));
-    let ended = loop {
+    let walk_end = loop {
         tokio::select! {
             outcome = &mut walk => break outcome.map(Ended::Walked).map_err(|error| failure(error, &store))?,
             signal = signals.next() => {
@@ -269,11 +269,11 @@ async fn execute_until_signalled(
             }
         }
     };
-    if matches!(&ended, Ended::Walked(outcome) if outcome.snapshot_is_late) {
+    if matches!(&walk_end, Ended::Walked(outcome) if outcome.snapshot_is_late) {
         // It ends with the process.
         std::mem::forget(lock);
     }
-    Ok(ended)
+    Ok(walk_end)
 }
 
 /// What an apply begins with.
@@ -292,11 +292,11 @@ async fn prepare(
     args: &ApplyArgs,
 ) -> Result<Prepared, Failure> {
     let fail = |error: apply::Error| failure(error, store);
-    let before = store
+    let state_before = store
         .read_async()
         .await
         .map_err(|error| fail(error.into()))?;
-    let checked = apply::check(plan, settings, before.as_ref()).map_err(fail)?;
+    let checked = apply::check(plan, settings, state_before.as_ref()).map_err(fail)?;
     let unready = apply::preflight::check_providers(plan, checked, settings)
         .await
         .map_err(fail)?
@@ -314,11 +314,11 @@ async fn prepare(
 /// Whether the plan can be applied at all; to be known before anybody is asked to approve it.
 pub fn check_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs) -> Result<(), Failure> {
     let args = &at_its_place(plan, args)?;
-    let here = working_folder()?;
+    let working_dir = working_folder()?;
     check(
         plan,
-        &settings(args, &here, plan_folder),
-        &args.state.store(&here)?,
+        &settings(args, &working_dir, plan_folder),
+        &args.state.store(&working_dir)?,
     )
     .map(drop)
 }
@@ -331,17 +331,17 @@ pub fn place_of(plan: &Plan, args: &ApplyArgs) -> Result<PlaceArgs, Failure> {
     let Some(provider) = rehearsal.filter(|_| !place.is_named()) else {
         return Ok(place.clone());
     };
-    let here = working_folder()?;
+    let working_dir = working_folder()?;
     // An earlier sky kept rehearsals in the folder's own state: one that was begun there goes on
     // there.
-    let held = place.store(&here)?.read().ok().flatten();
-    let tried = held
+    let held_state = place.store(&working_dir)?.read().ok().flatten();
+    let tried_places = held_state
         .iter()
         .flat_map(|state| state.stages.values())
         .filter(|record| record.attempt > 0);
-    let mut tried = tried.peekable();
-    let begun_there =
-        tried.peek().is_some() && tried.all(|record| record.rehearsed_with() == Some(provider));
+    let mut tried_places = tried_places.peekable();
+    let begun_there = tried_places.peek().is_some()
+        && tried_places.all(|record| record.rehearsed_with() == Some(provider));
     Ok(if begun_there {
         place.clone()
     } else {
@@ -361,8 +361,8 @@ fn at_its_place(plan: &Plan, args: &ApplyArgs) -> Result<ApplyArgs, Failure> {
 }
 
 fn check(plan: &Plan, settings: &Settings, store: &Store) -> Result<Checked, Failure> {
-    let before = store.read().map_err(|error| failure(error.into(), store))?;
-    apply::check(plan, settings, before.as_ref()).map_err(|error| failure(error, store))
+    let state_before = store.read().map_err(|error| failure(error.into(), store))?;
+    apply::check(plan, settings, state_before.as_ref()).map_err(|error| failure(error, store))
 }
 
 fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
@@ -465,13 +465,13 @@ fn places(args: &ApplyArgs) -> String {
 
 /// Whether the state in its folder holds all of the plan done.
 fn all_done(plan: &Plan, args: &ApplyArgs) -> bool {
-    let here = std::env::current_dir().unwrap_or_default();
-    let state = args
+    let working_dir = std::env::current_dir().unwrap_or_default();
+    let held_state = args
         .state
-        .store(&here)
+        .store(&working_dir)
         .ok()
         .and_then(|store| store.read().ok());
-    state
+    held_state
         .flatten()
         .is_some_and(|state| crate::execution::state::holds(&state, plan))
 }

@@ -93,8 +93,8 @@ pub(super) fn run(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Fai
     let mut applied = plan_and_apply(args, &inputs, folder, None, terminal)?;
     // Every round does without more offers, so this comes to an end.
     while applied.used_up && again(args, terminal)? {
-        let held = HeldState::read(&applied.place)?;
-        applied = plan_and_apply(args, &inputs, folder, Some(&held), terminal)?;
+        let held_state = HeldState::read(&applied.place)?;
+        applied = plan_and_apply(args, &inputs, folder, Some(&held_state), terminal)?;
     }
     Ok(applied.exit)
 }

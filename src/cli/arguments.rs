@@ -115,17 +115,17 @@ impl NoCommand {
         } else {
             Exit::Success
         };
-        let mut words = words
+        let mut words_of_verbs = words
             .iter()
             .skip(1)
             .take_while(|word| *word != "--")
             .filter_map(|word| word.to_str());
-        let json = words.clone().any(|word| word == "--json");
+        let json = words_of_verbs.clone().any(|word| word == "--json");
         Self {
             text: error.render().to_string(),
             exit,
             json,
-            stream: words.find_map(stream_of),
+            stream: words_of_verbs.find_map(stream_of),
         }
     }
 }
@@ -137,19 +137,21 @@ pub fn command() -> clap::Command {
 
 /// Parses the words.
 pub(super) fn parse(words: Vec<OsString>) -> Result<Arguments, NoCommand> {
-    let words = double_dashes(words);
-    let parsed = command().try_get_matches_from(&words).and_then(|matches| {
-        let json = wants_json(&matches);
-        Ok(Arguments {
-            json,
-            ..Arguments::from_arg_matches(&matches)?
-        })
-    });
-    let mut arguments = parsed.map_err(|error| NoCommand::new(&error, &words))?;
-    let line = CommandLine::new(&words, arguments.chdir.as_deref());
+    let dashed_words = double_dashes(words);
+    let parsed = command()
+        .try_get_matches_from(&dashed_words)
+        .and_then(|matches| {
+            let json = wants_json(&matches);
+            Ok(Arguments {
+                json,
+                ..Arguments::from_arg_matches(&matches)?
+            })
+        });
+    let mut arguments = parsed.map_err(|error| NoCommand::new(&error, &dashed_words))?;
+    let command_line = CommandLine::new(&dashed_words, arguments.chdir.as_deref());
     match &mut arguments.verb {
-        Verb::Plan(args) => args.command = line,
-        Verb::Apply(args) => args.apply.command = line,
+        Verb::Plan(args) => args.command = command_line,
+        Verb::Apply(args) => args.apply.command = command_line,
         _ => {}
     }
     Ok(arguments)
@@ -157,10 +159,10 @@ pub(super) fn parse(words: Vec<OsString>) -> Result<Arguments, NoCommand> {
 
 /// Whether the innermost verb was given `--json`.
 fn wants_json(matches: &ArgMatches) -> bool {
-    let given = matches
+    let is_given = matches
         .try_get_one::<bool>("json")
         .is_ok_and(|given| given == Some(&true));
-    given
+    is_given
         || matches
             .subcommand()
             .is_some_and(|(_, inner)| wants_json(inner))
@@ -192,7 +194,7 @@ fn stream_of(verb: &str) -> Option<&'static str> {
 fn double_dashes(words: Vec<OsString>) -> Vec<OsString> {
     let command = Arguments::command();
     let commands = std::iter::once(&command).chain(command.get_subcommands());
-    let long: BTreeSet<String> = commands
+    let long_options: BTreeSet<String> = commands
         .flat_map(|command| command.get_arguments())
         .filter_map(|argument| argument.get_long().map(str::to_owned))
         .collect();
@@ -203,10 +205,10 @@ fn double_dashes(words: Vec<OsString>) -> Vec<OsString> {
             .to_str()
             .and_then(|word| word.strip_prefix('-'))
             .and_then(|word| word.split('=').next());
-        let known = name.is_some_and(|name| {
-            name.len() > 1 && (long.contains(name) || name == "help" || name == "version")
+        let is_known = name.is_some_and(|name| {
+            name.len() > 1 && (long_options.contains(name) || name == "help" || name == "version")
         });
-        if known && !literal {
+        if is_known && !literal {
             let mut two = OsString::from("-");
             two.push(word);
             two
@@ -232,10 +234,10 @@ pub(super) fn report_panics() {
             env!("CARGO_PKG_VERSION")
         );
         let path = std::path::Path::new("sky-crash.log");
-        let saved = crate::util::file::write_atomic(path, log.as_bytes());
+        let log_saved = crate::util::file::write_atomic(path, log.as_bytes());
         let terminal = super::Terminal::detect(Colour::Auto, false);
         terminal.note(&format!("error: this is a bug in sky: {text} (at {place})"));
-        match saved {
+        match log_saved {
             Ok(()) => {
                 terminal.note("hint: please report it with sky-crash.log, which has the details; the state is safe")
             }

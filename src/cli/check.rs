@@ -86,8 +86,8 @@ struct Seen {
 
 /// Looks at all of them side by side, and tells.
 pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let here = working_folder()?;
-    let access = args.state.access(&here);
+    let working_dir = working_folder()?;
+    let access = args.state.access(&working_dir);
     let plan = args
         .plan
         .as_ref()
@@ -98,12 +98,12 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure
         .map(preflight::needs_of_plan)
         .unwrap_or_default();
     let names = names(args, &needs, &access)?;
-    let mut seen = super::runtime::runtime()?.block_on(look(names, &needs, &access));
+    let mut seen_providers = super::runtime::runtime()?.block_on(look(names, &needs, &access));
     let stores = plan
         .as_ref()
         .map(|plan| needed_buckets(plan, args.staging.as_ref().unwrap_or(&Staging::Buckets)));
     for (cloud, lacks) in stores.unwrap_or_default() {
-        if let Some(seen) = seen.iter_mut().find(|seen| seen.name == cloud) {
+        if let Some(seen) = seen_providers.iter_mut().find(|seen| seen.name == cloud) {
             seen.findings.push(match lacks {
                 None => Finding::there(
                     Topic::Storage,
@@ -121,11 +121,11 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure
         }
     }
     terminal.out(&if args.json {
-        json_text(&seen)
+        json_text(&seen_providers)
     } else {
-        text(&seen, terminal)
+        text(&seen_providers, terminal)
     })?;
-    Ok(if all_ready(&seen) {
+    Ok(if all_ready(&seen_providers) {
         Exit::Success
     } else {
         Exit::Error
@@ -145,9 +145,9 @@ fn names(
     {
         return Err(Failure::error(provider::unknown(unknown)));
     }
-    let named: BTreeSet<&str> = args.provider.iter().map(String::as_str).collect();
-    if !named.is_empty() {
-        return Ok(named
+    let named_providers: BTreeSet<&str> = args.provider.iter().map(String::as_str).collect();
+    if !named_providers.is_empty() {
+        return Ok(named_providers
             .into_iter()
             .map(|name| (name.to_owned(), true))
             .collect());
@@ -159,12 +159,17 @@ fn names(
             .map(|name| (name.to_owned(), true))
             .collect());
     }
-    let present = provider::present(access);
-    let all = provider::NAMES
+    let present_providers = provider::present(access);
+    let all_providers = provider::NAMES
         .iter()
-        .filter(|name| **name != provider::SIM || present.iter().any(|one| one == *name));
-    Ok(all
-        .map(|name| ((*name).to_owned(), present.iter().any(|one| one == name)))
+        .filter(|name| **name != provider::SIM || present_providers.iter().any(|one| one == *name));
+    Ok(all_providers
+        .map(|name| {
+            (
+                (*name).to_owned(),
+                present_providers.iter().any(|one| one == name),
+            )
+        })
         .collect())
 }
 
@@ -179,12 +184,12 @@ async fn look(names: Vec<(String, bool)>, needs: &[Need], access: &Access) -> Ve
         let access = access.clone();
         looks.spawn(async move { (number, one(name, asked, &needs, &access).await) });
     }
-    let mut seen: Vec<(usize, Seen)> = Vec::new();
+    let mut seen_by_order: Vec<(usize, Seen)> = Vec::new();
     while let Some(look) = looks.join_next().await {
-        seen.extend(look);
+        seen_by_order.extend(look);
     }
-    seen.sort_by_key(|(number, _)| *number);
-    seen.into_iter().map(|(_, seen)| seen).collect()
+    seen_by_order.sort_by_key(|(number, _)| *number);
+    seen_by_order.into_iter().map(|(_, seen)| seen).collect()
 }
 
 async fn one(name: String, asked: bool, needs: &[Need], access: &Access) -> Seen {
@@ -196,24 +201,24 @@ async fn one(name: String, asked: bool, needs: &[Need], access: &Access) -> Seen
             Err(error) => vec![Finding::failed(Topic::Credentials, name.clone(), &error)],
         },
         Ok(None) => {
-            let said = provider::unknown(&name);
+            let unknown_words = provider::unknown(&name);
             vec![Finding {
                 topic: Topic::Reach,
                 about: name.clone(),
                 verdict: Verdict::Missing,
-                said,
+                said: unknown_words,
             }]
         }
         Err(error) => vec![Finding::failed(Topic::Credentials, name.clone(), &error)],
     };
-    let status = if asked {
+    let provider_status = if asked {
         Status::of(&findings)
     } else {
         Status::NotSetUp
     };
     Seen {
         name,
-        status,
+        status: provider_status,
         findings,
     }
 }
@@ -227,8 +232,8 @@ fn text(seen: &[Seen], terminal: &Terminal) -> String {
     let mut text = String::new();
     for one in seen {
         text += &format!("{}: {}\n", one.name, one.status.words());
-        let row = |finding: &Finding| {
-            let about = if finding.about == one.name {
+        let finding_row = |finding: &Finding| {
+            let about_other = if finding.about == one.name {
                 String::new()
             } else {
                 format!("{}: ", finding.about)
@@ -236,16 +241,16 @@ fn text(seen: &[Seen], terminal: &Terminal) -> String {
             vec![
                 finding.verdict.words().to_owned(),
                 finding.topic.words().to_owned(),
-                // Some messages name what they are about themselves.
-                match finding.said.starts_with(&about) {
+                // Some messages name what they are about_other themselves.
+                match finding.said.starts_with(&about_other) {
                     true => finding.said.clone(),
-                    false => format!("{about}{}", finding.said),
+                    false => format!("{about_other}{}", finding.said),
                 },
             ]
         };
-        let rows: Vec<Vec<String>> = one.findings.iter().map(row).collect();
-        if !rows.is_empty() {
-            let table = table::text(&["", "", ""], &rows, terminal.width);
+        let finding_rows: Vec<Vec<String>> = one.findings.iter().map(finding_row).collect();
+        if !finding_rows.is_empty() {
+            let table = table::text(&["", "", ""], &finding_rows, terminal.width);
             text.extend(table.lines().skip(1).map(|line| format!(" {line}\n")));
         }
     }
@@ -261,14 +266,14 @@ fn json_text(seen: &[Seen]) -> String {
             "message": finding.said,
         })
     };
-    let one = |one: &Seen| {
+    let provider_json = |one: &Seen| {
         json!({
             "provider": one.name,
             "status": one.status.words().replace(' ', "_"),
             "findings": one.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     };
-    let providers: Vec<_> = seen.iter().map(one).collect();
+    let providers: Vec<_> = seen.iter().map(provider_json).collect();
     format!(
         "{}\n",
         json!({ "format_version": "1.0", "ready": all_ready(seen), "providers": providers })

@@ -15,13 +15,15 @@ pub struct CommandLine {
 impl CommandLine {
     /// Keeps the words of a command line, of which the first is the program's own name.
     pub fn new(words: &[OsString], chdir: Option<&Path>) -> Self {
-        let given = words
+        let given_words = words
             .iter()
             .skip(1)
             .map(|word| word.to_string_lossy().into_owned());
-        let words = std::iter::once("sky".to_owned()).chain(given).collect();
+        let all_words = std::iter::once("sky".to_owned())
+            .chain(given_words)
+            .collect();
         Self {
-            words,
+            words: all_words,
             chdir: chdir.map(Path::to_owned),
         }
     }

@@ -72,10 +72,10 @@ pub(super) fn sources(
     source: Option<&Path>,
     data: &[(String, PathBuf)],
 ) -> Result<Sources, Failure> {
-    let here = working_folder()?;
-    let folder = here.join(job.parent().unwrap_or(Path::new("")));
+    let working_dir = working_folder()?;
+    let folder = working_dir.join(job.parent().unwrap_or(Path::new("")));
     Ok(Sources {
-        here,
+        here: working_dir,
         folder,
         source: source.map(Path::to_owned),
         data: data.iter().cloned().collect(),
@@ -97,18 +97,18 @@ fn contents(
         .find(|name| !job.datasets.contains_key(*name))
     {
         let names: Vec<&str> = job.datasets.keys().map(String::as_str).collect();
-        let known = if names.is_empty() {
+        let known_names = if names.is_empty() {
             "none".to_owned()
         } else {
             names.join(", ")
         };
         return Err(Failure::error(format!(
-            "--data {unknown}=…: the job has no dataset `{unknown}`; its datasets: {known}"
+            "--data {unknown}=…: the job has no dataset `{unknown}`; its datasets: {known_names}"
         )));
     }
-    let waiting = spinner("reading datasets and files".to_owned(), terminal);
+    let progress_line = spinner("reading datasets and files".to_owned(), terminal);
     let (contents, problems) = apply_contents::read(&Wanted::of_job(job), sources);
-    waiting.inspect(ProgressBar::finish_and_clear);
+    progress_line.inspect(ProgressBar::finish_and_clear);
     problems.iter().for_each(|problem| terminal.warn(problem));
     Ok(contents)
 }
@@ -118,17 +118,17 @@ pub(super) fn compute(
     request: &PlanRequest<'_>,
     terminal: &Terminal,
 ) -> Result<(Inputs, Plan), PlanningStopped> {
-    let read = inputs::read_with_files(request.inputs)
+    let inputs_read = inputs::read_with_files(request.inputs)
         .map_err(|faults| inputs::failure(&faults, terminal))?;
-    inputs::warn(&read.warnings, terminal);
+    inputs::warn(&inputs_read.warnings, terminal);
     let catalog = request.inputs.load_catalog(terminal)?;
-    let (job, policy) = (&read.job.value, &read.policy.value);
+    let (job, policy) = (&inputs_read.job.value, &inputs_read.policy.value);
     let solving = request.solving;
     let effort = solve_effort(solving.max_nodes, solving.time_limit);
     let stop = |reason: NoPlan| {
         PlanningStopped::no_plan(
             &reason,
-            &read,
+            &inputs_read,
             (&catalog, request.from.is_some()),
             &effort,
             terminal,
@@ -147,7 +147,7 @@ pub(super) fn compute(
         effort: effort.clone(),
         compare: solving.compare || job.stages.len() <= COMPARED_STAGES,
     };
-    let waiting = waiting("planning", job.stages.len(), catalog.offers.len(), terminal);
+    let progress_line = waiting("planning", job.stages.len(), catalog.offers.len(), terminal);
     let plan_under = |policy: &Policy| match &facts {
         Some(facts) => planning::plan_remaining(job, policy, &catalog, &settings, facts),
         None => planning::plan(job, policy, &catalog, &settings),
@@ -155,11 +155,11 @@ pub(super) fn compute(
     let planned = match request.clouds {
         Clouds::All => plan_under(policy),
         Clouds::WithProvider => {
-            let missing = missing_clouds(policy, &catalog);
-            plan_text::planned_without(&missing)
+            let denied_clouds = missing_clouds(policy, &catalog);
+            plan_text::planned_without(&denied_clouds)
                 .iter()
                 .for_each(|said| terminal.note(&format!("Note: {said}.")));
-            plan_under(&without(policy, missing))
+            plan_under(&without(policy, denied_clouds))
         }
     };
     let planned = match planned {
@@ -169,9 +169,9 @@ pub(super) fn compute(
         },
         planned => planned.map_err(stop),
     };
-    waiting.inspect(ProgressBar::finish_and_clear);
+    progress_line.inspect(ProgressBar::finish_and_clear);
     let plan = plan_file::with_contents(planned?, contents).map_err(Failure::error)?;
-    Ok((read, plan))
+    Ok((inputs_read, plan))
 }
 
 /// The clouds of a catalog that the policy permits and this sky has no provider for.
@@ -192,25 +192,25 @@ fn without(policy: &Policy, clouds: BTreeSet<String>) -> Policy {
 
 /// A job that only clouds without a provider can run.
 fn only_without_provider(plan: &Plan) -> Failure {
-    let said = plan_text::without_provider(&missing_providers(plan)).unwrap_or_default();
+    let missing_words = plan_text::without_provider(&missing_providers(plan)).unwrap_or_default();
     Failure::error(format!(
-        "no plan is possible at the clouds that this sky can use: {said}"
+        "no plan is possible at the clouds that this sky can use: {missing_words}"
     ))
     .hint("to rehearse the plan that takes any cloud, add --provider local")
 }
 
 /// The stages of a plan at clouds that this sky has no provider for, by cloud.
 pub(super) fn missing_providers(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
-    let mut missing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut stages_by_cloud: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for stage in plan
         .stages
         .iter()
         .filter(|stage| !provider::is_built_in(&stage.place.cloud))
     {
-        missing
+        stages_by_cloud
             .entry(stage.place.cloud.clone())
             .or_default()
             .insert(stage.name.clone());
     }
-    missing
+    stages_by_cloud
 }

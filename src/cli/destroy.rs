@@ -34,8 +34,8 @@ pub fn run(args: &DestroyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         return Err(Failure::error("--json cannot ask: it needs --auto-approve"));
     }
     let stream = args.json.then(|| Stream::begin(terminal));
-    let result = execute(args, terminal, stream.as_ref());
-    result.map_err(|failure| match &stream {
+    let destroy_result = execute(args, terminal, stream.as_ref());
+    destroy_result.map_err(|failure| match &stream {
         Some(stream) => {
             stream.failed(&failure, "destroy");
             failure.told()
@@ -50,13 +50,13 @@ fn execute(
     stream: Option<&Stream>,
 ) -> Result<Exit, Failure> {
     let runtime = super::runtime::runtime()?;
-    let here = working_folder()?;
+    let working_dir = working_folder()?;
     let args = &DestroyArgs {
-        state: args.state.or_rehearsal(&here, terminal),
+        state: args.state.or_rehearsal(&working_dir, terminal),
         ..args.clone()
     };
-    let store = args.state.store(&here)?;
-    name_rehearsals(args, &here, terminal);
+    let store = args.state.store(&working_dir)?;
+    name_rehearsals(args, &working_dir, terminal);
     if !store
         .exists()
         .map_err(|error| failure(error.into(), &store))?
@@ -69,24 +69,24 @@ fn execute(
         )
         .hint("give --auto-approve"));
     }
-    let access = args.state.access(&here);
+    let access = args.state.access(&working_dir);
     let (lock, opened) = open_locked(&store, "destroy", &args.state.locking)?;
-    let found = runtime
+    let found_things = runtime
         .block_on(inventory(&store.folder, &opened.state, &access))
         .map_err(|error| failure(error, &store))?;
     for warning in &opened.warnings {
         terminal.warn(warning);
     }
-    for (provider, error) in &found.failed {
+    for (provider, error) in &found_things.failed {
         terminal.warn(&format!(
             "{provider} could not be looked at, or not all of it: {error}"
         ));
     }
-    if found.is_empty() {
+    if found_things.is_empty() {
         return nothing_to_destroy(terminal, stream);
     }
     if stream.is_none() {
-        terminal.out(&inventory_text(&found))?;
+        terminal.out(&inventory_text(&found_things))?;
     }
     if !args.auto_approve
         && !terminal.confirm("Do you really want to delete all of this? There is no undo.")?
@@ -94,7 +94,7 @@ fn execute(
         return Err(Failure::error("destroy cancelled: nothing was deleted"));
     }
     let destroyed = runtime
-        .block_on(destroy_all(&store.folder, opened, &found, &access))
+        .block_on(destroy_all(&store.folder, opened, &found_things, &access))
         .map_err(|error| {
             failure(error, &store)
                 .hint("what is deleted is in the state; `sky destroy` again goes on with the rest")
@@ -104,7 +104,7 @@ fn execute(
         Some(stream) => Ok(destroyed_as_json(&destroyed, stream)),
         None if destroyed.left.is_empty() => {
             // The deletion is done, whoever reads this.
-            drop(terminal.out(&destroyed_text(&destroyed, found.artifacts.len())));
+            drop(terminal.out(&destroyed_text(&destroyed, found_things.artifacts.len())));
             Ok(Exit::Success)
         }
         None => Err(not_deleted(&destroyed)),
@@ -137,8 +137,8 @@ fn nothing_to_destroy(terminal: &Terminal, stream: Option<&Stream>) -> Result<Ex
 /// Says what was deleted and what could not be, a line each, with a summary at the end.
 fn destroyed_as_json(destroyed: &Destroyed, stream: &Stream) -> Exit {
     for stage in &destroyed.stages {
-        let more = json!({ "action": "delete" });
-        stream.hook("apply_complete", stage, "destroyed".to_owned(), more);
+        let delete_hook = json!({ "action": "delete" });
+        stream.hook("apply_complete", stage, "destroyed".to_owned(), delete_hook);
     }
     let (removed, failed) = (destroyed.stages.len(), destroyed.left.len());
     if failed == 0 {
@@ -172,15 +172,15 @@ fn could_not(left: &Left) -> String {
 
 /// All that could not be deleted, a line each, with the ways out.
 fn not_deleted(destroyed: &Destroyed) -> Failure {
-    let lines: Vec<String> = destroyed.left.iter().map(could_not).collect();
+    let failure_lines: Vec<String> = destroyed.left.iter().map(could_not).collect();
     let (removed, serial) = (destroyed.stages.len(), destroyed.serial);
-    let rest = format!(
+    let rest_words = format!(
         "all else is deleted, and {removed} {} {} no longer in the state (serial {serial}); what is left stays in it and \
          may cost money; `sky destroy` again goes on with it",
         plural(removed, "stage"),
         if removed == 1 { "is" } else { "are" }
     );
-    Failure::error(lines.join("\nerror: ")).hint(rest)
+    Failure::error(failure_lines.join("\nerror: ")).hint(rest_words)
 }
 
 fn plural(count: usize, noun: &str) -> String {

@@ -16,8 +16,8 @@ use std::process::ExitCode;
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     // A panic is a bug in sky; whoever runs it gets a message, a log and exit code 1.
     arguments::report_panics();
-    let end = std::panic::catch_unwind(|| run(arguments)).unwrap_or(Exit::Error);
-    ExitCode::from(end as u8)
+    let exit_code = std::panic::catch_unwind(|| run(arguments)).unwrap_or(Exit::Error);
+    ExitCode::from(exit_code as u8)
 }
 
 fn run(words: Vec<OsString>) -> Exit {
@@ -26,10 +26,10 @@ fn run(words: Vec<OsString>) -> Exit {
         Err(said) => return no_command(&said),
     };
     let terminal = Terminal::detect(arguments.colour(), arguments.input);
-    let result = arguments
+    let verb_result = arguments
         .enter_folder()
         .and_then(|()| verb(&arguments.verb, &terminal));
-    result.unwrap_or_else(|failure| {
+    verb_result.unwrap_or_else(|failure| {
         if arguments.json && !failure.told && failure.exit != Exit::Success {
             // Whether anybody reads it does not change how the verb ended.
             let _ = terminal.out(&failure_json(&failure, arguments.verb.stream()));
@@ -68,12 +68,15 @@ fn failure_json(failure: &Failure, operation: Option<&str>) -> String {
         .chain(failure.hints.iter().cloned())
         .collect::<Vec<_>>()
         .join("\n");
-    let now = clock::timestamp();
+    let failure_time = clock::timestamp();
     match operation {
-        Some(operation) => {
-            events::lines(&events::failed_stream(&summary, &detail, operation, &now))
-        }
-        None => events::lines(&[events::failed_object(&summary, &detail, &now)]),
+        Some(operation) => events::lines(&events::failed_stream(
+            &summary,
+            &detail,
+            operation,
+            &failure_time,
+        )),
+        None => events::lines(&[events::failed_object(&summary, &detail, &failure_time)]),
     }
 }
 

@@ -100,13 +100,13 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failu
         }
         sources.job.clone_from(&args.plan);
     }
-    let saved = if is_job {
+    let saved_plan = if is_job {
         None
     } else {
         Some(plan_file::read(&args.plan).map_err(Failure::error)?)
     };
     let (read, catalog) = read(&sources, terminal)?;
-    let plan = match saved {
+    let plan = match saved_plan {
         Some(plan) => plan,
         None => match planned(&read, &catalog, &effort, terminal) {
             Ok(plan) => plan,
@@ -126,9 +126,9 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failu
     if !is_job {
         same_inputs(&plan, &read, &catalog, &args.plan)?;
     }
-    let named = stages(&plan, args.stage.as_deref())?;
+    let named_stages = stages(&plan, args.stage.as_deref())?;
     let (job, policy) = (&read.job.value, &read.policy.value);
-    let waiting = waiting(
+    let progress_line = waiting(
         "explaining",
         plan.stages.len(),
         catalog.offers.len(),
@@ -139,8 +139,8 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failu
         policy,
         catalog: &catalog,
     };
-    let explained = planning::explain(&plan, &named, &inputs, &effort);
-    waiting.inspect(ProgressBar::finish_and_clear);
+    let explained = planning::explain(&plan, &named_stages, &inputs, &effort);
+    progress_line.inspect(ProgressBar::finish_and_clear);
     let explained = explained.map_err(Failure::error)?;
     let subject = Subject {
         plan: &plan,
@@ -161,9 +161,9 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failu
 
 /// Reads what a plan is made from.
 pub(super) fn read(sources: &InputArgs, terminal: &Terminal) -> Result<(Inputs, Catalog), Failure> {
-    let read = inputs::read(sources).map_err(|faults| inputs::failure(&faults, terminal))?;
+    let inputs_read = inputs::read(sources).map_err(|faults| inputs::failure(&faults, terminal))?;
     let catalog = sources.load_catalog(terminal)?;
-    Ok((read, catalog))
+    Ok((inputs_read, catalog))
 }
 
 fn planned(
@@ -188,38 +188,38 @@ pub(super) fn same_inputs(
     catalog: &Catalog,
     path: &Path,
 ) -> Result<(), Failure> {
-    let now =
+    let inputs_now =
         planning::inputs(&read.job.value, &read.policy.value, catalog).map_err(Failure::error)?;
     let (job, policy) = (&read.job.source.name, &read.policy.source.name);
-    let others = [
+    let other_inputs = [
         (
-            now.job != plan.inputs.job,
+            inputs_now.job != plan.inputs.job,
             format!("the job ({job}), named by --job"),
         ),
         (
-            now.policy != plan.inputs.policy,
+            inputs_now.policy != plan.inputs.policy,
             format!("the policy ({policy}), named by --policy"),
         ),
         (
-            now.catalog != plan.inputs.catalog,
+            inputs_now.catalog != plan.inputs.catalog,
             format!(
                 "the catalog (newest price {}), named by --catalog",
-                now.catalog_date
+                inputs_now.catalog_date
             ),
         ),
     ];
-    let others: Vec<String> = others
+    let changed_inputs: Vec<String> = other_inputs
         .into_iter()
         .filter(|(other, _)| *other)
         .map(|(_, what)| what)
         .collect();
-    if others.is_empty() {
+    if changed_inputs.is_empty() {
         return Ok(());
     }
     let message = format!(
         "{} was made from other inputs than these:\n  {}",
         path.display(),
-        others.join("\n  ")
+        changed_inputs.join("\n  ")
     );
     Err(Failure::new(Exit::Stale, message)
         .hint("name the files that it was made from, or plan again"))
@@ -231,20 +231,20 @@ fn stages<'a>(plan: &'a Plan, name: Option<&str>) -> Result<BTreeSet<&'a str>, F
         return Ok(BTreeSet::new());
     };
     let names = || plan.stages.iter().map(|stage| stage.name.as_str());
-    let meant: BTreeSet<&str> = match names().find(|known| *known == name) {
+    let meant_stages: BTreeSet<&str> = match names().find(|known| *known == name) {
         Some(known) => BTreeSet::from([known]),
         None => names()
             .filter(|known| planning::base(known) == name)
             .collect(),
     };
-    if !meant.is_empty() {
-        return Ok(meant);
+    if !meant_stages.is_empty() {
+        return Ok(meant_stages);
     }
     let failure = Failure::error(format!("the plan has no stage `{name}`"));
-    let near = names()
+    let nearest_stage = names()
         .map(|known| (strsim::damerau_levenshtein(name, known), known))
         .min();
-    Err(match near {
+    Err(match nearest_stage {
         Some((distance, known)) if distance <= known.len() / 2 => {
             failure.hint(format!("did you mean `{known}`?"))
         }

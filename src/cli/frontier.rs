@@ -40,24 +40,31 @@ pub(super) struct FrontierArgs {
 /// Finds and shows it.
 pub(super) fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     refuse_overwriting(&args.inputs, &[&args.svg])?;
-    let read = inputs::read(&args.inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
-    inputs::warn(&read.warnings, terminal);
+    let inputs_read =
+        inputs::read(&args.inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
+    inputs::warn(&inputs_read.warnings, terminal);
     let catalog = args.inputs.load_catalog(terminal)?;
-    let (job, policy) = (&read.job.value, &read.policy.value);
+    let (job, policy) = (&inputs_read.job.value, &inputs_read.policy.value);
     let effort = solve_effort(args.max_nodes, None);
-    let waiting = waiting(
+    let progress_line = waiting(
         "trading cost for time:",
         job.stages.len(),
         catalog.offers.len(),
         terminal,
     );
-    let found = planning::frontier(job, policy, &catalog, &effort, usize::from(args.points));
-    waiting.inspect(ProgressBar::finish_and_clear);
-    let found = match found {
+    let found_frontier =
+        planning::frontier(job, policy, &catalog, &effort, usize::from(args.points));
+    progress_line.inspect(ProgressBar::finish_and_clear);
+    let found_frontier = match found_frontier {
         Ok(found) => found,
         Err(reason) => {
-            let stop =
-                PlanningStopped::no_plan(&reason, &read, (&catalog, false), &effort, terminal);
+            let stop = PlanningStopped::no_plan(
+                &reason,
+                &inputs_read,
+                (&catalog, false),
+                &effort,
+                terminal,
+            );
             if args.json {
                 let failure = json!({ "format_version": "1.0", "error": stop.summary, "conflict": stop.conflict });
                 terminal.out(&canonical::to_text(&failure).map_err(Failure::error)?)?;
@@ -70,12 +77,16 @@ pub(super) fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Fail
         }
     };
     if let Some(path) = &args.svg {
-        file::write_result(path, frontier_svg::svg(&job.name, &found).as_bytes())
-            .map_err(Failure::error)?;
+        file::write_result(
+            path,
+            frontier_svg::svg(&job.name, &found_frontier).as_bytes(),
+        )
+        .map_err(Failure::error)?;
     }
     let text = match args.json {
-        true => canonical::to_text(&frontier::json(&job.name, &found)).map_err(Failure::error)?,
-        false => frontier::text(&job.name, &found, terminal.width),
+        true => canonical::to_text(&frontier::json(&job.name, &found_frontier))
+            .map_err(Failure::error)?,
+        false => frontier::text(&job.name, &found_frontier, terminal.width),
     };
     terminal.out(&text).map(|()| Exit::Success)
 }

@@ -25,7 +25,7 @@ pub(super) struct GuideArgs {
 /// Shows the list, or a topic.
 pub(super) fn run(args: &GuideArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let Some(name) = &args.topic else {
-        let list = match args.json {
+        let topic_list = match args.json {
             true => {
                 let topics = TOPICS
                     .iter()
@@ -35,7 +35,7 @@ pub(super) fn run(args: &GuideArgs, terminal: &Terminal) -> Result<Exit, Failure
             }
             false => list_of_topics(),
         };
-        return terminal.out(&list).map(|()| Exit::Success);
+        return terminal.out(&topic_list).map(|()| Exit::Success);
     };
     let topic = find(name)?;
     if args.json {
@@ -64,8 +64,8 @@ fn find(name: &str) -> Result<&'static Topic, Failure> {
 }
 
 fn list_of_topics() -> String {
-    let longest = TOPICS.iter().map(|topic| topic.name.len()).max();
-    let width = longest.unwrap_or(0);
+    let longest_name = TOPICS.iter().map(|topic| topic.name.len()).max();
+    let width = longest_name.unwrap_or(0);
     let mut text = "The topics of the guide; `sky guide TOPIC` shows one:\n\n".to_owned();
     for topic in TOPICS {
         // Writing to a String cannot fail.

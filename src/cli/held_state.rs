@@ -17,36 +17,36 @@ pub(super) struct HeldState {
 impl HeldState {
     /// Reads the state; there is none if nothing was ever applied there.
     pub(super) fn read(place: &PlaceArgs) -> Result<Self, Failure> {
-        let here = working_folder()?;
-        let store = place.store(&here)?;
-        let mut state = store
+        let working_dir = working_folder()?;
+        let store = place.store(&working_dir)?;
+        let mut held_state = store
             .read()
             .map_err(|error| super::state::failure(error.into(), &store))?;
-        if let Some(state) = state.as_mut().filter(|_| !place.is_named()) {
+        if let Some(state) = held_state.as_mut().filter(|_| !place.is_named()) {
             // A rehearsal by an earlier sky was kept here too. Nothing of it is done.
             state
                 .stages
                 .retain(|_, record| record.rehearsed_with().is_none());
         }
         Ok(Self {
-            state,
+            state: held_state,
             objects: Objects::at(store.folder.objects()),
         })
     }
 
     /// What an apply of a plan would do.
     pub(super) fn preview(&self, plan: &Plan) -> Preview {
-        let present = |artifact: &Artifact| self.objects.has(&artifact.digest, artifact.kind);
-        state::preview(self.state.as_ref(), plan, &present)
+        let is_present = |artifact: &Artifact| self.objects.has(&artifact.digest, artifact.kind);
+        state::preview(self.state.as_ref(), plan, &is_present)
     }
 
     /// What the state says of a job.
     pub(super) fn facts(&self, job: &Job, contents: &Contents) -> Result<FromState, Failure> {
-        let state = self.state.as_ref().ok_or_else(|| {
+        let held_state = self.state.as_ref().ok_or_else(|| {
             Failure::error("there is no state here to go on from")
                 .hint("leave --from-state out to plan the whole job")
         })?;
-        if let Some(other) = state.job.as_ref().filter(|held| **held != job.name) {
+        if let Some(other) = held_state.job.as_ref().filter(|held| **held != job.name) {
             let message = format!(
                 "the state here is that of job `{other}`, not of `{}`",
                 job.name
@@ -54,7 +54,7 @@ impl HeldState {
             return Err(Failure::new(Exit::Stale, message)
                 .hint("go to the folder where this job was applied"));
         }
-        let present = |artifact: &Artifact| self.objects.has(&artifact.digest, artifact.kind);
-        state::summary::facts(state, job, contents, &present).map_err(Failure::error)
+        let is_present = |artifact: &Artifact| self.objects.has(&artifact.digest, artifact.kind);
+        state::summary::facts(held_state, job, contents, &is_present).map_err(Failure::error)
     }
 }

@@ -28,9 +28,10 @@ pub(super) fn for_providers(
     named: Option<&Path>,
     here: &Path,
 ) -> Option<Result<Arc<OwnHosts>, ProviderError>> {
-    let own = read(&file(named, here)?);
+    let own_hosts = read(&file(named, here)?);
     Some(
-        own.map(Arc::new)
+        own_hosts
+            .map(Arc::new)
             .map_err(|fault| ProviderError::new(ErrorKind::Other, fault)),
     )
 }
@@ -39,14 +40,14 @@ pub(super) fn for_providers(
 fn read(path: &Path) -> Result<OwnHosts, HostsFault> {
     let text = read_text(path).map_err(|error| {
         let message = error.to_string();
-        let plain = message
+        let plain_reason = message
             .split_once(": ")
             .map_or(message.as_str(), |(_, plain)| plain);
         HostsFault {
             file: path.display().to_string(),
             line: 0,
             column: 0,
-            message: format!("cannot read it: {plain}"),
+            message: format!("cannot read it: {plain_reason}"),
             hint: "name the file of your hosts with --hosts FILE or SKY_HOSTS".to_owned(),
         }
     })?;
@@ -85,8 +86,8 @@ pub(super) fn laid_over(
     let Some(path) = file(hosts, Path::new("")) else {
         return Ok(catalog);
     };
-    let own = read_or_fail(&path)?;
-    let clouds = hosts::clouds(&own);
+    let own_hosts = read_or_fail(&path)?;
+    let clouds = hosts::clouds(&own_hosts);
     if let Some(place) = catalog
         .places
         .iter()
@@ -107,7 +108,7 @@ pub(super) fn laid_over(
         Some(folder) => files::read(folder),
         None => files::shipped(),
     };
-    hosts::laid_over(files.map_err(Failure::error)?, &own, &catalog.date).map_err(|error| {
+    hosts::laid_over(files.map_err(Failure::error)?, &own_hosts, &catalog.date).map_err(|error| {
         // What does not fit was written in that file.
         Failure::error(format!("{}: {error}", path.display()))
     })

@@ -121,18 +121,18 @@ pub(super) fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failur
     let (stages, datasets) = (imported.job.stages.len(), imported.job.datasets.len());
     match &args.out {
         out if args.json => {
-            let answer = json!({
+            let import_answer = json!({
                 "format_version": "1.0", "stages": stages, "datasets": datasets,
                 "out": out, "job": out.is_none().then_some(&written),
             });
-            let text = canonical::to_text(&answer).map_err(Failure::error)?;
+            let text = canonical::to_text(&import_answer).map_err(Failure::error)?;
             terminal.out(&text).map(|()| Exit::Success)
         }
         Some(out) => {
-            let many = |count: usize| if count == 1 { "" } else { "s" };
+            let plural_end = |count: usize| if count == 1 { "" } else { "s" };
             let (stages, datasets) = (
-                format!("{stages} stage{}", many(stages)),
-                format!("{datasets} dataset{}", many(datasets)),
+                format!("{stages} stage{}", plural_end(stages)),
+                format!("{datasets} dataset{}", plural_end(datasets)),
             );
             terminal.note(&format!("{}: {stages}, {datasets}", out.display()));
             Ok(Exit::Success)
@@ -181,11 +181,11 @@ fn read_back(path: &Path, written: &str) -> Result<(), Failure> {
     match spec::job::parse("job.toml", written) {
         Ok(_) => Ok(()),
         Err(said) => {
-            let first = said
+            let first_fault = said
                 .list
                 .first()
                 .map(|said| (said.message.clone(), said.hint.clone()));
-            let (message, hint) = first.unwrap_or_default();
+            let (message, hint) = first_fault.unwrap_or_default();
             let failure = Failure::error(format!("{}: {message}", file::shown(path)));
             Err(hint.into_iter().fold(failure, Failure::hint))
         }
@@ -196,15 +196,15 @@ fn read_back(path: &Path, written: &str) -> Result<(), Failure> {
 fn failure(path: &Path, faults: &[Fault]) -> Failure {
     const SHOWN: usize = 20;
     let name = file::shown(path);
-    let mut lines: Vec<String> = faults
+    let mut fault_lines: Vec<String> = faults
         .iter()
         .take(SHOWN)
         .map(|fault| format!("{name}: {fault}"))
         .collect();
     if faults.len() > SHOWN {
-        lines.push(format!("{name}: and {} more", faults.len() - SHOWN));
+        fault_lines.push(format!("{name}: and {} more", faults.len() - SHOWN));
     }
     let hint = faults.iter().find_map(|fault| fault.hint.clone());
-    let failure = Failure::error(lines.join("\nerror: "));
+    let failure = Failure::error(fault_lines.join("\nerror: "));
     hint.into_iter().fold(failure, Failure::hint)
 }

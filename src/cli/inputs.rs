@@ -55,15 +55,16 @@ pub(super) fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
     if file::is_standard_input(&args.job)
         && args.policy.as_deref().is_some_and(file::is_standard_input)
     {
-        let mut said = unreadable(
+        let mut unreadable_input = unreadable(
             "standard input",
             "job and policy cannot both be standard input",
             &args.job,
         );
-        said.list
+        unreadable_input
+            .list
             .iter_mut()
             .for_each(|said| said.hint = Some("name a file for one of them".to_owned()));
-        return Err(vec![said]);
+        return Err(vec![unreadable_input]);
     }
     let job = parse(&args.job, spec::job::parse, &mut faults);
     let policy = policy_text(args).and_then(|(name, text)| match text {
@@ -86,21 +87,21 @@ pub(super) fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
                 },
                 spec::check(&job, &policy),
             ];
-            let said: Vec<Diagnostics> = warnings
+            let warnings_left: Vec<Diagnostics> = warnings
                 .into_iter()
                 .filter(|said| !said.list.is_empty())
                 .collect();
-            if said
+            if warnings_left
                 .iter()
                 .flat_map(|said| &said.list)
                 .any(|one| one.severity == Severity::Error)
             {
-                return Err(said);
+                return Err(warnings_left);
             }
             Ok(Inputs {
                 job,
                 policy,
-                warnings: said,
+                warnings: warnings_left,
             })
         }
         _ => Err(faults),
@@ -110,47 +111,47 @@ pub(super) fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
 /// Does what [`read`] does; a file that a stage needs and that is not there is an error too.
 pub(super) fn read_with_files(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
     let inputs = read(args)?;
-    let beside = args.job.parent().unwrap_or(Path::new("")).to_owned();
+    let job_folder = args.job.parent().unwrap_or(Path::new("")).to_owned();
     // Where `sky apply` looks, in its order.
     let folders: Vec<PathBuf> = args
         .files_in
         .iter()
         .cloned()
-        .chain([beside, PathBuf::new()])
+        .chain([job_folder, PathBuf::new()])
         .collect();
-    let missing = missing_files(&inputs.job, &folders);
-    match missing.list.is_empty() {
+    let missing_names = missing_files(&inputs.job, &folders);
+    match missing_names.list.is_empty() {
         true => Ok(inputs),
-        false => Err([vec![missing], inputs.warnings].concat()),
+        false => Err([vec![missing_names], inputs.warnings].concat()),
     }
 }
 
 /// The `files` of stages that are in none of these folders.
 fn missing_files(job: &Parsed<Job>, folders: &[PathBuf]) -> Diagnostics {
-    let mut list = Vec::new();
+    let mut missing_diagnostics = Vec::new();
     for (stage, body) in &job.value.stages {
-        let missing = body
+        let missing_names = body
             .files
             .iter()
             .filter(|name| !folders.iter().any(|folder| folder.join(name).exists()));
-        for name in missing {
+        for name in missing_names {
             let span = job
                 .source
                 .span(&format!("stages.{stage}.files.{name}"))
                 .unwrap_or(0..0);
             let message = format!("stage `{stage}` needs the file `{name}`, which is not there");
             let hint = "put it beside the job file, or take it out of `files`";
-            list.push(
+            missing_diagnostics.push(
                 spec::Diagnostic::error(span, message)
                     .with_label("no such file")
                     .with_hint(hint),
             );
         }
     }
-    list.sort_by_key(|diagnostic| diagnostic.span.start);
+    missing_diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     Diagnostics {
         source: job.source.clone(),
-        list,
+        list: missing_diagnostics,
     }
 }
 
@@ -243,13 +244,13 @@ fn policy_text(args: &InputArgs) -> Result<(String, Option<String>), Diagnostics
             }
         }
         None => {
-            let beside = args.job.with_file_name("policy.toml");
-            let text = if beside.exists() {
+            let policy_beside = args.job.with_file_name("policy.toml");
+            let text = if policy_beside.exists() {
                 None
             } else {
                 Some(String::new())
             };
-            Ok((beside.display().to_string(), text))
+            Ok((policy_beside.display().to_string(), text))
         }
     }
 }
@@ -266,14 +267,14 @@ pub(super) fn failure(faults: &[Diagnostics], terminal: &Terminal) -> Failure {
 /// Messages of one file; a file that is empty or could not be read has no lines to show.
 pub(super) fn text(said: &Diagnostics, colour: bool) -> String {
     if said.source.text.is_empty() {
-        let one = |diagnostic: &spec::Diagnostic| {
+        let diagnostic_text = |diagnostic: &spec::Diagnostic| {
             let hint = diagnostic
                 .hint
                 .as_ref()
                 .map(|hint| format!("\nhint: {hint}"));
             // That a file cannot be read names it already; that it is empty does not.
-            let named = diagnostic.message.contains(&said.source.name);
-            let name = if named {
+            let names_file = diagnostic.message.contains(&said.source.name);
+            let name = if names_file {
                 String::new()
             } else {
                 format!("{}: ", said.source.name)
@@ -284,7 +285,7 @@ pub(super) fn text(said: &Diagnostics, colour: bool) -> String {
                 hint.unwrap_or_default()
             )
         };
-        return said.list.iter().map(one).collect();
+        return said.list.iter().map(diagnostic_text).collect();
     }
     diagnostic::text(&said.source, &said.list, colour)
 }

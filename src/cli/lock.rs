@@ -44,8 +44,8 @@ pub fn catalog(
         }
         return load_from(named);
     };
-    let at = named.map_or_else(|| folder(&pinned.at), |named| Some(named.to_owned()));
-    let catalog = load_pinned(&pinned, at.as_deref(), named.is_some())?;
+    let catalog_folder = named.map_or_else(|| folder(&pinned.at), |named| Some(named.to_owned()));
+    let catalog = load_pinned(&pinned, catalog_folder.as_deref(), named.is_some())?;
     if catalog.digest == pinned.digest {
         return Ok(catalog);
     }
@@ -66,8 +66,8 @@ pub fn catalog_to_show(named: Option<&Path>, terminal: &Terminal) -> Result<Cata
     let Some(pinned) = read()? else {
         return load_from(named);
     };
-    let at = named.map_or_else(|| folder(&pinned.at), |named| Some(named.to_owned()));
-    let catalog = load_pinned(&pinned, at.as_deref(), named.is_some())?;
+    let catalog_folder = named.map_or_else(|| folder(&pinned.at), |named| Some(named.to_owned()));
+    let catalog = load_pinned(&pinned, catalog_folder.as_deref(), named.is_some())?;
     if catalog.digest != pinned.digest && named.is_none() {
         let message = format!(
             "this is not the catalog that {LOCK} pins any more; `sky catalog diff` says what changed"
@@ -116,12 +116,12 @@ pub(super) fn load_pinned(
 
 /// What changed since the lock was written, and what to do.
 fn stale(pinned: &Lock, catalog: &Catalog, named: Option<&Path>) -> Failure {
-    let at = named.map_or_else(
+    let catalog_place = named.map_or_else(
         || pinned.at.to_string(),
         |named| named.display().to_string(),
     );
     let folder = named.map(Path::to_owned).or_else(|| folder(&pinned.at));
-    let changed = locked(folder.as_deref())
+    let changed_lines = locked(folder.as_deref())
         .map(|(now, _, _)| lock::differences(pinned, &now))
         .unwrap_or_default();
     let title = if named.is_some() {
@@ -130,19 +130,19 @@ fn stale(pinned: &Lock, catalog: &Catalog, named: Option<&Path>) -> Failure {
         "is no longer"
     };
     let mut message = format!(
-        "the catalog {title} the one that {LOCK} pins\n  pinned   {}, newest price {}, {}\n  now      {at}, newest price {}, {}",
+        "the catalog {title} the one that {LOCK} pins\n  pinned   {}, newest price {}, {}\n  now      {catalog_place}, newest price {}, {}",
         pinned.at, pinned.date, pinned.digest, catalog.date, catalog.digest
     );
-    for (index, line) in changed.iter().take(SHOWN).enumerate() {
+    for (index, line) in changed_lines.iter().take(SHOWN).enumerate() {
         message.push_str(&format!(
             "\n  {}  {line}",
             if index == 0 { "changed" } else { "       " }
         ));
     }
-    if changed.len() > SHOWN {
+    if changed_lines.len() > SHOWN {
         message.push_str(&format!(
             "\n           and {} more sources",
-            changed.len() - SHOWN
+            changed_lines.len() - SHOWN
         ));
     }
     let lock = match named {
@@ -168,8 +168,9 @@ pub fn locked(folder: Option<&Path>) -> Result<(Lock, Vec<File>, Catalog), Failu
     };
     let files = files.map_err(Failure::error)?;
     let catalog = load::from_files(&files).map_err(Failure::error)?;
-    let at = folder.map_or(Location::BuiltIn, relative);
-    let lock = lock::of(&files, &catalog.digest, &catalog.date, at).map_err(Failure::error)?;
+    let lock_place = folder.map_or(Location::BuiltIn, relative);
+    let lock =
+        lock::of(&files, &catalog.digest, &catalog.date, lock_place).map_err(Failure::error)?;
     Ok((lock, files, catalog))
 }
 
@@ -182,11 +183,11 @@ pub fn write(folder: Option<&Path>) -> Result<(Option<Lock>, Lock, Catalog), Fai
         return Err(Failure::error(message).hint("remove it, and lock again"));
     }
     // A lock that cannot be read is what this is the way out of.
-    let old = read().ok().flatten();
+    let old_lock = read().ok().flatten();
     let (new, files, catalog) = locked(folder)?;
     file::write_result(Path::new(LOCK), lock::text(&new).as_bytes()).map_err(Failure::error)?;
     keep(&files, &new.digest);
-    Ok((old, new, catalog))
+    Ok((old_lock, new, catalog))
 }
 
 /// Keeps a catalog for later comparison. It is a convenience: that it cannot be kept is not a
@@ -238,22 +239,27 @@ pub fn home(named: Option<&Path>) -> Result<PathBuf, Failure> {
 /// A folder as a lock writes it: relative to the working folder, with a leading `.` so that none
 /// is taken for a name.
 pub fn relative(folder: &Path) -> Location {
-    let here = std::env::current_dir()
+    let working_dir = std::env::current_dir()
         .and_then(std::fs::canonicalize)
         .unwrap_or_default();
-    let there = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    let common = here
+    let target_folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let common_parts = working_dir
         .components()
-        .zip(there.components())
+        .zip(target_folder.components())
         .take_while(|(a, b)| a == b)
         .count();
-    let up = here.components().skip(common).map(|_| Component::ParentDir);
-    let path: PathBuf = up.chain(there.components().skip(common)).collect();
+    let ways_up = working_dir
+        .components()
+        .skip(common_parts)
+        .map(|_| Component::ParentDir);
+    let path: PathBuf = ways_up
+        .chain(target_folder.components().skip(common_parts))
+        .collect();
     let text = path.display().to_string();
-    let plain = text.starts_with("..") || text.starts_with('/');
+    let is_plain = text.starts_with("..") || text.starts_with('/');
     Location::Folder(match text.as_str() {
         "" => ".".to_owned(),
-        _ if plain => text,
+        _ if is_plain => text,
         _ => format!("./{text}"),
     })
 }

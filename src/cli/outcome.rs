@@ -34,11 +34,11 @@ pub(super) fn text(plan: &Plan, outcome: &Outcome, root: &Path) -> String {
     let count = |wanted: fn(&StageOutcome) -> bool| {
         outcome.stages.values().filter(|one| wanted(one)).count()
     };
-    let done = count(|one| *one == StageOutcome::Done);
+    let done_count = count(|one| *one == StageOutcome::Done);
     let unchanged = count(|one| *one == StageOutcome::Unchanged);
-    let failed = count(|one| matches!(one, StageOutcome::Failed { .. }));
+    let failed_count = count(|one| matches!(one, StageOutcome::Failed { .. }));
     let interrupted = count(|one| *one == StageOutcome::Interrupted);
-    let denied = count(|one| matches!(one, StageOutcome::Denied { .. }));
+    let denied_count = count(|one| matches!(one, StageOutcome::Denied { .. }));
     let skipped = count(|one| {
         matches!(
             one,
@@ -50,10 +50,10 @@ pub(super) fn text(plan: &Plan, outcome: &Outcome, root: &Path) -> String {
         text += "No changes. All stages are done.\n";
     } else {
         text += &format!(
-            "Apply: {done} done, {unchanged} unchanged, {failed} failed, {skipped} skipped"
+            "Apply: {done_count} done, {unchanged} unchanged, {failed_count} failed, {skipped} skipped"
         );
-        text += &if denied > 0 {
-            format!(", {denied} denied by the budget")
+        text += &if denied_count > 0 {
+            format!(", {denied_count} denied by the budget")
         } else {
             String::new()
         };
@@ -64,47 +64,47 @@ pub(super) fn text(plan: &Plan, outcome: &Outcome, root: &Path) -> String {
         };
     }
     let money = outcome.account.limit.is_some() || outcome.account.spent.0 > 0;
-    if done + unchanged < outcome.stages.len() || money && unchanged < outcome.stages.len() {
+    if done_count + unchanged < outcome.stages.len() || money && unchanged < outcome.stages.len() {
         text += "\n";
         text += &columns(stage_rows(plan, outcome, money));
     }
     text += &account_text(outcome, money);
-    let read: BTreeSet<String> = plan
+    let read_artifacts: BTreeSet<String> = plan
         .stages
         .iter()
         .flat_map(|stage| &stage.reads)
         .map(ArtifactRef::to_string)
         .collect();
-    let mut rows = Vec::new();
+    let mut output_rows = Vec::new();
     for stage in &plan.stages {
         for output in stage.writes.keys() {
             let name = format!("{}.{output}", stage.name);
             let Some(artifact) = outcome
                 .artifacts
                 .get(&name)
-                .filter(|_| !read.contains(&name))
+                .filter(|_| !read_artifacts.contains(&name))
             else {
                 continue;
             };
             let path = root.join("artifacts").join(&stage.name).join(output);
-            let size = Bytes(artifact.bytes).to_string();
-            rows.push(vec![
+            let size_text = Bytes(artifact.bytes).to_string();
+            output_rows.push(vec![
                 name,
-                size,
+                size_text,
                 short(&artifact.digest),
                 path.display().to_string(),
             ]);
         }
     }
-    if !rows.is_empty() {
-        rows.insert(
+    if !output_rows.is_empty() {
+        output_rows.insert(
             0,
             ["output", "size", "digest", "path"]
                 .map(str::to_owned)
                 .to_vec(),
         );
         text += "\n";
-        text += &columns(rows);
+        text += &columns(output_rows);
     }
     text
 }
@@ -137,7 +137,7 @@ fn columns(rows: Vec<Vec<String>>) -> String {
     let widths: BTreeMap<usize, usize> = (0..count)
         .map(|column| (column, width(column).unwrap_or(0)))
         .collect();
-    let line = |row: &Vec<String>| {
+    let padded_line = |row: &Vec<String>| {
         let cells = row
             .iter()
             .enumerate()
@@ -147,12 +147,12 @@ fn columns(rows: Vec<Vec<String>>) -> String {
             .to_owned()
             + "\n"
     };
-    rows.iter().map(line).collect()
+    rows.iter().map(padded_line).collect()
 }
 
 /// A row for each stage, below a head.
 fn stage_rows(plan: &Plan, outcome: &Outcome, money: bool) -> Vec<Vec<String>> {
-    let head: &[&str] = if money {
+    let table_head: &[&str] = if money {
         &["stage", "result", "planned", "cost", "note"]
     } else {
         &["stage", "result", "note"]
@@ -165,14 +165,14 @@ fn stage_rows(plan: &Plan, outcome: &Outcome, money: bool) -> Vec<Vec<String>> {
             .get(&stage.name)
             .copied()
             .unwrap_or_default();
-        let mut row = vec![format!("stage.{}", stage.name), word.to_owned()];
+        let mut stage_row = vec![format!("stage.{}", stage.name), word.to_owned()];
         if money {
-            row.extend([planned.to_string(), spent.to_string()]);
+            stage_row.extend([planned.to_string(), spent.to_string()]);
         }
-        row.push(note);
-        Some(row)
+        stage_row.push(note);
+        Some(stage_row)
     });
-    std::iter::once(head.iter().map(|word| (*word).to_owned()).collect())
+    std::iter::once(table_head.iter().map(|word| (*word).to_owned()).collect())
         .chain(rows)
         .collect()
 }
@@ -182,11 +182,11 @@ fn account_text(outcome: &Outcome, money: bool) -> String {
     let account = &outcome.account;
     let mut text = String::new();
     if money {
-        let of = account
+        let budget_words = account
             .limit
             .map(|limit| format!(" of a budget of {limit}"))
             .unwrap_or_default();
-        text += &format!("\nSpent: {}{of}.\n", account.spent);
+        text += &format!("\nSpent: {}{budget_words}.\n", account.spent);
     }
     if !account.billing.is_empty() {
         let hourly = Money(account.billing.values().map(|hourly| hourly.0).sum());

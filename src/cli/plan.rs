@@ -108,7 +108,7 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, PlanningStopped> 
         .as_ref()
         .map(|path| file::read_bytes(path).map_err(Failure::error));
     let saved = saved.transpose()?;
-    let held = HeldState::read(&args.place)?;
+    let held_state = HeldState::read(&args.place)?;
     let sources = sources(
         &args.inputs.job,
         args.contents.source.as_deref(),
@@ -118,7 +118,7 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, PlanningStopped> 
         inputs: &args.inputs,
         solving: &args.solving,
         mps: args.emit_mps.as_deref(),
-        from: args.from_state.then_some(&held),
+        from: args.from_state.then_some(&held_state),
         sources: (!args.contents.no_digests).then_some(&sources),
         clouds: Clouds::All,
     };
@@ -130,7 +130,7 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, PlanningStopped> 
     if let Some(path) = &args.out {
         file::write_result(path, bytes.as_bytes()).map_err(Failure::error)?;
     }
-    let preview = held.preview(&plan);
+    let preview = held_state.preview(&plan);
     show(args, &plan, &preview, terminal)?;
     if let (Some(path), Some(saved)) = (&args.check, saved)
         && saved != bytes.as_bytes()
@@ -152,9 +152,9 @@ fn show(
     preview: &Preview,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let missing = missing_providers(plan);
+    let missing_clouds = missing_providers(plan);
     if args.json {
-        let events = events::of_plan(plan, preview, &missing, &clock::timestamp())
+        let events = events::of_plan(plan, preview, &missing_clouds, &clock::timestamp())
             .map_err(Failure::error)?;
         return terminal.out(&events::lines(&events));
     }
@@ -165,7 +165,7 @@ fn show(
         return terminal.out(&markdown::text(plan));
     }
     let mut text = plan_text::text(plan, terminal.width);
-    text += &plan_text::without_provider(&missing)
+    text += &plan_text::without_provider(&missing_clouds)
         .map(|said| format!("\nNote: {said}.\n"))
         .unwrap_or_default();
     let summary = match preview.is_empty() {
@@ -186,8 +186,8 @@ fn show(
         terminal.note(&match &args.out {
             Some(path) => format!("\nTo execute exactly this plan: {}", apply_line(args, path)),
             None => {
-                let keep = args.command.again(&["--out", "plan.json"]);
-                format!("\nTo keep this plan for `sky apply`: {keep}")
+                let keep_command = args.command.again(&["--out", "plan.json"]);
+                format!("\nTo keep this plan for `sky apply`: {keep_command}")
             }
         });
     }
@@ -207,13 +207,16 @@ fn apply_line(args: &PlanArgs, plan: &Path) -> String {
         .source
         .as_ref()
         .map(|source| format!(" --source {}", shell::quoted_path(source)));
-    let data = |(name, path): &(String, PathBuf)| {
+    let data_option = |(name, path): &(String, PathBuf)| {
         format!(
             " --data {}",
             shell::quoted(&format!("{name}={}", path.display()))
         )
     };
-    let data: String = args.contents.data.iter().map(data).collect();
+    let data_options: String = args.contents.data.iter().map(data_option).collect();
     let options = [hosts, source].into_iter().flatten().collect::<String>();
-    format!("{apply} {}{place}{options}{data}", shell::quoted_path(plan))
+    format!(
+        "{apply} {}{place}{options}{data_options}",
+        shell::quoted_path(plan)
+    )
 }

@@ -29,8 +29,8 @@ pub(super) struct RefreshArgs {
 /// Compares.
 pub(super) fn run(args: &RefreshArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let stream = args.json.then(|| Stream::begin(terminal));
-    let result = compare(args, terminal, stream.as_ref());
-    result.map_err(|failure| match &stream {
+    let refresh_result = compare(args, terminal, stream.as_ref());
+    refresh_result.map_err(|failure| match &stream {
         Some(stream) => {
             stream.failed(&failure, "refresh");
             failure.told()
@@ -44,12 +44,12 @@ fn compare(
     terminal: &Terminal,
     stream: Option<&Stream>,
 ) -> Result<Exit, Failure> {
-    let here = working_folder()?;
+    let working_dir = working_folder()?;
     let args = &RefreshArgs {
-        state: args.state.or_rehearsal(&here, terminal),
+        state: args.state.or_rehearsal(&working_dir, terminal),
         ..args.clone()
     };
-    let store = args.state.store(&here)?;
+    let store = args.state.store(&working_dir)?;
     let refreshed = match store
         .exists()
         .map_err(|error| failure(error.into(), &store))?
@@ -63,8 +63,8 @@ fn compare(
                     None => terminal.warn(warning),
                 }
             }
-            let refreshed =
-                super::runtime::runtime()?.block_on(refresh(opened, &args.state.access(&here)));
+            let refreshed = super::runtime::runtime()?
+                .block_on(refresh(opened, &args.state.access(&working_dir)));
             drop(lock);
             refreshed.map_err(|error| failure(error, &store))?
         }
@@ -153,11 +153,11 @@ fn text(drifts: &[Drift]) -> String {
     if drifts.is_empty() {
         return "No drift: what is there is as the state has it.\n".to_owned();
     }
-    let lines: String = drifts
+    let drift_lines: String = drifts
         .iter()
         .map(|drift| format!("  ~ stage.{}: {}\n", drift.stage, words(&drift.what)))
         .collect();
-    format!("Drift:\n{lines}\nThe state has what was seen.\n")
+    format!("Drift:\n{drift_lines}\nThe state has what was seen.\n")
 }
 
 /// Takes a machine over.
@@ -198,22 +198,22 @@ pub(super) fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, F
     let Some(provider) = &args.provider else {
         return Err(Failure::error(format!("which provider has the machine `{id}`?")).hint(usage));
     };
-    let here = working_folder()?;
+    let working_dir = working_folder()?;
     let args = &TakeOverArgs {
-        state: args.state.or_rehearsal(&here, terminal),
+        state: args.state.or_rehearsal(&working_dir, terminal),
         ..args.clone()
     };
-    let store = args.state.store(&here)?;
+    let store = args.state.store(&working_dir)?;
     let (lock, opened) = open_locked(&store, "import", &args.state.locking)?;
     opened
         .warnings
         .iter()
         .for_each(|warning| terminal.warn(warning));
-    let access = args.state.access(&here);
-    let taken = take_over_machine(opened, &access, (stage, provider, id));
-    let taken = super::runtime::runtime()?.block_on(taken);
+    let access = args.state.access(&working_dir);
+    let take_over = take_over_machine(opened, &access, (stage, provider, id));
+    let taken_machine = super::runtime::runtime()?.block_on(take_over);
     drop(lock);
-    let (machine, serial) = taken.map_err(|error| failure(error, &store))?;
+    let (machine, serial) = taken_machine.map_err(|error| failure(error, &store))?;
     let attempt = machine.token.attempt;
     terminal.out(&if args.json {
         canonical::to_text(&json!({

@@ -13,13 +13,13 @@ pub(super) fn with_unread_contents(plan: Plan, saved: &Path) -> Result<Plan, Fai
     let Ok(saved) = plan_file::read(saved) else {
         return Ok(plan);
     };
-    let wanted = Wanted::of_plan(&plan);
+    let wanted_contents = Wanted::of_plan(&plan);
     let mut contents = plan.contents.clone();
     for (name, digest) in saved
         .contents
         .datasets
         .iter()
-        .filter(|(name, _)| wanted.datasets.contains_key(*name))
+        .filter(|(name, _)| wanted_contents.datasets.contains_key(*name))
     {
         contents
             .datasets
@@ -30,7 +30,7 @@ pub(super) fn with_unread_contents(plan: Plan, saved: &Path) -> Result<Plan, Fai
         .contents
         .files
         .iter()
-        .filter(|(name, _)| wanted.files.contains(*name))
+        .filter(|(name, _)| wanted_contents.files.contains(*name))
     {
         contents
             .files
@@ -49,7 +49,7 @@ pub(super) fn difference(path: &Path, plan: &Plan) -> String {
             let input = |name: &str, old: &str, new: &str| {
                 (old != new).then(|| format!("\n  {name} changed"))
             };
-            let changed: String = [
+            let changed_inputs: String = [
                 input("the job", &saved.inputs.job, &plan.inputs.job),
                 input("the policy", &saved.inputs.policy, &plan.inputs.policy),
                 input("the catalog", &saved.inputs.catalog, &plan.inputs.catalog),
@@ -61,7 +61,7 @@ pub(super) fn difference(path: &Path, plan: &Plan) -> String {
             .collect();
             let (old, new) = (saved.totals.cost_micro_usd, plan.totals.cost_micro_usd);
             format!(
-                "{name} differs from the plan of these inputs:{changed}\n  total {old} -> {new}"
+                "{name} differs from the plan of these inputs:{changed_inputs}\n  total {old} -> {new}"
             )
         }
     }
@@ -73,13 +73,15 @@ fn changed_contents(saved: &Contents, now: &Contents) -> Vec<String> {
         ("dataset", &saved.datasets, &now.datasets),
         ("file", &saved.files, &now.files),
     ];
-    let mut lines = Vec::new();
+    let mut changed_lines = Vec::new();
     for (kind, saved, now) in kinds {
         let names: BTreeSet<&String> = saved.keys().chain(now.keys()).collect();
-        let changed = names
+        let changed_names = names
             .into_iter()
             .filter(|name| saved.get(*name) != now.get(*name));
-        lines.extend(changed.map(|name| format!("\n  the content of {kind} `{name}` changed")));
+        changed_lines.extend(
+            changed_names.map(|name| format!("\n  the content of {kind} `{name}` changed")),
+        );
     }
-    lines
+    changed_lines
 }

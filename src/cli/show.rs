@@ -31,24 +31,24 @@ pub(super) struct ShowArgs {
 pub(super) fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let text = match &args.file {
         Some(path) => {
-            let read = |bytes: &[u8], cipher: &Cipher| {
+            let read_snapshot = |bytes: &[u8], cipher: &Cipher| {
                 snapshot::decode(bytes, &file::shown(path), cipher).map_err(Failure::error)
             };
             if let Some(bytes) = file::read_bytes(path).ok().filter(|bytes| is_sealed(bytes)) {
-                let here = working_folder()?;
-                let state = read(&bytes, &args.place.store(&here)?.cipher)?;
+                let working_dir = working_folder()?;
+                let saved_state = read_snapshot(&bytes, &args.place.store(&working_dir)?.cipher)?;
                 return terminal
-                    .out(&of_state(Some(&state), args, terminal)?)
+                    .out(&of_state(Some(&saved_state), args, terminal)?)
                     .map(|()| Exit::Success);
             }
             let text = file::read_text(path).map_err(Failure::error)?;
-            let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
-            if value
+            let json_value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+            if json_value
                 .as_ref()
                 .is_some_and(|value| value.get("lineage").is_some())
             {
                 of_state(
-                    Some(&read(text.as_bytes(), &Cipher::default())?),
+                    Some(&read_snapshot(text.as_bytes(), &Cipher::default())?),
                     args,
                     terminal,
                 )?
@@ -65,14 +65,14 @@ pub(super) fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure>
             }
         }
         None => {
-            let here = working_folder()?;
-            let state = args
+            let working_dir = working_folder()?;
+            let saved_state = args
                 .place
-                .or_rehearsal(&here, terminal)
-                .store(&here)?
+                .or_rehearsal(&working_dir, terminal)
+                .store(&working_dir)?
                 .read()
                 .map_err(Failure::error)?;
-            of_state(state.as_ref(), args, terminal)?
+            of_state(saved_state.as_ref(), args, terminal)?
         }
     };
     terminal.out(&text).map(|()| Exit::Success)
@@ -89,8 +89,9 @@ fn of_plan(path: &Path, args: &ShowArgs, terminal: &Terminal) -> Result<String, 
     if args.markdown {
         return Ok(markdown::text(&plan));
     }
-    let missing = plan_text::without_provider(&super::compute_plan::missing_providers(&plan));
-    let note = missing
+    let missing_clouds =
+        plan_text::without_provider(&super::compute_plan::missing_providers(&plan));
+    let note = missing_clouds
         .map(|said| format!("\nNote: {said}.\n"))
         .unwrap_or_default();
     Ok(plan_text::text(&plan, terminal.width) + &note)
@@ -106,10 +107,10 @@ fn of_state(
             canonical::to_text(&state::summary::summary(state)).map_err(Failure::error)
         }
         Some(state) => {
-            let mut rows = state::summary::text_rows(state);
-            let head = rows.remove(0);
-            let head: Vec<&str> = head.iter().map(String::as_str).collect();
-            Ok(table::text(&head, &rows, terminal.width))
+            let mut summary_rows = state::summary::text_rows(state);
+            let head_row = summary_rows.remove(0);
+            let head_cells: Vec<&str> = head_row.iter().map(String::as_str).collect();
+            Ok(table::text(&head_cells, &summary_rows, terminal.width))
         }
         None if args.json => Ok("{}\n".to_owned()),
         None => Ok("No state: nothing was applied in this folder.\n".to_owned()),

@@ -96,7 +96,7 @@ impl PlaceArgs {
 
     /// Returns the place of a rehearsal with a provider, unless the user has named another.
     pub fn of_rehearsal(&self, provider: &str) -> Self {
-        let own = || {
+        let own_folder = || {
             Path::new(crate::execution::state::folder::FOLDER)
                 .join(REHEARSALS)
                 .join(provider)
@@ -104,7 +104,7 @@ impl PlaceArgs {
         let state_dir = if self.is_named() {
             self.state_dir.clone()
         } else {
-            Some(own())
+            Some(own_folder())
         };
         Self {
             state_dir,
@@ -175,11 +175,11 @@ impl PlaceArgs {
             .state_dir
             .as_ref()
             .map(|folder| format!(" --state-dir {}", shell::quoted_path(folder)));
-        let state = self
+        let state_option = self
             .state
             .as_ref()
             .map(|state| format!(" --state {}", shell::quoted(&state.to_string())));
-        folder.into_iter().chain(state).collect()
+        folder.into_iter().chain(state_option).collect()
     }
 }
 
@@ -227,14 +227,14 @@ pub async fn open_locked_async(
 ) -> Result<(Option<Lock>, Opened), Failure> {
     let fail = |error: Error| failure(error, store);
     let lock = if args.lock {
-        let taken = store.lock_async(operation, args.lock_timeout).await;
-        Some(taken.map_err(|error| fail(error.into()))?)
+        let lock_taken = store.lock_async(operation, args.lock_timeout).await;
+        Some(lock_taken.map_err(|error| fail(error.into()))?)
     } else {
         None
     };
-    let opened = store.change_async(lock.as_ref()).await;
-    let opened = opened.map_err(|error| fail(error.into()))?;
-    Ok((lock, opened))
+    let open_result = store.change_async(lock.as_ref()).await;
+    let opened_state = open_result.map_err(|error| fail(error.into()))?;
+    Ok((lock, opened_state))
 }
 
 /// The words, the way out and the exit code of an error of the apply room.
@@ -281,23 +281,23 @@ pub fn failure(error: Error, store: &Store) -> Failure {
 
 /// How to restore a damaged state, what that gives, and what follows.
 fn restore_hint(store: &Store) -> Option<String> {
-    let found = store.restorable()?;
-    let mut hint = shell::command_line(["cp", &found.from, &found.to]);
-    if let Some(journal) = &found.unfit {
+    let restorable_state = store.restorable()?;
+    let mut hint = shell::command_line(["cp", &restorable_state.from, &restorable_state.to]);
+    if let Some(journal) = &restorable_state.unfit {
         // Records of what came after the damaged snapshot mean nothing without it.
         hint += &format!(
             "; {}",
             shell::command_line(["mv", journal, &format!("{journal}.old")])
         );
     }
-    hint += &match found.stages {
+    hint += &match restorable_state.stages {
         0 => format!(
             "\nthis goes back to serial {}, which knows of no stage",
-            found.serial
+            restorable_state.serial
         ),
         known => format!(
             "\nthis goes back to serial {}, with {} of {known} stages done",
-            found.serial, found.done
+            restorable_state.serial, restorable_state.done
         ),
     };
     Some(hint + ": what was done after it is run again by the next apply")
@@ -316,7 +316,7 @@ fn parse_lease(text: &str) -> Result<Duration, InvalidArgument> {
 pub fn parse_time(text: &str) -> Result<Duration, InvalidArgument> {
     let invalid = || InvalidArgument::new("write a time such as 2s, 500ms or 1m");
     let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
-    let number: u64 = digits.parse().map_err(|_| invalid())?;
+    let whole_number: u64 = digits.parse().map_err(|_| invalid())?;
     let milliseconds = match text.get(digits.len()..).map(str::trim) {
         Some("ms") => 1,
         Some("" | "s") => 1000,
@@ -324,7 +324,7 @@ pub fn parse_time(text: &str) -> Result<Duration, InvalidArgument> {
         Some("h") => 3_600_000,
         _ => return Err(invalid()),
     };
-    number
+    whole_number
         .checked_mul(milliseconds)
         .map(Duration::from_millis)
         .ok_or_else(|| InvalidArgument::new("that is too long"))

@@ -49,13 +49,13 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
             "--json cannot ask: it needs --auto-approve or --dry-run",
         ));
     }
-    let here = working_folder()?;
+    let working_dir = working_folder()?;
     let args = &SweepArgs {
-        state: args.state.or_rehearsal(&here, terminal),
+        state: args.state.or_rehearsal(&working_dir, terminal),
         ..args.clone()
     };
-    let store = args.state.store(&here)?;
-    let access = args.state.access(&here);
+    let store = args.state.store(&working_dir)?;
+    let access = args.state.access(&working_dir);
     let runtime = super::runtime::runtime()?;
     // Under the lock: a machine that an apply is creating is in no state for a moment.
     let (lock, opened) = open_locked(&store, "sweep", &args.state.locking)?;
@@ -64,29 +64,29 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
         false => args.provider.clone(),
     };
     let scope = if args.all { Scope::All } else { Scope::Own };
-    let found = runtime.block_on(look_for_machines(&opened.state, &names, scope, &access));
-    let mut found = found.map_err(|error| failure(error, &store))?;
+    let search_result = runtime.block_on(look_for_machines(&opened.state, &names, scope, &access));
+    let mut found_machines = search_result.map_err(|error| failure(error, &store))?;
     if args.buckets {
-        runtime.block_on(look_for_buckets(&opened.state, scope, &mut found));
+        runtime.block_on(look_for_buckets(&opened.state, scope, &mut found_machines));
     }
-    for (name, error) in &found.failed {
+    for (name, error) in &found_machines.failed {
         terminal.warn(&format!(
             "{name} could not be looked at, or not all of it: {error}"
         ));
     }
     let mut results: Vec<(String, Swept)> = Vec::new();
-    if count(&found) > 0 && !args.dry_run {
-        confirm(args, &found, terminal)?;
+    if count(&found_machines) > 0 && !args.dry_run {
+        confirm(args, &found_machines, terminal)?;
         // As it is now: the answer may have come after hours.
-        let opened = store
+        let opened_state = store
             .change(lock.as_ref())
             .map_err(|error| failure(error.into(), &store))?;
-        let swept = runtime.block_on(sweep(opened, &found, scope, &access));
+        let swept = runtime.block_on(sweep(opened_state, &found_machines, scope, &access));
         let swept = swept.map_err(|error| failure(error, &store))?;
-        results.extend(ids(&found).zip(swept));
+        results.extend(ids(&found_machines).zip(swept));
     }
     drop(lock);
-    report(args, &found, &results, terminal)
+    report(args, &found_machines, &results, terminal)
 }
 
 /// Machines and buckets that were found.
@@ -175,7 +175,7 @@ fn words(why: Why) -> &'static str {
 }
 
 fn text(found: &Found, terminal: &Terminal) -> String {
-    let row = |stray: &Stray| {
+    let stray_row = |stray: &Stray| {
         let machine = &stray.machine;
         vec![
             machine.id.clone(),
@@ -202,28 +202,28 @@ fn text(found: &Found, terminal: &Terminal) -> String {
             why,
         ]
     };
-    let rows: Vec<Vec<String>> = found
+    let stray_rows: Vec<Vec<String>> = found
         .strays
         .iter()
-        .map(row)
+        .map(stray_row)
         .chain(found.buckets.iter().map(bucket_row))
         .collect();
     table::text(
         &["Machine", "Provider", "Type", "Place", "Of", "Why"],
-        &rows,
+        &stray_rows,
         terminal.width,
     )
 }
 
 fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
-    let result = |id: &String| {
+    let result_of = |id: &String| {
         results
             .iter()
             .find(|(of, _)| of == id)
             .map(|(_, swept)| swept)
     };
-    let deleted = |id: &String| result(id) == Some(&Swept::Deleted);
-    let error = |id: &String| match result(id) {
+    let is_deleted = |id: &String| result_of(id) == Some(&Swept::Deleted);
+    let error = |id: &String| match result_of(id) {
         Some(Swept::Failed(error)) => Some(error.to_string()),
         _ => None,
     };
@@ -240,11 +240,11 @@ fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
             "instance_type": machine.instance_type,
             "lease_end": machine.lease_end,
             "why": words(stray.why),
-            "deleted": deleted(&machine.id),
+            "deleted": is_deleted(&machine.id),
             "error": error(&machine.id),
         })
     };
-    let failed = found
+    let failed_providers = found
         .failed
         .iter()
         .map(|(name, error)| json!({ "provider": name, "error": error.to_string() }));
@@ -255,11 +255,11 @@ fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
             "id": address,
             "place": place,
             "why": words(stray.why),
-            "deleted": deleted(address),
+            "deleted": is_deleted(address),
             "error": error(address),
         })
     };
     let buckets: Vec<_> = found.buckets.iter().map(bucket).collect();
-    let whole = json!({ "format_version": "1.0", "strays": strays, "buckets": buckets, "failed": failed.collect::<Vec<_>>() });
-    format!("{whole}\n")
+    let whole_answer = json!({ "format_version": "1.0", "strays": strays, "buckets": buckets, "failed": failed_providers.collect::<Vec<_>>() });
+    format!("{whole_answer}\n")
 }

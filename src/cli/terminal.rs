@@ -125,11 +125,11 @@ impl Terminal {
         let _ = stderr
             .write_all(b"  Enter a value: ")
             .and_then(|()| stderr.flush());
-        let mut line = String::new();
+        let mut answer_line = String::new();
         std::io::stdin()
-            .read_line(&mut line)
+            .read_line(&mut answer_line)
             .map_err(|error| Failure::error(format!("cannot read the answer: {error}")))?;
-        Ok(line.trim() == "yes")
+        Ok(answer_line.trim() == "yes")
     }
 }
 

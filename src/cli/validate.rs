@@ -61,32 +61,33 @@ fn unknown_names(
     args: &ValidateArgs,
     terminal: &Terminal,
 ) -> Result<Vec<Diagnostics>, Failure> {
-    let named = args.inputs.catalog.is_some() || args.inputs.locked;
+    let catalog_named = args.inputs.catalog.is_some() || args.inputs.locked;
     let (job, policy) = (&inputs.job, &inputs.policy);
-    let catalog = if named {
+    let catalog = if catalog_named {
         args.inputs.load_catalog(terminal)?
     } else {
         let catalog = lock::catalog_to_show(None, terminal)?;
         // A broken file of hosts is no way to a plan.
         hosts::laid_over(catalog, None, args.inputs.hosts.as_deref())?
     };
-    let mut unknown = compile::unknown_names(&job.value, &policy.value, &catalog);
-    for name in unknown.iter_mut().filter(|_| !named) {
+    let mut names_unknown = compile::unknown_names(&job.value, &policy.value, &catalog);
+    for name in names_unknown.iter_mut().filter(|_| !catalog_named) {
         name.is_error &= name.key.starts_with("certifications.");
     }
-    let mut said = Vec::new();
+    let mut all_diagnostics = Vec::new();
     for (file, source) in [
         (InputFile::Job, &job.source),
         (InputFile::Policy, &policy.source),
     ] {
-        let of_file = unknown.iter().filter(|name| name.file == file);
-        let list: Vec<Diagnostic> = of_file.map(|name| no_plan::unknown(source, name)).collect();
-        if !list.is_empty() {
-            said.push(Diagnostics {
+        let of_file = names_unknown.iter().filter(|name| name.file == file);
+        let unknown_diagnostics: Vec<Diagnostic> =
+            of_file.map(|name| no_plan::unknown(source, name)).collect();
+        if !unknown_diagnostics.is_empty() {
+            all_diagnostics.push(Diagnostics {
                 source: source.clone(),
-                list,
+                list: unknown_diagnostics,
             });
         }
     }
-    Ok(said)
+    Ok(all_diagnostics)
 }

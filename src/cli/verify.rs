@@ -37,7 +37,7 @@ pub(super) fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failur
     let (inputs, catalog) = read(&args.sources.inputs(), terminal)?;
     same_inputs(&plan, &inputs, &catalog, &args.plan)?;
     same_contents(&plan, args)?;
-    let found = planning::verify(
+    let differences = planning::verify(
         &plan,
         &text,
         &inputs.job.value,
@@ -45,20 +45,23 @@ pub(super) fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failur
         &catalog,
     );
     if args.json {
-        let answer = json!({
+        let verify_answer = json!({
             "format_version": "1.0",
-            "verified": found.is_empty(),
-            "differences": found.iter().map(one).collect::<Vec<_>>(),
+            "verified": differences.is_empty(),
+            "differences": differences.iter().map(one).collect::<Vec<_>>(),
         });
-        terminal.out(&canonical::to_text(&answer).map_err(Failure::error)?)?;
-        return Ok(if found.is_empty() {
+        terminal.out(&canonical::to_text(&verify_answer).map_err(Failure::error)?)?;
+        return Ok(if differences.is_empty() {
             Exit::Success
         } else {
             Exit::Error
         });
     }
-    if !found.is_empty() {
-        return Err(Failure::error(report(&file::shown(&args.plan), &found)));
+    if !differences.is_empty() {
+        return Err(Failure::error(report(
+            &file::shown(&args.plan),
+            &differences,
+        )));
     }
     let proof = if plan.solver.status == "optimal" {
         "said to be optimal"
@@ -66,12 +69,12 @@ pub(super) fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failur
         "not said to be optimal"
     };
     let totals = &plan.totals;
-    let of =
+    let counted_words =
         |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     terminal.out(&format!(
         "Verified: {} and {} cost {} and end after {}.\nAll rules are kept; the plan is {proof}.\n",
-        of(plan.stages.len(), "stage"),
-        of(plan.transfers.len(), "transfer"),
+        counted_words(plan.stages.len(), "stage"),
+        counted_words(plan.transfers.len(), "transfer"),
         totals.cost_micro_usd,
         totals.makespan_ms
     ))?;
@@ -80,11 +83,11 @@ pub(super) fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failur
 
 /// A plan can only be judged by the content that it was made for, as far as it is here.
 fn same_contents(plan: &Plan, args: &VerifyArgs) -> Result<(), Failure> {
-    let here = working_folder()?;
+    let working_dir = working_folder()?;
     let job = args.sources.inputs().job;
-    let folder = here.join(job.parent().unwrap_or(Path::new("")));
+    let folder = working_dir.join(job.parent().unwrap_or(Path::new("")));
     let sources = Sources {
-        here,
+        here: working_dir,
         folder,
         source: None,
         data: BTreeMap::new(),
@@ -97,20 +100,20 @@ fn same_contents(plan: &Plan, args: &VerifyArgs) -> Result<(), Failure> {
         ("dataset", &plan.contents.datasets, &now.datasets),
         ("file", &plan.contents.files, &now.files),
     ];
-    let mut changed = Vec::new();
+    let mut changed_names = Vec::new();
     for (kind, planned, now) in kinds {
-        let others = now
+        let other_names = now
             .iter()
             .filter(|(name, digest)| planned.get(*name).is_some_and(|planned| planned != *digest));
-        changed.extend(others.map(|(name, _)| format!("{kind} `{name}`")));
+        changed_names.extend(other_names.map(|(name, _)| format!("{kind} `{name}`")));
     }
-    if changed.is_empty() {
+    if changed_names.is_empty() {
         return Ok(());
     }
     let message = format!(
         "{} was made for other content of {}",
         args.plan.display(),
-        changed.join(", ")
+        changed_names.join(", ")
     );
     Err(Failure::new(Exit::Stale, message).hint("bring that content back, or plan again"))
 }

@@ -54,31 +54,31 @@ pub(crate) fn write(
             .find(|file| file.name == name)
             .map(|file| file.text.as_str())
     };
-    let changed: Vec<String> = new
+    let changed_names: Vec<String> = new
         .iter()
         .filter(|(name, text)| text_of(name) != Some(text.as_str()))
         .map(|(name, _)| name.clone())
         .collect();
-    let gone: Vec<&str> = old
+    let dropped_names: Vec<&str> = old
         .iter()
         .map(|file| file.name.as_str())
         .filter(|name| !new.contains_key(*name))
         .collect();
-    if changed.is_empty() && gone.is_empty() {
-        return Ok(changed);
+    if changed_names.is_empty() && dropped_names.is_empty() {
+        return Ok(changed_names);
     }
     let fault =
         |error: io::Error| CatalogError::file(out.display().to_string(), error.to_string(), "");
-    let alone = changed.len() + gone.len() == 1 && out.exists();
-    if alone || !exchange(out, new, &changed, &gone).map_err(fault)? {
-        for name in &changed {
+    let one_file_only = changed_names.len() + dropped_names.len() == 1 && out.exists();
+    if one_file_only || !exchange(out, new, &changed_names, &dropped_names).map_err(fault)? {
+        for name in &changed_names {
             file::write_below(out, name, new[name].as_bytes()).map_err(fault)?;
         }
-        for name in gone {
+        for name in dropped_names {
             file::remove(&out.join(name)).map_err(fault)?;
         }
     }
-    Ok(changed)
+    Ok(changed_names)
 }
 
 /// False: it cannot be done here, and nothing was changed.
@@ -88,8 +88,8 @@ fn exchange(
     changed: &[String],
     gone: &[&str],
 ) -> io::Result<bool> {
-    let exists = out.exists();
-    let target = if exists {
+    let already_exists = out.exists();
+    let target = if already_exists {
         std::fs::canonicalize(out)?
     } else {
         out.to_owned()
@@ -101,11 +101,11 @@ fn exchange(
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let inside = std::env::current_dir().is_ok_and(|here| here.starts_with(&target));
-    if exists && (inside || !only_a_catalog(&target)) {
+    let inside_folder = std::env::current_dir().is_ok_and(|here| here.starts_with(&target));
+    if already_exists && (inside_folder || !only_a_catalog(&target)) {
         return Ok(false);
     }
-    if !exists {
+    if !already_exists {
         file::create_folders(&parent)?;
     }
     let Ok(staging) = tempfile::Builder::new()
@@ -114,17 +114,17 @@ fn exchange(
     else {
         return Ok(false);
     };
-    if exists {
+    if already_exists {
         link_all(&target, staging.path())?;
         file_changes::set_permissions(staging.path(), std::fs::metadata(&target)?.permissions())?;
     } else {
         use std::os::unix::fs::PermissionsExt;
         // The umask's choice, which a temporary folder does not follow.
-        let plain = staging.path().join("mode");
-        file_changes::create_dir(&plain)?;
-        let mode = std::fs::metadata(&plain)?.permissions().mode();
-        file_changes::remove_dir(&plain)?;
-        file_changes::set_permissions(staging.path(), std::fs::Permissions::from_mode(mode))?;
+        let plain_file = staging.path().join("mode");
+        file_changes::create_dir(&plain_file)?;
+        let usual_mode = std::fs::metadata(&plain_file)?.permissions().mode();
+        file_changes::remove_dir(&plain_file)?;
+        file_changes::set_permissions(staging.path(), std::fs::Permissions::from_mode(usual_mode))?;
     }
     for name in changed {
         file::write_below(staging.path(), name, new[name].as_bytes())?;
@@ -133,7 +133,7 @@ fn exchange(
         file_changes::remove_file(staging.path().join(name))?;
     }
     std::fs::File::open(staging.path())?.sync_all()?;
-    if !exists {
+    if !already_exists {
         file_changes::rename(staging.keep(), &target)?;
     } else if renameat_with(CWD, staging.path(), CWD, &target, RenameFlags::EXCHANGE).is_err() {
         return Ok(false);
@@ -145,40 +145,43 @@ fn exchange(
 
 /// Whether a folder holds nothing but a catalog and notes on it, so that it may be moved.
 fn only_a_catalog(folder: &Path) -> bool {
-    let known = |name: &str| {
+    let is_known = |name: &str| {
         name.ends_with(".csv") || name.ends_with(".md") || name == CATALOG || name == ".gitignore"
     };
-    let plain = |folder: &Path, folders: bool| {
+    let only_known_files = |folder: &Path, folders: bool| {
         let Ok(entries) = std::fs::read_dir(folder) else {
             return None;
         };
-        let mut below = Vec::new();
+        let mut subfolders = Vec::new();
         for entry in entries {
-            let entry = entry.ok()?;
-            let kind = entry.file_type().ok()?;
+            let folder_entry = entry.ok()?;
+            let kind = folder_entry.file_type().ok()?;
             if kind.is_dir() && folders {
-                below.push(entry.path());
-            } else if !kind.is_file() || !known(entry.file_name().to_str()?) {
+                subfolders.push(folder_entry.path());
+            } else if !kind.is_file() || !is_known(folder_entry.file_name().to_str()?) {
                 return None;
             }
         }
-        Some(below)
+        Some(subfolders)
     };
-    plain(folder, true)
-        .is_some_and(|below| below.iter().all(|folder| plain(folder, false).is_some()))
+    only_known_files(folder, true).is_some_and(|below| {
+        below
+            .iter()
+            .all(|folder| only_known_files(folder, false).is_some())
+    })
 }
 
 /// The files of a folder in another one, without copying them where that can be avoided.
 fn link_all(from: &Path, to: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
+        let folder_entry = entry?;
+        let target = to.join(folder_entry.file_name());
+        if folder_entry.file_type()?.is_dir() {
             file_changes::create_dir(&target)?;
-            file_changes::set_permissions(&target, entry.metadata()?.permissions())?;
-            link_all(&entry.path(), &target)?;
-        } else if file_changes::hard_link(entry.path(), &target).is_err() {
-            file_changes::copy(entry.path(), &target)?;
+            file_changes::set_permissions(&target, folder_entry.metadata()?.permissions())?;
+            link_all(&folder_entry.path(), &target)?;
+        } else if file_changes::hard_link(folder_entry.path(), &target).is_err() {
+            file_changes::copy(folder_entry.path(), &target)?;
         }
     }
     Ok(())

@@ -88,28 +88,34 @@ pub(super) fn import(
         None,
         "Confidential-computing families of AWS and Azure",
     )?;
-    let mut rows = ForeignCsv::open(path)?;
-    let (cloud, family) = (rows.required(&["cloud"])?, rows.required(&["family"])?);
-    let evidence = rows.column(&["source"]).unwrap_or(usize::MAX);
-    while rows.advance()? {
-        let same = |known: &&(&str, &str, &str, &str, &str)| {
-            known.0 == rows.cell(cloud) && known.1 == rows.cell(family)
+    let mut csv_rows = ForeignCsv::open(path)?;
+    let (cloud, family) = (
+        csv_rows.required(&["cloud"])?,
+        csv_rows.required(&["family"])?,
+    );
+    let evidence = csv_rows.optional(&["source"]);
+    while csv_rows.advance()? {
+        let same_family = |known: &&(&str, &str, &str, &str, &str)| {
+            known.0 == csv_rows.cell(cloud) && known.1 == csv_rows.cell(family)
         };
-        let Some((cloud, family, tee, types, places)) = FAMILIES.iter().find(same) else {
+        let Some((cloud, family, tee, types, places)) = FAMILIES.iter().find(same_family) else {
             report.leave_of(
-                format!("{}: families whose places are not known", rows.cell(cloud)),
-                rows.cell(family),
+                format!(
+                    "{}: families whose places are not known",
+                    csv_rows.cell(cloud)
+                ),
+                csv_rows.cell(family),
             );
             continue;
         };
-        let row = ConfidentialRow {
+        let confidential_row = ConfidentialRow {
             places: (*places).to_owned(),
             source: id.clone(),
-            evidence: format!("{family}: {}", rows.cell(evidence)),
+            evidence: format!("{family}: {}", csv_rows.cell(evidence)),
         };
         draft.confidential.insert(
             ((*cloud).to_owned(), (*types).to_owned(), (*tee).to_owned()),
-            row,
+            confidential_row,
         );
         report.take("families");
     }

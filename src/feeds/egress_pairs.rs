@@ -37,18 +37,18 @@ pub(super) fn place_areas(draft: &Draft) -> Vec<PlaceArea<'_>> {
         if (cloud, country) == ("gcp", "ID") {
             return "indonesia";
         }
-        let known = AREAS
+        let known_area = AREAS
             .iter()
             .find(|(_, countries)| countries.split(' ').any(|known| known == country));
-        known.map_or("", |(area, _)| *area)
+        known_area.map_or("", |(area, _)| *area)
     };
     draft
         .places
         .iter()
         .filter_map(|(name, row)| {
             let (cloud, _) = name.split_once(':')?;
-            let closed = CLASSES.contains(&(row.class.as_str(), false));
-            let partition = if closed { row.class.as_str() } else { "" };
+            let is_closed = CLASSES.contains(&(row.class.as_str(), false));
+            let partition = if is_closed { row.class.as_str() } else { "" };
             let apart = |text: &str| match (text, partition) {
                 ("", _) | (_, "") => text.to_owned(),
                 _ => format!("{text} {partition}"),
@@ -85,30 +85,30 @@ impl<'a> ListedPairs<'a> {
     ) -> Self {
         let by_name: BTreeMap<&str, &PlaceArea> =
             places.iter().map(|place| (place.name, place)).collect();
-        let mut list = ListedPairs {
+        let mut listed_pairs = ListedPairs {
             exact: BTreeMap::new(),
             groups: BTreeMap::new(),
             sources: BTreeSet::new(),
         };
         for ((from, to), nano) in listed {
-            list.sources.insert(from);
+            listed_pairs.sources.insert(from);
             let (Some(from), Some(to)) = (by_name.get(from.as_str()), by_name.get(to.as_str()))
             else {
                 continue;
             };
-            list.exact.insert((from.name, to.name), *nano);
-            let inside = from.cloud == to.cloud;
+            listed_pairs.exact.insert((from.name, to.name), *nano);
+            let inside_cloud = from.cloud == to.cloud;
             for near in [from.name, &from.country, &from.area] {
                 for far in [to.country.as_str(), &to.area] {
-                    let dearest = list
+                    let dearest = listed_pairs
                         .groups
-                        .entry((from.cloud, inside, near, far))
+                        .entry((from.cloud, inside_cloud, near, far))
                         .or_insert(*nano);
                     *dearest = (*dearest).max(*nano);
                 }
             }
         }
-        list
+        listed_pairs
     }
 
     /// Whether the list has a pair inside the cloud that ends in the country or the area of a
@@ -127,10 +127,10 @@ impl<'a> ListedPairs<'a> {
         places: &'a [PlaceArea<'a>],
         inside: bool,
     ) -> Vec<(&'a PlaceArea<'a>, i64, bool)> {
-        let others = places
+        let other_places = places
             .iter()
             .filter(|to| to.name != from.name && (to.cloud == from.cloud) == inside);
-        others
+        other_places
             .filter_map(|to| {
                 if let Some(nano) = self.exact.get(&(from.name, to.name)) {
                     return Some((to, *nano, true));
@@ -139,10 +139,10 @@ impl<'a> ListedPairs<'a> {
                     .into_iter()
                     .flat_map(|near| [(near, to.country.as_str()), (near, &to.area)])
                     .filter(|(near, far)| !near.is_empty() && !far.is_empty());
-                let found = groups
+                let group_prices = groups
                     .filter_map(|(near, far)| self.groups.get(&(from.cloud, inside, near, far)))
                     .next();
-                found.map(|nano| (to, *nano, false))
+                group_prices.map(|nano| (to, *nano, false))
             })
             .collect()
     }

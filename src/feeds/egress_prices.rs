@@ -76,49 +76,49 @@ pub(super) fn import_egress(
         None,
         "Egress list prices between region pairs",
     )?;
-    let assumed = format!("{id}-by-area");
-    add_egress_sources(draft, &id, &assumed);
+    let assumed_id = format!("{id}-by-area");
+    add_egress_sources(draft, &id, &assumed_id);
     let is_before_skus = draft.date_of(&id) < GCP_SKUS_DAY;
-    let listed = listed(path, options, draft, report)?;
-    let clouds: BTreeSet<&str> = listed
+    let listed_prices = listed(path, options, draft, report)?;
+    let clouds: BTreeSet<&str> = listed_prices
         .keys()
         .filter_map(|(from, _)| Some(from.split_once(':')?.0))
         .collect();
     let places = place_areas(draft);
-    let list = ListedPairs::new(&listed, &places);
+    let listed_pairs = ListedPairs::new(&listed_prices, &places);
     let mut egress = EgressRules {
         listed: &id,
-        assumed: &assumed,
+        assumed: &assumed_id,
         rules: BTreeMap::new(),
     };
     for from in places.iter().filter(|from| clouds.contains(from.cloud)) {
-        let own: &str = if list.sources.contains(from.name) {
+        let own_source: &str = if listed_pairs.sources.contains(from.name) {
             &id
         } else {
-            &assumed
+            &assumed_id
         };
-        let inside = list.prices(from, &places, true);
-        egress.add_inside(from, own, &inside);
-        let internet = listed
+        let inside_prices = listed_pairs.prices(from, &places, true);
+        egress.add_inside(from, own_source, &inside_prices);
+        let internet = listed_prices
             .get(&(from.name.to_owned(), "internet".to_owned()))
             .copied();
         let (internet, own) = match internet {
             None if !from.partition.is_empty() => (
-                internet_of_partition(from, &places, &listed),
-                assumed.as_str(),
+                internet_of_partition(from, &places, &listed_prices),
+                assumed_id.as_str(),
             ),
-            known => (known, own),
+            known => (known, own_source),
         };
         let sku = if is_before_skus { gcp_sku(from) } else { None };
-        let outside = list.prices(from, &places, false);
+        let outside = listed_pairs.prices(from, &places, false);
         if !egress.add_outside(from, own, internet, sku, &outside) {
             report.leave_of(
                 format!("{}: no price is known out of a place", from.cloud),
                 from.name,
             );
         }
-        if !inside.is_empty() {
-            egress.add_unlisted(from, &list, &places);
+        if !inside_prices.is_empty() {
+            egress.add_unlisted(from, &listed_pairs, &places);
         }
     }
     let rules = egress.rules;
@@ -129,20 +129,24 @@ pub(super) fn import_egress(
 /// Puts the sources of egress prices into the draft, beside that of the list itself.
 fn add_egress_sources(draft: &mut Draft, id: &str, assumed: &str) {
     if let Some(row) = draft.sources.get(id).cloned() {
-        let about = format!(
+        let about_areas = format!(
             "As {id}, for regions that it does not list: the price of listed ones in the same country or area"
         );
-        draft
-            .sources
-            .insert(assumed.to_owned(), SourceEntry { about, ..row });
+        draft.sources.insert(
+            assumed.to_owned(),
+            SourceEntry {
+                about: about_areas,
+                ..row
+            },
+        );
     }
-    let newer = SourceEntry {
+    let newer_source = SourceEntry {
         date: "2026-11-22".to_owned(),
         about: "Price pages of AWS, Azure and GCP as quoted in 2026: tiers to the internet; GCP between regions of North America"
             .to_owned(),
         ..SourceEntry::default()
     };
-    draft.sources.insert(NEWER.to_owned(), newer);
+    draft.sources.insert(NEWER.to_owned(), newer_source);
     let skus = SourceEntry {
         date: GCP_SKUS_DAY.to_owned(),
         about: "Google's SKU prices by region, as printed in the price list of a public cost calculator on that day: boot \
@@ -193,32 +197,40 @@ impl EgressRules<'_> {
     fn add_inside(&mut self, from: &PlaceArea, own: &str, inside: &[PriceTo<'_>]) {
         // The pattern does not reach into another partition. A closed one has few regions: where
         // no route inside it is listed, the routes out of it must do.
-        let near = inside
+        let nearby_prices = inside
             .iter()
             .filter(|(to, ..)| to.partition == from.partition)
             .map(|(_, nano, _)| *nano);
-        let (at_home, out) = (usual(near), usual(inside.iter().map(|(_, nano, _)| *nano)));
+        let (at_home, out) = (
+            usual(nearby_prices),
+            usual(inside.iter().map(|(_, nano, _)| *nano)),
+        );
         let Some(usual) = at_home.or(out) else { return };
-        let own = if at_home.is_some() { own } else { self.assumed };
-        self.put(from, &format!("{}:*", from.cloud), flat(usual, own));
+        let home_source = if at_home.is_some() { own } else { self.assumed };
+        self.put(from, &format!("{}:*", from.cloud), flat(usual, home_source));
         // AWS has one price out of a region to all others of its partition; the exceptions are
         // listed pairs.
         let one_price = |to: &PlaceArea, exact: bool| {
             from.cloud == "aws" && !exact && to.partition == from.partition
         };
-        let named = |to: &PlaceArea, nano: i64, exact: bool| {
+        let needs_own_rule = |to: &PlaceArea, nano: i64, exact: bool| {
             (nano != usual && !one_price(to, exact)) || to.partition != from.partition
         };
         for (to, nano, exact) in inside
             .iter()
-            .filter(|(to, nano, exact)| named(to, *nano, *exact))
+            .filter(|(to, nano, exact)| needs_own_rule(to, *nano, *exact))
         {
             // Between regions of North America GCP has doubled its price since, both ways.
-            let newer = from.cloud == "gcp" && *nano == 10_000_000 && from.area == "north america";
-            let source = if newer { NEWER } else { self.source_of(*exact) };
-            let nano = if newer { 20_000_000 } else { *nano };
-            let row = flat(nano, source);
-            self.put(from, to.name, row);
+            let has_newer_price =
+                from.cloud == "gcp" && *nano == 10_000_000 && from.area == "north america";
+            let source = if has_newer_price {
+                NEWER
+            } else {
+                self.source_of(*exact)
+            };
+            let current_nano = if has_newer_price { 20_000_000 } else { *nano };
+            let egress_row = flat(current_nano, source);
+            self.put(from, to.name, egress_row);
         }
     }
 
@@ -260,15 +272,15 @@ impl EgressRules<'_> {
         let Some(usual) = sku.map(|tiers| tiers[0].1 * UNIT).or(listed_usual) else {
             return false;
         };
-        let newer = TIERS
+        let newer_tiers = TIERS
             .iter()
             .find(|(cloud, first, _)| *cloud == from.cloud && first * UNIT == usual);
-        let row = match (sku, newer) {
+        let egress_row = match (sku, newer_tiers) {
             (Some(tiers), _) => tiered(tiers, GCP_SKUS_ID),
             (None, Some((_, _, tiers))) => tiered(tiers, NEWER),
             (None, None) => flat(usual, own),
         };
-        self.put(from, "internet", row);
+        self.put(from, "internet", egress_row);
         // The SKUs name one price to all but Oceania and China; of the older list only those stay.
         let differs =
             |to: &PlaceArea, nano: i64| nano != usual && (sku.is_none() || to.area == "oceania");
@@ -276,8 +288,8 @@ impl EgressRules<'_> {
             .iter()
             .filter(|(to, nano, _)| internet.is_none() && differs(to, *nano))
         {
-            let row = flat(*nano, self.source_of(*exact));
-            self.put(from, to.name, row);
+            let egress_row = flat(*nano, self.source_of(*exact));
+            self.put(from, to.name, egress_row);
         }
         true
     }
@@ -295,13 +307,13 @@ fn replace_rules(
     let cloud_of = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
     let kind = |(from, to): &(String, String)| (from.clone(), cloud_of(from) == cloud_of(to));
     let kinds: BTreeSet<(String, bool)> = rules.keys().map(kind).collect();
-    let stale: Vec<_> = draft
+    let stale_rules: Vec<_> = draft
         .egress
         .iter()
         .filter(|(key, row)| kinds.contains(&kind(key)) && draft.date_of(&row.source) <= date)
         .map(|(key, _)| key.clone())
         .collect();
-    for key in stale {
+    for key in stale_rules {
         draft.egress.remove(&key);
     }
     for (key, row) in rules {
@@ -331,29 +343,32 @@ fn listed(
     draft: &Draft,
     report: &mut ImportReport,
 ) -> Result<BTreeMap<(String, String), i64>, CatalogError> {
-    let mut rows = ForeignCsv::open(path)?;
-    let from = rows.required(&["src_region", "src", "from"])?;
-    let to = rows.required(&["dst_region", "dst", "to"])?;
-    let price = rows.required(&["usd_per_gb", "cost"])?;
-    let mut listed = BTreeMap::new();
-    while rows.advance()? {
+    let mut csv_rows = ForeignCsv::open(path)?;
+    let from_column = csv_rows.required(&["src_region", "src", "from"])?;
+    let to_column = csv_rows.required(&["dst_region", "dst", "to"])?;
+    let price = csv_rows.required(&["usd_per_gb", "cost"])?;
+    let mut listed_prices = BTreeMap::new();
+    while csv_rows.advance()? {
         let cloud = options.cloud.as_deref();
-        let to = match rows.cell(to) {
+        let to_name = match csv_rows.cell(to_column) {
             "internet" => Some("internet".to_owned()),
             name => place_of_region(draft, cloud, name),
         };
-        let (Some(from), Some(to)) = (place_of_region(draft, cloud, rows.cell(from)), to) else {
+        let (Some(from), Some(to)) = (
+            place_of_region(draft, cloud, csv_rows.cell(from_column)),
+            to_name,
+        ) else {
             report.leave("egress: a region that is not a place of this catalog");
             continue;
         };
-        match rows.nano(price) {
+        match csv_rows.nano(price) {
             Some(nano) if from != to => {
-                listed.insert((from, to), nano);
+                listed_prices.insert((from, to), nano);
             }
             _ => report.leave("egress: no price"),
         }
     }
-    Ok(listed)
+    Ok(listed_prices)
 }
 
 /// The dearest listed price to the internet among the places of the same partition.
@@ -376,11 +391,11 @@ fn internet_of_partition(
 
 /// The most frequent price; of several, the dearest.
 fn usual(prices: impl Iterator<Item = i64>) -> Option<i64> {
-    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    let mut price_counts: BTreeMap<i64, usize> = BTreeMap::new();
     for price in prices {
-        *counts.entry(price).or_default() += 1;
+        *price_counts.entry(price).or_default() += 1;
     }
-    counts
+    price_counts
         .into_iter()
         .max_by_key(|(price, count)| (*count, *price))
         .map(|(price, _)| price)

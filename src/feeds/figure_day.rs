@@ -15,13 +15,13 @@ pub(super) fn day_of_figures(
 ) -> Result<Date, CatalogError> {
     let of_cloud =
         |text: &&String| cloud.is_some_and(|cloud| text.starts_with(&format!("{cloud}=")));
-    let given = options
+    let given_day = options
         .dates
         .iter()
         .find(of_cloud)
         .or_else(|| options.dates.iter().find(|text| !text.contains('=')));
     let hint = "every figure is dated: give --date 2026-08-06";
-    match (given, &options.guess) {
+    match (given_day, &options.guess) {
         (Some(text), _) => {
             let day = text.rsplit('=').next().unwrap_or(text);
             day.parse().map_err(|_| {
@@ -46,8 +46,8 @@ pub(super) fn day_of_figures(
 /// The day that a path tells. `files` are those that will be read; `named` is the file or folder
 /// whose name, or whose folder's name, may have the day in it.
 pub(super) fn guess(named: &Path, files: &[PathBuf]) -> Result<GuessedDay, CatalogError> {
-    let full = std::fs::canonicalize(named).unwrap_or_else(|_| named.to_owned());
-    for part in full.components().rev().take(2) {
+    let full_path = std::fs::canonicalize(named).unwrap_or_else(|_| named.to_owned());
+    for part in full_path.components().rev().take(2) {
         let name = part.as_os_str().to_string_lossy();
         if let Some(day) = day_in_name(&name) {
             return Ok(GuessedDay {
@@ -58,25 +58,25 @@ pub(super) fn guess(named: &Path, files: &[PathBuf]) -> Result<GuessedDay, Catal
     }
     let mut newest = None;
     for file in files {
-        let changed = std::fs::metadata(file)
+        let changed_at = std::fs::metadata(file)
             .and_then(|data| data.modified())
             .map_err(|error| unreadable(file, &error))?;
-        newest = newest.max(Some(changed));
+        newest = newest.max(Some(changed_at));
     }
     let day = newest.and_then(|time| jiff::Timestamp::try_from(time).ok());
     let day = day.map(|time| time.to_zoned(jiff::tz::TimeZone::UTC).date());
-    let why = match files {
+    let day_meaning = match files {
         [_] => "the day when the file was last changed",
         _ => "the day when the newest of the files was last changed",
     };
-    let shown = named.display().to_string();
+    let shown_name = named.display().to_string();
     day.map(|day| GuessedDay {
         day,
-        why: why.to_owned(),
+        why: day_meaning.to_owned(),
     })
     .ok_or_else(|| {
         CatalogError::file(
-            shown,
+            shown_name,
             "no day is known of these figures",
             "give --date 2026-08-06",
         )
@@ -92,12 +92,12 @@ fn day_in_name(name: &str) -> Option<Date> {
     };
     (0..name.len()).rev().find_map(|start| {
         let text = name.get(start..start + 10)?;
-        let plain = text.bytes().enumerate().all(|(at, byte)| match at {
+        let is_dashed = text.bytes().enumerate().all(|(at, byte)| match at {
             4 | 7 => byte == b'-',
             _ => byte.is_ascii_digit(),
         });
-        let alone = !digit(start.checked_sub(1)) && !digit(Some(start + 10));
-        if plain && alone {
+        let stands_alone = !digit(start.checked_sub(1)) && !digit(Some(start + 10));
+        if is_dashed && stands_alone {
             text.parse().ok()
         } else {
             None

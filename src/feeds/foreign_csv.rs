@@ -24,9 +24,11 @@ impl ForeignCsv {
                 "give one of the files in it",
             ));
         }
-        let opened = crate::util::file::open_within(path, MAX_FILE_BYTES)
+        let opened_file = crate::util::file::open_within(path, MAX_FILE_BYTES)
             .map_err(|error| unreadable(path, &error))?;
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(opened);
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .from_reader(opened_file);
         let fault =
             |error: csv::Error| CatalogError::file(&file, format!("cannot read it: {error}"), "");
         let header = reader.headers().map_err(fault)?.iter();
@@ -57,6 +59,13 @@ impl ForeignCsv {
         })
     }
 
+    /// The index of the first of these columns that is there; without one an index at which every
+    /// row has an empty cell.
+    pub(crate) fn optional(&self, names: &[&str]) -> usize {
+        const NO_COLUMN: usize = usize::MAX;
+        self.column(names).unwrap_or(NO_COLUMN)
+    }
+
     pub(crate) fn required(&self, names: &[&str]) -> Result<usize, CatalogError> {
         self.column(names).ok_or_else(|| {
             let message = format!("there is no column `{}`", names.join("` or `"));
@@ -71,13 +80,13 @@ impl ForeignCsv {
     /// Moves to the next row.
     pub(crate) fn advance(&mut self) -> Result<bool, CatalogError> {
         self.reader.read_record(&mut self.record).map_err(|error| {
-            let line = error.position().map_or(0, csv::Position::line);
+            let line_number = line_of(error.position());
             let message = match error.kind() {
                 csv::ErrorKind::Utf8 { .. } => "this row is not UTF-8".to_owned(),
                 _ => format!("cannot read a row: {error}"),
             };
             CatalogError {
-                line: u32::try_from(line).unwrap_or(0),
+                line: line_number,
                 ..CatalogError::file(&self.file, message, "save the file as CSV in UTF-8")
             }
         })
@@ -89,10 +98,9 @@ impl ForeignCsv {
         if cells >= columns {
             return Ok(());
         }
-        let line = self.record.position().map_or(0, csv::Position::line);
         let message = format!("this row has {cells} of {columns} cells: the list was cut off");
         Err(CatalogError {
-            line: u32::try_from(line).unwrap_or(0),
+            line: line_of(self.record.position()),
             ..CatalogError::file(&self.file, message, "get the whole file again")
         })
     }
@@ -108,16 +116,26 @@ impl ForeignCsv {
     }
 }
 
+/// A line as errors have it; 0: it is not known.
+fn line_of(position: Option<&csv::Position>) -> u32 {
+    let line_number = position.and_then(|position| usize::try_from(position.line()).ok());
+    line_number.map_or(0, CatalogError::position)
+}
+
 /// A file or folder that cannot be read.
 pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> CatalogError {
-    let shown = path.display().to_string();
+    let shown_path = path.display().to_string();
     if error.kind() == std::io::ErrorKind::NotFound {
-        return CatalogError::file(shown, "there is no such file or folder", "check the path");
+        return CatalogError::file(
+            shown_path,
+            "there is no such file or folder",
+            "check the path",
+        );
     }
     let text = error.to_string();
     let text = text
-        .strip_prefix(&format!("cannot read {shown}: "))
+        .strip_prefix(&format!("cannot read {shown_path}: "))
         .unwrap_or(&text);
-    let plain = text.split(" (os error").next().unwrap_or_default();
-    CatalogError::file(shown, format!("cannot read it: {plain}"), "")
+    let plain_error = text.split(" (os error").next().unwrap_or_default();
+    CatalogError::file(shown_path, format!("cannot read it: {plain_error}"), "")
 }

@@ -10,7 +10,7 @@ use crate::catalog::draft::{ChangeRow, Draft, Price, PriceRow};
 use crate::catalog::format::PPM;
 use crate::catalog::peer_prices::medians;
 use crate::catalog::price_age::{APART, days_between};
-use crate::model::units::div_half_even;
+use crate::model::units::{div_half_even, saturate};
 use std::collections::BTreeSet;
 
 /// Why a row of an older list is dropped.
@@ -37,12 +37,12 @@ pub(crate) struct ListedRows {
 impl ListedRows {
     /// Notes that the list has a row.
     pub(super) fn add(&mut self, region: &str, instance_type: &str, spot: bool) {
-        let rows = if spot {
+        let listed_rows = if spot {
             &mut self.spot
         } else {
             &mut self.on_demand
         };
-        rows.insert((region.to_owned(), instance_type.to_owned()));
+        listed_rows.insert((region.to_owned(), instance_type.to_owned()));
     }
 }
 
@@ -68,8 +68,8 @@ pub(crate) fn drop_rows_not_listed(
 
 fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportReport) {
     let date = draft.date_of(&listed.id).to_owned();
-    let rows = || listed.on_demand.iter().chain(&listed.spot);
-    let regions: BTreeSet<&String> = rows().map(|(region, _)| region).collect();
+    let all_rows = || listed.on_demand.iter().chain(&listed.spot);
+    let regions: BTreeSet<&String> = all_rows().map(|(region, _)| region).collect();
     let spot_regions: BTreeSet<&String> = listed.spot.iter().map(|(region, _)| region).collect();
     let sources = draft.sources.clone();
     let is_older = |price: &Price| {
@@ -86,8 +86,8 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
         // An answer that shares no machine with what is known of the region is not believed to be
         // its full list: a feed that went wrong must not empty a catalog.
         let is_listed = |name: &String| {
-            let key = (region.clone(), name.clone());
-            listed.on_demand.contains(&key) || listed.spot.contains(&key)
+            let row_key = (region.clone(), name.clone());
+            listed.on_demand.contains(&row_key) || listed.spot.contains(&row_key)
         };
         if !rows.keys().any(is_listed) {
             continue;
@@ -96,10 +96,13 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
             .iter_mut()
             .filter(|(name, _)| is_listed_by_name(&listed.cloud, name))
         {
-            let key = (region.clone(), name.clone());
-            let (on_demand, spot) = (listed.on_demand.contains(&key), listed.spot.contains(&key));
+            let row_key = (region.clone(), name.clone());
+            let (on_demand, spot) = (
+                listed.on_demand.contains(&row_key),
+                listed.spot.contains(&row_key),
+            );
             let sold = on_demand || spot;
-            let mut dropped = 0;
+            let mut dropped_rows = 0;
             // A list of spot prices alone says nothing of those on demand, and the other way round;
             // but what is not sold at all is not sold as spot.
             if !on_demand
@@ -108,24 +111,24 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
                 && !spot
             {
                 row.on_demand = None;
-                dropped += 1;
+                dropped_rows += 1;
             }
             let spot_is_told = !sold || (spot_regions.contains(region) && !spot);
             if spot_is_told && row.spot.as_ref().is_some_and(is_older) {
                 row.spot = None;
-                dropped += 1;
+                dropped_rows += 1;
             }
-            for _ in 0..dropped {
+            for _ in 0..dropped_rows {
                 report.leave_of(format!("{}: {NOT_LISTED}", listed.cloud), name);
             }
-            if dropped > 0 {
-                let key = (
+            if dropped_rows > 0 {
+                let reason_key = (
                     listed.cloud.clone(),
                     name.clone(),
                     NOT_LISTED.to_owned(),
                     listed.id.clone(),
                 );
-                *draft.dropped.entry(key).or_default() += dropped;
+                *draft.dropped.entry(reason_key).or_default() += dropped_rows;
             }
         }
         rows.retain(|_, row| *row != PriceRow::default());
@@ -142,7 +145,7 @@ fn drop_outdated(
     report: &mut ImportReport,
 ) {
     let date = draft.date_of(&listed.id).to_owned();
-    let newer = |price: &Price| {
+    let is_newer = |price: &Price| {
         let source = draft.sources.get(&price.1);
         source.is_some_and(|source| source.list == FULL_LIST && source.date > date)
     };
@@ -152,7 +155,7 @@ fn drop_outdated(
             *cloud == listed.cloud
                 && rows
                     .values()
-                    .any(|row| row.on_demand.as_ref().is_some_and(newer))
+                    .any(|row| row.on_demand.as_ref().is_some_and(is_newer))
         })
         .map(|(place, _)| place.clone())
         .collect();
@@ -161,11 +164,11 @@ fn drop_outdated(
             continue;
         };
         rows.retain(|name, _| {
-            let stays = old.contains_key(name) || !is_listed_by_name(&place.0, name);
-            if !stays {
+            let row_stays = old.contains_key(name) || !is_listed_by_name(&place.0, name);
+            if !row_stays {
                 report.leave_of(format!("{}: {NOT_LISTED}", listed.cloud), name);
             }
-            stays
+            row_stays
         });
     }
 }
@@ -185,7 +188,7 @@ pub(crate) fn is_dedicated(cloud: &str, price: i64, usual: i64) -> bool {
 /// year later: the lower median over the regions that have both.
 pub(crate) fn note_price_changes(draft: &mut Draft, before: &Prices, listed: &ListedRows) {
     let date = draft.date_of(&listed.id).to_owned();
-    let mut found: Vec<(String, i64)> = Vec::new();
+    let mut found_changes: Vec<(String, i64)> = Vec::new();
     for ((cloud, region), rows) in draft
         .prices
         .iter()
@@ -203,20 +206,17 @@ pub(crate) fn note_price_changes(draft: &mut Draft, before: &Prices, listed: &Li
             let surcharge = is_dedicated(cloud, *old, *new) || is_dedicated(cloud, *new, *old);
             if *id == listed.id && apart && !surcharge && *old > 0 {
                 let ratio = div_half_even(i128::from(*new) * i128::from(PPM), i128::from(*old));
-                found.push((
-                    format!("{name}\n{from}"),
-                    i64::try_from(ratio).unwrap_or(i64::MAX),
-                ));
+                found_changes.push((format!("{name}\n{from}"), saturate(ratio)));
             }
         }
     }
-    for (key, ratio_ppm) in lower_medians(found) {
+    for (key, ratio_ppm) in lower_medians(found_changes) {
         let Some((name, from)) = key.split_once('\n') else {
             continue;
         };
-        let key = (listed.cloud.clone(), name.to_owned(), from.to_owned());
+        let change_key = (listed.cloud.clone(), name.to_owned(), from.to_owned());
         draft.changes.insert(
-            key,
+            change_key,
             ChangeRow {
                 to: listed.id.clone(),
                 ratio_ppm,

@@ -73,16 +73,16 @@ type Hosts = BTreeMap<(String, String), SkyPilotRow>;
 pub(super) fn combine(vms: Vec<SkyPilotRow>, report: &mut ImportReport) -> Vec<SkyPilotRow> {
     let mut accelerators = Accelerators::new();
     let mut hosts = Hosts::new();
-    let mut whole = Vec::new();
+    let mut whole_machines = Vec::new();
     for vm in vms {
         match (&vm.accelerator, vm.instance_type.is_empty()) {
             (Some((name, count)), true) => {
-                let key = (vm.zone.clone(), name.clone(), *count);
+                let card_key = (vm.zone.clone(), name.clone(), *count);
                 let dearer = |old: &SkyPilotRow| {
                     old.on_demand.unwrap_or(i64::MAX) > vm.on_demand.unwrap_or(i64::MAX)
                 };
-                if accelerators.get(&key).is_none_or(dearer) {
-                    accelerators.insert(key, vm);
+                if accelerators.get(&card_key).is_none_or(dearer) {
+                    accelerators.insert(card_key, vm);
                 }
             }
             (None, false) if vm.instance_type.ends_with("-tpu") => {
@@ -91,19 +91,20 @@ pub(super) fn combine(vms: Vec<SkyPilotRow>, report: &mut ImportReport) -> Vec<S
             (None, false) => {
                 hosts.insert((vm.zone.clone(), vm.instance_type.clone()), vm);
             }
-            (Some(_), false) => whole.push(vm),
+            (Some(_), false) => whole_machines.push(vm),
             (None, true) => report.leave("gcp: neither host nor accelerator"),
         }
     }
     for ((zone, instance_type), host) in &hosts {
-        whole.push(match built_in_gpu(instance_type) {
+        whole_machines.push(match built_in_gpu(instance_type) {
             None => host.clone(),
             Some((name, count)) => {
                 match accelerators.get(&(zone.clone(), name.to_owned(), count)) {
                     Some(part) => host_with_accelerator(instance_type.clone(), part, host),
                     None => {
-                        let why = "gcp: no price of the accelerator for its host in that zone";
-                        report.leave_of(why, name);
+                        let missing_host =
+                            "gcp: no price of the accelerator for its host in that zone";
+                        report.leave_of(missing_host, name);
                         // The size is known all the same: a newer list may have the price.
                         SkyPilotRow {
                             accelerator: Some((name.to_owned(), count)),
@@ -118,12 +119,12 @@ pub(super) fn combine(vms: Vec<SkyPilotRow>, report: &mut ImportReport) -> Vec<S
     }
     for ((zone, name, count), part) in &accelerators {
         if let Some(largest) = largest_n1_host(name, *count) {
-            whole.extend(on_n1_hosts(zone, part, largest, &hosts));
+            whole_machines.extend(on_n1_hosts(zone, part, largest, &hosts));
         } else if let Some((generation, size, cores)) = tpu_size(name) {
-            whole.push(tpu_vm(generation, size / cores, part));
+            whole_machines.push(tpu_vm(generation, size / cores, part));
         }
     }
-    whole
+    whole_machines
 }
 
 /// The vCPUs and the GiB of the largest N1 host that so many thousandths of a card may have.
@@ -148,10 +149,10 @@ fn on_n1_hosts(
         1 => name.clone(),
         several => format!("{several}x{name}"),
     };
-    let fits = |host: &SkyPilotRow| {
-        let usual = host.instance_type.starts_with("n1-standard-")
+    let fits_cards = |host: &SkyPilotRow| {
+        let is_usual = host.instance_type.starts_with("n1-standard-")
             || host.instance_type.starts_with("n1-highmem-");
-        usual
+        is_usual
             && host.vcpu_thousandths >= 4000
             && host.vcpu_thousandths <= vcpus * 1000
             && host.memory <= memory << 30
@@ -159,7 +160,7 @@ fn on_n1_hosts(
     hosts
         .range((zone.to_owned(), String::new())..)
         .take_while(|((of, _), _)| of == zone)
-        .filter(|(_, host)| fits(host))
+        .filter(|(_, host)| fits_cards(host))
         .map(|(_, host)| {
             let name = format!("{card}+{}", host.instance_type);
             host_with_accelerator(name, part, host)

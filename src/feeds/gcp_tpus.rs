@@ -25,9 +25,15 @@ const TPU_VMS: &[(&str, u64, u64, u64)] = &[
 
 /// A TPU VM; slices of more chips than one host can have are made of hosts with four.
 pub(super) fn tpu_vm(generation: &str, chips: u64, part: &SkyPilotRow) -> SkyPilotRow {
-    let of = TPU_VMS.iter().filter(|(known, ..)| *known == generation);
-    let with = |chips: u64| of.clone().find(|(_, most, ..)| *most == chips);
-    let shape = with(chips).or_else(|| with(0)).or_else(|| with(4));
+    let vms_of_generation = TPU_VMS.iter().filter(|(known, ..)| *known == generation);
+    let vm_with_chips = |chips: u64| {
+        vms_of_generation
+            .clone()
+            .find(|(_, most, ..)| *most == chips)
+    };
+    let shape = vm_with_chips(chips)
+        .or_else(|| vm_with_chips(0))
+        .or_else(|| vm_with_chips(4));
     let name = part
         .accelerator
         .as_ref()
@@ -117,7 +123,7 @@ pub(super) fn tpu_row(name: &str) -> AcceleratorRow {
     } else {
         format!("{chips} chips")
     };
-    let words = [count.as_str(), shape, kind];
+    let name_words = [count.as_str(), shape, kind];
     let page = if generation == "v5litepod" {
         "v5e"
     } else {
@@ -127,7 +133,7 @@ pub(super) fn tpu_row(name: &str) -> AcceleratorRow {
         gigaflops: [None, None, Some(rate * chips), None],
         memory: (memory * chips) << 30,
         interconnect: (*link).to_owned(),
-        topology: words
+        topology: name_words
             .into_iter()
             .filter(|word| !word.is_empty())
             .collect::<Vec<_>>()
@@ -143,13 +149,13 @@ pub(super) fn tpu_row(name: &str) -> AcceleratorRow {
 /// The source of [`tpu_row`].
 pub(super) fn tpu_source(draft: &mut Draft) -> String {
     let id = "tpu-2026-11";
-    let row = SourceEntry {
+    let source_row = SourceEntry {
         date: "2026-11-22".to_owned(),
         about: "Cloud TPU system architecture: peak bf16 rate and memory per chip, times the chips of the slice"
             .to_owned(),
         url: "https://cloud.google.com/tpu/docs/system-architecture-tpu-vm".to_owned(),
         ..SourceEntry::default()
     };
-    draft.sources.insert(id.to_owned(), row);
+    draft.sources.insert(id.to_owned(), source_row);
     id.to_owned()
 }

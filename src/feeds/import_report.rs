@@ -55,29 +55,29 @@ impl ImportReport {
 
     /// Counts a row that was left out because of a name in it, which the reason does not have.
     pub(crate) fn leave_of(&mut self, why: impl Into<String>, name: &str) {
-        let left = self.left_out.entry(why.into()).or_default();
-        left.rows += 1;
-        *left.about.entry(name.to_owned()).or_default() += 1;
+        let left_rows = self.left_out.entry(why.into()).or_default();
+        left_rows.rows += 1;
+        *left_rows.about.entry(name.to_owned()).or_default() += 1;
     }
 
     /// Adds the rows that another report left out.
     pub fn add_left_out(&mut self, other: &ImportReport) {
         for (why, left) in &other.left_out {
-            let into = self.left_out.entry(why.clone()).or_default();
-            into.rows += left.rows;
+            let left_rows = self.left_out.entry(why.clone()).or_default();
+            left_rows.rows += left.rows;
             for (name, rows) in &left.about {
-                *into.about.entry(name.clone()).or_default() += rows;
+                *left_rows.about.entry(name.clone()).or_default() += rows;
             }
         }
     }
 
     /// Why most rows of the source were left out, for people.
     pub(crate) fn most_left_out(&self) -> Option<String> {
-        let most = self.left_out.values().map(|left| left.rows).max();
+        let most_rows = self.left_out.values().map(|left| left.rows).max();
         match self
             .reasons()
             .into_iter()
-            .find(|(rows, _)| Some(*rows) == most)?
+            .find(|(rows, _)| Some(*rows) == most_rows)?
         {
             (1, why) => Some(format!("left out: {why}")),
             (rows, why) => Some(format!("left out, {rows} times: {why}")),
@@ -86,9 +86,11 @@ impl ImportReport {
 
     /// A line per reason with its rows, by what it is about, the most rows first.
     pub fn reasons(&self) -> Vec<(usize, String)> {
-        let about = |why: &str| why.split(':').next().unwrap_or_default().to_owned();
+        let subject_of = |why: &str| why.split(':').next().unwrap_or_default().to_owned();
         let mut reasons: Vec<(&String, &LeftOut)> = self.left_out.iter().collect();
-        reasons.sort_by_key(|(why, left)| (about(why), std::cmp::Reverse(left.rows), why.as_str()));
+        reasons.sort_by_key(|(why, left)| {
+            (subject_of(why), std::cmp::Reverse(left.rows), why.as_str())
+        });
         reasons
             .into_iter()
             .map(|(why, left)| (left.rows, format!("{why}{}", left.names())))
@@ -106,12 +108,12 @@ impl LeftOut {
             .collect();
         names.sort_by_key(|(name, rows)| (std::cmp::Reverse(*rows), name.as_str()));
         // One name more takes no more room than saying that there is one.
-        let shown = if names.len() == MOST_NAMES + 1 {
+        let shown_names = if names.len() == MOST_NAMES + 1 {
             MOST_NAMES + 1
         } else {
             MOST_NAMES.min(names.len())
         };
-        let list: Vec<&str> = names[..shown]
+        let listed_names: Vec<&str> = names[..shown_names]
             .iter()
             .map(|(name, _)| {
                 if name.is_empty() {
@@ -121,10 +123,10 @@ impl LeftOut {
                 }
             })
             .collect();
-        match names.len() - shown {
+        match names.len() - shown_names {
             _ if names.is_empty() => String::new(),
-            0 => format!(" ({})", list.join(", ")),
-            more => format!(" ({} and {more} more)", list.join(", ")),
+            0 => format!(" ({})", listed_names.join(", ")),
+            more => format!(" ({} and {more} more)", listed_names.join(", ")),
         }
     }
 }

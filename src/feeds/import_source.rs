@@ -18,20 +18,20 @@ pub(crate) fn add_source(
 ) -> Result<String, CatalogError> {
     let date = figure_day::day_of_figures(options, cloud, report)?;
     let id = format!("{name}-{date}");
-    let about = options.about.clone().unwrap_or_else(|| about.to_owned());
+    let about_source = options.about.clone().unwrap_or_else(|| about.to_owned());
     let url = options.url.clone().unwrap_or_default();
-    let list = if options.full {
+    let list_word = if options.full {
         FULL_LIST.to_owned()
     } else {
         String::new()
     };
-    let row = SourceEntry {
+    let source_row = SourceEntry {
         date: date.to_string(),
-        about,
+        about: about_source,
         url,
-        list,
+        list: list_word,
         ..SourceEntry::default()
     };
-    draft.sources.insert(id.clone(), row);
+    draft.sources.insert(id.clone(), source_row);
     Ok(id)
 }

@@ -78,15 +78,15 @@ pub fn import(
     if !options.dates.iter().any(|text| !text.contains('=')) {
         options.guess = Some(guess_day(kind, path)?);
     }
-    let old = if out.join(files::CATALOG).exists() {
+    let old_files = if out.join(files::CATALOG).exists() {
         files::read(out)?
     } else {
         Vec::new()
     };
-    let mut draft = if old.is_empty() {
+    let mut draft = if old_files.is_empty() {
         new_draft(kind, &options, &mut report)?
     } else {
-        Draft::read(&old)?
+        Draft::read(&old_files)?
     };
     importer(path, &options, &mut draft, &mut report)?;
     if report.taken.is_empty() {
@@ -94,7 +94,7 @@ pub fn import(
     }
     draft.drop_idle_interruptions();
     draft.drop_unused_sources();
-    report.changed = catalog_folder::save(&old, &draft, out)?;
+    report.changed = catalog_folder::save(&old_files, &draft, out)?;
     Ok(report)
 }
 
@@ -153,26 +153,29 @@ fn own_format(
     draft: &mut Draft,
     report: &mut ImportReport,
 ) -> Result<(), CatalogError> {
-    let other = Draft::read(&files::read(path)?)?;
+    let other_draft = Draft::read(&files::read(path)?)?;
     for (what, count) in [
-        ("places", other.places.len()),
-        ("machines", other.machines.len()),
-        ("accelerators", other.accelerators.len()),
-        ("egress rules", other.egress.len()),
-        ("throughput rules", other.throughput.len()),
-        ("terms of clouds", other.clouds.len()),
-        ("interruption rates", other.interruptions.len()),
-        ("round trips", other.round_trips.len()),
-        ("services", other.services.len()),
-        ("discounts", other.discounts.len()),
-        ("quotas", other.quotas.len()),
-        ("retirements", other.retirements.len()),
-        ("price rows", other.prices.values().map(BTreeMap::len).sum()),
+        ("places", other_draft.places.len()),
+        ("machines", other_draft.machines.len()),
+        ("accelerators", other_draft.accelerators.len()),
+        ("egress rules", other_draft.egress.len()),
+        ("throughput rules", other_draft.throughput.len()),
+        ("terms of clouds", other_draft.clouds.len()),
+        ("interruption rates", other_draft.interruptions.len()),
+        ("round trips", other_draft.round_trips.len()),
+        ("services", other_draft.services.len()),
+        ("discounts", other_draft.discounts.len()),
+        ("quotas", other_draft.quotas.len()),
+        ("retirements", other_draft.retirements.len()),
+        (
+            "price rows",
+            other_draft.prices.values().map(BTreeMap::len).sum(),
+        ),
     ] {
         if count > 0 {
             report.taken.insert(what.to_owned(), count);
         }
     }
-    draft.merge(other);
+    draft.merge(other_draft);
     Ok(())
 }

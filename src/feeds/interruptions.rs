@@ -59,15 +59,22 @@ pub(super) fn import(
     report: &mut ImportReport,
 ) -> Result<(), CatalogError> {
     let cloud = options.cloud.clone().unwrap_or_else(|| "aws".to_owned());
-    let about = "AWS spot advisor: share of machines interrupted in the month before, the upper edge of its band";
-    let id = add_source(draft, options, report, "spot-advisor", Some(&cloud), about)?;
-    let shown = path.display().to_string();
+    let about_source = "AWS spot advisor: share of machines interrupted in the month before, the upper edge of its band";
+    let id = add_source(
+        draft,
+        options,
+        report,
+        "spot-advisor",
+        Some(&cloud),
+        about_source,
+    )?;
+    let shown_path = path.display().to_string();
     let text = crate::util::file::read_text_within(path, crate::catalog::files::MAX_FILE_BYTES)
         .map_err(|error| foreign_csv::unreadable(path, &error))?;
     let feed: Feed = serde_json::from_str(&text).map_err(|error| CatalogError {
-        line: u32::try_from(error.line()).unwrap_or(0),
+        line: CatalogError::position(error.line()),
         ..CatalogError::file(
-            &shown,
+            &shown_path,
             format!("this is not a spot advisor feed: {error}"),
             "",
         )
@@ -98,10 +105,10 @@ pub(super) fn import(
                 );
                 continue;
             };
-            let key = (cloud.clone(), machine.clone(), region.clone());
+            let rate_key = (cloud.clone(), machine.clone(), region.clone());
             if draft
                 .interruptions
-                .get(&key)
+                .get(&rate_key)
                 .is_some_and(|(_, source)| draft.date_of(source) > date.as_str())
             {
                 report.leave(format!("{cloud}: older than what is there"));
@@ -109,7 +116,7 @@ pub(super) fn import(
             }
             draft
                 .interruptions
-                .insert(key, (edge * PER_PERCENT, id.clone()));
+                .insert(rate_key, (edge * PER_PERCENT, id.clone()));
             report.take(format!("{cloud}: interruption rates"));
         }
     }

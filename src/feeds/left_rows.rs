@@ -52,15 +52,15 @@ impl LeftRows {
 
     /// Counts a row that is left out.
     pub(crate) fn leave(&mut self, region: &str, instance_type: &str, reason: &'static str) {
-        let key = (instance_type.to_owned(), reason, region.to_owned());
-        *self.rows.entry(key).or_default() += 1;
+        let row_key = (instance_type.to_owned(), reason, region.to_owned());
+        *self.rows.entry(row_key).or_default() += 1;
     }
 
     /// Puts the counts into the draft, in the place of what older lists of the cloud said of the
     /// same instance types; what newer lists say stays. Regions that had prices of this list
     /// already were counted when they came: importing a list again changes nothing.
     pub(crate) fn note(self, draft: &mut Draft, before: &Prices, cloud: &str, id: &str) {
-        let left: BTreeSet<(&str, &str)> = self
+        let left_machines: BTreeSet<(&str, &str)> = self
             .rows
             .keys()
             .map(|(instance_type, reason, _)| (instance_type.as_str(), *reason))
@@ -83,12 +83,13 @@ impl LeftRows {
                     && self.listed.contains(instance_type)
                     && REASONS.contains(&reason.as_str())
                     && !told_later.contains(instance_type);
-                let is_left_still = left.contains(&(instance_type.as_str(), reason.as_str()));
+                let is_left_still =
+                    left_machines.contains(&(instance_type.as_str(), reason.as_str()));
                 !is_told_anew || (source == id && is_left_still)
             });
         let is_counted = |region: &String| {
-            let rows = before.get(&(cloud.to_owned(), region.clone()));
-            rows.is_some_and(|rows| {
+            let rows_before = before.get(&(cloud.to_owned(), region.clone()));
+            rows_before.is_some_and(|rows| {
                 let of_list = |price: &Option<(i64, String)>| {
                     price.as_ref().is_some_and(|(_, source)| source == id)
                 };
@@ -98,13 +99,13 @@ impl LeftRows {
         };
         for ((instance_type, reason, region), count) in self.rows {
             if !is_counted(&region) && !told_later.contains(&instance_type) {
-                let key = (
+                let dropped_key = (
                     cloud.to_owned(),
                     instance_type,
                     reason.to_owned(),
                     id.to_owned(),
                 );
-                *draft.dropped.entry(key).or_default() += count;
+                *draft.dropped.entry(dropped_key).or_default() += count;
             }
         }
     }

@@ -27,19 +27,21 @@ pub(super) fn ordered_name<'a>(
 ) -> Result<(&'a str, bool), CatalogError> {
     static TABLE: OnceLock<Result<Names, CatalogError>> = OnceLock::new();
     let names = TABLE.get_or_init(read).as_ref().map_err(Clone::clone)?;
-    let listed = listed.trim();
-    Ok(match names.get(&(cloud.to_owned(), listed.to_owned())) {
-        Some(ordered) => (ordered.as_str(), true),
-        None => (listed, false),
-    })
+    let trimmed_name = listed.trim();
+    Ok(
+        match names.get(&(cloud.to_owned(), trimmed_name.to_owned())) {
+            Some(ordered) => (ordered.as_str(), true),
+            None => (trimmed_name, false),
+        },
+    )
 }
 
 fn read() -> Result<Names, CatalogError> {
     let mut names = Names::new();
     let mut table = Table::open(NAMES_FORMAT.file, NAMES, NAMES_FORMAT)?;
     while let Some(row) = table.next_row()? {
-        let key = (row.required(0)?.to_owned(), row.required(1)?.to_owned());
-        names.insert(key, row.required(2)?.to_owned());
+        let name_key = (row.required(0)?.to_owned(), row.required(1)?.to_owned());
+        names.insert(name_key, row.required(2)?.to_owned());
     }
     Ok(names)
 }

@@ -24,29 +24,29 @@ pub(super) fn import_throughput(
         None,
         "Measured throughput between region pairs, from machine to machine",
     )?;
-    let mut rows = ForeignCsv::open(path)?;
-    let from = rows.required(&["src_region", "src", "from"])?;
-    let to = rows.required(&["dst_region", "dst", "to"])?;
-    let speed = rows.required(&["gbps_sent", "gbps"])?;
-    while rows.advance()? {
+    let mut csv_rows = ForeignCsv::open(path)?;
+    let from_column = csv_rows.required(&["src_region", "src", "from"])?;
+    let to_column = csv_rows.required(&["dst_region", "dst", "to"])?;
+    let speed = csv_rows.required(&["gbps_sent", "gbps"])?;
+    while csv_rows.advance()? {
         let cloud = options.cloud.as_deref();
         let pair = (
-            place_of_region(draft, cloud, rows.cell(from)),
-            place_of_region(draft, cloud, rows.cell(to)),
+            place_of_region(draft, cloud, csv_rows.cell(from_column)),
+            place_of_region(draft, cloud, csv_rows.cell(to_column)),
         );
         let (Some(from), Some(to)) = pair else {
             report.leave("throughput: a region that is not a place of this catalog");
             continue;
         };
-        let Some(bits) = rows.nano(speed).filter(|bits| *bits > 0 && from != to) else {
+        let Some(bits) = csv_rows.nano(speed).filter(|bits| *bits > 0 && from != to) else {
             report.leave("throughput: no figure");
             continue;
         };
-        let key = (from, to);
+        let pair_key = (from, to);
         let date = draft.date_of(&id);
         if draft
             .throughput
-            .get(&key)
+            .get(&pair_key)
             .is_some_and(|(_, source)| draft.date_of(source) > date)
         {
             report.leave("throughput: older than what is there");
@@ -54,7 +54,7 @@ pub(super) fn import_throughput(
         }
         draft
             .throughput
-            .insert(key, (bits.unsigned_abs(), id.clone()));
+            .insert(pair_key, (bits.unsigned_abs(), id.clone()));
         report.take("throughput pairs");
     }
     Ok(())
@@ -78,26 +78,26 @@ pub(super) fn import_round_trips(
         None,
         "Measured round trips between region pairs",
     )?;
-    let mut rows = ForeignCsv::open(path)?;
-    let from = rows.required(&["src_region", "src", "from"])?;
-    let to = rows.required(&["dst_region", "dst", "to"])?;
-    let trip = rows.required(&["rtt_ms_avg", "rtt_ms", "ms"])?;
-    let mut longest: BTreeMap<(String, String), i64> = BTreeMap::new();
-    while rows.advance()? {
+    let mut csv_rows = ForeignCsv::open(path)?;
+    let from_column = csv_rows.required(&["src_region", "src", "from"])?;
+    let to_column = csv_rows.required(&["dst_region", "dst", "to"])?;
+    let trip = csv_rows.required(&["rtt_ms_avg", "rtt_ms", "ms"])?;
+    let mut longest_trips: BTreeMap<(String, String), i64> = BTreeMap::new();
+    while csv_rows.advance()? {
         let cloud = options.cloud.as_deref();
         let pair = (
-            place_of_region(draft, cloud, rows.cell(from)),
-            place_of_region(draft, cloud, rows.cell(to)),
+            place_of_region(draft, cloud, csv_rows.cell(from_column)),
+            place_of_region(draft, cloud, csv_rows.cell(to_column)),
         );
         let (Some(from), Some(to)) = pair else {
             report.leave("round trips: a region that is not a place of this catalog");
             continue;
         };
-        let Some(nano) = rows.nano(trip).filter(|nano| *nano > 0 && from != to) else {
+        let Some(nano) = csv_rows.nano(trip).filter(|nano| *nano > 0 && from != to) else {
             report.leave("round trips: no figure");
             continue;
         };
-        let trip = longest
+        let trip = longest_trips
             .entry(if from < to { (from, to) } else { (to, from) })
             .or_default();
         *trip = nano
@@ -108,7 +108,7 @@ pub(super) fn import_round_trips(
             .max(*trip);
     }
     let date = draft.date_of(&id).to_owned();
-    for (pair, trip) in longest {
+    for (pair, trip) in longest_trips {
         if draft
             .round_trips
             .get(&pair)

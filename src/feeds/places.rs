@@ -26,10 +26,10 @@ pub(super) fn import(
         None,
         "Regions with countries, operators and the reach of foreign law",
     )?;
-    let mut rows = ForeignCsv::open(path)?;
-    let key = rows.required(&["key", "place"])?;
-    let country = rows.required(&["country"])?;
-    let column = |name| rows.column(&[name]).unwrap_or(usize::MAX);
+    let mut csv_rows = ForeignCsv::open(path)?;
+    let key_column = csv_rows.required(&["key", "place"])?;
+    let country = csv_rows.required(&["country"])?;
+    let column = |name| csv_rows.optional(&[name]);
     let (location, operator, parent) = (
         column("location"),
         column("operator"),
@@ -38,19 +38,21 @@ pub(super) fn import(
     let parent_country = column("parent_country");
     let (reach, class, evidence) = (
         column("us_cloud_act"),
-        rows.column(&["cls", "class"]).unwrap_or(usize::MAX),
+        csv_rows.optional(&["cls", "class"]),
         column("source"),
     );
-    while rows.advance()? {
-        let name = rows.cell(key);
-        if rows.cell(class) == CLASSIFIED {
+    while csv_rows.advance()? {
+        let name = csv_rows.cell(key_column);
+        if csv_rows.cell(class) == CLASSIFIED {
             report.leave("classified region");
             continue;
         }
-        if !rows.cell(class).is_empty()
-            && !CLASSES.iter().any(|(known, _)| *known == rows.cell(class))
+        if !csv_rows.cell(class).is_empty()
+            && !CLASSES
+                .iter()
+                .any(|(known, _)| *known == csv_rows.cell(class))
         {
-            report.leave_of("unknown class of region", rows.cell(class));
+            report.leave_of("unknown class of region", csv_rows.cell(class));
             continue;
         }
         if crate::model::PlaceName::parse(name).is_none() {
@@ -58,14 +60,14 @@ pub(super) fn import(
             continue;
         }
         let place = PlaceRow {
-            country: rows.cell(country).to_owned(),
-            location: rows.cell(location).to_owned(),
-            operator: rows.cell(operator).to_owned(),
-            us_cloud_act: rows.cell(reach).to_owned(),
-            parent: rows.cell(parent).to_owned(),
-            parent_country: rows.cell(parent_country).to_owned(),
-            class: rows.cell(class).to_owned(),
-            evidence: rows.cell(evidence).to_owned(),
+            country: csv_rows.cell(country).to_owned(),
+            location: csv_rows.cell(location).to_owned(),
+            operator: csv_rows.cell(operator).to_owned(),
+            us_cloud_act: csv_rows.cell(reach).to_owned(),
+            parent: csv_rows.cell(parent).to_owned(),
+            parent_country: csv_rows.cell(parent_country).to_owned(),
+            class: csv_rows.cell(class).to_owned(),
+            evidence: csv_rows.cell(evidence).to_owned(),
             source: id.clone(),
         };
         report.take("places");

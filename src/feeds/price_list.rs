@@ -45,14 +45,14 @@ pub(super) fn import(
         Some(&cloud),
         &format!("List prices of {cloud}"),
     )?;
-    let before = draft.prices.clone();
-    let mut listed = ListedRows {
+    let prices_before = draft.prices.clone();
+    let mut listed_rows = ListedRows {
         cloud: cloud.clone(),
         id: id.clone(),
         full: options.full,
         ..ListedRows::default()
     };
-    let mut left = LeftRows::default();
+    let mut left_rows = LeftRows::default();
     for row in listed_prices(path, &cloud)? {
         let place = (cloud.clone(), row.region.clone());
         if !draft
@@ -62,9 +62,9 @@ pub(super) fn import(
             report.leave_of(format!("{cloud}: unknown region"), &place.1);
             continue;
         }
-        listed.add(&row.region, &row.instance_type, row.purchase == "spot");
-        left.meet(&row.instance_type);
-        let older = before
+        listed_rows.add(&row.region, &row.instance_type, row.purchase == "spot");
+        left_rows.meet(&row.instance_type);
+        let older = prices_before
             .get(&place)
             .and_then(|rows| rows.get(&row.instance_type))
             .and_then(|row| row.on_demand.as_ref())
@@ -75,44 +75,45 @@ pub(super) fn import(
                 report.take(format!("{cloud}: prices"));
             }
             ListedRow::LeftOut(reason) => {
-                left.leave(&row.region, &row.instance_type, reason);
-                let why = format!("{cloud}: {reason}");
+                left_rows.leave(&row.region, &row.instance_type, reason);
+                let full_reason = format!("{cloud}: {reason}");
                 if reason == DEDICATED {
-                    report.leave_of(why, &row.instance_type);
+                    report.leave_of(full_reason, &row.instance_type);
                 } else {
-                    report.leave(why);
+                    report.leave(full_reason);
                 }
             }
         }
     }
-    left.note(draft, &before, &cloud, &id);
-    full_price_lists::drop_rows_not_listed(draft, &before, &listed, report);
-    price_outliers::leave_out(draft, &cloud, &before, report);
-    full_price_lists::note_price_changes(draft, &before, &listed);
+    left_rows.note(draft, &prices_before, &cloud, &id);
+    full_price_lists::drop_rows_not_listed(draft, &prices_before, &listed_rows, report);
+    price_outliers::leave_out(draft, &cloud, &prices_before, report);
+    full_price_lists::note_price_changes(draft, &prices_before, &listed_rows);
     Ok(())
 }
 
 /// The rows of the list. Those that have a machine type under another name come first, so that a
 /// row of the type itself speaks last.
 fn listed_prices(path: &Path, cloud: &str) -> Result<Vec<ListedPrice>, CatalogError> {
-    let mut rows = ForeignCsv::open(path)?;
-    let region = rows.required(&["region"])?;
-    let machine = rows.required(&["instance_type", "machine_type", "sku"])?;
-    let price = rows.required(&["usd_per_hour", "price"])?;
-    let purchase = rows.column(&["purchase"]).unwrap_or(usize::MAX);
+    let mut csv_rows = ForeignCsv::open(path)?;
+    let region = csv_rows.required(&["region"])?;
+    let machine = csv_rows.required(&["instance_type", "machine_type", "sku"])?;
+    let price = csv_rows.required(&["usd_per_hour", "price"])?;
+    let purchase = csv_rows.optional(&["purchase"]);
     let (mut otherwise_named, mut found) = (Vec::new(), Vec::new());
-    while rows.advance()? {
-        let (instance_type, is_other_name) = listed_names::ordered_name(cloud, rows.cell(machine))?;
-        let into = if is_other_name {
+    while csv_rows.advance()? {
+        let (instance_type, is_other_name) =
+            listed_names::ordered_name(cloud, csv_rows.cell(machine))?;
+        let target_rows = if is_other_name {
             &mut otherwise_named
         } else {
             &mut found
         };
-        into.push(ListedPrice {
-            region: rows.cell(region).to_owned(),
+        target_rows.push(ListedPrice {
+            region: csv_rows.cell(region).to_owned(),
             instance_type: instance_type.to_owned(),
-            nano: rows.nano(price).filter(|nano| *nano > 0),
-            purchase: rows.cell(purchase).to_owned(),
+            nano: csv_rows.nano(price).filter(|nano| *nano > 0),
+            purchase: csv_rows.cell(purchase).to_owned(),
         });
     }
     otherwise_named.append(&mut found);
@@ -140,9 +141,9 @@ fn price_row(
     if cloud == "aws" && !row.instance_type.contains('.') {
         return Ok(ListedRow::LeftOut(HOST));
     }
-    let key = (cloud.to_owned(), row.instance_type.clone());
+    let machine_key = (cloud.to_owned(), row.instance_type.clone());
     if !vendor_facts::machine(draft, cloud, &row.instance_type, report)?
-        && !draft.machines.contains_key(&key)
+        && !draft.machines.contains_key(&machine_key)
     {
         return Ok(ListedRow::LeftOut(SIZE_UNKNOWN));
     }

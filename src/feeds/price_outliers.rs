@@ -20,16 +20,17 @@ pub(super) fn leave_out(
     before: &Prices,
     report: &mut ImportReport,
 ) {
-    let usual = UsualPrices::new(draft, cloud);
+    let usual_prices = UsualPrices::new(draft, cloud);
     for (place, rows) in draft.prices.iter_mut().filter(|((of, _), _)| of == cloud) {
         for (name, row) in rows.iter_mut() {
-            let old = before.get(place).and_then(|rows| rows.get(name));
-            let old = old.cloned().unwrap_or_default();
-            let found = row.clone();
+            let old_row = before.get(place).and_then(|rows| rows.get(name));
+            let old_row = old_row.cloned().unwrap_or_default();
+            let found_row = row.clone();
             let machine = draft.machines.get(&(cloud.to_owned(), name.clone()));
             let accelerator = machine.and_then(|machine| machine.accelerator.as_ref());
             let price = row.on_demand.as_ref().map(|(nano, _)| *nano);
-            if let Some(suspicion) = price.and_then(|nano| usual.suspicion(name, nano, accelerator))
+            if let Some(suspicion) =
+                price.and_then(|nano| usual_prices.suspicion(name, nano, accelerator))
             {
                 row.on_demand = None;
                 match suspicion {
@@ -43,11 +44,11 @@ pub(super) fn leave_out(
                     ),
                 }
             }
-            if found.on_demand != old.on_demand
-                && found.on_demand.is_some()
+            if found_row.on_demand != old_row.on_demand
+                && found_row.on_demand.is_some()
                 && row.on_demand.is_none()
             {
-                row.on_demand.clone_from(&old.on_demand);
+                row.on_demand.clone_from(&old_row.on_demand);
             }
             let spot = row.spot.as_ref().map(|(nano, _)| *nano);
             if spot.is_some_and(|nano| is_next_to_nothing(nano, accelerator)) {
@@ -57,8 +58,8 @@ pub(super) fn leave_out(
             // A spot price is judged by the price on demand that stays.
             let believed = row.on_demand.as_ref().map(|(nano, _)| *nano).or(price);
             leave_out_spot(row, believed, cloud, report);
-            if found.spot != old.spot && found.spot.is_some() && row.spot.is_none() {
-                row.spot.clone_from(&old.spot);
+            if found_row.spot != old_row.spot && found_row.spot.is_some() && row.spot.is_none() {
+                row.spot.clone_from(&old_row.spot);
                 leave_out_spot(row, believed, cloud, report);
             }
         }
@@ -91,8 +92,8 @@ struct UsualPrices {
 impl UsualPrices {
     fn new(draft: &Draft, cloud: &str) -> Self {
         let on_demand = |row: &PriceRow| row.on_demand.as_ref().map(|(nano, _)| *nano);
-        let own = draft.prices.iter().filter(|((of, _), _)| of == cloud);
-        let of_machine = medians(own.flat_map(|(_, rows)| {
+        let own_rows = draft.prices.iter().filter(|((of, _), _)| of == cloud);
+        let of_machine = medians(own_rows.flat_map(|(_, rows)| {
             rows.iter()
                 .filter_map(|(name, row)| Some((name.clone(), on_demand(row)?)))
         }));
@@ -128,8 +129,8 @@ impl UsualPrices {
         }
         // Big hosts of small cards are dear for good reasons; cheap ones have none.
         let (accelerator, count) = accelerator?;
-        let usual = self.of_accelerator.get(accelerator)?;
-        (per_card(price, *count).saturating_mul(TIMES_OFF_ELSEWHERE) < *usual)
+        let usual_price = self.of_accelerator.get(accelerator)?;
+        (per_card(price, *count).saturating_mul(TIMES_OFF_ELSEWHERE) < *usual_price)
             .then_some(Suspicion::OffAccelerator(accelerator))
     }
 }

@@ -43,32 +43,33 @@ struct CloudList {
 /// The lists that a path means: a folder of clouds, the folder of one cloud, or a file.
 fn lists(path: &Path, only: Option<&str>) -> Result<Vec<CloudList>, CatalogError> {
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
-    let ours = |name: &str| {
+    let our_name = |name: &str| {
         CLOUDS
             .iter()
             .find(|(theirs, _)| *theirs == name)
             .map_or(name, |(_, ours)| ours)
             .to_owned()
     };
-    let alone = if metadata.is_file() {
+    let single_file = if metadata.is_file() {
         path.to_owned()
     } else {
         path.join(VMS)
     };
-    if alone.is_file() {
+    if single_file.is_file() {
         // The folder's name, even if the path is `.`.
-        let full = std::fs::canonicalize(&alone).map_err(|error| unreadable(&alone, &error))?;
-        let folder = full
+        let full_path = std::fs::canonicalize(&single_file)
+            .map_err(|error| unreadable(&single_file, &error))?;
+        let folder = full_path
             .parent()
             .and_then(Path::file_name)
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         return Ok(vec![CloudList {
-            cloud: only.map_or_else(|| ours(folder), str::to_owned),
-            file: alone,
+            cloud: only.map_or_else(|| our_name(folder), str::to_owned),
+            file: single_file,
         }]);
     }
-    let mut found = Vec::new();
+    let mut found_lists = Vec::new();
     for folder in folders(path)? {
         let file = folder.join(VMS);
         let name = folder
@@ -76,41 +77,45 @@ fn lists(path: &Path, only: Option<&str>) -> Result<Vec<CloudList>, CatalogError
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         if file.is_file() {
-            found.push(CloudList {
-                cloud: ours(name),
+            found_lists.push(CloudList {
+                cloud: our_name(name),
                 file,
             });
         }
     }
-    let shown = path.display().to_string();
-    if found.is_empty() {
+    let shown_path = path.display().to_string();
+    if found_lists.is_empty() {
         // Checkouts keep the lists in folders by schema.
-        let below = folders(path)?.into_iter().rfind(|folder| {
+        let schema_folder = folders(path)?.into_iter().rfind(|folder| {
             folders(folder)
                 .unwrap_or_default()
                 .iter()
                 .any(|folder| folder.join(VMS).is_file())
         });
-        let hint = match below {
+        let hint = match schema_folder {
             Some(folder) => format!("did you mean {}?", folder.display()),
             None => "give the folder that holds the clouds, the folder of one cloud, or a vms.csv"
                 .to_owned(),
         };
-        return Err(CatalogError::file(shown, "there is no CLOUD/vms.csv", hint));
+        return Err(CatalogError::file(
+            shown_path,
+            "there is no CLOUD/vms.csv",
+            hint,
+        ));
     }
     if let Some(only) = only {
-        let clouds: Vec<String> = found.iter().map(|list| list.cloud.clone()).collect();
-        found.retain(|list| list.cloud == only);
-        if found.is_empty() {
+        let clouds: Vec<String> = found_lists.iter().map(|list| list.cloud.clone()).collect();
+        found_lists.retain(|list| list.cloud == only);
+        if found_lists.is_empty() {
             let hint = format!("it has {}", clouds.join(", "));
             return Err(CatalogError::file(
-                shown,
+                shown_path,
                 format!("there is no list of the cloud `{only}`"),
                 hint,
             ));
         }
     }
-    Ok(found)
+    Ok(found_lists)
 }
 
 /// The folders in a folder, by name.
@@ -118,9 +123,9 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     let fault = |error: std::io::Error| unreadable(path, &error);
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(path).map_err(fault)? {
-        let entry = entry.map_err(fault)?.path();
-        if entry.is_dir() {
-            folders.push(entry);
+        let entry_path = entry.map_err(fault)?.path();
+        if entry_path.is_dir() {
+            folders.push(entry_path);
         }
     }
     folders.sort();
@@ -133,28 +138,28 @@ pub(super) fn guess(path: &Path) -> Result<GuessedDay, CatalogError> {
         .into_iter()
         .map(|list| list.file)
         .collect();
-    let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let named = if full.ends_with(VMS) {
-        full.parent().unwrap_or(&full)
+    let full_path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let named_folder = if full_path.ends_with(VMS) {
+        full_path.parent().unwrap_or(&full_path)
     } else {
-        &full
+        &full_path
     };
-    figure_day::guess(named, &files)
+    figure_day::guess(named_folder, &files)
 }
 
 /// `5` in a path with a part like `v5` or `skypilot-v5-2024-11-03`.
 fn schema_in_path(path: &Path) -> Option<String> {
-    let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let names: Vec<String> = full
+    let full_path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let names: Vec<String> = full_path
         .components()
         .rev()
         .take(3)
         .map(|name| name.as_os_str().to_string_lossy().into_owned())
         .collect();
-    let words = names
+    let path_words = names
         .iter()
         .flat_map(|name| name.split(|c: char| !c.is_ascii_alphanumeric()));
-    let mut numbers = words.filter_map(|word| word.strip_prefix('v'));
+    let mut numbers = path_words.filter_map(|word| word.strip_prefix('v'));
     numbers
         .find(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
         .map(str::to_owned)
@@ -169,7 +174,7 @@ pub(super) fn import(
 ) -> Result<(), CatalogError> {
     let schema = schema_in_path(path).map_or(String::new(), |number| format!(", schema {number}"));
     for CloudList { cloud, file } in lists(path, options.cloud.as_deref())? {
-        let vms = read_rows(&file)?;
+        let vms = read_rows(&file, &cloud, report)?;
         if vms.is_empty() {
             report.leave(format!("{cloud}: the list has no rows"));
             continue;
@@ -179,29 +184,36 @@ pub(super) fn import(
         } else {
             vms
         };
-        let about = format!("SkyPilot catalog of {cloud}{schema}");
-        let id = add_source(draft, options, report, &cloud, Some(&cloud), &about)?;
-        let before = draft.prices.clone();
+        let about_source = format!("SkyPilot catalog of {cloud}{schema}");
+        let id = add_source(draft, options, report, &cloud, Some(&cloud), &about_source)?;
+        let prices_before = draft.prices.clone();
         let series = format!("SkyPilot catalog of {cloud}");
-        let mut listed = ListedRows {
+        let mut listed_rows = ListedRows {
             cloud: cloud.clone(),
             id: id.clone(),
             series,
             ..ListedRows::default()
         };
-        take_rows(&mut listed, vms, draft, report)?;
-        full_price_lists::drop_rows_not_listed(draft, &before, &listed, report);
-        price_outliers::leave_out(draft, &cloud, &before, report);
-        full_price_lists::note_price_changes(draft, &before, &listed);
+        take_rows(&mut listed_rows, vms, draft, report)?;
+        full_price_lists::drop_rows_not_listed(draft, &prices_before, &listed_rows, report);
+        price_outliers::leave_out(draft, &cloud, &prices_before, report);
+        full_price_lists::note_price_changes(draft, &prices_before, &listed_rows);
     }
     Ok(())
 }
 
-fn read_rows(path: &Path) -> Result<Vec<SkyPilotRow>, CatalogError> {
-    let mut rows = ForeignCsv::open(path)?;
-    let instance_type = rows.required(&["InstanceType"])?;
-    let (region, price) = (rows.required(&["Region"])?, rows.required(&["Price"])?);
-    let column = |name| rows.column(&[name]).unwrap_or(usize::MAX);
+fn read_rows(
+    path: &Path,
+    cloud: &str,
+    report: &mut ImportReport,
+) -> Result<Vec<SkyPilotRow>, CatalogError> {
+    let mut csv_rows = ForeignCsv::open(path)?;
+    let instance_type = csv_rows.required(&["InstanceType"])?;
+    let (region, price) = (
+        csv_rows.required(&["Region"])?,
+        csv_rows.required(&["Price"])?,
+    );
+    let column = |name| csv_rows.optional(&[name]);
     let (name, count) = (column("AcceleratorName"), column("AcceleratorCount"));
     let (vcpus, memory) = (column("vCPUs"), column("MemoryGiB"));
     let (spot, zone, arch) = (
@@ -210,34 +222,40 @@ fn read_rows(path: &Path) -> Result<Vec<SkyPilotRow>, CatalogError> {
         column("Arch"),
     );
     let mut vms = Vec::new();
-    while rows.advance()? {
-        rows.check_is_whole()?;
-        let figure = |column, per| scaled(rows.cell(column), per).map_or(0, i64::unsigned_abs);
-        let accelerator = match rows.cell(name) {
+    while csv_rows.advance()? {
+        csv_rows.check_is_whole()?;
+        let figure_or_zero =
+            |column, per| scaled(csv_rows.cell(column), per).map_or(0, i64::unsigned_abs);
+        let accelerator = match csv_rows.cell(name) {
             "" => None,
             name => {
                 // Lists without the column have one card a machine.
-                let count = match rows.cell(count) {
+                let count = match csv_rows.cell(count) {
                     "" => Some(1000),
                     given => scaled(given, 1000)
                         .ok()
                         .and_then(|given| u32::try_from(given).ok())
                         .filter(|count| *count > 0),
                 };
-                let Some(count) = count else { continue };
+                let Some(count) = count else {
+                    let count_unreadable =
+                        format!("{cloud}: the count of accelerators is not a number above 0");
+                    report.leave_of(count_unreadable, csv_rows.cell(instance_type));
+                    continue;
+                };
                 Some((name.to_owned(), count))
             }
         };
         vms.push(SkyPilotRow {
-            instance_type: rows.cell(instance_type).to_owned(),
+            instance_type: csv_rows.cell(instance_type).to_owned(),
             accelerator,
-            vcpu_thousandths: figure(vcpus, 1000),
-            memory: figure(memory, 1 << 30),
-            region: rows.cell(region).to_owned(),
-            zone: rows.cell(zone).to_owned(),
-            on_demand: rows.nano(price),
-            spot: rows.nano(spot),
-            arch: rows.cell(arch).to_owned(),
+            vcpu_thousandths: figure_or_zero(vcpus, 1000),
+            memory: figure_or_zero(memory, 1 << 30),
+            region: csv_rows.cell(region).to_owned(),
+            zone: csv_rows.cell(zone).to_owned(),
+            on_demand: csv_rows.nano(price),
+            spot: csv_rows.nano(spot),
+            arch: csv_rows.cell(arch).to_owned(),
         });
     }
     Ok(vms)
@@ -253,10 +271,10 @@ fn take_rows(
     let (cloud, id) = (cloud.as_str(), id.as_str());
     let mut prices: BTreeMap<(String, String), PriceRow> = BTreeMap::new();
     for vm in vms {
-        let known = REGIONS
+        let known_region = REGIONS
             .iter()
             .find(|(of, theirs, _)| *of == cloud && *theirs == vm.region);
-        let region = known.map_or(vm.region.as_str(), |(_, _, ours)| ours);
+        let region = known_region.map_or(vm.region.as_str(), |(_, _, ours)| ours);
         if !draft.places.contains_key(&format!("{cloud}:{region}")) {
             report.leave_of(format!("{cloud}: unknown region"), region);
             continue;
@@ -280,13 +298,13 @@ fn take_rows(
                 arch: architecture(cloud, &vm.instance_type, &vm.arch).to_owned(),
                 source: String::new(),
             };
-            let key = (cloud.to_owned(), vm.instance_type.clone());
+            let machine_key = (cloud.to_owned(), vm.instance_type.clone());
             if draft
                 .machines
-                .get(&key)
+                .get(&machine_key)
                 .is_none_or(|old| old.vcpu_thousandths == 0 || old.memory == 0)
             {
-                draft.machines.insert(key, machine);
+                draft.machines.insert(machine_key, machine);
             }
         }
         listed.add(region, &vm.instance_type, false);
@@ -305,11 +323,12 @@ fn take_rows(
             continue;
         }
         report.take(format!("{cloud}: rows"));
-        let row = prices
+        let price_row = prices
             .entry((region.to_owned(), vm.instance_type))
             .or_default();
-        row.on_demand = price_outliers::cheaper(row.on_demand.take(), price(vm.on_demand));
-        row.spot = price_outliers::cheaper(row.spot.take(), price(vm.spot));
+        price_row.on_demand =
+            price_outliers::cheaper(price_row.on_demand.take(), price(vm.on_demand));
+        price_row.spot = price_outliers::cheaper(price_row.spot.take(), price(vm.spot));
     }
     for ((region, machine), row) in prices {
         draft.put_price(cloud, &region, &machine, row);
@@ -328,8 +347,8 @@ fn canonical_accelerator(
         return Ok(known);
     }
     // A name is one word, so that jobs can write `NAME:COUNT`.
-    let plain = name.split_whitespace().collect::<Vec<_>>().join("-");
-    let aliases = if plain == name {
+    let plain_name = name.split_whitespace().collect::<Vec<_>>().join("-");
+    let aliases = if plain_name == name {
         Vec::new()
     } else {
         vec![name.to_owned()]
@@ -340,8 +359,8 @@ fn canonical_accelerator(
     }
     draft
         .accelerators
-        .insert(plain.clone(), AcceleratorRow { aliases, ..row });
-    Ok(plain)
+        .insert(plain_name.clone(), AcceleratorRow { aliases, ..row });
+    Ok(plain_name)
 }
 
 /// The architecture, from the row or from what the cloud's names say; empty: unknown.
@@ -370,8 +389,8 @@ fn architecture(cloud: &str, instance_type: &str, given: &str) -> &'static str {
         }
         // The lower-case letters before the version: D2ps_v5, B2pts_v2.
         "azure" => {
-            let size = instance_type.split('_').nth(1).unwrap_or_default();
-            let letters = size.trim_start_matches(|c: char| c.is_ascii_uppercase());
+            let size_part = instance_type.split('_').nth(1).unwrap_or_default();
+            let letters = size_part.trim_start_matches(|c: char| c.is_ascii_uppercase());
             letters
                 .trim_start_matches(|c: char| c.is_ascii_digit() || c == '-')
                 .contains('p')

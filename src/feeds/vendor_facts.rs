@@ -92,12 +92,12 @@ pub(crate) fn machine(
     report: &mut ImportReport,
 ) -> Result<bool, CatalogError> {
     let facts = vendor_facts()?;
-    let key = (cloud.to_owned(), instance_type.to_owned());
-    let Some(row) = facts.rows.machines.get(&key) else {
+    let machine_key = (cloud.to_owned(), instance_type.to_owned());
+    let Some(row) = facts.rows.machines.get(&machine_key) else {
         return Ok(false);
     };
-    let old = draft.machines.get(&key);
-    if old == Some(row) {
+    let old_row = draft.machines.get(&machine_key);
+    if old_row == Some(row) {
         return Ok(true);
     }
     // Another name of the same card is no news.
@@ -107,14 +107,14 @@ pub(crate) fn machine(
             row.vcpu_thousandths,
         )
     };
-    if old.is_some_and(|old| figures(old) != figures(row)) {
+    if old_row.is_some_and(|old| figures(old) != figures(row)) {
         report.correct(cloud, instance_type);
     }
     if let Some((name, _)) = &row.accelerator {
         add_accelerator(draft, name)?;
     }
     add_source_of(draft, facts, &row.source);
-    draft.machines.insert(key, MachineRow::clone(row));
+    draft.machines.insert(machine_key, MachineRow::clone(row));
     Ok(true)
 }
 
@@ -169,9 +169,9 @@ fn add_accelerator(draft: &mut Draft, name: &str) -> Result<(), CatalogError> {
             old.kinds.clone_from(&row.kinds);
             continue;
         }
-        let mut row = row.clone();
+        let mut accelerator_row = row.clone();
         // A name may stand for one accelerator only, and the draft's own come first.
-        row.aliases.retain(|alias| {
+        accelerator_row.aliases.retain(|alias| {
             draft
                 .accelerator_name(alias)
                 .is_none_or(|known| known == name)
@@ -181,8 +181,8 @@ fn add_accelerator(draft: &mut Draft, name: &str) -> Result<(), CatalogError> {
                 .aliases
                 .retain(|alias| !alias.eq_ignore_ascii_case(name));
         }
-        add_source_of(draft, facts, &row.source);
-        draft.accelerators.insert(name.to_owned(), row);
+        add_source_of(draft, facts, &accelerator_row.source);
+        draft.accelerators.insert(name.to_owned(), accelerator_row);
     }
     Ok(())
 }

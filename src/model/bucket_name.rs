@@ -17,23 +17,25 @@ pub const MARK_LENGTH: usize = 8;
 
 /// The part of a bucket's name that says which state it belongs to.
 pub fn owner(lineage: &str) -> String {
-    let plain = lineage
+    let plain_letters = lineage
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .take(OWNER_LENGTH);
-    plain.map(|letter| letter.to_ascii_lowercase()).collect()
+    plain_letters
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect()
 }
 
 /// The name of a new bucket of a place. No two nonces of a lineage give the same.
 pub fn new(place: &PlaceName, lineage: &str, nonce: u64) -> String {
-    let mark = hash::digest(format!("{lineage}\n{place}\n{nonce}").as_bytes());
-    let mark = mark.hex().get(..MARK_LENGTH).unwrap_or_default();
-    let name = format!("{PREFIX}{}-{mark}-{}", owner(lineage), region(place));
+    let mark_digest = hash::digest(format!("{lineage}\n{place}\n{nonce}").as_bytes());
+    let short_mark = mark_digest.hex().get(..MARK_LENGTH).unwrap_or_default();
+    let name = format!("{PREFIX}{}-{short_mark}-{}", owner(lineage), region(place));
     name.trim_end_matches('-').to_owned()
 }
 
 fn region(place: &PlaceName) -> String {
-    let plain = |letter: char| {
+    let plain_letter = |letter: char| {
         if letter.is_ascii_alphanumeric() {
             letter.to_ascii_lowercase()
         } else {
@@ -43,7 +45,7 @@ fn region(place: &PlaceName) -> String {
     let region: String = place
         .region
         .chars()
-        .map(plain)
+        .map(plain_letter)
         .take(REGION_LENGTH)
         .collect();
     region.trim_matches('-').to_owned()
@@ -52,19 +54,22 @@ fn region(place: &PlaceName) -> String {
 /// Whether a bucket of this place could have got this name under this lineage.
 pub fn is_of(name: &str, place: &PlaceName, lineage: &str) -> bool {
     let owner = owner(lineage);
-    let rest = name
+    let after_owner = name
         .strip_prefix(PREFIX)
         .and_then(|rest| rest.strip_prefix(owner.as_str())?.strip_prefix('-'));
-    let Some((mark, after)) = rest.and_then(|rest| rest.split_at_checked(MARK_LENGTH)) else {
+    let Some((mark, after)) = after_owner.and_then(|rest| rest.split_at_checked(MARK_LENGTH))
+    else {
         return false;
     };
     let region = region(place);
-    let wanted = if region.is_empty() {
+    let wanted_end = if region.is_empty() {
         String::new()
     } else {
         format!("-{region}")
     };
-    !owner.is_empty() && hash::is_hex(mark, MARK_LENGTH) && after == wanted.trim_end_matches('-')
+    !owner.is_empty()
+        && hash::is_hex(mark, MARK_LENGTH)
+        && after == wanted_end.trim_end_matches('-')
 }
 
 /// Why a state of this lineage cannot have made a bucket of this place at this address. Such a
@@ -89,8 +94,8 @@ pub fn fault(address: &str, place: &PlaceName, lineage: &str) -> Option<&'static
             let Some((above, name)) = rest.rsplit_once('/') else {
                 return Some("it does not name a folder");
             };
-            let whole = |part: &str| !part.is_empty() && part != "." && part != "..";
-            if !above.split('/').skip(1).all(whole) || !rest.starts_with('/') {
+            let is_whole_part = |part: &str| !part.is_empty() && part != "." && part != "..";
+            if !above.split('/').skip(1).all(is_whole_part) || !rest.starts_with('/') {
                 return Some("it is not a plain absolute path of a folder");
             }
             name

@@ -53,23 +53,21 @@ pub fn order(job: &Job) -> Result<Vec<&str>, Vec<String>> {
 
 /// A cycle through a strongly connected part, from its first name on, each name once.
 fn walk(graph: &DiGraphMap<&str, ()>, part: &[&str]) -> Vec<String> {
-    let members: BTreeSet<&str> = part.iter().copied().collect();
+    let member_names: BTreeSet<&str> = part.iter().copied().collect();
     let mut path: Vec<&str> = Vec::new();
-    let mut at = *members.first().unwrap_or(&"");
-    while !path.contains(&at) {
-        path.push(at);
-        let next = graph
-            .neighbors(at)
-            .filter(|next| members.contains(next))
+    let mut next_stage = member_names.first().copied();
+    while let Some(stage) = next_stage {
+        if let Some(first_visit) = path.iter().position(|visited| *visited == stage) {
+            path.drain(..first_visit);
+            break;
+        }
+        path.push(stage);
+        next_stage = graph
+            .neighbors(stage)
+            .filter(|next| member_names.contains(next))
             .min();
-        let Some(next) = next else { break };
-        at = next;
     }
-    let start = path.iter().position(|name| *name == at).unwrap_or(0);
-    path[start..]
-        .iter()
-        .map(|name| (*name).to_owned())
-        .collect()
+    path.into_iter().map(str::to_owned).collect()
 }
 
 /// Labels of every artifact, and of what every stage reads. Labels stick to all that is derived
@@ -82,8 +80,31 @@ pub struct Labels {
     pub of_stage: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Follows the labels through the job. Stages on a cycle are left out.
+/// Follows the labels through the job. No label is lost in a job with a cycle, which is refused
+/// when it is read: around a cycle labels are carried until none is new.
 pub fn labels(job: &Job) -> Labels {
+    match order(job) {
+        Ok(order) => {
+            let mut labels = labels_of_data(job);
+            carry_labels(job, &order, &mut labels);
+            labels
+        }
+        Err(_) => {
+            let stages: Vec<&str> = job.stages.keys().map(String::as_str).collect();
+            let mut labels = labels_of_data(job);
+            loop {
+                let labels_before = labels.clone();
+                carry_labels(job, &stages, &mut labels);
+                if labels == labels_before {
+                    return labels;
+                }
+            }
+        }
+    }
+}
+
+/// Returns the labels of all that is there before any stage runs.
+fn labels_of_data(job: &Job) -> Labels {
     let mut labels = Labels::default();
     for (name, dataset) in &job.datasets {
         labels
@@ -95,26 +116,31 @@ pub fn labels(job: &Job) -> Labels {
             .iter()
             .map(|(artifact, made)| (artifact.clone(), made.labels.clone())),
     );
-    for name in order(job).unwrap_or_default() {
-        let Some(stage) = job.stages.get(name) else {
+    labels
+}
+
+/// Carries the labels from what each stage reads to what it writes, in the order given.
+fn carry_labels(job: &Job, order: &[&str], labels: &mut Labels) {
+    for name in order {
+        let Some(stage) = job.stages.get(*name) else {
             continue;
         };
-        let read: BTreeSet<String> = stage
+        let labels_read: BTreeSet<String> = stage
             .reads
             .iter()
             .filter_map(|read| labels.of_artifact.get(&read.whole()))
             .flatten()
             .cloned()
             .collect();
-        let kept: BTreeSet<String> = read.difference(&stage.removes).cloned().collect();
+        let labels_kept: BTreeSet<String> =
+            labels_read.difference(&stage.removes).cloned().collect();
         for output in stage.writes.keys() {
             let artifact = ArtifactRef::Output {
-                stage: name.to_owned(),
+                stage: (*name).to_owned(),
                 name: output.clone(),
             };
-            labels.of_artifact.insert(artifact, kept.clone());
+            labels.of_artifact.insert(artifact, labels_kept.clone());
         }
-        labels.of_stage.insert(name.to_owned(), read);
+        labels.of_stage.insert((*name).to_owned(), labels_read);
     }
-    labels
 }

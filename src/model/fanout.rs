@@ -28,7 +28,7 @@ impl Job {
                     .iter()
                     .flat_map(|read| elements_read(read, index, &count))
                     .collect();
-                let after = stage
+                let replicas_before = stage
                     .after
                     .iter()
                     .flat_map(|before| replica_names(before, count(before)))
@@ -42,7 +42,7 @@ impl Job {
                     name,
                     Stage {
                         reads,
-                        after,
+                        after: replicas_before,
                         count: 1,
                         ..stage.clone()
                     },
@@ -86,13 +86,16 @@ fn elements_read(read: &ArtifactRef, reader: u32, count: &dyn Fn(&str) -> u32) -
     let ArtifactRef::Output { stage, .. } = read else {
         return vec![read.clone()];
     };
-    let of = |stage: String| ArtifactRef::Output {
+    let output_of = |stage: String| ArtifactRef::Output {
         stage,
         name: read.file_name().to_owned(),
     };
     match count(stage) {
         1 => vec![read.whole()],
-        _ if read.is_element() => vec![of(replica_name(stage, reader))],
-        count => replica_names(stage, count).into_iter().map(of).collect(),
+        _ if read.is_element() => vec![output_of(replica_name(stage, reader))],
+        count => replica_names(stage, count)
+            .into_iter()
+            .map(output_of)
+            .collect(),
     }
 }

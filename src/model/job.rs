@@ -343,8 +343,9 @@ impl From<ArtifactRef> for String {
 }
 
 impl Job {
-    /// The size of an artifact of this job; of one copy's, if its stage has several.
-    pub fn size(&self, artifact: &ArtifactRef) -> Bytes {
+    /// The size of an artifact of this job; of one replica's, if its stage has several. None: the
+    /// job has no such artifact.
+    pub fn size(&self, artifact: &ArtifactRef) -> Option<Bytes> {
         let planned = || match artifact {
             ArtifactRef::Dataset(name) => self.datasets.get(name).map(|dataset| dataset.size),
             ArtifactRef::Output { stage, .. } => self
@@ -356,6 +357,5 @@ impl Job {
             .get(artifact)
             .map(|made| made.size)
             .or_else(planned)
-            .unwrap_or_default()
     }
 }

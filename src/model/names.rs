@@ -11,24 +11,24 @@ pub const LONGEST_NAME: usize = 128;
 /// Whether a text can be the name of a stage, a dataset, an artifact or a job: letters, digits, `_`
 /// and `-`, and no `-` first. Names become names of files and of folders.
 pub fn is_name(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let plain_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     !text.is_empty()
         && text.len() <= LONGEST_NAME
         && !text.starts_with('-')
-        && text.bytes().all(plain)
+        && text.bytes().all(plain_byte)
 }
 
 /// Whether a text can be the name of a stage in a plan or a state: a name, of a replica followed by
 /// its number as in `train[3]`.
 pub fn is_stage_name(text: &str) -> bool {
-    let number = |text: &str| {
+    let is_index = |text: &str| {
         !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit())
     };
     match text
         .strip_suffix(']')
         .and_then(|text| text.rsplit_once('['))
     {
-        Some((base, replica)) => is_name(base) && number(replica),
+        Some((base, replica)) => is_name(base) && is_index(replica),
         None => is_name(text),
     }
 }
@@ -56,8 +56,8 @@ pub fn is_token(text: &str) -> bool {
 
 /// Whether a text can be the lineage of a state: letters, digits and `-`, as UUIDs are written.
 pub fn is_lineage(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    !text.is_empty() && text.len() <= LONGEST_NAME && text.bytes().all(plain)
+    let plain_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !text.is_empty() && text.len() <= LONGEST_NAME && text.bytes().all(plain_byte)
 }
 
 /// A text that is not the name of a place.
@@ -79,10 +79,10 @@ impl PlaceName {
     /// Reads `cloud:region`; both parts must be there.
     pub fn parse(text: &str) -> Option<Self> {
         let (cloud, region) = text.split_once(':')?;
-        let plain = |part: &str| {
+        let is_plain_part = |part: &str| {
             !part.is_empty() && !part.contains(|c: char| c.is_control() || c == ':' || c == '*')
         };
-        (plain(cloud) && plain(region) && !cloud.contains(' ')).then(|| Self {
+        (is_plain_part(cloud) && is_plain_part(region) && !cloud.contains(' ')).then(|| Self {
             cloud: cloud.to_owned(),
             region: region.to_owned(),
         })

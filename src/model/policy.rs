@@ -194,8 +194,8 @@ impl Allowance {
 
     /// Whether `name` may be used.
     pub fn permits(&self, name: &str) -> bool {
-        let listed =
+        let is_listed =
             |patterns: &BTreeSet<Pattern>| patterns.iter().any(|pattern| pattern.matches(name));
-        self.allow.as_ref().is_none_or(listed) && !listed(&self.deny)
+        self.allow.as_ref().is_none_or(is_listed) && !is_listed(&self.deny)
     }
 }

@@ -104,16 +104,16 @@ const PARTS: usize = 6;
 impl Version {
     /// Reads `3.5.1`.
     pub fn parse(text: &str) -> Option<Self> {
-        let number = |part: &str| {
+        let part_number = |part: &str| {
             let digits = !part.is_empty()
                 && part.len() <= 15
                 && part.bytes().all(|byte| byte.is_ascii_digit());
             if digits { part.parse().ok() } else { None }
         };
-        let parts: Vec<u64> = text.split('.').map(number).collect::<Option<_>>()?;
-        (parts.len() <= PARTS).then(|| Self {
+        let part_numbers: Vec<u64> = text.split('.').map(part_number).collect::<Option<_>>()?;
+        (part_numbers.len() <= PARTS).then(|| Self {
             text: text.to_owned(),
-            parts,
+            parts: part_numbers,
         })
     }
 
@@ -195,21 +195,21 @@ struct Bound {
 
 impl Bound {
     fn admits(&self, version: &Version) -> bool {
-        let bound = &self.version;
-        let order = version.compare(bound, self.parts);
-        let same = |parts: usize| version.compare(bound, parts).is_eq();
+        let version_bound = &self.version;
+        let order = version.compare(version_bound, self.parts);
+        let same_parts = |parts: usize| version.compare(version_bound, parts).is_eq();
         match self.operator {
             Operator::Equal => order.is_eq(),
             Operator::Greater => order.is_gt(),
             Operator::AtLeast => order.is_ge(),
             Operator::Less => order.is_lt(),
             Operator::AtMost => order.is_le(),
-            Operator::Close => order.is_ge() && same(self.parts.min(2)),
+            Operator::Close => order.is_ge() && same_parts(self.parts.min(2)),
             Operator::Compatible => {
                 let leading = (0..self.parts)
-                    .position(|index| bound.part(index) > 0)
+                    .position(|index| version_bound.part(index) > 0)
                     .map_or(self.parts, |zeros| zeros + 1);
-                order.is_ge() && same(leading)
+                order.is_ge() && same_parts(leading)
             }
         }
     }
@@ -249,34 +249,36 @@ impl ServiceNeedError {
 impl ServiceNeed {
     /// Reads `NAME` and bounds; what is wrong with it otherwise.
     pub fn parse(text: &str) -> Result<Self, ServiceNeedError> {
-        let wrong = |part: &str, what| ServiceNeedError {
+        let wrong_part = |part: &str, what| ServiceNeedError {
             part: part.to_owned(),
             what,
         };
         let text = text.trim();
-        let end = text
+        let name_end = text
             .find(|c: char| c.is_whitespace() || "<>=^~@!,".contains(c))
             .unwrap_or(text.len());
-        let (name, mut rest) = text.split_at(end);
+        let (name, mut rest) = text.split_at(name_end);
         if !is_name(name) {
-            return Err(wrong(name, "is not a name of a service"));
+            return Err(wrong_part(name, "is not a name of a service"));
         }
         let mut bounds = Vec::new();
         rest = rest.trim();
         while !rest.is_empty() {
             let (piece, after) = rest.split_once(',').unwrap_or((rest, ""));
-            let piece = piece.trim();
+            let trimmed_piece = piece.trim();
             if after.trim().is_empty() && rest.trim_end().ends_with(',') {
-                return Err(wrong(text, "ends with a comma"));
+                return Err(wrong_part(text, "ends with a comma"));
             }
-            let found = OPERATORS
+            let known_operator = OPERATORS
                 .iter()
-                .find_map(|(sign, operator)| Some((*operator, piece.strip_prefix(sign)?)));
-            let (operator, version) =
-                found.ok_or_else(|| wrong(piece, "does not start with one of >= > <= < = ^ ~"))?;
+                .find_map(|(sign, operator)| Some((*operator, trimmed_piece.strip_prefix(sign)?)));
+            let (operator, version) = known_operator.ok_or_else(|| {
+                wrong_part(trimmed_piece, "does not start with one of >= > <= < = ^ ~")
+            })?;
             let version = version.trim();
-            let version = Version::parse(version)
-                .ok_or_else(|| wrong(version, "is not a version: numbers with dots between"))?;
+            let version = Version::parse(version).ok_or_else(|| {
+                wrong_part(version, "is not a version: numbers with dots between")
+            })?;
             bounds.push(Bound {
                 operator,
                 parts: version.parts.len(),
@@ -324,11 +326,11 @@ pub fn is_name(name: &str) -> bool {
 
 impl fmt::Display for ServiceNeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = |operator: Operator| {
-            let same = |(_, other): &&(&'static str, Operator)| *other == operator;
+        let operator_sign = |operator: Operator| {
+            let same_operator = |(_, other): &&(&'static str, Operator)| *other == operator;
             OPERATORS
                 .iter()
-                .filter(same)
+                .filter(same_operator)
                 .map(|(sign, _)| *sign)
                 .find(|sign| *sign != "==")
                 .unwrap_or("=")
@@ -336,7 +338,7 @@ impl fmt::Display for ServiceNeed {
         let bounds: Vec<String> = self
             .bounds
             .iter()
-            .map(|bound| format!("{}{}", sign(bound.operator), bound.version))
+            .map(|bound| format!("{}{}", operator_sign(bound.operator), bound.version))
             .collect();
         f.pad(&format!("{}{}", self.name, bounds.join(",")))
     }

@@ -1,6 +1,6 @@
 //! Tiered prices of moving data.
 
-use crate::model::units::{div_half_even, saturate};
+use crate::model::units::{div_half_even, saturate, saturate_unsigned};
 use crate::model::{Bytes, DataRate, Money};
 use serde::{Deserialize, Serialize};
 
@@ -17,15 +17,15 @@ impl Gigabyte {
 
     /// A volume that was read with 10⁹ bytes for a GB, as so many of these.
     pub fn scaled(self, decimal: Bytes) -> Bytes {
-        let exact = i128::from(decimal.0) * i128::from(self.0);
-        Bytes(u64::try_from(div_half_even(exact, 1_000_000_000)).unwrap_or(u64::MAX))
+        let exact_bytes = i128::from(decimal.0) * i128::from(self.0);
+        Bytes(saturate_unsigned(div_half_even(exact_bytes, 1_000_000_000)))
     }
 
     /// A price of one of these as a price of 10⁹ bytes, rounded up: no volume costs more by it.
     pub fn decimal_rate(self, rate: DataRate) -> DataRate {
-        let exact = i128::from(rate.0) * 1_000_000_000;
+        let exact_rate = i128::from(rate.0) * 1_000_000_000;
         DataRate(saturate(
-            (exact + i128::from(self.0) - 1) / i128::from(self.0),
+            (exact_rate + i128::from(self.0) - 1) / i128::from(self.0),
         ))
     }
 }
@@ -92,12 +92,12 @@ impl Tariff {
     pub fn cost(&self, bytes: Bytes) -> Money {
         let mut nano_bytes: i128 = 0;
         for (index, (from, rate)) in self.tiers.iter().enumerate() {
-            let to = self
+            let tier_end = self
                 .tiers
                 .get(index + 1)
                 .map_or(u64::MAX, |(next, _)| *next)
                 .min(bytes.0);
-            nano_bytes += i128::from(to.saturating_sub(*from)) * i128::from(*rate);
+            nano_bytes += i128::from(tier_end.saturating_sub(*from)) * i128::from(*rate);
         }
         Money(saturate(div_half_even(
             nano_bytes,
@@ -110,20 +110,21 @@ impl Tariff {
         self.tiers.iter().map(|(from, _)| *from)
     }
 
-    /// The least price that applies to any byte between two volumes.
+    /// The least price that applies to any byte between two volumes; nothing if no byte is between
+    /// them.
     pub fn least_rate(&self, from: Bytes, to: Bytes) -> DataRate {
-        let ends = self
+        let tier_ends = self
             .tiers
             .iter()
             .skip(1)
             .map(|(next, _)| *next)
             .chain([u64::MAX]);
-        let first = self.tiers.first().map_or(u64::MAX, |(first, _)| *first);
-        let free_first = (from.0 < first).then_some(0);
+        let first_tier = self.tiers.first().map_or(u64::MAX, |(first, _)| *first);
+        let free_first = (from.0 < first_tier).then_some(0);
         let rates = self
             .tiers
             .iter()
-            .zip(ends)
+            .zip(tier_ends)
             .filter(|((tier, _), end)| *tier < to.0 && *end > from.0);
         DataRate(
             rates
@@ -136,12 +137,12 @@ impl Tariff {
 
     /// The greatest price that applies to any byte between two volumes.
     pub fn greatest_rate(&self, from: Bytes, to: Bytes) -> DataRate {
-        let inner = self
+        let inner_tiers = self
             .tiers
             .iter()
             .filter(|(at, _)| from.0 < *at && *at < to.0)
             .map(|(_, rate)| *rate);
-        DataRate(inner.fold(self.rate_at(from), i64::max))
+        DataRate(inner_tiers.fold(self.rate_at(from), i64::max))
     }
 
     /// Returns the tariff with the first `free` bytes at no charge; the tiers above still count
@@ -150,14 +151,14 @@ impl Tariff {
         if free.0 == 0 || self.tiers.is_empty() {
             return self.clone();
         }
-        let after = (free.0, self.rate_at(free));
+        let tier_after_free = (free.0, self.rate_at(free));
         let above = self
             .tiers
             .iter()
             .copied()
             .filter(|(from, _)| *from > free.0);
         Self {
-            tiers: [(0, 0), after].into_iter().chain(above).collect(),
+            tiers: [(0, 0), tier_after_free].into_iter().chain(above).collect(),
             gigabyte: self.gigabyte,
         }
     }
@@ -165,11 +166,11 @@ impl Tariff {
     /// The one price of all bytes from `from` up to `to`; none if several tiers price them.
     pub fn flat_between(&self, from: Bytes, to: Bytes) -> Option<DataRate> {
         let rate = self.rate_at(from);
-        let inner = self
+        let inner_tiers = self
             .tiers
             .iter()
             .filter(|(at, _)| from.0 < *at && *at < to.0);
-        inner
+        inner_tiers
             .map(|(_, rate)| DataRate(*rate))
             .all(|other| other.0 == rate)
             .then_some(DataRate(rate))

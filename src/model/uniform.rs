@@ -80,42 +80,47 @@ pub enum UniformNameError {
 impl UniformName {
     /// Reads a name; the error says what is wrong and how to write it.
     pub fn parse(text: &str) -> Result<Self, UniformNameError> {
-        let wrong = |what| UniformNameError::Malformed {
+        let malformed = |what| UniformNameError::Malformed {
             text: text.to_owned(),
             what,
         };
-        let rest = text
+        let after_scheme = text
             .strip_prefix(SCHEME)
-            .ok_or_else(|| wrong("does not start with `sky:`"))?;
-        let mut parts = rest.splitn(3, ':');
-        let (Some(cloud), Some(region), Some(what)) = (parts.next(), parts.next(), parts.next())
+            .ok_or_else(|| malformed("does not start with `sky:`"))?;
+        let mut name_parts = after_scheme.splitn(3, ':');
+        let (Some(cloud), Some(region), Some(what)) =
+            (name_parts.next(), name_parts.next(), name_parts.next())
         else {
-            return Err(wrong("has no cloud, region and offer"));
+            return Err(malformed("has no cloud, region and offer"));
         };
         let decoded = |part: &str| {
-            decode(part).ok_or_else(|| wrong("has a `%` without two hexadecimal digits of UTF-8"))
+            decode(part)
+                .ok_or_else(|| malformed("has a `%` without two hexadecimal digits of UTF-8"))
         };
         let place = PlaceName::parse(&format!("{}:{}", decoded(cloud)?, decoded(region)?))
-            .ok_or_else(|| wrong("names no place"))?;
-        let what = if let Some(name) = what.strip_prefix(MACHINE) {
+            .ok_or_else(|| malformed("names no place"))?;
+        let named_offer = if let Some(name) = what.strip_prefix(MACHINE) {
             let (name, purchase) = match name.split_once('?') {
                 None => (name, Purchase::OnDemand),
                 Some((name, "spot")) => (name, Purchase::Spot),
-                Some(_) => return Err(wrong("asks for something else than `?spot`")),
+                Some(_) => return Err(malformed("asks for something else than `?spot`")),
             };
             What::Machine {
                 instance_type: decoded(name)?,
                 purchase,
             }
         } else if what.starts_with(SERVICE) {
-            What::Service(ServiceName::parse(what).ok_or_else(|| wrong("names no service"))?)
+            What::Service(ServiceName::parse(what).ok_or_else(|| malformed("names no service"))?)
         } else {
-            return Err(wrong("is neither a `vm/` nor a `service/`"));
+            return Err(malformed("is neither a `vm/` nor a `service/`"));
         };
-        if matches!(&what, What::Machine { instance_type, .. } if instance_type.is_empty()) {
-            return Err(wrong("names no instance type"));
+        if matches!(&named_offer, What::Machine { instance_type, .. } if instance_type.is_empty()) {
+            return Err(malformed("names no instance type"));
         }
-        let name = Self { place, what };
+        let name = Self {
+            place,
+            what: named_offer,
+        };
         let canonical = name.to_string();
         if canonical == text {
             Ok(name)
@@ -130,7 +135,7 @@ impl UniformName {
 
 impl fmt::Display for UniformName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match &self.what {
+        let offer_text = match &self.what {
             What::Machine {
                 instance_type,
                 purchase,
@@ -145,7 +150,7 @@ impl fmt::Display for UniformName {
             What::Service(service) => service.to_string(),
         };
         f.pad(&format!(
-            "{SCHEME}{}:{}:{what}",
+            "{SCHEME}{}:{}:{offer_text}",
             encode(&self.place.cloud),
             encode(&self.place.region)
         ))
@@ -155,22 +160,24 @@ impl fmt::Display for UniformName {
 impl ServiceName {
     /// Reads `service/NAME[@VERSION][/PRODUCT]` in its one spelling.
     pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix(SERVICE)?;
-        let (name, product) = rest
+        let after_service = text.strip_prefix(SERVICE)?;
+        let (name, product) = after_service
             .split_once('/')
-            .map_or((rest, None), |(name, product)| (name, Some(product)));
+            .map_or((after_service, None), |(name, product)| {
+                (name, Some(product))
+            });
         let (service, version) = name
             .split_once('@')
             .map_or((name, None), |(name, version)| (name, Some(version)));
-        let part = |part: Option<&str>| match part {
+        let optional_part = |part: Option<&str>| match part {
             None => Some(String::new()),
             Some("") => None,
             Some(part) => decode(part),
         };
         let name = Self {
-            service: part(Some(service))?,
-            version: part(version)?,
-            product: part(product)?,
+            service: optional_part(Some(service))?,
+            version: optional_part(version)?,
+            product: optional_part(product)?,
         };
         (name.to_string() == text).then_some(name)
     }
@@ -214,11 +221,11 @@ fn encode(text: &str) -> String {
 /// `None`: a `%` without two hexadecimal digits, or bytes that are not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
+    let mut bytes_left = text.bytes();
+    while let Some(byte) = bytes_left.next() {
         bytes.push(match byte {
             b'%' => {
-                let mut digit = || u8::try_from(char::from(rest.next()?).to_digit(16)?).ok();
+                let mut digit = || u8::try_from(char::from(bytes_left.next()?).to_digit(16)?).ok();
                 digit()? << 4 | digit()?
             }
             byte => byte,

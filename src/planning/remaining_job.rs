@@ -126,12 +126,12 @@ fn add_made_data(
     labels: &dag::Labels,
     from: &FromState,
 ) -> Result<(), UsedUp> {
-    let read: BTreeSet<ArtifactRef> = remaining
+    let artifacts_read: BTreeSet<ArtifactRef> = remaining
         .stages
         .values()
         .flat_map(|stage| stage.reads.iter().cloned())
         .collect();
-    for artifact in read {
+    for artifact in artifacts_read {
         let ArtifactRef::Output { stage, name } = &artifact else {
             continue;
         };
@@ -143,13 +143,13 @@ fn add_made_data(
                 artifact: artifact.to_string(),
             });
         };
-        let data = Dataset {
+        let made_data = Dataset {
             at: done.place.clone(),
             path: None,
             size,
             labels: labels.of_artifact[&artifact].clone(),
         };
-        remaining.made.insert(artifact, data);
+        remaining.made.insert(artifact, made_data);
     }
     Ok(())
 }
@@ -159,15 +159,15 @@ fn take_off(name: &str, stage: &mut Stage, from: &FromState) -> Result<(), UsedU
     stage.after.retain(|before| !from.done.contains_key(before));
     if let Some(deadline) = stage.deadline {
         let elapsed = from.elapsed_ms;
-        let left = remaining_time(deadline, elapsed).ok_or_else(|| UsedUp::StageDeadline {
+        let time_left = remaining_time(deadline, elapsed).ok_or_else(|| UsedUp::StageDeadline {
             stage: name.to_owned(),
             deadline,
             elapsed,
         })?;
-        stage.deadline = Some(left);
+        stage.deadline = Some(time_left);
     }
-    let own = from.exhausted.iter().filter(|offer| offer.stage == name);
-    stage.without = own
+    let exhausted_offers = from.exhausted.iter().filter(|offer| offer.stage == name);
+    stage.without = exhausted_offers
         .map(|offer| OfferName {
             place: offer.place.clone(),
             instance_type: offer.instance_type.clone(),

@@ -77,18 +77,21 @@ impl<'a> Files<'a> {
             .spans
             .get(&constraint.key)
             .map_or("", |span| source.text.get(span.clone()).unwrap_or_default());
-        let value = text
+        let written_value = text
             .split_once('=')
             .map(|(_, value)| value.trim())
             .unwrap_or_default();
-        let value: String = value.split_whitespace().collect::<Vec<_>>().join(" ");
-        let value = match value.char_indices().nth(LONGEST) {
-            Some((end, _)) => format!(" = {}…", &value[..end]),
-            None if value.is_empty() => value,
-            None => format!(" = {value}"),
+        let value_words: String = written_value
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        let value_words = match value_words.char_indices().nth(LONGEST) {
+            Some((end, _)) => format!(" = {}…", &value_words[..end]),
+            None if value_words.is_empty() => value_words,
+            None => format!(" = {value_words}"),
         };
         format!(
-            "{}  {}{value}",
+            "{}  {}{value_words}",
             source.location(&constraint.key),
             constraint.key
         )
@@ -99,40 +102,40 @@ impl<'a> Files<'a> {
 pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let mut line = |line: &str| {
+    let mut put_line = |line: &str| {
         let _ = writeln!(text, "{}", format!("  {line}").trim_end());
     };
     match &conflict.constraints[..] {
         [] => return text,
         [only] if only.enough => {
-            line("one line is in the way; a plan is possible if it is changed:")
+            put_line("one line is in the way; a plan is possible if it is changed:")
         }
-        [_] => line("no plan can meet this line, whatever the other lines say:"),
-        several => line(&format!(
+        [_] => put_line("no plan can meet this line, whatever the other lines say:"),
+        several => put_line(&format!(
             "these {} lines conflict; if any one of them is changed, the others can be met:",
             several.len()
         )),
     }
     if !conflict.smallest {
-        line("(the search for a smaller set of conflicting lines was stopped)");
+        put_line("(the search for a smaller set of conflicting lines was stopped)");
     }
     for clashing in &conflict.constraints {
-        line("");
-        line(&format!("  {}", files.named(&clashing.constraint)));
+        put_line("");
+        put_line(&format!("  {}", files.named(&clashing.constraint)));
         for sentence in relaxed(clashing, files) {
-            line(&format!("    {sentence}"));
+            put_line(&format!("    {sentence}"));
         }
     }
     if conflict.constraints.iter().all(|clashing| !clashing.enough) {
-        line("");
-        line("other lines conflict too: change one of these, then plan again to see them");
+        put_line("");
+        put_line("other lines conflict too: change one of these, then plan again to see them");
     }
     if !conflict.defaults.is_empty() {
-        line("");
-        line("it would also be enough to allow what the defaults forbid:");
+        put_line("");
+        put_line("it would also be enough to allow what the defaults forbid:");
         for clashing in &conflict.defaults {
             for sentence in relaxed(clashing, files) {
-                line(&format!("  {}: {sentence}", clashing.constraint.key));
+                put_line(&format!("  {}: {sentence}", clashing.constraint.key));
             }
         }
     }
@@ -156,28 +159,31 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
         return ("must be removed".to_owned(), None);
     };
     let figures = figures.as_ref();
-    let then = unless_too_little(clashing, figures.map(then).unwrap_or_default());
+    let then_words = unless_too_little(clashing, figures.map(then).unwrap_or_default());
     let kind = &clashing.constraint.kind;
-    let key = last_part(&clashing.constraint.key);
+    let key_name = last_part(&clashing.constraint.key);
     match to {
         Relaxed::Time(time) => more_time(*time, clashing, figures, files),
         Relaxed::Money(cost) => more_money(*cost, clashing, figures, files),
         Relaxed::Hourly(price) => (
-            format!("needs {} an hour{then}", price.exact()),
-            Some(format!("help: set {key} = \"{}\" or more", price.exact())),
+            format!("needs {} an hour{then_words}", price.exact()),
+            Some(format!(
+                "help: set {key_name} = \"{}\" or more",
+                price.exact()
+            )),
         ),
         Relaxed::Cpus(count) => {
             let count = count_text(u32::try_from(*count).unwrap_or(u32::MAX));
             match kind {
-                ConstraintKind::Quota(..) => (format!("needs {count}{then}"), None),
-                _ => (format!("may be at most {count}{then}"), None),
+                ConstraintKind::Quota(..) => (format!("needs {count}{then_words}"), None),
+                _ => (format!("may be at most {count}{then_words}"), None),
             }
         }
         Relaxed::Count(count) => match kind {
-            ConstraintKind::Spread(_) => (format!("needs at_most = {count}{then}"), None),
-            _ => (format!("needs {count}{then}"), None),
+            ConstraintKind::Spread(_) => (format!("needs at_most = {count}{then_words}"), None),
+            _ => (format!("needs {count}{then_words}"), None),
         },
-        Relaxed::Bytes(bytes) => (format!("may be at most {}{then}", size(*bytes)), None),
+        Relaxed::Bytes(bytes) => (format!("may be at most {}{then_words}", size(*bytes)), None),
         Relaxed::Add(names) => {
             let verb = match kind {
                 ConstraintKind::Trust(_)
@@ -188,12 +194,12 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
                 None => ", with a duration for it",
                 Some(_) => "",
             };
-            let what = format!("must {verb} {}{time}{then}", list(names));
+            let what = format!("must {verb} {}{time}{then_words}", list(names));
             (what, None)
         }
         Relaxed::Gang(each, machines) => (
             format!(
-                "no machine has so many of these cards; {machines} machines with {each} each have{then}"
+                "no machine has so many of these cards; {machines} machines with {each} each have{then_words}"
             ),
             Some(format!(
                 "help: set accelerators = [\"{each}\"] and nodes = {machines}"
@@ -205,7 +211,7 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
                 ConstraintKind::Need(_, Need::Service) => "accept any version",
                 _ => "be removed",
             };
-            (format!("must {what}{then}"), None)
+            (format!("must {what}{then_words}"), None)
         }
     }
 }
@@ -218,7 +224,7 @@ fn more_time(
     files: Files<'_>,
 ) -> (String, Option<String>) {
     let kind = &clashing.constraint.kind;
-    let now = match kind {
+    let limit_now = match kind {
         ConstraintKind::Deadline => files.policy.value.deadline,
         ConstraintKind::StageDeadline(stage) => {
             let stage = files.job.value.stages.get(stage);
@@ -226,11 +232,11 @@ fn more_time(
         }
         _ => None,
     };
-    let more = match now {
+    let more_words = match limit_now {
         Some(now) => format!(", {} more", (time - now).exact()),
         None => String::new(),
     };
-    let then = match (kind, figures) {
+    let then_words = match (kind, figures) {
         (_, None) => String::new(),
         // How long the plan takes is said already.
         (ConstraintKind::Deadline, Some(figures)) => {
@@ -238,7 +244,7 @@ fn more_time(
         }
         (_, Some(figures)) => then(figures),
     };
-    let then = unless_too_little(clashing, then);
+    let then_words = unless_too_little(clashing, then_words);
     let help = match kind {
         ConstraintKind::Need(..) => format!("help: set at_most = \"{} ms\" or more", time.0),
         _ => format!(
@@ -247,7 +253,10 @@ fn more_time(
             round_up(time).exact()
         ),
     };
-    (format!("needs {}{more}{then}", time.exact()), Some(help))
+    (
+        format!("needs {}{more_words}{then_words}", time.exact()),
+        Some(help),
+    )
 }
 
 /// Returns what a budget would have to be.
@@ -257,21 +266,24 @@ fn more_money(
     figures: Option<&Figures>,
     files: Files<'_>,
 ) -> (String, Option<String>) {
-    let more = match files.policy.value.budget {
+    let more_words = match files.policy.value.budget {
         Some(now) => format!(", {} more", (cost - now).exact()),
         None => String::new(),
     };
-    let then = match figures {
+    let then_words = match figures {
         Some(figures) => format!("; a plan then ends after {}", figures.makespan),
         None => String::new(),
     };
-    let then = unless_too_little(clashing, then);
+    let then_words = unless_too_little(clashing, then_words);
     let help = format!(
         "help: set {} = \"{}\" or more",
         last_part(&clashing.constraint.key),
         cents_up(cost)
     );
-    (format!("needs {}{more}{then}", cost.exact()), Some(help))
+    (
+        format!("needs {}{more_words}{then_words}", cost.exact()),
+        Some(help),
+    )
 }
 
 /// Returns the text about the plan that is possible then, or that the change is too little for one.
@@ -289,9 +301,9 @@ fn last_part(key: &str) -> &str {
 
 /// `; a plan then costs $39.74 and ends after 5 h 44 m`.
 fn then(figures: &Figures) -> String {
-    let proven = if figures.proven { "" } else { " or less" };
+    let proven_words = if figures.proven { "" } else { " or less" };
     format!(
-        "; a plan then costs {}{proven} and ends after {}",
+        "; a plan then costs {}{proven_words} and ends after {}",
         figures.cost, figures.makespan
     )
 }
@@ -336,7 +348,7 @@ pub fn json(conflict: &Conflict, files: Files<'_>) -> Value {
 
 fn one(clashing: &Clashing, files: Files<'_>) -> Value {
     let constraint = &clashing.constraint;
-    let said = relaxed(clashing, files);
+    let relaxed_words = relaxed(clashing, files);
     json!({
         "key": constraint.key,
         "file": match constraint.file { ConstraintFile::Policy => "policy", ConstraintFile::Job => "job" },
@@ -344,13 +356,13 @@ fn one(clashing: &Clashing, files: Files<'_>) -> Value {
         "default": !files.written(constraint),
         "stage": constraint.stage(),
         "enough": clashing.enough,
-        "summary": said.first(),
+        "summary": relaxed_words.first(),
         "relaxation": clashing.relaxation.as_ref().map(|relaxation| relaxation_json(relaxation, &constraint.kind)),
     })
 }
 
 fn relaxation_json(relaxation: &Relaxation, what: &ConstraintKind) -> Value {
-    let mut value = match &relaxation.to {
+    let mut relaxed_value = match &relaxation.to {
         Relaxed::Time(time) => json!({ "milliseconds": time }),
         Relaxed::Money(cost) => json!({ "micro_usd": cost }),
         Relaxed::Hourly(price) => json!({ "micro_usd_per_hour": price }),
@@ -368,16 +380,16 @@ fn relaxation_json(relaxation: &Relaxation, what: &ConstraintKind) -> Value {
         }
         Relaxed::Drop => json!({ "drop": true }),
     };
-    value["least"] = json!(relaxation.least);
+    relaxed_value["least"] = json!(relaxation.least);
     if let Some(Figures {
         cost,
         makespan,
         proven,
     }) = &relaxation.figures
     {
-        value["cost_micro_usd"] = json!(cost);
-        value["makespan_ms"] = json!(makespan);
-        value["proven"] = json!(proven);
+        relaxed_value["cost_micro_usd"] = json!(cost);
+        relaxed_value["makespan_ms"] = json!(makespan);
+        relaxed_value["proven"] = json!(proven);
     }
-    value
+    relaxed_value
 }

@@ -110,19 +110,19 @@ fn position(source: &SourceFile, offset: usize) -> Value {
 
 /// The last table header before a line: `stages.train`.
 fn header(before: &str) -> Option<&str> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let plain_character = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
     before.lines().rev().find_map(|line| {
         let (name, rest) = line.trim().strip_prefix('[')?.split_once(']')?;
-        let alone = rest.trim().is_empty() || rest.trim_start().starts_with('#');
-        (alone && !name.is_empty() && name.chars().all(plain)).then_some(name)
+        let stands_alone = rest.trim().is_empty() || rest.trim_start().starts_with('#');
+        (stands_alone && !name.is_empty() && name.chars().all(plain_character)).then_some(name)
     })
 }
 
 /// `span` within `text`, on character boundaries.
 fn inside(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = text.floor_char_boundary(span.start);
-    let end = text.ceil_char_boundary(span.end.min(text.len()));
-    start..end.max(start)
+    let span_end = text.ceil_char_boundary(span.end.min(text.len()));
+    start..span_end.max(start)
 }
 
 #[cfg(test)]

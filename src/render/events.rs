@@ -145,9 +145,9 @@ pub fn of_failure(
     conflict: Option<&Value>,
     timestamp: &str,
 ) -> Vec<Value> {
-    let mut said = diagnostic("error", summary_text, detail, timestamp);
+    let mut diagnostic_line = diagnostic("error", summary_text, detail, timestamp);
     if let Some(conflict) = conflict {
-        said["diagnostic"]["conflict"] = conflict.clone();
+        diagnostic_line["diagnostic"]["conflict"] = conflict.clone();
     }
     let nothing = Preview::default();
     let summary = event(
@@ -157,7 +157,7 @@ pub fn of_failure(
         timestamp,
         json!({ "changes": changes(&nothing) }),
     );
-    vec![said, summary]
+    vec![diagnostic_line, summary]
 }
 
 /// The whole stream of an operation that could not begin.
@@ -169,11 +169,11 @@ pub fn failed_stream(
 ) -> Vec<Value> {
     let mut changes = changes(&Preview::default());
     changes["operation"] = json!(operation);
-    let said = diagnostic("error", summary_text, detail, timestamp);
+    let diagnostic_line = diagnostic("error", summary_text, detail, timestamp);
     let message = format!("{operation}: nothing was done");
     vec![
         version(timestamp),
-        said,
+        diagnostic_line,
         event(
             "info",
             "change_summary",
@@ -186,11 +186,11 @@ pub fn failed_stream(
 
 /// The one object of a verb that answers with one, when it could not answer.
 pub fn failed_object(summary_text: &str, detail: &str, timestamp: &str) -> Value {
-    let mut said = diagnostic("error", summary_text, detail, timestamp);
-    said["format_version"] = json!("1.0");
-    said["error"] = json!(summary_text);
-    said["diagnostics"] = json!([said["diagnostic"]]);
-    said
+    let mut diagnostic_line = diagnostic("error", summary_text, detail, timestamp);
+    diagnostic_line["format_version"] = json!("1.0");
+    diagnostic_line["error"] = json!(summary_text);
+    diagnostic_line["diagnostics"] = json!([diagnostic_line["diagnostic"]]);
+    diagnostic_line
 }
 
 /// `Plan: N to add, N to change, N to destroy.`, and what is done already.

@@ -3,7 +3,7 @@
 use super::conflict::Files;
 use super::plan_text::machine;
 use crate::catalog::Catalog;
-use crate::model::units::{div_half_even, grouped};
+use crate::model::units::{div_half_even, grouped, saturate};
 use crate::model::{Millis, Money, Objective, Offer, Purchase, Rate, Unit};
 use crate::plan::{Plan, PlannedStage};
 use crate::planning::{BreakEven, Elsewhere, Explanation, Figures, Ruled, Why};
@@ -28,14 +28,14 @@ pub fn text(explanation: &Explanation, subject: Subject<'_>) -> String {
         Objective::Cost => "least cost",
         Objective::Time => "least time",
     };
-    let proven = if plan.solver.status == "optimal" {
+    let proven_words = if plan.solver.status == "optimal" {
         "proven optimal"
     } else {
         "not proven optimal"
     };
     let totals = &plan.totals;
     let mut text = format!(
-        "Why {} costs {} and ends after {} ({goal}, {proven})\n",
+        "Why {} costs {} and ends after {} ({goal}, {proven_words})\n",
         plan.job, totals.cost_micro_usd, totals.makespan_ms
     );
     for why in &explanation.stages {
@@ -101,11 +101,11 @@ fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject
         rounded(rate, unit),
         each(stage, unit)
     );
-    let mut lines = vec![("costs", costs)];
-    lines.extend(offers_left(why, subject));
-    lines.extend(best_elsewhere(why.elsewhere.as_ref(), subject));
-    lines.extend(break_even(&why.break_even, stage, subject));
-    for (head, said) in lines {
+    let mut stage_lines = vec![("costs", costs)];
+    stage_lines.extend(offers_left(why, subject));
+    stage_lines.extend(best_elsewhere(why.elsewhere.as_ref(), subject));
+    stage_lines.extend(break_even(&why.break_even, stage, subject));
+    for (head, said) in stage_lines {
         let _ = writeln!(text, "  {head:<11} {said}");
     }
 }
@@ -130,26 +130,26 @@ fn each(stage: &PlannedStage, unit: Unit) -> &'static str {
 fn offers_left(why: &Why, subject: Subject<'_>) -> Vec<Line> {
     let count = |count: u64| grouped(i128::from(count));
     let meet = if why.fitting == 1 { "meets" } else { "meet" };
-    let all = format!(
+    let all_offers = format!(
         "{} in the catalog, {} {meet} the needs",
         count(why.offers),
         count(why.fitting)
     );
-    let mut lines = vec![("offers", all)];
-    lines.extend(why.left.iter().map(|(constraint, left)| {
+    let mut offer_lines = vec![("offers", all_offers)];
+    offer_lines.extend(why.left.iter().map(|(constraint, left)| {
         let rule = subject.files.short(constraint);
         ("", format!("{} left by {rule}", count(*left)))
     }));
-    lines
+    offer_lines
 }
 
 /// Returns what the best plan costs that has the stage in another place.
 fn best_elsewhere(elsewhere: Option<&Elsewhere>, subject: Subject<'_>) -> Vec<Line> {
     let Some(elsewhere) = elsewhere else {
-        let none = "no plan is possible with it in another place".to_owned();
-        return vec![("elsewhere", none)];
+        let none_elsewhere = "no plan is possible with it in another place".to_owned();
+        return vec![("elsewhere", none_elsewhere)];
     };
-    let others = match elsewhere.moved {
+    let others_words = match elsewhere.moved {
         0 => String::new(),
         1 => "; 1 other stage moves".to_owned(),
         several => format!("; {several} other stages move"),
@@ -161,7 +161,7 @@ fn best_elsewhere(elsewhere: Option<&Elsewhere>, subject: Subject<'_>) -> Vec<Li
     let difference = change(&elsewhere.figures, subject.plan);
     vec![
         ("elsewhere", offer_text(&elsewhere.offer, subject.catalog)),
-        ("", format!("{difference}{others}{beyond}")),
+        ("", format!("{difference}{others_words}{beyond}")),
     ]
 }
 
@@ -219,11 +219,7 @@ fn offer_text(offer: &Offer, catalog: &Catalog) -> String {
 /// Rounded to a ten-thousandth of a dollar.
 fn rounded(Rate(rate): Rate, unit: Unit) -> String {
     let rounded = div_half_even(i128::from(rate), 100_000) * 100_000;
-    format!(
-        "{}{}",
-        Rate(i64::try_from(rounded).unwrap_or(i64::MAX)),
-        unit.after_price()
-    )
+    format!("{}{}", Rate(saturate(rounded)), unit.after_price())
 }
 
 /// `+24.3 %`.
@@ -232,9 +228,9 @@ fn percent(Rate(now): Rate, Rate(then): Rate) -> String {
         return "from nothing".to_owned();
     }
     let tenths = div_half_even((i128::from(then) - i128::from(now)) * 1000, i128::from(now));
-    let sign = if tenths < 0 { "-" } else { "+" };
+    let sign_mark = if tenths < 0 { "-" } else { "+" };
     format!(
-        "{sign}{}.{} %",
+        "{sign_mark}{}.{} %",
         grouped(tenths.abs() / 10),
         tenths.abs() % 10
     )
@@ -254,34 +250,37 @@ fn change(figures: &Figures, plan: &Plan) -> String {
         std::cmp::Ordering::Greater => format!("{} later", then - now),
         std::cmp::Ordering::Less => format!("{} sooner", now - then),
     };
-    let proven = if figures.proven { "" } else { " (not proven)" };
-    format!("{cost}, {time}{proven}")
+    let proven_words = if figures.proven { "" } else { " (not proven)" };
+    format!("{cost}, {time}{proven_words}")
 }
 
 /// Returns what a rule costs, by the plan's objective.
 fn price(rule: &Ruled, plan: &Plan) -> String {
     let (cost, time) = saved(rule, plan);
-    let free = &rule.free;
-    let proven = if free.proven { "" } else { " at least" };
-    let then = format!("without it {}, ends after {}", free.cost, free.makespan);
+    let free_figures = &rule.free;
+    let proven_words = if free_figures.proven { "" } else { " at least" };
+    let then_words = format!(
+        "without it {}, ends after {}",
+        free_figures.cost, free_figures.makespan
+    );
     match plan.objective.first() {
-        Objective::Cost if cost > 0 => format!("costs{proven} {}: {then}", Money(cost)),
-        Objective::Time if time > 0 => format!("costs{proven} {}: {then}", span(time)),
+        Objective::Cost if cost > 0 => format!("costs{proven_words} {}: {then_words}", Money(cost)),
+        Objective::Time if time > 0 => format!("costs{proven_words} {}: {then_words}", span(time)),
         _ if cost == 0 && time == 0 => "costs nothing".to_owned(),
         Objective::Cost if cost == 0 && time > 0 => {
-            format!("costs no money, but {}: {then}", span(time))
+            format!("costs no money, but {}: {then_words}", span(time))
         }
         Objective::Time if time == 0 && cost > 0 => {
-            format!("costs no time, but {}: {then}", Money(cost))
+            format!("costs no time, but {}: {then_words}", Money(cost))
         }
         // The plan is not the best one, or was made under a weighting of the two.
-        _ => then,
+        _ => then_words,
     }
 }
 
 /// Returns what the plan would save without the rule: micro-USD and milliseconds.
 fn saved(rule: &Ruled, plan: &Plan) -> (i64, i64) {
-    let signed = |Millis(time): Millis| i64::try_from(time).unwrap_or(i64::MAX);
+    let signed = |Millis(time): Millis| saturate(i128::from(time));
     let Money(cost) = plan.totals.cost_micro_usd - rule.free.cost;
     (
         cost,
@@ -307,15 +306,15 @@ pub fn json(explanation: &Explanation, subject: Subject<'_>) -> Value {
 }
 
 fn stage_json(why: &Why, subject: Subject<'_>) -> Value {
-    let left = |(constraint, left): &(crate::planning::Constraint, u64)| json!({ "key": constraint.key, "range": subject.files.range(constraint), "left": left });
+    let constraint_left = |(constraint, left): &(crate::planning::Constraint, u64)| json!({ "key": constraint.key, "range": subject.files.range(constraint), "left": left });
     let elsewhere = why.elsewhere.as_ref().map(|elsewhere| {
-        let mut value = offer_json(&elsewhere.offer, subject.catalog);
-        value["total_cost_micro_usd"] = json!(elsewhere.figures.cost);
-        value["makespan_ms"] = json!(elsewhere.figures.makespan);
-        value["proven"] = json!(elsewhere.figures.proven);
-        value["within_limits"] = json!(!elsewhere.beyond);
-        value["other_stages_moved"] = json!(elsewhere.moved);
-        value
+        let mut offer_value = offer_json(&elsewhere.offer, subject.catalog);
+        offer_value["total_cost_micro_usd"] = json!(elsewhere.figures.cost);
+        offer_value["makespan_ms"] = json!(elsewhere.figures.makespan);
+        offer_value["proven"] = json!(elsewhere.figures.proven);
+        offer_value["within_limits"] = json!(!elsewhere.beyond);
+        offer_value["other_stages_moved"] = json!(elsewhere.moved);
+        offer_value
     });
     let break_even = match &why.break_even {
         BreakEven::Never => Value::Null,
@@ -325,26 +324,26 @@ fn stage_json(why: &Why, subject: Subject<'_>) -> Value {
             figures,
             offer,
         } => {
-            let mut value = offer_json(offer, subject.catalog);
-            value["total_cost_micro_usd"] = json!(figures.cost);
-            value["proven"] = json!(figures.proven);
-            let taken = subject
+            let mut offer_value = offer_json(offer, subject.catalog);
+            offer_value["total_cost_micro_usd"] = json!(figures.cost);
+            offer_value["proven"] = json!(figures.proven);
+            let stage_taken = subject
                 .plan
                 .stages
                 .iter()
                 .find(|stage| stage.name == why.stage);
-            let key = match taken.and_then(|stage| stage.usage) {
+            let price_key = match stage_taken.and_then(|stage| stage.usage) {
                 Some(_) => "rate_nano_usd_per_unit",
                 None => "rate_nano_usd_per_hour",
             };
-            json!({ key: rate, "then": value })
+            json!({ price_key: rate, "then": offer_value })
         }
     };
     json!({
         "name": why.stage,
         "offers": why.offers,
         "meet_needs": why.fitting,
-        "left": why.left.iter().map(left).collect::<Vec<_>>(),
+        "left": why.left.iter().map(constraint_left).collect::<Vec<_>>(),
         "elsewhere": elsewhere,
         "break_even": break_even,
     })
@@ -352,19 +351,19 @@ fn stage_json(why: &Why, subject: Subject<'_>) -> Value {
 
 fn offer_json(offer: &Offer, catalog: &Catalog) -> Value {
     let machine = catalog.machine(offer);
-    let mut value = json!({
+    let mut offer_value = json!({
         "place": catalog.place(offer).name,
         "instance_type": machine.instance_type,
         "purchase": offer.purchase,
     });
     match machine.unit() {
-        Unit::Hour => value["rate_nano_usd_per_hour"] = json!(offer.rate),
+        Unit::Hour => offer_value["rate_nano_usd_per_hour"] = json!(offer.rate),
         unit => {
-            value["rate_nano_usd_per_unit"] = json!(offer.rate);
-            value["unit"] = json!(unit);
+            offer_value["rate_nano_usd_per_unit"] = json!(offer.rate);
+            offer_value["unit"] = json!(unit);
         }
     }
-    value
+    offer_value
 }
 
 fn rule_json(rule: &Ruled, subject: Subject<'_>) -> Value {

@@ -13,35 +13,35 @@ const NAMED_STAGES: usize = 6;
 pub fn text(job: &str, frontier: &Frontier, width: Option<u16>) -> String {
     let mut text =
         format!("What time costs for {job}: no other plan is better in cost and time\n\n");
-    let named = frontier
+    let few_stages = frontier
         .points
         .first()
         .is_some_and(|point| point.stages.len() <= NAMED_STAGES);
-    let mut rows = Vec::new();
+    let mut table_rows = Vec::new();
     for (index, point) in frontier.points.iter().enumerate() {
-        let last = index.checked_sub(1).map(|last| &frontier.points[last]);
-        let places = if named {
-            changes(point, last)
+        let last_point = index.checked_sub(1).map(|last| &frontier.points[last]);
+        let places = if few_stages {
+            changes(point, last_point)
         } else {
             by_place(point)
         };
-        let proven = if point.figures.proven { "yes" } else { "no" };
+        let proven_word = if point.figures.proven { "yes" } else { "no" };
         let figures = &point.figures;
-        rows.push(vec![
+        table_rows.push(vec![
             figures.cost.to_string(),
             figures.makespan.to_string(),
-            proven.to_owned(),
+            proven_word.to_owned(),
             places,
         ]);
     }
-    let last = if named {
+    let last_heading = if few_stages {
         "Stages, each where it changes"
     } else {
         "Stages by place"
     };
     text.push_str(&table::text(
-        &[">Cost", ">Ends after", "Proven", last],
-        &rows,
+        &[">Cost", ">Ends after", "Proven", last_heading],
+        &table_rows,
         width,
     ));
     text.push('\n');
@@ -50,14 +50,14 @@ pub fn text(job: &str, frontier: &Frontier, width: Option<u16>) -> String {
 }
 
 fn count(frontier: &Frontier) -> String {
-    let shown = frontier.points.len();
+    let point_count = frontier.points.len();
     match frontier.total {
-        Some(total) if total == shown => match total {
+        Some(total) if total == point_count => match total {
             1 => "The cheapest plan is also the fastest.\n".to_owned(),
             _ => format!("These are all {total} points.\n"),
         },
         Some(total) => {
-            format!("{} of {total} are left out (--points N shows more); each that is shown is exact.\n", total - shown)
+            format!("{} of {total} are left out (--points N shows more); each that is shown is exact.\n", total - point_count)
         }
         None => "There are others between them, more than were looked for; each that is shown is exact.\n".to_owned(),
     }
@@ -65,7 +65,7 @@ fn count(frontier: &Frontier) -> String {
 
 /// `train gcp:us-central1 tpu-v3-8`, only what is not as in the row before.
 fn changes(point: &Point, last: Option<&Point>) -> String {
-    let same = |placed: &Placed| last.is_some_and(|last| last.stages.contains(placed));
+    let same_placement = |placed: &Placed| last.is_some_and(|last| last.stages.contains(placed));
     let spot = |placed: &Placed| {
         if placed.purchase == Purchase::Spot {
             ", spot"
@@ -73,8 +73,8 @@ fn changes(point: &Point, last: Option<&Point>) -> String {
             ""
         }
     };
-    let parts = point.stages.iter().filter(|placed| !same(placed));
-    let parts = parts.map(|placed| {
+    let changed_parts = point.stages.iter().filter(|placed| !same_placement(placed));
+    let changed_words = changed_parts.map(|placed| {
         format!(
             "{} {} {}{}",
             placed.stage,
@@ -83,18 +83,18 @@ fn changes(point: &Point, last: Option<&Point>) -> String {
             spot(placed)
         )
     });
-    parts.collect::<Vec<_>>().join("\n")
+    changed_words.collect::<Vec<_>>().join("\n")
 }
 
 /// `12 at aws:us-east-1, 3 at gcp:us-central1`, most first.
 fn by_place(point: &Point) -> String {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut place_counts: BTreeMap<String, usize> = BTreeMap::new();
     for placed in &point.stages {
-        *counts.entry(placed.place.to_string()).or_default() += 1;
+        *place_counts.entry(placed.place.to_string()).or_default() += 1;
     }
-    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
-    counts.sort_by_key(|(place, count)| (std::cmp::Reverse(*count), place.clone()));
-    counts
+    let mut sorted_counts: Vec<(String, usize)> = place_counts.into_iter().collect();
+    sorted_counts.sort_by_key(|(place, count)| (std::cmp::Reverse(*count), place.clone()));
+    sorted_counts
         .iter()
         .map(|(place, count)| format!("{count} at {place}"))
         .collect::<Vec<_>>()
@@ -111,7 +111,7 @@ pub fn json(job: &str, frontier: &Frontier) -> Value {
             "purchase": placed.purchase,
         })
     };
-    let point = |point: &Point| {
+    let point_json = |point: &Point| {
         json!({
             "cost_micro_usd": point.figures.cost,
             "makespan_ms": point.figures.makespan,
@@ -122,7 +122,7 @@ pub fn json(job: &str, frontier: &Frontier) -> Value {
     json!({
         "format_version": "1.0",
         "job": job,
-        "points": frontier.points.iter().map(point).collect::<Vec<_>>(),
+        "points": frontier.points.iter().map(point_json).collect::<Vec<_>>(),
         "total": frontier.total,
         "left_out": frontier.total.map(|total| total - frontier.points.len()),
     })

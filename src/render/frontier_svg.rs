@@ -1,6 +1,7 @@
 //! The frontier as a drawing: a staircase, since between two points the cheaper one is the best
 //! that its time buys.
 
+use crate::model::units::{saturate, saturate_unsigned};
 use crate::model::{Millis, Money};
 use crate::planning::{Frontier, Point};
 use crate::util::text::{Styles, clean};
@@ -37,14 +38,14 @@ struct Axis {
 impl Axis {
     /// Around `least..=most`, with a mark at every multiple of `step`.
     fn new(least: i128, most: i128, step: i128, (start, end): (i128, i128)) -> Self {
-        let from = least.div_euclid(step) * step;
-        let to = ((most + step - 1).div_euclid(step) * step).max(from + step);
-        let marks = (0..=(to - from) / step)
-            .map(|index| from + index * step)
+        let first_mark = least.div_euclid(step) * step;
+        let last_mark = ((most + step - 1).div_euclid(step) * step).max(first_mark + step);
+        let marks = (0..=(last_mark - first_mark) / step)
+            .map(|index| first_mark + index * step)
             .collect();
         Self {
-            from,
-            to,
+            from: first_mark,
+            to: last_mark,
             marks,
             start,
             end,
@@ -59,14 +60,14 @@ impl Axis {
 
 /// The least of `steps` that makes few enough marks.
 fn step(span: i128, steps: impl Iterator<Item = i128>) -> i128 {
-    let mut last = 1;
+    let mut last_step = 1;
     for step in steps {
-        last = step;
+        last_step = step;
         if span / step < MARKS {
             break;
         }
     }
-    last
+    last_step
 }
 
 /// The drawing as an SVG file.
@@ -223,16 +224,16 @@ fn staircase(points: &[Point], x: &Axis, y: &Axis) -> String {
 }
 
 fn time(milliseconds: i128) -> String {
-    Millis(u64::try_from(milliseconds).unwrap_or_default()).exact()
+    Millis(saturate_unsigned(milliseconds)).exact()
 }
 
 /// With as many decimals as the marks need.
 fn cost(micro: i128, step: i128) -> String {
-    let value = Money(i64::try_from(micro).unwrap_or(i64::MAX));
+    let money = Money(saturate(micro));
     if step >= 10_000 || micro == 0 {
-        value.to_string()
+        money.to_string()
     } else {
-        value.exact()
+        money.exact()
     }
 }
 

@@ -64,7 +64,7 @@ pub fn of_job(job: &Job) -> Graph {
         graph.edges.push((
             format!("stage.{stage}"),
             HOME.to_owned(),
-            format!("{name} ({})", job.size(output)),
+            label(name, job.size(output), ""),
         ));
     }
     graph
@@ -79,7 +79,7 @@ pub fn of_plan(plan: &Plan) -> Graph {
             vec![name.clone(), dataset.at.to_string()],
         );
     }
-    let size = |artifact: &ArtifactRef| match artifact {
+    let size_of = |artifact: &ArtifactRef| match artifact {
         ArtifactRef::Dataset(name) => plan.datasets.get(name).map(|dataset| dataset.bytes),
         ArtifactRef::Output { stage, name } => plan
             .stages
@@ -88,13 +88,15 @@ pub fn of_plan(plan: &Plan) -> Graph {
             .and_then(|stage| stage.writes.get(name).copied()),
     };
     for stage in &plan.stages {
-        let lines = vec![
+        let node_lines = vec![
             stage.name.clone(),
             stage.place.to_string(),
             super::plan_text::machine(stage),
             stage.cost_micro_usd.to_string(),
         ];
-        graph.nodes.insert(format!("stage.{}", stage.name), lines);
+        graph
+            .nodes
+            .insert(format!("stage.{}", stage.name), node_lines);
         for artifact in &stage.reads {
             let copy = plan
                 .transfers
@@ -108,12 +110,9 @@ pub fn of_plan(plan: &Plan) -> Graph {
                     false => ", same copy".to_owned(),
                 }
             });
-            graph.edges.push(edge(
-                artifact,
-                &stage.name,
-                size(artifact).unwrap_or_default(),
-                &cost,
-            ));
+            graph
+                .edges
+                .push(edge(artifact, &stage.name, size_of(artifact), &cost));
         }
         let by_data = |before: &&String| {
             !stage
@@ -151,18 +150,26 @@ const HOME: &str = "home";
 fn edge(
     artifact: &ArtifactRef,
     reader: &str,
-    bytes: Bytes,
+    size: Option<Bytes>,
     cost: &str,
 ) -> (String, String, String) {
-    let from = match artifact {
+    let from_node = match artifact {
         ArtifactRef::Dataset(name) => format!("data.{name}"),
         ArtifactRef::Output { stage, .. } => format!("stage.{stage}"),
     };
     (
-        from,
+        from_node,
         format!("stage.{reader}"),
-        format!("{} ({bytes}{cost})", artifact.file_name()),
+        label(artifact.file_name(), size, cost),
     )
+}
+
+/// What an edge says of its data; a size that is not known is left out.
+fn label(artifact: &str, size: Option<Bytes>, cost: &str) -> String {
+    match size {
+        Some(size) => format!("{artifact} ({size}{cost})"),
+        None => format!("{artifact} (size unknown{cost})"),
+    }
 }
 
 fn one_line(text: &str) -> String {
@@ -184,7 +191,7 @@ pub fn json(graph: &Graph) -> Result<String, serde_json::Error> {
 /// DOT text.
 pub fn dot(graph: &Graph) -> String {
     let escaped = |text: &str| one_line(text).replace('\\', "\\\\").replace('"', "\\\"");
-    let quoted = |text: &str| format!("\"{}\"", escaped(text));
+    let quoted_label = |text: &str| format!("\"{}\"", escaped(text));
     let mut text = "digraph sky {\n  rankdir = LR\n  node [shape = box]\n".to_owned();
     for (name, lines) in &graph.nodes {
         let shape = if name.starts_with("data.") {
@@ -197,7 +204,7 @@ pub fn dot(graph: &Graph) -> String {
         let _ = writeln!(
             text,
             "  {} [label = \"{}\"{shape}]",
-            quoted(name),
+            quoted_label(name),
             label.join("\\n")
         );
     }
@@ -205,9 +212,9 @@ pub fn dot(graph: &Graph) -> String {
         let _ = writeln!(
             text,
             "  {} -> {} [label = {}]",
-            quoted(from),
-            quoted(to),
-            quoted(label)
+            quoted_label(from),
+            quoted_label(to),
+            quoted_label(label)
         );
     }
     text.push_str("}\n");

@@ -33,8 +33,8 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
         match event {
             Event::Start(Tag::Heading { level, .. }) => self.heading(level),
             Event::Start(Tag::Paragraph) => {
-                let words = self.inline(TagEnd::Paragraph);
-                self.wrapped(&words, indent, indent);
+                let paragraph_words = self.inline(TagEnd::Paragraph);
+                self.wrapped(&paragraph_words, indent, indent);
                 self.text.push('\n');
             }
             Event::Start(Tag::CodeBlock(_)) => self.code(indent),
@@ -45,13 +45,13 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
     }
 
     fn heading(&mut self, level: HeadingLevel) {
-        let words = self.inline(TagEnd::Heading(level));
-        let words = match level {
-            HeadingLevel::H1 => words.to_uppercase(),
-            _ => words,
+        let heading_words = self.inline(TagEnd::Heading(level));
+        let heading_words = match level {
+            HeadingLevel::H1 => heading_words.to_uppercase(),
+            _ => heading_words,
         };
-        let words = (self.bold)(&words);
-        self.text += &format!("{words}\n\n");
+        let heading_words = (self.bold)(&heading_words);
+        self.text += &format!("{heading_words}\n\n");
     }
 
     fn code(&mut self, indent: &str) {
@@ -65,26 +65,26 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
         }
         self.blank_line();
         for line in code.lines() {
-            let line = format!("{indent}    {line}");
-            self.text += line.trim_end();
+            let code_line = format!("{indent}    {line}");
+            self.text += code_line.trim_end();
             self.text.push('\n');
         }
         self.text.push('\n');
     }
 
     fn list(&mut self, first: Option<u64>, indent: &str) {
-        let mut number = first;
+        let mut item_number = first;
         while let Some(event) = self.events.next() {
             match event {
                 Event::Start(Tag::Item) => {
-                    let mark = match number.as_mut() {
+                    let item_mark = match item_number.as_mut() {
                         Some(number) => {
                             *number += 1;
                             format!("{indent}{}. ", *number - 1)
                         }
                         None => format!("{indent}- "),
                     };
-                    self.item(&mark);
+                    self.item(&item_mark);
                 }
                 Event::End(TagEnd::List(_)) => break,
                 _ => {}
@@ -104,11 +104,11 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
         let indent = " ".repeat(mark.len());
         // The text of an item is a paragraph where blank lines are between the items.
         let paragraph = Event::Start(Tag::Paragraph);
-        let words = match self.events.next_if_eq(&paragraph) {
+        let item_words = match self.events.next_if_eq(&paragraph) {
             Some(_) => self.inline(TagEnd::Paragraph),
             None => self.inline(TagEnd::Item),
         };
-        self.wrapped(&words, mark, &indent);
+        self.wrapped(&item_words, mark, &indent);
         // What stands below the first lines: more lists, code.
         while let Some(event) = self.events.next() {
             match event {
@@ -120,17 +120,17 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
 
     fn table(&mut self) {
         let (mut header, mut rows) = (Vec::new(), Vec::new());
-        let mut row = Vec::new();
+        let mut table_row = Vec::new();
         while let Some(event) = self.events.next() {
             match event {
                 Event::Start(Tag::TableCell) => {
                     let cell = self.inline(TagEnd::TableCell);
-                    row.push(cell);
+                    table_row.push(cell);
                     // The end of the cell.
                     self.events.next();
                 }
-                Event::End(TagEnd::TableHead) => header = std::mem::take(&mut row),
-                Event::End(TagEnd::TableRow) => rows.push(std::mem::take(&mut row)),
+                Event::End(TagEnd::TableHead) => header = std::mem::take(&mut table_row),
+                Event::End(TagEnd::TableRow) => rows.push(std::mem::take(&mut table_row)),
                 Event::End(TagEnd::Table) => break,
                 _ => {}
             }
@@ -143,8 +143,8 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
     /// Returns the words up to the end of a block, or up to a block within it. The end itself stays
     /// for items and cells, whose callers look for it.
     fn inline(&mut self, end: TagEnd) -> String {
-        let stays = matches!(end, TagEnd::Item | TagEnd::TableCell);
-        let mut words = String::new();
+        let stays_inline = matches!(end, TagEnd::Item | TagEnd::TableCell);
+        let mut inline_words = String::new();
         let mut address = String::new();
         loop {
             match self.events.peek() {
@@ -152,7 +152,7 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
                     break;
                 }
                 Some(Event::End(found)) if *found == end => {
-                    if !stays {
+                    if !stays_inline {
                         self.events.next();
                     }
                     break;
@@ -160,17 +160,17 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
                 Some(_) => {}
             }
             match self.events.next() {
-                Some(Event::Text(text)) => words += &text,
-                Some(Event::Code(text)) => words += &format!("`{text}`"),
-                Some(Event::SoftBreak | Event::HardBreak) => words.push(' '),
+                Some(Event::Text(text)) => inline_words += &text,
+                Some(Event::Code(text)) => inline_words += &format!("`{text}`"),
+                Some(Event::SoftBreak | Event::HardBreak) => inline_words.push(' '),
                 Some(Event::Start(Tag::Link { dest_url, .. })) => address = dest_url.to_string(),
                 Some(Event::End(TagEnd::Link)) => {
-                    words += &format!(" ({})", std::mem::take(&mut address));
+                    inline_words += &format!(" ({})", std::mem::take(&mut address));
                 }
                 _ => {}
             }
         }
-        words
+        inline_words
     }
 
     fn wrapped(&mut self, words: &str, first: &str, others: &str) {

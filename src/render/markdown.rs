@@ -23,9 +23,9 @@ pub fn text(plan: &Plan) -> String {
         .iter()
         .map(|warning| format!("\n> **warning:** {}\n", cell(warning)))
         .collect();
-    let rest = MOST_BYTES.saturating_sub(head.len() + foot.len());
-    let warnings = first_that_fit(&warnings, rest.saturating_sub(ROWS_BYTES));
-    let rest = rest.saturating_sub(warnings.len());
+    let bytes_left = MOST_BYTES.saturating_sub(head.len() + foot.len());
+    let warnings = first_that_fit(&warnings, bytes_left.saturating_sub(ROWS_BYTES));
+    let bytes_left = bytes_left.saturating_sub(warnings.len());
     let stages: Vec<(Money, String)> = plan
         .stages
         .iter()
@@ -36,27 +36,27 @@ pub fn text(plan: &Plan) -> String {
         .iter()
         .map(|one| (one.cost_micro_usd, transfer_row(one)))
         .collect();
-    let kept = dearest_that_fit(&stages, &transfers, rest.saturating_sub(NOTE_BYTES));
+    let kept_rows = dearest_that_fit(&stages, &transfers, bytes_left.saturating_sub(NOTE_BYTES));
     let mut text = head + STAGE_HEAD;
     text.extend(
         stages
             .iter()
             .enumerate()
-            .filter(|(number, _)| kept.contains(number))
+            .filter(|(number, _)| kept_rows.contains(number))
             .map(|(_, (_, row))| row.as_str()),
     );
-    let shown = |number: usize| kept.contains(&(stages.len() + number));
-    if (0..transfers.len()).any(shown) {
+    let is_shown = |number: usize| kept_rows.contains(&(stages.len() + number));
+    if (0..transfers.len()).any(is_shown) {
         text += TRANSFER_HEAD;
         text.extend(
             transfers
                 .iter()
                 .enumerate()
-                .filter(|(number, _)| shown(*number))
+                .filter(|(number, _)| is_shown(*number))
                 .map(|(_, (_, row))| row.as_str()),
         );
     }
-    text += &left_out(&stages, &transfers, &kept);
+    text += &left_out(&stages, &transfers, &kept_rows);
     text + &warnings + &foot
 }
 
@@ -90,12 +90,12 @@ fn head(plan: &Plan) -> String {
 }
 
 fn foot(plan: &Plan) -> String {
-    let assumed = assumed_speeds(plan);
-    let assumed = first_characters(assumed.trim(), 2_000);
-    let assumed = if assumed.is_empty() {
-        assumed
+    let assumed_text = assumed_speeds(plan);
+    let assumed_text = first_characters(assumed_text.trim(), 2_000);
+    let assumed_text = if assumed_text.is_empty() {
+        assumed_text
     } else {
-        format!("\n<sub>{assumed}</sub>\n")
+        format!("\n<sub>{assumed_text}</sub>\n")
     };
     let old = plan.old_prices.as_ref().map(|old| {
         format!(
@@ -104,7 +104,7 @@ fn foot(plan: &Plan) -> String {
             super::plan_text::old_prices(old)
         )
     });
-    let assumed = assumed + &first_characters(&old.unwrap_or_default(), 2_000);
+    let assumed_and_old = assumed_text + &first_characters(&old.unwrap_or_default(), 2_000);
     let proof = format!(
         "\n<sub>{} by {} {}, gap {} ppm; newest price {}; catalog `{}`</sub>\n",
         cell(&plan.solver.status),
@@ -114,7 +114,7 @@ fn foot(plan: &Plan) -> String {
         cell(&plan.inputs.catalog_date),
         cell(&plan.inputs.catalog).replace('`', "")
     );
-    assumed + &proof
+    assumed_and_old + &proof
 }
 
 fn stage_row(stage: &PlannedStage) -> String {
@@ -146,8 +146,8 @@ fn first_that_fit(paragraphs: &[String], most: usize) -> String {
     let mut text = String::new();
     for (number, paragraph) in paragraphs.iter().enumerate() {
         let note = format!("\n> and {} more warnings\n", paragraphs.len() - number);
-        let last = number + 1 == paragraphs.len();
-        if text.len() + paragraph.len() + if last { 0 } else { note.len() } > most {
+        let is_last = number + 1 == paragraphs.len();
+        if text.len() + paragraph.len() + if is_last { 0 } else { note.len() } > most {
             return text + &note;
         }
         text += paragraph;
@@ -162,16 +162,20 @@ fn dearest_that_fit(
     transfers: &[(Money, String)],
     most: usize,
 ) -> BTreeSet<usize> {
-    let rows: Vec<&(Money, String)> = stages.iter().chain(transfers).collect();
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|number| (std::cmp::Reverse(rows[*number].0), *number));
+    let all_rows: Vec<&(Money, String)> = stages.iter().chain(transfers).collect();
+    let mut order: Vec<usize> = (0..all_rows.len()).collect();
+    order.sort_by_key(|number| (std::cmp::Reverse(all_rows[*number].0), *number));
     let mut bytes = 0;
-    let fits = order.into_iter().filter(|number| {
-        let fits = bytes + rows[*number].1.len() <= most;
-        bytes += if fits { rows[*number].1.len() } else { 0 };
-        fits
+    let fitting_rows = order.into_iter().filter(|number| {
+        let row_fits = bytes + all_rows[*number].1.len() <= most;
+        bytes += if row_fits {
+            all_rows[*number].1.len()
+        } else {
+            0
+        };
+        row_fits
     });
-    fits.collect()
+    fitting_rows.collect()
 }
 
 /// What is not in the tables, and what it costs.
@@ -180,15 +184,15 @@ fn left_out(
     transfers: &[(Money, String)],
     kept: &BTreeSet<usize>,
 ) -> String {
-    let missing = |rows: &[(Money, String)], first: usize| {
-        let rows = rows
+    let missing_rows = |rows: &[(Money, String)], first: usize| {
+        let rows_left_out = rows
             .iter()
             .enumerate()
             .filter(|(number, _)| !kept.contains(&(first + number)));
-        let costs: Vec<Money> = rows.map(|(_, (cost, _))| *cost).collect();
+        let costs: Vec<Money> = rows_left_out.map(|(_, (cost, _))| *cost).collect();
         (costs.len(), costs.into_iter().sum::<Money>())
     };
-    let part = |(count, cost): (usize, Money), all: usize, noun: &str| {
+    let part_words = |(count, cost): (usize, Money), all: usize, noun: &str| {
         (count > 0).then(|| {
             format!(
                 "{} of {} {noun} ({cost})",
@@ -197,10 +201,10 @@ fn left_out(
             )
         })
     };
-    let parts: Vec<String> = [
-        part(missing(stages, 0), stages.len(), "stages"),
-        part(
-            missing(transfers, stages.len()),
+    let present_parts: Vec<String> = [
+        part_words(missing_rows(stages, 0), stages.len(), "stages"),
+        part_words(
+            missing_rows(transfers, stages.len()),
             transfers.len(),
             "transfers",
         ),
@@ -208,12 +212,12 @@ fn left_out(
     .into_iter()
     .flatten()
     .collect();
-    match parts.is_empty() {
+    match present_parts.is_empty() {
         true => String::new(),
         false => format!(
             "\n**Left out** to stay below 65,536 characters, the limit for comments: {}. The dearest are shown; \
              `sky plan` shows all.\n",
-            parts.join(" and ")
+            present_parts.join(" and ")
         ),
     }
 }

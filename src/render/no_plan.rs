@@ -43,31 +43,40 @@ pub fn text(
         }
         NoPlan::Infeasible(unmet_limits) => short(unmet_limits, files, conflict),
     };
-    let lines = conflict
+    let conflict_lines = conflict
         .map(|conflict| conflict::text(conflict, files))
         .unwrap_or_default();
     // A price that the catalog lacks is not a line's fault: what the lines say comes second.
     let unpriced =
         matches!(reason, NoPlan::Infeasible(unmet_limits) if unmet_limits.unlimited.is_none());
-    let lines = match unpriced && !body.is_empty() && !lines.is_empty() {
+    let conflict_lines = match unpriced && !body.is_empty() && !conflict_lines.is_empty() {
         true => format!(
-            "  without that price, a plan is only possible if stages may run elsewhere:\n\n{lines}"
+            "  without that price, a plan is only possible if stages may run elsewhere:\n\n{conflict_lines}"
         ),
-        false => lines,
+        false => conflict_lines,
     };
-    let help = match (reason, lines.is_empty()) {
+    let help = match (reason, conflict_lines.is_empty()) {
         (NoPlan::Refused(_), true) => {
             "  help: relax one of these lines; `sky catalog list` shows what is offered"
         }
         _ => "",
     };
-    let notes = notes(unknown_names);
-    let parts = [body.as_str(), lines.as_str(), notes.as_str(), help].map(str::trim_end);
-    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let name_notes = notes(unknown_names);
+    let text_parts = [
+        body.as_str(),
+        conflict_lines.as_str(),
+        name_notes.as_str(),
+        help,
+    ]
+    .map(str::trim_end);
+    let present_parts: Vec<&str> = text_parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
     (
         format!(
             "error: no plan satisfies the job and the policy\n\n{}",
-            parts.join("\n\n")
+            present_parts.join("\n\n")
         ),
         true,
     )
@@ -78,14 +87,14 @@ pub fn results_in_the_way(outputs: &BTreeSet<ArtifactRef>) -> String {
     let Some(first) = outputs.first() else {
         return String::new();
     };
-    let others = match outputs.len() - 1 {
+    let other_outputs = match outputs.len() - 1 {
         0 => String::new(),
         1 => " (and so 1 other output)".to_owned(),
         more => format!(" (and so {more} other outputs)"),
     };
     format!(
         "\n\n  bringing results to this machine is in the way; there is a plan that leaves them where they are made\n  \
-         help: write `[outputs]` with `{first} = \"there\"` into the job{others}"
+         help: write `[outputs]` with `{first} = \"there\"` into the job{other_outputs}"
     )
 }
 
@@ -150,11 +159,11 @@ pub fn summary(reason: &NoPlan) -> &'static str {
 fn kept_from_home(outputs: &[ForbiddenHome], Files { job, policy }: Files<'_>) -> String {
     let mut text = String::new();
     for ForbiddenHome { output, rule } in outputs.iter().take(LISTED) {
-        let here = job.source.location(&format!("outputs.{output}"));
+        let output_location = job.source.location(&format!("outputs.{output}"));
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "  the job brings `{output}` to this machine ({here}),"
+            "  the job brings `{output}` to this machine ({output_location}),"
         );
         let _ = writeln!(
             text,
@@ -186,12 +195,12 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
     let Files { job, policy } = files;
     let mut text = String::new();
     for (index, funnel) in funnels.iter().take(LISTED).enumerate() {
-        let at = job.source.location(&format!("stages.{}", funnel.stage));
+        let stage_location = job.source.location(&format!("stages.{}", funnel.stage));
         let space = if index > 0 { "\n" } else { "" };
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{space}  stage `{}` ({at}) needs {}",
+            "{space}  stage `{}` ({stage_location}) needs {}",
             funnel.stage, funnel.needs
         );
         if funnel.fitting == 0 {
@@ -228,13 +237,13 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
         forbidden.sort_by_key(|(key, count)| (std::cmp::Reverse(**count), (*key).clone()));
         for (key, count) in forbidden {
             // What a provider rents out at most is not a line of the policy.
-            let at = match key.starts_with("catalog.") {
+            let limit_location = match key.starts_with("catalog.") {
                 true => "a limit of the provider".to_owned(),
                 false => policy.source.location(key),
             };
             let _ = writeln!(
                 text,
-                "  {:>9}  by {key} ({at})",
+                "  {:>9}  by {key} ({limit_location})",
                 grouped(i128::from(*count))
             );
         }
@@ -262,12 +271,12 @@ fn quantity_help(funnel: &Funnel, job: &Parsed<Job>) -> String {
         ("requests", "by its requests", "requests = 1000000"),
     ] {
         if funnel.unmet.contains_key(need) {
-            let at = job
+            let needs_location = job
                 .source
                 .location(&format!("stages.{}.needs", funnel.stage));
             let _ = writeln!(
                 text,
-                "  help: what is offered is paid {paid_by}: add `{example}` to `needs` ({at})"
+                "  help: what is offered is paid {paid_by}: add `{example}` to `needs` ({needs_location})"
             );
         }
     }
@@ -285,11 +294,11 @@ fn architecture_help(funnel: &Funnel, Files { job, policy }: Files<'_>) -> Strin
     if !funnel.unmet.contains_key("arch") || !unsaid || policy.value.arch.is_some() {
         return String::new();
     }
-    let at = job
+    let needs_location = job
         .source
         .location(&format!("stages.{}.needs", funnel.stage));
     format!(
-        "  help: a stage that names no `arch` runs on x86_64; other machines need `arch = \"any\"` or \"arm64\" ({at})\n"
+        "  help: a stage that names no `arch` runs on x86_64; other machines need `arch = \"any\"` or \"arm64\" ({needs_location})\n"
     )
 }
 
@@ -308,18 +317,18 @@ fn lapsed(funnel: &Funnel) -> String {
 }
 
 fn need_line(need: &str, stage: &str, job: &Parsed<Job>) -> String {
-    let key = match need {
+    let need_key = match need {
         "duration" | "interruptions" | "unavailable" => format!("stages.{stage}"),
         "allocation" => format!("stages.{stage}.allocation"),
         need => format!("stages.{stage}.needs.{need}"),
     };
-    format!("{need} ({})", job.source.location(&key))
+    format!("{need} ({})", job.source.location(&need_key))
 }
 
 /// From where to where an artifact cannot get, in words.
 fn from_where_to_where(artifact: &str, job: &Parsed<Job>) -> String {
     let name = artifact.strip_suffix("@home").unwrap_or(artifact);
-    let from = match job.value.datasets.get(name) {
+    let from_words = match job.value.datasets.get(name) {
         Some(dataset) => {
             format!(
                 "from {}, where it lies ({})",
@@ -342,8 +351,8 @@ fn from_where_to_where(artifact: &str, job: &Parsed<Job>) -> String {
             .any(|read| read.file_name() == read_name(name))
     });
     match artifact.ends_with("@home") || (sent_home && !is_read) {
-        true => format!("{from} to this machine"),
-        false => format!("{from} to any place where its readers may run"),
+        true => format!("{from_words} to this machine"),
+        false => format!("{from_words} to any place where its readers may run"),
     }
 }
 
@@ -360,16 +369,16 @@ fn short(unmet_limits: &UnmetLimits, files: Files<'_>, conflict: Option<&Conflic
     if constraints_are_named && (limited || only_limits) {
         return String::new();
     }
-    let mut lines = Vec::new();
-    lines.extend(deadline_too_short(unmet_limits, files));
-    lines.extend(budget_too_low(unmet_limits, files));
+    let mut stage_lines = Vec::new();
+    stage_lines.extend(deadline_too_short(unmet_limits, files));
+    stage_lines.extend(budget_too_low(unmet_limits, files));
     match unmet_limits.unlimited {
-        Some(cheapest) if !limited => lines.extend(limits_together(cheapest, files)),
+        Some(cheapest) if !limited => stage_lines.extend(limits_together(cheapest, files)),
         Some(_) => {}
-        None => lines.extend(egress_prices_missing(&unmet_limits.unreachable, files.job)),
+        None => stage_lines.extend(egress_prices_missing(&unmet_limits.unreachable, files.job)),
     }
-    let lines: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
-    lines.join("\n")
+    let indented_lines: Vec<String> = stage_lines.iter().map(|line| format!("  {line}")).collect();
+    indented_lines.join("\n")
 }
 
 /// Returns how long the fastest plan takes that keeps all but the deadline.
@@ -377,26 +386,26 @@ fn deadline_too_short(unmet_limits: &UnmetLimits, Files { policy, .. }: Files<'_
     let (Some(deadline), Some(fastest)) = (policy.value.deadline, unmet_limits.fastest) else {
         return Vec::new();
     };
-    let within = match policy.value.budget {
+    let within_words = match policy.value.budget {
         Some(_) => " within the budget",
         None => "",
     };
-    let needed = fastest.makespan;
+    let needed_time = fastest.makespan;
     vec![
         format!(
-            "the fastest plan under these rules{within} takes {} and costs {}",
-            needed.exact(),
+            "the fastest plan under these rules{within_words} takes {} and costs {}",
+            needed_time.exact(),
             fastest.cost
         ),
         format!(
             "the deadline is {} ({}): {} too short",
             deadline.exact(),
             policy.source.location("limits.deadline"),
-            (needed - deadline).exact()
+            (needed_time - deadline).exact()
         ),
         format!(
             "help: set deadline = \"{}\" or later",
-            round_up(needed).exact()
+            round_up(needed_time).exact()
         ),
     ]
 }
@@ -406,13 +415,13 @@ fn budget_too_low(unmet_limits: &UnmetLimits, Files { policy, .. }: Files<'_>) -
     let (Some(budget), Some(cheapest)) = (policy.value.budget, unmet_limits.cheapest) else {
         return Vec::new();
     };
-    let within = match policy.value.deadline {
+    let within_words = match policy.value.deadline {
         Some(_) => " by the deadline",
         None => "",
     };
     vec![
         format!(
-            "the cheapest plan under these rules{within} costs {} and takes {}",
+            "the cheapest plan under these rules{within_words} costs {} and takes {}",
             cheapest.cost.exact(),
             cheapest.makespan.exact()
         ),
@@ -456,8 +465,9 @@ fn limits_together(cheapest: PlacementFigures, Files { policy, .. }: Files<'_>) 
             set_budget,
         ),
         (None, None) => {
-            let what = "no placement keeps all quotas, spreads and deadlines of stages at once";
-            return vec![what.to_owned()];
+            let limits_words =
+                "no placement keeps all quotas, spreads and deadlines of stages at once";
+            return vec![limits_words.to_owned()];
         }
     };
     lines.push(format!(
@@ -479,7 +489,7 @@ fn egress_prices_missing(unreachable: &[String], job: &Parsed<Job>) -> Vec<Strin
                 .to_owned(),
         ];
     }
-    let mut lines: Vec<String> = unreachable
+    let mut missing_lines: Vec<String> = unreachable
         .iter()
         .take(LISTED)
         .map(|artifact| {
@@ -490,12 +500,12 @@ fn egress_prices_missing(unreachable: &[String], job: &Parsed<Job>) -> Vec<Strin
         })
         .collect();
     if unreachable.len() > LISTED {
-        lines.push(format!("and for {} others", unreachable.len() - LISTED));
+        missing_lines.push(format!("and for {} others", unreachable.len() - LISTED));
     }
-    lines.push(
+    missing_lines.push(
         "help: add the prices to the catalog's egress.csv, give your own as `[[links]]` in the policy, or let"
             .to_owned(),
     );
-    lines.push("the stages run where the data is".to_owned());
-    lines
+    missing_lines.push("the stages run where the data is".to_owned());
+    missing_lines
 }

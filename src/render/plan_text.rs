@@ -10,22 +10,25 @@ use crate::planning::COMPARED_STAGES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+/// The columns that notes are wrapped to.
+const COLUMNS: usize = 80;
+
 /// The whole plan. `width` is that of the terminal, if there is one.
 pub fn text(plan: &Plan, width: Option<u16>) -> String {
     let mut text = heading(plan);
     text.push('\n');
-    let rows: Vec<Vec<String>> = plan.stages.iter().map(stage_row).collect();
+    let stage_rows: Vec<Vec<String>> = plan.stages.iter().map(stage_row).collect();
     text.push_str(&table::text(
         &["Stage", "Place", "Machine", ">Start", ">End", ">Cost"],
-        &rows,
+        &stage_rows,
         width,
     ));
     if !plan.transfers.is_empty() {
         text.push('\n');
-        let rows: Vec<Vec<String>> = plan.transfers.iter().map(transfer_row).collect();
+        let transfer_rows: Vec<Vec<String>> = plan.transfers.iter().map(transfer_row).collect();
         text.push_str(&table::text(
             &["Transfer", "From", "To", ">Size", ">Time", ">Cost"],
-            &rows,
+            &transfer_rows,
             width,
         ));
         text.push_str(&assumed_speeds(plan));
@@ -58,13 +61,13 @@ pub fn without_provider(missing: &BTreeMap<String, BTreeSet<String>>) -> Option<
 pub fn planned_without(clouds: &BTreeSet<String>) -> Option<String> {
     const SHOWN: usize = 5;
     let names: Vec<&str> = clouds.iter().map(String::as_str).take(SHOWN).collect();
-    let more = match clouds.len().saturating_sub(SHOWN) {
+    let more_words = match clouds.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     (!clouds.is_empty()).then(|| {
         format!(
-            "planned without the clouds that this sky has no provider for: {}{more}; `sky plan` takes them into account",
+            "planned without the clouds that this sky has no provider for: {}{more_words}; `sky plan` takes them into account",
             names.join(", ")
         )
     })
@@ -100,9 +103,9 @@ fn heading(plan: &Plan) -> String {
         .limits
         .budget_micro_usd
         .map(|limit| format!(", budget {limit}"));
-    let from = plan.from_state.as_ref().map(from_state).unwrap_or_default();
+    let state_words = plan.from_state.as_ref().map(from_state).unwrap_or_default();
     format!(
-        "Plan for {}: {goal}{}{}\n{from}",
+        "Plan for {}: {goal}{}{}\n{state_words}",
         plan.job,
         deadline.unwrap_or_default(),
         budget.unwrap_or_default()
@@ -135,11 +138,11 @@ pub fn machine(stage: &PlannedStage) -> String {
         String::new()
     };
     // A name such as `tpu-v3-8+host` already says what is in it.
-    let known = |accelerator: &&String| !stage.instance_type.contains(accelerator.as_str());
+    let is_unsaid = |accelerator: &&String| !stage.instance_type.contains(accelerator.as_str());
     let accelerator = stage
         .accelerator
         .as_ref()
-        .filter(known)
+        .filter(is_unsaid)
         .map(|accelerator| format!(" ({accelerator})"));
     let spot = if stage.purchase == crate::model::Purchase::Spot {
         ", spot"
@@ -183,16 +186,20 @@ pub fn transfer_time(transfer: &PlannedTransfer) -> String {
 
 /// Returns what the mark of assumed speeds means; empty if there is none.
 pub fn assumed_speeds(plan: &Plan) -> String {
-    let assumed = || {
+    let assumed_transfers = || {
         plan.transfers
             .iter()
             .filter(|transfer| transfer.assumed_speed)
     };
-    let Some(speed) = assumed().map(|transfer| transfer.bits_per_second).min() else {
+    let Some(speed) = assumed_transfers()
+        .map(|transfer| transfer.bits_per_second)
+        .min()
+    else {
         return String::new();
     };
-    let here = assumed().any(|transfer| transfer.from.cloud == HERE || transfer.to.cloud == HERE);
-    let declare = if here {
+    let touches_home = assumed_transfers()
+        .any(|transfer| transfer.from.cloud == HERE || transfer.to.cloud == HERE);
+    let declare = if touches_home {
         "; `[home] uplink` in the policy declares the speed of this machine's link"
     } else {
         ""
@@ -220,40 +227,41 @@ fn transfer_row(transfer: &PlannedTransfer) -> Vec<String> {
 fn totals(plan: &Plan) -> String {
     let totals = &plan.totals;
     let mut text = String::new();
-    let mut line = |name: &str, figure: &str, note: &str| {
+    let mut put_line = |name: &str, figure: &str, note: &str| {
+        let start = format!(" {name:<18} {figure:>12}  ");
+        let indent = " ".repeat(start.len());
+        let wrapping = textwrap::Options::new(COLUMNS)
+            .initial_indent(&start)
+            .subsequent_indent(&indent);
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{}",
-            format!(" {name:<18} {figure:>12}  {note}").trim_end()
-        );
+        let _ = writeln!(text, "{}", textwrap::fill(note, wrapping).trim_end());
     };
-    line("Compute", &totals.compute_micro_usd.to_string(), "");
-    line("Egress", &totals.egress_micro_usd.to_string(), "");
+    put_line("Compute", &totals.compute_micro_usd.to_string(), "");
+    put_line("Egress", &totals.egress_micro_usd.to_string(), "");
     if totals.storage_micro_usd.0 != 0 {
-        line("Storage", &totals.storage_micro_usd.to_string(), "");
+        put_line("Storage", &totals.storage_micro_usd.to_string(), "");
     }
     if totals.disk_micro_usd.0 != 0 {
-        line(
+        put_line(
             "Boot disks",
             &totals.disk_micro_usd.to_string(),
             &estimated_disks(plan),
         );
     }
     if totals.address_micro_usd.0 != 0 {
-        line(
+        put_line(
             "Public addresses",
             &totals.address_micro_usd.to_string(),
             "",
         );
     }
-    line(
+    put_line(
         "Total",
         &totals.cost_micro_usd.to_string(),
         &format!("ends after {}", totals.makespan_ms),
     );
     if let Some(old) = &plan.old_prices {
-        line(
+        put_line(
             "Old prices",
             &old.cost_micro_usd.to_string(),
             &old_prices(old),
@@ -266,7 +274,7 @@ fn totals(plan: &Plan) -> String {
             } else {
                 ", beyond the limits"
             };
-            line(
+            put_line(
                 "Best single cloud",
                 &single.cost_micro_usd.to_string(),
                 &format!(
@@ -274,9 +282,9 @@ fn totals(plan: &Plan) -> String {
                     single.makespan_ms, single.cloud
                 ),
             );
-            line("Compared to it", "", &compared(plan, single));
+            put_line("Compared to it", "", &compared(plan, single));
         }
-        None => line(
+        None => put_line(
             "Best single cloud",
             "none",
             match plan.stages.len() <= COMPARED_STAGES {
@@ -362,13 +370,13 @@ fn proof(plan: &Plan) -> String {
     let solver = format!("{} {}", plan.solver.name, plan.solver.version);
     let proof = match (plan.solver.status.as_str(), plan.objective) {
         ("optimal", PlannedObjective::Cost | PlannedObjective::Weighted) => {
-            let counted = if plan.limits.hour_nano_usd.is_some() {
+            let counted_words = if plan.limits.hour_nano_usd.is_some() {
                 ", its time counted in"
             } else {
                 ""
             };
             format!(
-                "Proven optimal (bounds and {solver}): no plan under these rules costs less{counted}.\n"
+                "Proven optimal (bounds and {solver}): no plan under these rules costs less{counted_words}.\n"
             )
         }
         ("optimal", PlannedObjective::Time) => {
@@ -394,8 +402,8 @@ fn proof(plan: &Plan) -> String {
         _ => format!("{} {noun}s", group(count)),
     };
     format!(
-        "{proof}{limited}Of {} pairs of a stage and an offer, {} meet needs and policy. The catalog has {} in {}; its \
-         newest price is of {}.\n",
+        "{proof}{limited}Of {} pairs of a stage and an offer, {} meet needs and policy.\n\
+         The catalog has {} in {}; its newest price is of {}.\n",
         group(considered.offers * plan.stages.len() as u64),
         group(considered.candidates),
         counted(considered.places, "place"),

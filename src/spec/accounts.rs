@@ -88,14 +88,14 @@ fn account(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Account> {
 
 /// A key that is a cloud, a place, or a pattern of places.
 fn where_(entry: &Entry<'_, '_>, findings: &mut Findings) {
-    let item = || {
+    let whole_entry = || {
         vec![Item {
             text: entry.key,
             span: entry.key_span.clone(),
         }]
     };
     if entry.key.contains(':') {
-        value::place_patterns(item(), findings);
+        value::place_patterns(whole_entry(), findings);
     } else if entry.key.contains('*') {
         let message = format!(
             "`{}` is neither a cloud nor a pattern of places",
@@ -111,14 +111,14 @@ fn where_(entry: &Entry<'_, '_>, findings: &mut Findings) {
                 .with_hint(hint),
         );
     } else {
-        value::name_patterns("cloud", item(), findings);
+        value::name_patterns("cloud", whole_entry(), findings);
     }
 }
 
 fn quota(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Quota> {
     let mut section = entry.section(findings)?;
     let mut quota = Quota::default();
-    let given = ["cpus", "instances", "accelerators"]
+    let any_limit = ["cpus", "instances", "accelerators"]
         .into_iter()
         .any(|key| section.has(key));
     if let Some(entry) = section.take("cpus", findings) {
@@ -149,8 +149,8 @@ fn quota(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Quota> {
             quota.accelerators = value::whole(&entry, 0..=MOST, findings);
         }
     }
-    let unknown = section.finish(findings);
-    if !given && unknown.is_empty() {
+    let unknown_keys = section.finish(findings);
+    if !any_limit && unknown_keys.is_empty() {
         let message = format!("the quota of `{}` limits nothing", shown(entry.key));
         findings.push(
             Diagnostic::warning(entry.key_span.clone(), message)
@@ -180,31 +180,31 @@ fn link(
     findings: &mut Findings,
 ) {
     let span = section.span.clone();
-    let mut end = |key: &'static str, example: &str, findings: &mut Findings| {
-        let entry = section.require(key, "this link", &format!("\"{example}\""), findings)?;
-        let text = entry.text(example, findings)?;
+    let mut link_end = |key: &'static str, example: &str, findings: &mut Findings| {
+        let end_entry = section.require(key, "this link", &format!("\"{example}\""), findings)?;
+        let text = end_entry.text(example, findings)?;
         let patterns = value::place_patterns(
             vec![Item {
                 text,
-                span: entry.span.clone(),
+                span: end_entry.span.clone(),
             }],
             findings,
         );
         patterns.into_iter().next()
     };
-    let from = end("from", "aws:us-east-1", findings);
-    let to = end("to", "gcp:us-*", findings);
+    let from_end = link_end("from", "aws:us-east-1", findings);
+    let to_end = link_end("to", "gcp:us-*", findings);
     let rate = section.require("per_gb", "this link", "\"$0\"", findings);
     let rate = rate.and_then(|entry| value::data_rate(&entry, findings));
-    let both = section
+    let both_directions = section
         .take("both", findings)
         .and_then(|entry| entry.boolean(findings))
         .unwrap_or(false);
     section.finish(findings);
-    let (Some(from), Some(to), Some(rate)) = (from, to, rate) else {
+    let (Some(from), Some(to), Some(rate)) = (from_end, to_end, rate) else {
         return;
     };
-    let back = (both && from != to).then(|| {
+    let back = (both_directions && from != to).then(|| {
         (
             Link {
                 from: to.clone(),
@@ -220,9 +220,9 @@ fn link(
 
 /// Links that a later one always replaces.
 fn never_counted(links: &[(Link, Range<usize>)], findings: &mut Findings) {
-    let mut later: BTreeSet<(&Pattern, &Pattern)> = BTreeSet::new();
+    let mut later_pairs: BTreeSet<(&Pattern, &Pattern)> = BTreeSet::new();
     for (link, span) in links.iter().rev() {
-        if !later.insert((&link.from, &link.to)) {
+        if !later_pairs.insert((&link.from, &link.to)) {
             let message = format!(
                 "a later link replaces the one from `{}` to `{}`",
                 link.from, link.to

@@ -11,18 +11,18 @@ pub(super) fn checkpoint(
     allocation: Option<Allocation>,
     findings: &mut Findings,
 ) -> Option<Checkpoint> {
-    let entry = stage.take("checkpoint", findings)?;
-    let mut section = entry.section(findings)?;
+    let checkpoint_entry = stage.take("checkpoint", findings)?;
+    let mut section = checkpoint_entry.section(findings)?;
     if allocation == Some(Allocation::OnDemand) {
         let message =
             format!("stage `{name}` has checkpoints, and only machines that nobody interrupts");
         findings.push(
-            Diagnostic::warning(entry.key_span, message)
+            Diagnostic::warning(checkpoint_entry.key_span, message)
                 .with_label("binds nothing")
                 .with_hint("`allocation = \"on-demand\"` needs none"),
         );
     }
-    let every = section
+    let every_time = section
         .take("every", findings)
         .and_then(|entry| value::time(&entry, findings));
     let mut time = |key: &'static str, findings: &mut Findings| {
@@ -32,15 +32,15 @@ pub(super) fn checkpoint(
         time.unwrap_or_default()
     };
     let (save, restart) = (time("save", findings), time("restart", findings));
-    let size = section
+    let saved_size = section
         .take("size", findings)
         .and_then(|entry| value::bytes(&entry, findings))
         .unwrap_or_default();
     section.finish(findings);
     Some(Checkpoint {
-        every,
+        every: every_time,
         save,
         restart,
-        size,
+        size: saved_size,
     })
 }

@@ -50,14 +50,14 @@ pub(super) fn unknown_country(item: &Item<'_>) -> Diagnostic {
         .filter(|(alias, _)| alike(alias))
         .min_by_key(|(alias, _)| strsim::damerau_levenshtein(alias, &upper))
         .map(|(_, code)| *code);
-    let meant = alias.or_else(|| countries(&upper).is_some().then_some(upper.as_str()));
-    let known = format!(
+    let meant_country = alias.or_else(|| countries(&upper).is_some().then_some(upper.as_str()));
+    let known_names = format!(
         "countries are ISO 3166 codes such as `DE`; blocs: {}",
         blocs().collect::<Vec<_>>().join(", ")
     );
-    let hint = match meant {
+    let hint = match meant_country {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => known,
+        None => known_names,
     };
     Diagnostic::error(
         item.span.clone(),

@@ -18,7 +18,7 @@ pub fn check(job: &Parsed<Job>, policy: &Parsed<Policy>) -> Diagnostics {
         .values()
         .flat_map(|dataset| dataset.labels.iter().map(String::as_str))
         .collect();
-    let mut list: Vec<Diagnostic> = label_rules(&policy.value)
+    let mut unused_rules: Vec<Diagnostic> = label_rules(&policy.value)
         .filter(|(table, label)| {
             let optional = policy
                 .value
@@ -28,11 +28,11 @@ pub fn check(job: &Parsed<Job>, policy: &Parsed<Policy>) -> Diagnostics {
         })
         .map(|(table, label)| uncarried_label(table, label, &carried, policy))
         .collect();
-    list.extend(buying(&job.value, policy));
-    list.sort_by_key(|diagnostic| diagnostic.span.start);
+    unused_rules.extend(buying(&job.value, policy));
+    unused_rules.sort_by_key(|diagnostic| diagnostic.span.start);
     Diagnostics {
         source: policy.source.clone(),
-        list,
+        list: unused_rules,
     }
 }
 
@@ -40,36 +40,37 @@ pub fn check(job: &Parsed<Job>, policy: &Parsed<Policy>) -> Diagnostics {
 /// is almost the same.
 pub fn check_labels(job: &Parsed<Job>, policy: &Parsed<Policy>) -> Diagnostics {
     let ruled: BTreeSet<&str> = label_rules(&policy.value).map(|(_, label)| label).collect();
-    let named = job
+    let named_labels = job
         .value
         .datasets
         .iter()
         .flat_map(|(name, dataset)| dataset.labels.iter().map(move |l| (name, l)));
     let similar = |(name, label): (&String, &String)| {
-        let known = ruled.contains(label.as_str());
-        let meant = nearest_name(
+        let is_known = ruled.contains(label.as_str());
+        let meant_rule = nearest_name(
             label,
             ruled.iter().copied().filter(|rule| *rule != DEFAULT_LABEL),
         );
-        let meant = meant.filter(|_| !known)?;
+        let meant_rule = meant_rule.filter(|_| !is_known)?;
         let span = job
             .source
             .span(&format!("datasets.{name}.labels.{label}"))
             .unwrap_or(0..0);
         let message =
             format!("no rule of the policy is about the label `{label}` of dataset `{name}`");
-        let hint = format!("the policy has rules for `{meant}`: is that the label that you mean?");
+        let hint =
+            format!("the policy has rules for `{meant_rule}`: is that the label that you mean?");
         Some(
             Diagnostic::warning(span, message)
                 .with_label("protected by no rule of its own")
                 .with_hint(hint),
         )
     };
-    let mut list: Vec<Diagnostic> = named.filter_map(similar).collect();
-    list.sort_by_key(|diagnostic| diagnostic.span.start);
+    let mut similar_labels: Vec<Diagnostic> = named_labels.filter_map(similar).collect();
+    similar_labels.sort_by_key(|diagnostic| diagnostic.span.start);
     Diagnostics {
         source: job.source.clone(),
-        list,
+        list: similar_labels,
     }
 }
 
@@ -97,8 +98,8 @@ fn uncarried_label(
         .source
         .span(&format!("{table}.{label}"))
         .unwrap_or(0..0);
-    let known = carried.iter().copied().chain([DEFAULT_LABEL]);
-    let meant = match (nearest_name(label, known), carried.is_empty()) {
+    let known_labels = carried.iter().copied().chain([DEFAULT_LABEL]);
+    let meant_label = match (nearest_name(label, known_labels), carried.is_empty()) {
         (Some(meant), _) => format!("did you mean `{meant}`? "),
         (None, true) => "add `labels` to the datasets that carry it; ".to_owned(),
         (None, false) => format!(
@@ -107,7 +108,7 @@ fn uncarried_label(
         ),
     };
     let hint = format!(
-        "{meant}a rule for jobs that may lack the label is written `{label} = {{ in = […], optional = true }}`"
+        "{meant_label}a rule for jobs that may lack the label is written `{label} = {{ in = […], optional = true }}`"
     );
     Diagnostic::error(
         span,
@@ -120,7 +121,7 @@ fn uncarried_label(
 /// Lines about spot machines that forbid what a stage asks for, or that no stage leaves room for.
 fn buying(job: &Job, policy: &Parsed<Policy>) -> Vec<Diagnostic> {
     let span = |key: &str| policy.source.span(key).unwrap_or(0..0);
-    let mut list = Vec::new();
+    let mut buying_findings = Vec::new();
     let asking = job
         .stages
         .iter()
@@ -128,7 +129,7 @@ fn buying(job: &Job, policy: &Parsed<Policy>) -> Vec<Diagnostic> {
     if let (Some(false), Some((name, _))) = (policy.value.allow_spot, asking) {
         let message = format!("stage `{name}` asks for spot machines only, which are not allowed");
         let hint = "allow them, or take `allocation` out of the stage";
-        list.push(
+        buying_findings.push(
             Diagnostic::warning(span("spot.allow"), message)
                 .with_label("leaves it none")
                 .with_hint(hint),
@@ -138,9 +139,9 @@ fn buying(job: &Job, policy: &Parsed<Policy>) -> Vec<Diagnostic> {
         && job.stages.values().all(|stage| stage.allocation.is_some())
     {
         let message = "every stage says itself how its machines are bought";
-        list.push(
+        buying_findings.push(
             Diagnostic::warning(span("spot.allocation"), message).with_label("binds nothing"),
         );
     }
-    list
+    buying_findings
 }

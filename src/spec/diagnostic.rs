@@ -31,11 +31,11 @@ impl SourceFile {
 
     /// Line and column (in characters), both from 1, of a byte offset.
     pub fn line_column(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..self.text.floor_char_boundary(offset)];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let text_before = &self.text[..self.text.floor_char_boundary(offset)];
+        let line_start = text_before.rfind('\n').map_or(0, |at| at + 1);
         (
-            before.matches('\n').count() + 1,
-            before[line_start..].chars().count() + 1,
+            text_before.matches('\n').count() + 1,
+            text_before[line_start..].chars().count() + 1,
         )
     }
 

@@ -5,17 +5,17 @@ use crate::spec::{Diagnostic, Diagnostics, SourceFile};
 
 /// Returns the error about a file that is plainly of another format; `None`: the file may be TOML.
 pub(super) fn foreign(file_name: &str, text: &str) -> Option<Diagnostics> {
-    let first = text
+    let first_line = text
         .lines()
         .map(str::trim)
         .find(|line| !line.is_empty() && !line.starts_with('#'))?;
     let (what, hint) = if text.trim_start().starts_with('{') {
         json(file_name, text)
-    } else if is_yaml(first) {
+    } else if is_yaml(first_line) {
         let hint =
             "jobs and policies are TOML files: write `key = value` lines under `[table]` headers";
         ("a YAML file, not a TOML file", hint.to_owned())
-    } else if first.starts_with('<') {
+    } else if first_line.starts_with('<') {
         (
             "an XML or HTML file, not a TOML file",
             "name the job or policy file itself".to_owned(),
@@ -36,9 +36,13 @@ pub(super) fn foreign(file_name: &str, text: &str) -> Option<Diagnostics> {
 
 /// A file that starts like a JSON object: TOML never does.
 fn json(file_name: &str, text: &str) -> (&'static str, String) {
-    let value: Option<serde_json::Value> = serde_json::from_str(text).ok();
-    let has = |key: &str| value.as_ref().is_some_and(|value| value.get(key).is_some());
-    if has("format_version") && has("totals") && has("stages") {
+    let json_value: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    let has_key = |key: &str| {
+        json_value
+            .as_ref()
+            .is_some_and(|value| value.get(key).is_some())
+    };
+    if has_key("format_version") && has_key("totals") && has_key("stages") {
         let hint = format!(
             "`sky show {file_name}` shows it and `sky apply {file_name}` applies it; to plan again, name the job file"
         );
@@ -47,13 +51,13 @@ fn json(file_name: &str, text: &str) -> (&'static str, String) {
             hint,
         );
     }
-    if has("lineage") && has("serial") {
+    if has_key("lineage") && has_key("serial") {
         return (
             "the state of a job, not a job or policy file",
             "`sky show` shows it; name the job file".to_owned(),
         );
     }
-    if has("workflow") {
+    if has_key("workflow") {
         let hint =
             format!("`sky import wfformat {file_name} --out job.toml` makes a job file of it");
         return ("a workflow in JSON, not a TOML file", hint);
@@ -67,14 +71,14 @@ fn json(file_name: &str, text: &str) -> (&'static str, String) {
 /// Whether a first line is one that YAML has and TOML does not: a document mark, a list item, or
 /// `key:` with nothing or a blank after the colon.
 fn is_yaml(first: &str) -> bool {
-    let plain = |key: &str| {
+    let is_plain_key = |key: &str| {
         !key.is_empty()
             && key
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
     };
     let mapping = |(key, value): (&str, &str)| {
-        plain(key.trim()) && (value.is_empty() || value.starts_with(' '))
+        is_plain_key(key.trim()) && (value.is_empty() || value.starts_with(' '))
     };
     first == "---"
         || first.starts_with("%YAML")

@@ -88,24 +88,24 @@ pub(super) fn home(mut section: Section<'_, '_>, findings: &mut Findings) -> Hom
 
 /// One country, not a bloc: a machine stands in one.
 fn country(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
-    let item = Item {
+    let country_item = Item {
         text: entry.text("DE", findings)?,
         span: entry.span.clone(),
     };
-    match countries(item.text).as_deref() {
+    match countries(country_item.text).as_deref() {
         Some([country]) => Some((*country).to_owned()),
         Some(_) => {
-            let message = format!("`{}` is a bloc of countries", item.text);
+            let message = format!("`{}` is a bloc of countries", country_item.text);
             let hint = "this machine stands in one country: write its ISO 3166 code, such as `DE`";
             findings.push(
-                Diagnostic::error(item.span, message)
+                Diagnostic::error(country_item.span, message)
                     .with_label("not one country")
                     .with_hint(hint),
             );
             None
         }
         None => {
-            findings.push(unknown_country(&item));
+            findings.push(unknown_country(&country_item));
             None
         }
     }

@@ -50,7 +50,7 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
     let stages_readable = stages
         .as_ref()
         .is_none_or(|stages| matches!(stages.value, DeValue::Table(_)));
-    let at = stages
+    let stages_span = stages
         .as_ref()
         .map_or_else(|| document.span.clone(), |stages| stages.span.clone());
     if let Some(stages) = stages.and_then(|stages| stages.section(findings)) {
@@ -72,7 +72,7 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
     let any_stage = findings.spans.keys().any(|key| key.starts_with("stages."));
     if !any_stage && !mistyped && stages_readable {
         findings.push(
-            Diagnostic::error(at, "the job has no stages")
+            Diagnostic::error(stages_span, "the job has no stages")
                 .with_label("nothing to plan")
                 .with_hint("add a table such as `[stages.train]`"),
         );
@@ -82,27 +82,27 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
 }
 
 fn dataset(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> Dataset {
-    let at = section.take("at", findings);
+    let at_entry = section.take("at", findings);
     let path = section.take("path", findings);
-    if at.is_none() && path.is_none() {
+    if at_entry.is_none() && path.is_none() {
         findings.push(
             Diagnostic::error(section.span.clone(), format!("dataset `{name}` has neither `at` nor `path`"))
                 .with_label("where does it lie?")
                 .with_hint("add `at = \"azure:eastus\"`, or `path = \"data/reviews\"` for data on this machine"),
         );
     }
-    let at = at
+    let at = at_entry
         .and_then(|entry| value::place(&entry, findings))
         .unwrap_or_else(PlaceName::here);
     let path = path.and_then(|entry| {
-        let item = Item {
+        let path_item = Item {
             text: entry.text("data/reviews", findings)?,
             span: entry.span.clone(),
         };
-        path_beside_job(&item, findings)
+        path_beside_job(&path_item, findings)
     });
-    let size = section.require("size", &format!("dataset `{name}`"), "\"1 GB\"", findings);
-    let size = size
+    let size_entry = section.require("size", &format!("dataset `{name}`"), "\"1 GB\"", findings);
+    let size = size_entry
         .and_then(|entry| value::bytes(&entry, findings))
         .unwrap_or_default();
     let labels = section
@@ -145,11 +145,14 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
         .map(|entry| files_beside_job(&entry, findings))
         .unwrap_or_default();
     let (count, nodes) = machines(&mut section, name, findings);
-    let after = section
+    let after_items = section
         .take("after", findings)
         .map(|entry| entry.texts("process", findings))
         .unwrap_or_default();
-    let after = after.into_iter().map(|item| item.text.to_owned()).collect();
+    let after_names = after_items
+        .into_iter()
+        .map(|item| item.text.to_owned())
+        .collect();
     let deadline = section
         .take("deadline", findings)
         .and_then(|entry| value::time(&entry, findings));
@@ -171,7 +174,7 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
         run,
         files,
         nodes,
-        after,
+        after: after_names,
         count,
         deadline,
         allocation,
@@ -302,7 +305,7 @@ fn artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {
 
 /// Copies, and machines of each.
 fn machines(section: &mut Section<'_, '_>, name: &str, findings: &mut Findings) -> (u32, u32) {
-    let mut number = |key: &'static str, most: u32, findings: &mut Findings| {
+    let mut whole_number = |key: &'static str, most: u32, findings: &mut Findings| {
         let number = section
             .take(key, findings)
             .and_then(|entry| value::whole(&entry, 1..=u64::from(most), findings));
@@ -311,8 +314,8 @@ fn machines(section: &mut Section<'_, '_>, name: &str, findings: &mut Findings) 
             .unwrap_or(1)
     };
     let (count, nodes) = (
-        number("count", MOST_COPIES, findings),
-        number("nodes", MOST_NODES, findings),
+        whole_number("count", MOST_COPIES, findings),
+        whole_number("nodes", MOST_NODES, findings),
     );
     if u64::from(count) * u64::from(nodes) > MOST_MACHINES {
         let message = format!(
@@ -343,10 +346,10 @@ fn outputs(writes: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String
 /// Whether a command can have a variable of that name that sky does not set itself.
 fn is_variable(name: &str) -> bool {
     let mut letters = name.chars();
-    let first = letters
+    let first_fits = letters
         .next()
         .is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
-    first
+    first_fits
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
         && !name.starts_with("SKY_")
 }
@@ -422,9 +425,9 @@ fn secrets(table: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String,
 
 /// Returns what is wrong with a reference to a secret.
 fn reference_fault(text: &str) -> Option<&'static str> {
-    let plain = |name: &str| !name.is_empty() && !name.contains(['=', '\0', '\n']);
+    let is_plain_name = |name: &str| !name.is_empty() && !name.contains(['=', '\0', '\n']);
     match (text.strip_prefix("env:"), text.strip_prefix("file:")) {
-        (Some(name), _) => (!plain(name)).then_some("names no environment variable"),
+        (Some(name), _) => (!is_plain_name(name)).then_some("names no environment variable"),
         (_, Some(path)) => match relative_path(path) {
             Ok(_) => None,
             Err(PathFault::Absolute) => {

@@ -76,13 +76,13 @@ fn dependencies(job: &Job, stage: &Stage) -> u64 {
             .get(name)
             .map_or(1, |other| u64::from(other.count))
     };
-    let read = |read: &ArtifactRef| match read {
+    let replicas_read = |read: &ArtifactRef| match read {
         ArtifactRef::Output { stage, .. } if !read.is_element() => replicas(stage),
         _ => 1,
     };
-    let each: u64 = stage.reads.iter().map(read).sum::<u64>()
+    let dependencies_of_each: u64 = stage.reads.iter().map(replicas_read).sum::<u64>()
         + stage.after.iter().map(|name| replicas(name)).sum::<u64>();
-    each.saturating_mul(u64::from(stage.count))
+    dependencies_of_each.saturating_mul(u64::from(stage.count))
 }
 
 fn too_large(findings: &mut Findings, key: &str, message: String, hint: &str) {

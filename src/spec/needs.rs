@@ -43,20 +43,20 @@ pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Ne
     let mut needs = Needs::default();
     own(&mut section, &mut needs, findings);
     quantities(&mut section, &mut needs, findings);
-    let given: Vec<&'static str> = KEYS.into_iter().filter(|key| section.has(key)).collect();
+    let given_keys: Vec<&'static str> = KEYS.into_iter().filter(|key| section.has(key)).collect();
     let path = section.path.clone();
     let any_of = section.take("any_of", findings);
     let ordered = section.take("ordered", findings);
     section.finish(findings);
     if let (Some(any_of), Some(ordered)) = (&any_of, &ordered) {
-        let later = if any_of.key_span.start > ordered.key_span.start {
+        let later_entry = if any_of.key_span.start > ordered.key_span.start {
             any_of
         } else {
             ordered
         };
         findings.push(
             Diagnostic::error(
-                later.key_span.clone(),
+                later_entry.key_span.clone(),
                 "these needs have both `any_of` and `ordered`",
             )
             .with_label("one too many")
@@ -67,7 +67,7 @@ pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Ne
     if let Some(entry) = any_of.or(ordered) {
         let (alternatives, set) = alternatives(&entry, &needs, findings);
         // What every alternative says for itself is common to none.
-        for key in given
+        for key in given_keys
             .iter()
             .filter(|key| !set.is_empty() && set.iter().all(|set| set.contains(*key)))
         {
@@ -231,13 +231,13 @@ fn service(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<ServiceNeed
 
 fn latency(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Latency> {
     let mut section = entry.section(findings)?;
-    let to = section.require("to", "`latency`", "\"DE\"", findings);
+    let to_entry = section.require("to", "`latency`", "\"DE\"", findings);
     let at_most = section.require("at_most", "`latency`", "\"50 ms\"", findings);
     section.finish(findings);
-    let to = to.and_then(|entry| country(&entry, findings));
+    let to_country = to_entry.and_then(|entry| country(&entry, findings));
     let at_most = at_most.and_then(|entry| value::time(&entry, findings));
     Some(Latency {
-        to: to?,
+        to: to_country?,
         at_most: at_most?,
     })
 }
@@ -272,13 +272,13 @@ pub(super) fn cpus(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64
         entry.wrong_type("a number", hint, findings);
         return None;
     }
-    let number = number_text(entry.value);
-    let (message, label) = match scaled(&number, 1000) {
+    let number_words = number_text(entry.value);
+    let (message, label) = match scaled(&number_words, 1000) {
         Ok(thousandths) if thousandths <= MOST_CPUS * 1000 => {
             return u64::try_from(thousandths).ok();
         }
         Ok(_) => (
-            format!("`{number}` is more than a million"),
+            format!("`{number_words}` is more than a million"),
             "no machine has so many",
         ),
         Err(error) => (error.0, "not a number of virtual CPUs"),
@@ -297,15 +297,15 @@ pub(super) fn architecture(entry: &Entry<'_, '_>, findings: &mut Findings) -> Op
     if text == ANY_ARCH {
         return Some(text.to_owned());
     }
-    let lower = text.to_ascii_lowercase();
-    let meant = ARCHITECTURES
+    let lower_case = text.to_ascii_lowercase();
+    let meant_architecture = ARCHITECTURES
         .iter()
-        .find(|(name, others)| *name == lower || others.contains(&lower.as_str()));
-    match meant {
+        .find(|(name, others)| *name == lower_case || others.contains(&lower_case.as_str()));
+    match meant_architecture {
         Some((name, _)) if *name == text => return Some(text.to_owned()),
         _ => {
             let message = format!("`{}` is not an architecture that sky knows", shown(text));
-            let hint = match meant {
+            let hint = match meant_architecture {
                 Some((name, _)) => format!("did you mean `{name}`?"),
                 None => "known: x86_64, arm64, or any for both".to_owned(),
             };

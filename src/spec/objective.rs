@@ -42,13 +42,13 @@ fn minimize(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Objective>
     let DeValue::Array(_) = entry.value else {
         return value::choice(entry, &OBJECTIVES, findings);
     };
-    let mut first = None;
+    let mut first_objective = None;
     for item in entry.some_texts("cost", findings) {
-        let known = OBJECTIVES
+        let known_objective = OBJECTIVES
             .iter()
             .find(|(name, _)| *name == item.text)
             .map(|(_, objective)| *objective);
-        if known.is_none() {
+        if known_objective.is_none() {
             findings.push(value::no_choice(
                 entry.key,
                 item.text,
@@ -56,9 +56,9 @@ fn minimize(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Objective>
                 OBJECTIVES.iter().map(|(name, _)| *name),
             ));
         }
-        first = first.or(known);
+        first_objective = first_objective.or(known_objective);
     }
-    first
+    first_objective
 }
 
 /// US dollars per hour of makespan: `time / cost`.
@@ -93,10 +93,10 @@ fn weight(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<i128> {
         entry.wrong_type("a number", &hint, findings);
         return None;
     }
-    let number = number_text(entry.value);
-    let message = match scaled(&number, PER_UNIT) {
+    let number_words = number_text(entry.value);
+    let message = match scaled(&number_words, PER_UNIT) {
         Ok(weight) if weight > 0 => return Some(i128::from(weight)),
-        Ok(_) => format!("`{number}` is not more than 0, at nine decimals"),
+        Ok(_) => format!("`{number_words}` is not more than 0, at nine decimals"),
         Err(error) => error.0,
     };
     findings.push(

@@ -95,8 +95,10 @@ fn residency(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut
         let Some(rule) = label_rule(&entry, "[\"EU\"]", policy, findings) else {
             continue;
         };
-        let allowed = residence(&rule, findings);
-        policy.residency.insert(entry.key.to_owned(), allowed);
+        let allowed_countries = residence(&rule, findings);
+        policy
+            .residency
+            .insert(entry.key.to_owned(), allowed_countries);
     }
     without_overlap(policy, findings);
 }
@@ -242,7 +244,7 @@ fn label_rule<'d, 'i>(
         return Some(entry.clone());
     };
     let mut section = entry.section(findings)?;
-    let list = section.require(
+    let country_list = section.require(
         "in",
         &format!("the rule for `{}`", shown(entry.key)),
         example,
@@ -260,19 +262,19 @@ fn label_rule<'d, 'i>(
     } else if optional {
         policy.optional_labels.insert(entry.path.clone());
     }
-    list
+    country_list
 }
 
 /// Countries and blocs, as countries.
 fn residence(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<String> {
-    let mut allowed = BTreeSet::new();
+    let mut allowed_countries = BTreeSet::new();
     for item in entry.some_texts("EU", findings) {
         match countries(item.text) {
-            Some(members) => allowed.extend(members.into_iter().map(str::to_owned)),
+            Some(members) => allowed_countries.extend(members.into_iter().map(str::to_owned)),
             None => findings.push(unknown_country(&item)),
         }
     }
-    allowed
+    allowed_countries
 }
 
 /// Data with a label obeys its own rule and the one for all data.
@@ -318,11 +320,11 @@ fn classes(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<String> {
             }
             None => {
                 let message = format!("`{}` is not a class of places", shown(item.text));
-                let closed = CLASSES
+                let closed_classes = CLASSES
                     .iter()
                     .filter(|(_, open)| !open)
                     .map(|(name, _)| *name);
-                let hint = suggestion(item.text, "closed classes", closed);
+                let hint = suggestion(item.text, "closed classes", closed_classes);
                 findings.push(
                     Diagnostic::error(item.span, message)
                         .with_label("unknown")

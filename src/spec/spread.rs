@@ -10,21 +10,21 @@ use std::ops::Range;
 pub(super) fn spread(entry: &Entry<'_, '_>, job: &Job, findings: &mut Findings) -> Vec<Spread> {
     let example = "`[[spread]]` with `stages = [\"serve\"]`, `over = \"place\"`, `at_most = 1`";
     let sections = entry.sections(example, findings);
-    let mut all: Vec<Spread> = sections
+    let mut all_spreads: Vec<Spread> = sections
         .into_iter()
         .filter_map(|section| one(section, job, findings))
         .collect();
-    all.sort();
-    all.dedup();
-    all
+    all_spreads.sort();
+    all_spreads.dedup();
+    all_spreads
 }
 
 fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Option<Spread> {
     let span = section.span.clone();
     let stages = section.require("stages", "this spread", "[\"serve\"]", findings);
     let stages = stages.map(|entry| members(&entry, job, findings));
-    let over = section.require("over", "this spread", "\"place\"", findings);
-    let over = over.and_then(|entry| {
+    let over_entry = section.require("over", "this spread", "\"place\"", findings);
+    let spread_domain = over_entry.and_then(|entry| {
         value::choice(
             &entry,
             &[("place", Domain::Place), ("cloud", Domain::Cloud)],
@@ -41,14 +41,14 @@ fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Opti
         .filter_map(|name| job.stages.get(name))
         .map(|stage| u64::from(stage.count))
         .sum();
-    let most = 1..=u64::from(u32::MAX);
+    let allowed_counts = 1..=u64::from(u32::MAX);
     let (entry, at_most) = match (at_most, survivors) {
         (Some(entry), None) => {
-            let at_most = value::whole(&entry, most, findings)?;
+            let at_most = value::whole(&entry, allowed_counts, findings)?;
             (entry, at_most)
         }
         (None, Some(entry)) => {
-            let survivors = value::whole(&entry, most, findings)?;
+            let survivors = value::whole(&entry, allowed_counts, findings)?;
             let at_most = at_most_for(survivors, replicas, &entry, findings)?;
             (entry, at_most)
         }
@@ -62,11 +62,11 @@ fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Opti
         }
     };
     if at_most >= replicas {
-        findings.push(binds_nothing(&entry, at_most, replicas, over));
+        findings.push(binds_nothing(&entry, at_most, replicas, spread_domain));
     }
     Some(Spread {
         stages,
-        over: over?,
+        over: spread_domain?,
         at_most: u32::try_from(at_most).ok()?,
     })
 }
@@ -95,12 +95,12 @@ fn at_most_for(
 }
 
 fn both_given(at_most: &Entry<'_, '_>, survivors: &Entry<'_, '_>) -> Diagnostic {
-    let later = match at_most.key_span.start > survivors.key_span.start {
+    let later_entry = match at_most.key_span.start > survivors.key_span.start {
         true => at_most,
         false => survivors,
     };
     let message = "this spread has both `at_most` and `survivors`";
-    Diagnostic::error(later.key_span.clone(), message)
+    Diagnostic::error(later_entry.key_span.clone(), message)
         .with_label("one too many")
         .with_hint("they say the same thing: keep one")
 }
@@ -131,16 +131,16 @@ fn binds_nothing(
 /// Names of stages, with patterns resolved. `None` after an error.
 fn members(entry: &Entry<'_, '_>, job: &Job, findings: &mut Findings) -> Option<BTreeSet<String>> {
     let items = entry.some_texts("serve", findings);
-    let mut members = BTreeSet::new();
+    let mut member_names = BTreeSet::new();
     let mut sound = true;
     for item in items {
         let pattern = Pattern(item.text.to_owned());
-        let found: Vec<&String> = job
+        let matching_stages: Vec<&String> = job
             .stages
             .keys()
             .filter(|name| pattern.matches(name))
             .collect();
-        if found.is_empty() {
+        if matching_stages.is_empty() {
             sound = false;
             let message = match item.text.contains('*') {
                 true => format!("`{}` matches no stage of this job", shown(item.text)),
@@ -153,7 +153,7 @@ fn members(entry: &Entry<'_, '_>, job: &Job, findings: &mut Findings) -> Option<
                     .with_hint(hint),
             );
         }
-        members.extend(found.into_iter().cloned());
+        member_names.extend(matching_stages.into_iter().cloned());
     }
-    sound.then_some(members)
+    sound.then_some(member_names)
 }

@@ -54,7 +54,7 @@ pub(super) fn read<T>(
     }
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut findings = Findings::default();
-    let mut value = None;
+    let mut parsed_value = None;
     if errors.is_empty() {
         let section = Section {
             path: String::new(),
@@ -62,7 +62,7 @@ pub(super) fn read<T>(
             table: document.get_ref(),
             known: Vec::new(),
         };
-        value = Some(decode(section, &mut findings));
+        parsed_value = Some(decode(section, &mut findings));
     } else {
         for error in errors {
             findings.push(syntax_error(text, &error));
@@ -88,7 +88,7 @@ pub(super) fn read<T>(
         text: text.to_owned(),
         spans,
     };
-    match value {
+    match parsed_value {
         Some(value)
             if list
                 .iter()
@@ -115,15 +115,17 @@ fn summarize_the_rest(list: &mut Vec<Diagnostic>) {
     }
     // A stable sort: within one severity they stay in the order of the file.
     list.sort_by_key(|diagnostic| diagnostic.severity == Severity::Warning);
-    let rest = list.split_off(MOST_FINDINGS);
-    let errors = rest
+    let findings_left_out = list.split_off(MOST_FINDINGS);
+    let errors = findings_left_out
         .iter()
         .filter(|diagnostic| diagnostic.severity == Severity::Error)
         .count();
-    let span = rest.first().map_or(0..0, |first| first.span.clone());
+    let span = findings_left_out
+        .first()
+        .map_or(0..0, |first| first.span.clone());
     let message = format!(
         "{errors} more errors and {} more warnings are not shown",
-        rest.len() - errors
+        findings_left_out.len() - errors
     );
     let summary = if errors > 0 {
         Diagnostic::error(span, message)
@@ -145,8 +147,9 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> Diagnostic {
         .split_once(", expected ")
         .unwrap_or((error.message(), "nothing"));
     if message == "duplicate key" {
-        let key = shown(&text[span.clone()]);
-        return Diagnostic::error(span, format!("`{key}` is given twice")).with_label("again");
+        let shown_text = shown(&text[span.clone()]);
+        return Diagnostic::error(span, format!("`{shown_text}` is given twice"))
+            .with_label("again");
     }
     let hint = if expected == "nothing" {
         String::new()
@@ -175,8 +178,8 @@ fn first_line(text: &str) -> Range<usize> {
 /// `span` within `text`, on character boundaries.
 fn inside(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = text.floor_char_boundary(span.start);
-    let end = text.ceil_char_boundary(span.end.min(text.len()));
-    start..end.max(start)
+    let span_end = text.ceil_char_boundary(span.end.min(text.len()));
+    start..span_end.max(start)
 }
 
 impl Findings {
@@ -219,15 +222,15 @@ impl<'d, 'i> Section<'d, 'i> {
         example: &str,
         findings: &mut Findings,
     ) -> Option<Entry<'d, 'i>> {
-        let entry = self.take(key, findings);
-        if entry.is_none() {
+        let required_entry = self.take(key, findings);
+        if required_entry.is_none() {
             findings.push(
                 Diagnostic::error(self.span.clone(), format!("{owner} has no `{key}`"))
                     .with_label(format!("`{key}` is missing"))
                     .with_hint(format!("add `{key} = {example}`")),
             );
         }
-        entry
+        required_entry
     }
 
     /// The table at `key`, if it is there.
@@ -257,7 +260,7 @@ impl<'d, 'i> Section<'d, 'i> {
 
     /// Reports every key that was not taken, and returns what each probably stands for.
     pub(super) fn finish(self, findings: &mut Findings) -> Vec<Option<&'static str>> {
-        let mut unknown = Vec::new();
+        let mut unknown_keys = Vec::new();
         for (name, _) in self.table.iter() {
             let key: &str = name.get_ref();
             if self.known.contains(&key) {
@@ -269,11 +272,11 @@ impl<'d, 'i> Section<'d, 'i> {
                 format!("`{}`", self.path)
             };
             let keys = format!("known keys: {}", self.known.join(", "));
-            let meant = word_of_other_tools(key)
-                .and_then(|meant| self.known.iter().copied().find(|known| *known == meant))
+            let meant_key = word_of_other_tools(key)
+                .and_then(|meant_key| self.known.iter().copied().find(|known| *known == meant_key))
                 .or_else(|| nearest_name(key, self.known.iter().copied()));
-            unknown.push(meant);
-            let hint = match meant {
+            unknown_keys.push(meant_key);
+            let hint = match meant_key {
                 Some(meant) => format!("did you mean `{meant}`? {keys}"),
                 None => keys,
             };
@@ -286,7 +289,7 @@ impl<'d, 'i> Section<'d, 'i> {
                 .with_hint(hint),
             );
         }
-        unknown
+        unknown_keys
     }
 
     fn entry(
@@ -303,14 +306,14 @@ impl<'d, 'i> Section<'d, 'i> {
         };
         let span = value.span();
         // A `[table]` spans its header, which has the key in it; `key = value` is both together.
-        let whole = if span.start >= key_span.end {
+        let entry_span = if span.start >= key_span.end {
             key_span.start..span.end
         } else if span.start <= key_span.start && key_span.end <= span.end {
             span.clone()
         } else {
             key_span.clone()
         };
-        findings.spans.insert(path.clone(), whole);
+        findings.spans.insert(path.clone(), entry_span);
         Entry {
             path,
             key,
@@ -324,11 +327,11 @@ impl<'d, 'i> Section<'d, 'i> {
 impl<'d, 'i> Entry<'d, 'i> {
     /// Says that the value is of the wrong type.
     pub(super) fn wrong_type(&self, wanted: &str, hint: &str, findings: &mut Findings) {
-        let found = type_name(self.value);
+        let found_type = type_name(self.value);
         findings.push(
             Diagnostic::error(
                 self.span.clone(),
-                format!("`{}` is {found}, not {wanted}", shown(self.key)),
+                format!("`{}` is {found_type}, not {wanted}", shown(self.key)),
             )
             .with_label(format!("expected {wanted}"))
             .with_hint(hint),
@@ -414,8 +417,8 @@ impl<'d, 'i> Entry<'d, 'i> {
                 for value in array.iter() {
                     let span = value.span();
                     let Some(text) = value.get_ref().as_str() else {
-                        let found = type_name(value.get_ref());
-                        let message = format!("`{}` lists {found}, not text", self.key);
+                        let found_type = type_name(value.get_ref());
+                        let message = format!("`{}` lists {found_type}, not text", self.key);
                         findings.push(
                             Diagnostic::error(span, message)
                                 .with_label("expected text")
@@ -458,15 +461,15 @@ impl<'d, 'i> Entry<'d, 'i> {
 
     /// The value as `true` or `false`.
     pub(super) fn boolean(&self, findings: &mut Findings) -> Option<bool> {
-        let value = self.value.as_bool();
-        if value.is_none() {
+        let boolean_value = self.value.as_bool();
+        if boolean_value.is_none() {
             self.wrong_type(
                 "true or false",
                 &format!("write `{0} = true` or `{0} = false`", self.key),
                 findings,
             );
         }
-        value
+        boolean_value
     }
 
     fn whole(&self, findings: &Findings) -> Range<usize> {
@@ -512,16 +515,23 @@ pub(super) fn suggestion<'c>(
     candidates: impl IntoIterator<Item = &'c str> + Clone,
 ) -> String {
     const MOST: usize = 12;
-    let meant =
+    let meant_word =
         nearest_name(word, candidates.clone()).map(|meant| format!("did you mean `{meant}`?"));
-    let all: Vec<&str> = candidates.into_iter().collect();
-    let listed = (!all.is_empty()).then(|| {
-        let more = if all.len() > MOST { ", …" } else { "" };
-        format!("{what}: {}{more}", all[..all.len().min(MOST)].join(", "))
+    let all_candidates: Vec<&str> = candidates.into_iter().collect();
+    let listed_candidates = (!all_candidates.is_empty()).then(|| {
+        let more_mark = if all_candidates.len() > MOST {
+            ", …"
+        } else {
+            ""
+        };
+        format!(
+            "{what}: {}{more_mark}",
+            all_candidates[..all_candidates.len().min(MOST)].join(", ")
+        )
     });
-    meant
+    meant_word
         .into_iter()
-        .chain(listed)
+        .chain(listed_candidates)
         .collect::<Vec<_>>()
         .join(" ")
 }

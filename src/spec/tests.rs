@@ -230,7 +230,7 @@ fn copies_alternatives_and_spreads_read_as_they_are_written() {
         (
             element.file_name(),
             element.whole().to_string(),
-            job.size(&element)
+            job.size(&element).unwrap()
         ),
         ("part", "split.part".into(), Bytes(1_000_000_000))
     );

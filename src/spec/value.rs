@@ -54,15 +54,15 @@ fn quantity<T>(
             .map_err(|error| findings.push(bad_quantity(entry, text, (what, example), &error)))
             .ok(),
         DeValue::Integer(_) | DeValue::Float(_) => {
-            let number = number_text(entry.value).trim_start_matches('-').to_owned();
+            let number_words = number_text(entry.value).trim_start_matches('-').to_owned();
             let message = format!("`{}` is a number without a unit", entry.key);
             let mut hint = format!(
-                "write it like `{} = \"{before}{number}{after}\"`",
+                "write it like `{} = \"{before}{number_words}{after}\"`",
                 entry.key
             );
             if after == MINUTES {
                 // Whoever leaves the unit of a time out may well mean hours.
-                hint += &format!(" for minutes, or `\"{number} h\"` for hours");
+                hint += &format!(" for minutes, or `\"{number_words} h\"` for hours");
             }
             findings.push(
                 Diagnostic::error(entry.span.clone(), message)
@@ -86,26 +86,33 @@ fn bad_quantity(
     error: &units::UnitError,
 ) -> Diagnostic {
     let (message, hint) = error.0.split_once("; ").unwrap_or((&error.0, &example));
-    let number = text.trim().trim_start_matches('$').trim().to_lowercase();
-    let message = if number.starts_with('-') {
+    let number_words = text.trim().trim_start_matches('$').trim().to_lowercase();
+    let message = if number_words.starts_with('-') {
         format!("`{}` is negative", shown(entry.key))
-    } else if number.starts_with("nan") || number.starts_with("inf") || number.starts_with("+inf") {
+    } else if number_words.starts_with("nan")
+        || number_words.starts_with("inf")
+        || number_words.starts_with("+inf")
+    {
         format!("`{}` is not a finite number", shown(text))
     } else {
         message.to_owned()
     };
     let unit = units::number_and_unit(text).1;
-    let known = hint
+    let known_units = hint
         .split_once("(units: ")
         .map_or("", |(_, units)| units.trim_end_matches(')'))
         .split(", ");
-    let meant = UNIT_WORDS
+    let meant_unit = UNIT_WORDS
         .iter()
         .find(|(_, words)| words.contains(&unit.to_lowercase().as_str()))
         .map(|(unit, _)| *unit)
-        .filter(|meant| known.clone().any(|unit| unit == *meant))
-        .or_else(|| known.clone().find(|known| known.eq_ignore_ascii_case(unit)));
-    let hint = match meant {
+        .filter(|meant| known_units.clone().any(|unit| unit == *meant))
+        .or_else(|| {
+            known_units
+                .clone()
+                .find(|known| known.eq_ignore_ascii_case(unit))
+        });
+    let hint = match meant_unit {
         Some(meant) => format!("did you mean `{meant}`? {hint}"),
         None => hint.to_owned(),
     };
@@ -181,11 +188,11 @@ pub(super) fn data_rate(entry: &Entry<'_, '_>, findings: &mut Findings) -> Optio
     let parse = |text: &str| {
         Money::parse(text)?;
         let text = text.trim();
-        let number = text
+        let plain_number = text
             .strip_prefix('$')
             .or_else(|| text.strip_suffix("USD"))
             .unwrap_or(text);
-        DataRate::parse_usd(number.trim())
+        DataRate::parse_usd(plain_number.trim())
     };
     let rate = quantity(entry, "an amount in US dollars", ("$", ""), parse, findings)?;
     if rate > MOST_DATA_RATE {
@@ -213,12 +220,12 @@ pub(super) fn whole(
         return None;
     };
     let text = number_text(entry.value);
-    let number = text
+    let whole_number = text
         .replace('_', "")
         .parse::<u64>()
         .ok()
         .filter(|number| range.contains(number));
-    if number.is_none() {
+    if whole_number.is_none() {
         let message = format!(
             "`{} = {}` is not between {} and {}",
             shown(entry.key),
@@ -232,7 +239,7 @@ pub(super) fn whole(
                 .with_hint(hint),
         );
     }
-    number
+    whole_number
 }
 
 /// One of some words.
@@ -242,11 +249,11 @@ pub(super) fn choice<T: Copy>(
     findings: &mut Findings,
 ) -> Option<T> {
     let text = entry.text(choices[0].0, findings)?;
-    let chosen = choices
+    let chosen_value = choices
         .iter()
         .find(|(name, _)| *name == text)
         .map(|(_, value)| *value);
-    if chosen.is_none() {
+    if chosen_value.is_none() {
         findings.push(no_choice(
             entry.key,
             text,
@@ -254,7 +261,7 @@ pub(super) fn choice<T: Copy>(
             choices.iter().map(|(name, _)| *name),
         ));
     }
-    chosen
+    chosen_value
 }
 
 /// A word that is none of some.
@@ -272,7 +279,7 @@ pub(super) fn no_choice(
 
 /// How machines are bought.
 pub(super) fn allocation(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Allocation> {
-    let all = [
+    let all_allocations = [
         Allocation::OnDemand,
         Allocation::Spot,
         Allocation::SpotIfAvailable,
@@ -280,7 +287,7 @@ pub(super) fn allocation(entry: &Entry<'_, '_>, findings: &mut Findings) -> Opti
     ];
     choice(
         entry,
-        &all.map(|allocation| (allocation_word(allocation), allocation)),
+        &all_allocations.map(|allocation| (allocation_word(allocation), allocation)),
         findings,
     )
 }
@@ -334,14 +341,14 @@ pub(super) fn hourly_rate(entry: &Entry<'_, '_>, findings: &mut Findings) -> Opt
 /// Why `name` cannot be the name of a stage, a dataset, an artifact, a label or a job. Dots
 /// would break `stage.artifact`; the names become names of files.
 pub(super) fn name_fault(name: &str) -> Option<&'static str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.is_empty() {
         Some("is empty")
     } else if name.len() > LONGEST_NAME {
         Some("is longer than 128 characters")
     } else if name.starts_with('-') {
         Some("begins with `-`")
-    } else if !name.chars().all(plain) {
+    } else if !name.chars().all(is_plain) {
         Some("has a character that is not allowed")
     } else {
         None
@@ -355,13 +362,13 @@ pub(super) fn name(what: &str, name: &str, span: &Range<usize>, findings: &mut F
     };
     let mut hint = "names are made of letters, digits, `_` and `-`".to_owned();
     let separator = |c: char| matches!(c, '.' | '/' | ':' | ' ');
-    let plain: String = name
+    let plain_name: String = name
         .chars()
         .map(|c| if separator(c) { '-' } else { c })
         .collect();
-    let plain = plain.trim_matches('-');
-    if !plain.is_empty() && name_fault(plain).is_none() {
-        hint.push_str(&format!(", such as `{plain}`"));
+    let trimmed_name = plain_name.trim_matches('-');
+    if !trimmed_name.is_empty() && name_fault(trimmed_name).is_none() {
+        hint.push_str(&format!(", such as `{trimmed_name}`"));
     }
     let message = if name.is_empty() {
         format!("a {what} has an empty name")
@@ -534,12 +541,12 @@ pub(super) fn relative_path(text: &str) -> Result<String, PathFault> {
     if text.starts_with(['/', '~', '\\']) || drive {
         return Err(PathFault::Absolute);
     }
-    let parts: Vec<&str> = text
+    let path_parts: Vec<&str> = text
         .split('/')
         .filter(|part| !part.is_empty() && *part != ".")
         .collect();
-    if parts.is_empty() || text.chars().any(char::is_control) {
+    if path_parts.is_empty() || text.chars().any(char::is_control) {
         return Err(PathFault::Unusable);
     }
-    Ok(parts.join("/"))
+    Ok(path_parts.join("/"))
 }

@@ -46,7 +46,7 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
 }
 
 fn reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
-    let mut seen: BTreeMap<&str, &ArtifactRef> = BTreeMap::new();
+    let mut seen_names: BTreeMap<&str, &ArtifactRef> = BTreeMap::new();
     for read in &stage.reads {
         let span = findings.span(&format!("stages.{name}.reads.{read}"));
         if let Some((message, hint)) = why_missing(job, &read.whole()) {
@@ -72,7 +72,7 @@ fn reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
                     .with_label("binds nothing")
                     .with_hint(hint),
             );
-        } else if let Some(other) = seen.insert(read.file_name(), read) {
+        } else if let Some(other) = seen_names.insert(read.file_name(), read) {
             let file = read.file_name();
             findings.push(
                 Diagnostic::error(
@@ -155,11 +155,11 @@ fn cycle(job: &Job, findings: &mut Findings) {
         return;
     };
     // The line in the first stage that waits for the last one.
-    let read = stage
+    let read_before = stage
         .reads
         .iter()
         .find(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == last));
-    let span = match read {
+    let span = match read_before {
         Some(read) => findings.span(&format!("stages.{first}.reads.{read}")),
         None => findings.span(&format!("stages.{first}.after.{last}")),
     };
@@ -186,12 +186,13 @@ fn sums(job: &Job, findings: &mut Findings) {
         .map(|dataset| u128::from(dataset.size.0))
         .sum();
     for stage in job.stages.values() {
-        let longest = match &stage.work {
+        let longest_time = match &stage.work {
             Work::Duration(time) | Work::VcpuTime(time) => *time,
             Work::DurationBy(times) => times.values().max().copied().unwrap_or_default(),
             Work::Flops { .. } => Millis(0),
         };
-        machine_time += u128::from(longest.0) * u128::from(stage.nodes) * u128::from(stage.count);
+        machine_time +=
+            u128::from(longest_time.0) * u128::from(stage.nodes) * u128::from(stage.count);
         bytes += stage
             .writes
             .values()

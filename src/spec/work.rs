@@ -24,30 +24,30 @@ pub(super) fn work(
 ) -> Work {
     // Of all alternatives, which are filled up with what is common to them.
     let alternatives = needs.any_of.iter().flat_map(|needs| &needs.accelerators);
-    let common = if needs.any_of.is_empty() {
+    let common_accelerators = if needs.any_of.is_empty() {
         Some(&needs.accelerators)
     } else {
         None
     };
     let accelerators: BTreeSet<AcceleratorNeed> = alternatives
-        .chain(common.into_iter().flatten())
+        .chain(common_accelerators.into_iter().flatten())
         .cloned()
         .collect();
-    let read = match (
+    let work_read = match (
         stage.take("duration", findings),
         stage.take("work", findings),
     ) {
         (Some(duration), None) => by_duration(&duration, name, &accelerators, findings),
         (None, Some(work)) => by_work(&work, name, findings),
         (Some(duration), Some(work)) => {
-            let later = if duration.key_span.start > work.key_span.start {
+            let later_entry = if duration.key_span.start > work.key_span.start {
                 duration
             } else {
                 work
             };
             findings.push(
                 Diagnostic::error(
-                    later.key_span,
+                    later_entry.key_span,
                     format!("stage `{name}` has both `duration` and `work`"),
                 )
                 .with_label("one too many")
@@ -67,23 +67,23 @@ pub(super) fn work(
             None
         }
     };
-    if let Some(Work::DurationBy(_)) = read {
+    if let Some(Work::DurationBy(_)) = work_read {
         without_duration(&stage.path, needs, findings);
     }
     // Whatever stands here after an error is never used.
-    read.unwrap_or(Work::Duration(Millis(1)))
+    work_read.unwrap_or(Work::Duration(Millis(1)))
 }
 
 /// Alternatives without an accelerator, of a stage that says how long it takes on each.
 fn without_duration(stage: &str, needs: &Needs, findings: &mut Findings) {
-    let key = if needs.ordered { "ordered" } else { "any_of" };
+    let alternatives_key = if needs.ordered { "ordered" } else { "any_of" };
     for (index, _) in needs
         .any_of
         .iter()
         .enumerate()
         .filter(|(_, needs)| needs.accelerators.is_empty())
     {
-        let span = findings.span(&format!("{stage}.needs.{key}.{index}"));
+        let span = findings.span(&format!("{stage}.needs.{alternatives_key}.{index}"));
         let message = "no machine is taken for this alternative: `duration` is by accelerator, and it has none";
         let hint = "give it `accelerators`, or one `duration` for all";
         findings.push(
@@ -114,12 +114,12 @@ fn by_duration(
             }
         };
         if !accelerators.contains(&need) {
-            let listed = accelerators
+            let listed_accelerators = accelerators
                 .iter()
                 .map(|need| format!("`{need}`"))
                 .collect::<Vec<_>>()
                 .join(", ");
-            let hint = match listed.as_str() {
+            let hint = match listed_accelerators.as_str() {
                 "" => format!(
                     "add `needs = {{ accelerators = [\"{}\"] }}`, or give one `duration`",
                     shown(entry.key)
@@ -170,7 +170,7 @@ fn by_work(entry: &Entry<'_, '_>, name: &str, findings: &mut Findings) -> Option
     amounts.extend(section.take("vcpu", findings));
     amounts.sort_by_key(|amount| amount.key_span.start);
     let efficiency = section.take("efficiency", findings);
-    let unknown = section.finish(findings);
+    let unknown_keys = section.finish(findings);
     if let Some(second) = amounts.get(1) {
         findings.push(
             Diagnostic::error(
@@ -182,7 +182,7 @@ fn by_work(entry: &Entry<'_, '_>, name: &str, findings: &mut Findings) -> Option
         );
     }
     let Some(amount) = amounts.first() else {
-        if !unknown.is_empty() {
+        if !unknown_keys.is_empty() {
             return None;
         }
         findings.push(
@@ -275,17 +275,17 @@ fn gigaflop(text: &str) -> Result<u64, UnitError> {
     ];
     let (number, unit) = number_and_unit(text);
     let (digits, scale) = decimal(if number.is_empty() { text } else { number })?;
-    let known = UNITS
+    let known_unit = UNITS
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(unit));
-    let Some((_, power)) = known else {
-        let found = if unit.is_empty() {
+    let Some((_, power)) = known_unit else {
+        let found_unit = if unit.is_empty() {
             "has no unit".to_owned()
         } else {
             format!("has the unknown unit `{unit}`")
         };
         return Err(UnitError(format!(
-            "`{text}` {found}; an amount of work is written like `500 PFLOP` (units: FLOP, GFLOP, TFLOP, PFLOP, EFLOP)"
+            "`{text}` {found_unit}; an amount of work is written like `500 PFLOP` (units: FLOP, GFLOP, TFLOP, PFLOP, EFLOP)"
         )));
     };
     let too_much = || UnitError(format!("`{text}` is out of range; the most is 1e9 EFLOP"));
@@ -313,8 +313,8 @@ fn percent(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u32> {
             return None;
         }
     };
-    let number = text.trim().strip_suffix('%').map(str::trim);
-    let percent = number
+    let percent_number = text.trim().strip_suffix('%').map(str::trim);
+    let percent = percent_number
         .and_then(|number| number.parse::<u32>().ok())
         .filter(|percent| (1..=100).contains(percent));
     if percent.is_none() {

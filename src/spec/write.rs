@@ -59,9 +59,10 @@ fn stage(stage: &Stage) -> String {
     let needs = needs(&stage.needs);
     text.extend((!needs.is_empty()).then(|| line("needs", &inline(&needs))));
     text.push_str(&work(&stage.work));
-    let number = |name: &str, number: u32| (number != 1).then(|| line(name, &number.to_string()));
-    text.extend(number("count", stage.count));
-    text.extend(number("nodes", stage.nodes));
+    let count_line =
+        |name: &str, number: u32| (number != 1).then(|| line(name, &number.to_string()));
+    text.extend(count_line("count", stage.count));
+    text.extend(count_line("nodes", stage.nodes));
     text.extend(
         stage
             .deadline
@@ -79,15 +80,15 @@ fn stage(stage: &Stage) -> String {
             .map(|retries| line("retries", &self::retries(retries))),
     );
     if let Some(checkpoint) = &stage.checkpoint {
-        let every = checkpoint
+        let every_pair = checkpoint
             .every
             .map(|every| ("every".to_owned(), quoted(every.exact())));
-        let rest = [
+        let other_pairs = [
             ("save".to_owned(), quoted(checkpoint.save.exact())),
             ("restart".to_owned(), quoted(checkpoint.restart.exact())),
             ("size".to_owned(), bytes(checkpoint.size)),
         ];
-        let keys: Vec<(String, String)> = every.into_iter().chain(rest).collect();
+        let keys: Vec<(String, String)> = every_pair.into_iter().chain(other_pairs).collect();
         text.push_str(&line("checkpoint", &inline(&keys)));
     }
     if !stage.env.is_empty() {
@@ -133,34 +134,36 @@ fn needs(needs: &Needs) -> Vec<(String, String)> {
             .filter_map(|(key, list)| Some((key, list?))),
     );
     if let Some(latency) = &needs.latency {
-        let to = ("to".to_owned(), quoted(&latency.to));
+        let to_pair = ("to".to_owned(), quoted(&latency.to));
         keys.push((
             "latency",
-            inline(&[to, ("at_most".to_owned(), quoted(latency.at_most.exact()))]),
+            inline(&[
+                to_pair,
+                ("at_most".to_owned(), quoted(latency.at_most.exact())),
+            ]),
         ));
     }
-    keys.extend(needs.max_price.map(|rate| {
-        (
-            "max_price",
-            quoted(format!("${}", decimal(nano_usd(rate), 9))),
-        )
-    }));
+    keys.extend(
+        needs
+            .max_price
+            .map(|rate| ("max_price", quoted(dollars(rate)))),
+    );
     let mut keys: Vec<(String, String)> = keys
         .into_iter()
         .map(|(key, text)| (key.to_owned(), text))
         .collect();
     if !needs.any_of.is_empty() {
         // An alternative says what it does not take from the common part.
-        let own = |one: &Needs| {
-            let own = self::needs(one)
+        let own_keys = |one: &Needs| {
+            let own_keys = self::needs(one)
                 .into_iter()
                 .filter(|key| !keys.contains(key));
-            inline(&own.collect::<Vec<_>>())
+            inline(&own_keys.collect::<Vec<_>>())
         };
-        let all: Vec<String> = needs.any_of.iter().map(own).collect();
+        let all_alternatives: Vec<String> = needs.any_of.iter().map(own_keys).collect();
         keys.push((
             (if needs.ordered { "ordered" } else { "any_of" }).to_owned(),
-            format!("[{}]", all.join(", ")),
+            format!("[{}]", all_alternatives.join(", ")),
         ));
     }
     keys
@@ -173,12 +176,14 @@ fn retries(retries: &Retries) -> String {
     inline(&[times].into_iter().chain(on).collect::<Vec<_>>())
 }
 
-fn nano_usd(rate: Rate) -> u128 {
-    u128::try_from(rate.0).unwrap_or_default()
+/// A price in US dollars. A negative one keeps its sign, so that whoever reads it refuses it.
+fn dollars(rate: Rate) -> String {
+    let sign = if rate.0 < 0 { "-" } else { "" };
+    format!("${sign}{}", decimal(u128::from(rate.0.unsigned_abs()), 9))
 }
 
 fn work(work: &Work) -> String {
-    let of = |key: &str, value: String| line("work", &inline(&[(key.to_owned(), value)]));
+    let work_line = |key: &str, value: String| line("work", &inline(&[(key.to_owned(), value)]));
     match work {
         Work::Duration(time) => line("duration", &quoted(time.exact())),
         Work::DurationBy(times) => {
@@ -188,7 +193,7 @@ fn work(work: &Work) -> String {
                 .collect();
             line("duration", &inline(&times))
         }
-        Work::VcpuTime(time) => of("vcpu", quoted(time.exact())),
+        Work::VcpuTime(time) => work_line("vcpu", quoted(time.exact())),
         Work::Flops {
             precision,
             gigaflop,
@@ -210,7 +215,7 @@ fn work(work: &Work) -> String {
 }
 
 fn spread(spread: &Spread) -> String {
-    let over = match spread.over {
+    let domain_word = match spread.over {
         Domain::Place => "place",
         Domain::Cloud => "cloud",
     };
@@ -218,7 +223,7 @@ fn spread(spread: &Spread) -> String {
     format!(
         "{}{}{at_most}",
         list("stages", &spread.stages),
-        line("over", &quoted(over))
+        line("over", &quoted(domain_word))
     )
 }
 
@@ -307,8 +312,8 @@ fn decimal(digits: u128, places: u32) -> String {
     match rest {
         0 => whole.to_string(),
         rest => {
-            let rest = format!("{rest:0width$}", width = places as usize);
-            format!("{whole}.{}", rest.trim_end_matches('0'))
+            let fraction_digits = format!("{rest:0width$}", width = places as usize);
+            format!("{whole}.{}", fraction_digits.trim_end_matches('0'))
         }
     }
 }

@@ -89,25 +89,25 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
     let mut archive = tar::Archive::new(from);
     archive.set_preserve_mtime(false);
     let mut folders = Vec::new();
-    let mut taken = 0_u64;
+    let mut bytes_taken = 0_u64;
     for entry in archive.entries()? {
-        let mut entry = entry?;
-        let inside = entry.path()?.into_owned();
+        let mut archive_entry = entry?;
+        let entry_path = archive_entry.path()?.into_owned();
         let refuse = |why: &str| {
             io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("{} {why}", inside.display()),
+                format!("{} {why}", entry_path.display()),
             )
         };
-        if !inside
+        if !entry_path
             .components()
             .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
         {
             return Err(refuse("would lie outside of the folder that it came with"));
         }
-        match entry.header().entry_type() {
+        match archive_entry.header().entry_type() {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                taken = taken.saturating_add(entry.size());
+                bytes_taken = bytes_taken.saturating_add(archive_entry.size());
             }
             EntryType::Directory | EntryType::Symlink | EntryType::Link => {}
             // Headers that hold for all that follows.
@@ -118,18 +118,18 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
                 ));
             }
         }
-        bounds.check(taken).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", inside.display()))
+        bounds.check(bytes_taken).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", entry_path.display()))
         })?;
-        let time = time(&mut entry);
+        let time = time(&mut archive_entry)?;
         // Their modes and times are for when all is in them. What is in them makes them, if there
         // is anything.
-        if entry.header().entry_type() == EntryType::Directory {
-            folders.push((inside, entry, time));
+        if archive_entry.header().entry_type() == EntryType::Directory {
+            folders.push((entry_path, archive_entry, time));
             continue;
         }
-        entry.unpack_in(target)?;
-        time.set(&target.join(&inside));
+        archive_entry.unpack_in(target)?;
+        time.set(&target.join(&entry_path));
     }
     folders.sort_by(|(a, ..), (b, ..)| b.cmp(a));
     for (inside, mut entry, time) in folders {
@@ -139,27 +139,23 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
     Ok(())
 }
 
-fn time(entry: &mut tar::Entry<'_, impl Read>) -> Time {
-    let seconds = entry
-        .header()
-        .mtime()
-        .ok()
-        .and_then(|seconds| i64::try_from(seconds).ok())
-        .unwrap_or_default();
-    let plain = Time {
-        seconds,
+/// When an entry was last changed: by its extended header if it has one, else by its header.
+fn time(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Time> {
+    let seconds = i64::try_from(entry.header().mtime()?);
+    let header_time = Time {
+        seconds: seconds.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
         nanoseconds: 0,
     };
     let Ok(Some(extensions)) = entry.pax_extensions() else {
-        return plain;
+        return Ok(header_time);
     };
     let times = extensions
         .flatten()
         .filter(|extension| extension.key() == Ok(TIME));
-    times
+    let newest = times
         .filter_map(|extension| Time::parse(extension.value().ok()?))
-        .last()
-        .unwrap_or(plain)
+        .last();
+    Ok(newest.unwrap_or(header_time))
 }
 
 #[cfg(test)]

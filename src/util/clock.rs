@@ -40,8 +40,8 @@ pub fn today() -> jiff::civil::Date {
 /// The moment that is `time` from now, as an RFC 3339 timestamp in UTC, to the second.
 pub fn after(time: std::time::Duration) -> String {
     let time = jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX);
-    let end = now().saturating_add(time).unwrap_or(jiff::Timestamp::MAX);
-    format!("{end:.0}")
+    let end_time = now().saturating_add(time).unwrap_or(jiff::Timestamp::MAX);
+    format!("{end_time:.0}")
 }
 
 /// The moment that is `time` from now, as an RFC 3339 timestamp in UTC, to the millisecond.
@@ -54,27 +54,28 @@ pub fn after_exactly(time: std::time::Duration) -> String {
 }
 
 /// The milliseconds from one RFC 3339 timestamp to another; 0 if they are in another order, as
-/// after a clock was set back, or no timestamps.
+/// after a clock was set back, or one is no timestamp: a state with such a one is not read.
 pub fn between(from: &str, to: &str) -> u64 {
-    let read = |text: &str| {
+    let read_time = |text: &str| {
         text.parse::<jiff::Timestamp>()
             .ok()
             .map(|time| time.as_millisecond())
     };
-    match (read(from), read(to)) {
+    match (read_time(from), read_time(to)) {
         (Some(from), Some(to)) => u64::try_from(to - from).unwrap_or(0),
         _ => 0,
     }
 }
 
-/// How long this machine has been up: a clock that nobody sets.
-pub fn uptime() -> std::time::Duration {
+/// How long this machine has been up: a clock that nobody sets. The error says that this system
+/// does not tell it.
+pub fn uptime() -> std::io::Result<std::time::Duration> {
     if let Some(simulated) = simulation::uptime() {
-        return simulated;
+        return Ok(simulated);
     }
-    let told = std::fs::read_to_string("/proc/uptime").ok();
-    let seconds = told
-        .as_deref()
-        .and_then(|text| text.split('.').next()?.parse().ok());
-    std::time::Duration::from_secs(seconds.unwrap_or_default())
+    let text = std::fs::read_to_string("/proc/uptime")?;
+    let seconds = text.split('.').next().and_then(|whole| whole.parse().ok());
+    seconds
+        .map(std::time::Duration::from_secs)
+        .ok_or_else(|| std::io::Error::other("/proc/uptime does not begin with a number"))
 }

@@ -16,25 +16,26 @@ mod armed {
 
     pub(super) fn point(name: &str) {
         let (at, log) = ARMED.get_or_init(|| {
-            let at = environment::text(variables::SKY_CRASH_AT).and_then(|text| text.parse().ok());
+            let crash_point =
+                environment::text(variables::SKY_CRASH_AT).and_then(|text| text.parse().ok());
             let log = environment::bytes(variables::SKY_CRASH_LOG);
-            let open = |path| {
+            let open_log = |path| {
                 std::fs::OpenOptions::new()
                     .create(true)
                     .append(true)
                     .open(path)
                     .ok()
             };
-            (at, log.and_then(open))
+            (crash_point, log.and_then(open_log))
         });
         if at.is_none() && log.is_none() {
             return;
         }
-        let passed = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+        let points_passed = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some(mut log) = log.as_ref() {
-            let _ = log.write_all(format!("{passed} {name}\n").as_bytes());
+            let _ = log.write_all(format!("{points_passed} {name}\n").as_bytes());
         }
-        if *at == Some(passed) {
+        if *at == Some(points_passed) {
             let _ = rustix::process::kill_process(
                 rustix::process::getpid(),
                 rustix::process::Signal::KILL,

@@ -36,17 +36,17 @@ impl Digests {
     /// cannot be named.
     pub fn large(&self, path: &Path, found: &Metadata) -> Option<Large> {
         let folder = self.folder.as_ref().filter(|_| found.len() >= SMALLEST)?;
-        let whole = std::fs::canonicalize(path).ok()?;
-        let name = hash::digest(whole.as_os_str().as_bytes());
-        let entry = folder.join(name.hex());
+        let canonical_path = std::fs::canonicalize(path).ok()?;
+        let name = hash::digest(canonical_path.as_os_str().as_bytes());
+        let entry_path = folder.join(name.hex());
         let rested = newest(found).is_some_and(|newest| {
             clock::file_system_time()
                 .duration_since(newest)
                 .is_ok_and(|age| age > REST)
         });
         Some(Large {
-            path: whole,
-            entry,
+            path: canonical_path,
+            entry: entry_path,
             stamp: stamp_of(found),
             rested,
         })
@@ -73,8 +73,9 @@ impl Large {
     /// Remembers a digest, unless the file may have changed while it was read. That it cannot be
     /// written down is not a failure.
     pub fn remember(&self, digest: &Digest) {
-        let same = std::fs::metadata(&self.path).is_ok_and(|after| stamp_of(&after) == self.stamp);
-        if self.rested && same {
+        let is_unchanged =
+            std::fs::metadata(&self.path).is_ok_and(|after| stamp_of(&after) == self.stamp);
+        if self.rested && is_unchanged {
             let _ = self.write(digest);
         }
     }

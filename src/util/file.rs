@@ -43,19 +43,19 @@ pub fn open_within(path: &Path, most: u64) -> io::Result<std::fs::File> {
         .custom_flags(flags)
         .open(path)
         .map_err(fail)?;
-    let found = file.metadata().map_err(fail)?;
-    if found.is_dir() {
+    let file_metadata = file.metadata().map_err(fail)?;
+    if file_metadata.is_dir() {
         return Err(fail(io::Error::new(
             io::ErrorKind::IsADirectory,
             "is a directory",
         )));
     }
-    if !found.is_file() {
+    if !file_metadata.is_file() {
         let message =
             "it is a pipe, a socket or a device: copy what it gives into a file, and name that";
         return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, message)));
     }
-    if found.len() > most {
+    if file_metadata.len() > most {
         Err(too_large(path, most))
     } else {
         Ok(file)
@@ -75,10 +75,10 @@ fn too_large(path: &Path, most: u64) -> io::Error {
 pub fn read_within(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // It may grow meanwhile, and some files of the kernel do not say how large they are.
-    let read = open_within(path, most)?
+    let bytes_read = open_within(path, most)?
         .take(most + 1)
         .read_to_end(&mut bytes);
-    read.map_err(|error| named(path, "read", error))?;
+    bytes_read.map_err(|error| named(path, "read", error))?;
     if bytes.len() as u64 > most {
         Err(too_large(path, most))
     } else {
@@ -124,8 +124,9 @@ pub fn shown(path: &Path) -> String {
 pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if is_standard_input(path) {
         static INPUT: OnceLock<Result<Vec<u8>, (io::ErrorKind, String)>> = OnceLock::new();
-        let read = || bounded(io::stdin().lock()).map_err(|error| (error.kind(), plain(&error)));
-        return match INPUT.get_or_init(read) {
+        let read_input =
+            || bounded(io::stdin().lock()).map_err(|error| (error.kind(), plain(&error)));
+        return match INPUT.get_or_init(read_input) {
             Ok(bytes) => Ok(bytes.clone()),
             Err((kind, error)) => Err(io::Error::new(
                 *kind,
@@ -197,13 +198,13 @@ fn write_for(readers: Readers, path: &Path, contents: &[u8]) -> io::Result<()> {
     };
     let write = || -> io::Result<()> {
         // The umask still applies to it.
-        let mode = std::fs::Permissions::from_mode(match readers {
+        let file_mode = std::fs::Permissions::from_mode(match readers {
             Readers::User => 0o600,
             Readers::Umask => 0o666,
         });
         let mut file = tempfile::Builder::new()
             .prefix(".sky-")
-            .permissions(mode)
+            .permissions(file_mode)
             .tempfile_in(folder)?;
         file.write_all(contents)?;
         file.as_file().sync_all()?;
@@ -230,9 +231,9 @@ pub fn create_private_folders(folder: &Path) -> io::Result<()> {
 
 /// Takes the rights of all others to a folder away, if it is the user's own.
 pub fn make_private(folder: &Path) {
-    let others = |mode: u32| mode & 0o077 != 0;
+    let others_may = |mode: u32| mode & 0o077 != 0;
     if let Ok(mode) = std::fs::metadata(folder).map(|metadata| metadata.permissions().mode())
-        && others(mode)
+        && others_may(mode)
     {
         // Somebody else's folder stays as its owner wants it.
         let _ =
@@ -276,11 +277,11 @@ pub fn write_result(path: &Path, contents: &[u8]) -> io::Result<()> {
                 .map_err(|error| named(path, "write", error))
         }
         Ok(found) => {
-            let same = found.len() == contents.len() as u64
+            let same_contents = found.len() == contents.len() as u64
                 && std::fs::read(path).is_ok_and(|old| old == contents);
             let target =
                 std::fs::canonicalize(path).map_err(|error| named(path, "write", error))?;
-            if same {
+            if same_contents {
                 Ok(())
             } else {
                 write_for(Readers::Umask, &target, contents)

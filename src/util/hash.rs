@@ -27,13 +27,13 @@ pub struct NotADigest(String);
 /// Hostile texts can be long and can hold control characters.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 80;
-    let more = if text.chars().nth(SHOWN).is_some() {
+    let more_mark = if text.chars().nth(SHOWN).is_some() {
         "…"
     } else {
         ""
     };
     format!(
-        "{}{more}",
+        "{}{more_mark}",
         text.chars().take(SHOWN).collect::<String>().escape_debug()
     )
 }

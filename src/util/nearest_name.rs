@@ -11,13 +11,13 @@ pub fn nearest_name<'c>(
     if word.is_empty() || word.len() > LONGEST {
         return None;
     }
-    let lower = word.to_lowercase();
+    let lower_case = word.to_lowercase();
     candidates
         .into_iter()
         .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| {
             (
-                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
+                strsim::damerau_levenshtein(&lower_case, &candidate.to_lowercase()),
                 candidate,
             )
         })

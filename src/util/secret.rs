@@ -78,12 +78,14 @@ pub fn resolve(reference: &str, folder: &Path) -> Result<Secret, SecretError> {
     }
     if let Some(path) = reference.strip_prefix("file:") {
         let text = super::file::read_text(&folder.join(path)).map_err(SecretError::File)?;
-        let value = text.strip_suffix('\n').unwrap_or(&text);
-        let value = value.strip_suffix('\r').unwrap_or(value);
-        return if value.is_empty() {
+        let without_newline = text.strip_suffix('\n').unwrap_or(&text);
+        let without_return = without_newline
+            .strip_suffix('\r')
+            .unwrap_or(without_newline);
+        return if without_return.is_empty() {
             Err(SecretError::EmptyFile(path.to_owned()))
         } else {
-            Ok(Secret::new(value))
+            Ok(Secret::new(without_return))
         };
     }
     Err(SecretError::UnknownForm)
@@ -114,16 +116,16 @@ impl Redactor {
         let mut forms: BTreeSet<Vec<u8>> = BTreeSet::new();
         for secret in secrets {
             // A program may print the whole of it, or one of its lines.
-            let whole = secret.0.as_str();
-            for value in std::iter::once(whole)
-                .chain(whole.lines())
+            let whole_secret = secret.0.as_str();
+            for value in std::iter::once(whole_secret)
+                .chain(whole_secret.lines())
                 .filter(|value| value.len() >= SHORTEST)
             {
                 add_forms(value, &mut forms);
             }
         }
         forms.retain(|form| form.len() >= SHORTEST);
-        let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
+        let longest_form = forms.iter().map(Vec::len).max().unwrap_or_default();
         // The longest first: one may be part of another.
         let build = || {
             AhoCorasick::builder()
@@ -133,7 +135,7 @@ impl Redactor {
         };
         Self {
             finder: (!forms.is_empty()).then(build).flatten(),
-            longest,
+            longest: longest_form,
         }
     }
 
@@ -151,12 +153,12 @@ impl Redactor {
     pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         match &self.finder {
             Some(finder) => {
-                let mut clean = Vec::with_capacity(bytes.len());
-                finder.replace_all_with_bytes(bytes, &mut clean, |_, _, clean| {
+                let mut clean_bytes = Vec::with_capacity(bytes.len());
+                finder.replace_all_with_bytes(bytes, &mut clean_bytes, |_, _, clean| {
                     clean.extend_from_slice(HIDDEN.as_bytes());
                     true
                 });
-                clean
+                clean_bytes
             }
             None => bytes.to_vec(),
         }
@@ -165,14 +167,14 @@ impl Redactor {
     /// Where bytes that go on may be cut at or after `at` without cutting a value in two. Sure only
     /// if so many bytes as [`Redactor::longest`] follow `at`.
     pub fn cut(&self, bytes: &[u8], at: usize) -> usize {
-        let found = self
+        let found_forms = self
             .finder
             .iter()
             .flat_map(|finder| finder.find_iter(bytes));
-        let over = found
+        let form_over_cut = found_forms
             .take_while(|one| one.start() < at)
             .find(|one| one.end() > at);
-        over.map_or(at, |one| one.end())
+        form_over_cut.map_or(at, |one| one.end())
     }
 }
 
@@ -186,17 +188,17 @@ fn add_forms(value: &str, forms: &mut BTreeSet<Vec<u8>>) {
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
             let text = engine.encode([&vec![0; shift], bytes].concat());
             // Letters that also hold bits of what is around it are of no use.
-            let whole = (shift + bytes.len()) * 8 / 6;
+            let whole_letters = (shift + bytes.len()) * 8 / 6;
             forms.extend(
-                text.get([0, 2, 3][shift]..whole)
+                text.get([0, 2, 3][shift]..whole_letters)
                     .map(|core| core.as_bytes().to_vec()),
             );
         }
     }
     let base64 = STANDARD_NO_PAD.encode(bytes);
     for line in BASE64_LINES {
-        let lines = base64.as_bytes().chunks(line).map(<[u8]>::to_vec);
-        forms.extend(lines.filter(|part| base64.len() > line && part.len() >= 2 * SHORTEST));
+        let base64_lines = base64.as_bytes().chunks(line).map(<[u8]>::to_vec);
+        forms.extend(base64_lines.filter(|part| base64.len() > line && part.len() >= 2 * SHORTEST));
     }
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     forms.insert(digits.to_ascii_uppercase().into_bytes());

@@ -4,9 +4,9 @@ use std::path::Path;
 
 /// Returns a word in the form in which a shell takes it as one word, quoted only where it must be.
 pub fn quoted(word: &str) -> String {
-    let plain =
+    let plain_character =
         |character: char| character.is_ascii_alphanumeric() || "-_./=:@%+,".contains(character);
-    if !word.is_empty() && word.chars().all(plain) {
+    if !word.is_empty() && word.chars().all(plain_character) {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))

@@ -61,9 +61,9 @@ impl Machine {
     }
 
     fn now(&self) -> jiff::Timestamp {
-        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let passed_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let skew = jiff::SignedDuration::from_millis(self.skew.load(Ordering::Relaxed));
-        time(passed)
+        time(passed_ms)
             .saturating_add(skew)
             .unwrap_or(jiff::Timestamp::MAX)
     }
@@ -127,9 +127,9 @@ impl Process {
     /// Lets it go on.
     pub fn resume(&self) {
         self.paused.store(false, Ordering::Relaxed);
-        let waiting =
+        let waiting_tasks =
             std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.into_iter().for_each(Waker::wake);
+        waiting_tasks.into_iter().for_each(Waker::wake);
     }
 
     /// The files of which only so many bytes are sure to survive a power cut.
@@ -150,19 +150,19 @@ impl Process {
 
     /// Runs a function as a part of the process.
     pub fn run<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
-        let former = CURRENT.replace(Some(self.clone()));
-        let result = work();
-        CURRENT.set(former);
-        result
+        let former_simulation = CURRENT.replace(Some(self.clone()));
+        let work_result = work();
+        CURRENT.set(former_simulation);
+        work_result
     }
 
     /// A number that only the seed decides (SplitMix64).
     fn random(&self) -> u64 {
-        let state = self
+        let random_state = self
             .random
             .fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
             .wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (random_state ^ (random_state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
@@ -219,8 +219,8 @@ pub fn inherit<F: Future>(future: F) -> Scope<F> {
 
 /// The true time, so many milliseconds after the world began.
 pub fn time(passed: u64) -> jiff::Timestamp {
-    let passed = i64::try_from(passed).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(BEGINNING.saturating_add(passed))
+    let passed_ms = i64::try_from(passed).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(BEGINNING.saturating_add(passed_ms))
         .unwrap_or(jiff::Timestamp::MAX)
 }
 

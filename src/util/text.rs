@@ -44,12 +44,12 @@ pub fn clean(text: &str, styles: Styles) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut cleaned = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(is_harmful) {
-        cleaned.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let length = sequence(rest);
-        let (found, after) = rest.split_at(length);
+    let mut text_left = text;
+    while let Some(at) = text_left.find(is_harmful) {
+        cleaned.push_str(&text_left[..at]);
+        text_left = &text_left[at..];
+        let length = sequence(text_left);
+        let (found, after) = text_left.split_at(length);
         if length > 1 && styles == Styles::Own && is_own_style(found) {
             cleaned.push_str(found);
         }
@@ -64,9 +64,9 @@ pub fn clean(text: &str, styles: Styles) -> Cow<'_, str> {
             Some(_) => cleaned.push(REPLACEMENT),
             None => {}
         }
-        rest = after;
+        text_left = after;
     }
-    cleaned.push_str(rest);
+    cleaned.push_str(text_left);
     Cow::Owned(cleaned)
 }
 
@@ -101,8 +101,9 @@ fn sequence(text: &str) -> usize {
     match introducer {
         // A control sequence: parameters, then one letter.
         '[' => {
-            let end = characters.find(|(_, character)| !matches!(character, ' '..='?'));
-            end.filter(|(_, last)| matches!(last, '@'..='~'))
+            let sequence_end = characters.find(|(_, character)| !matches!(character, ' '..='?'));
+            sequence_end
+                .filter(|(_, last)| matches!(last, '@'..='~'))
                 .map_or(single, |(at, last)| at + last.len_utf8())
         }
         // Strings, up to BEL, ST or `ESC \`.
@@ -137,7 +138,7 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
     if text.len() <= LONGEST_LINE {
         return Cow::Borrowed(text);
     }
-    let line = |line: &str| match line.char_indices().nth(LONGEST_LINE) {
+    let shortened_line = |line: &str| match line.char_indices().nth(LONGEST_LINE) {
         Some((end, _)) => format!(
             "{}… ({} bytes more are not shown)",
             &line[..end],
@@ -145,7 +146,12 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
         ),
         None => line.to_owned(),
     };
-    Cow::Owned(text.split('\n').map(line).collect::<Vec<_>>().join("\n"))
+    Cow::Owned(
+        text.split('\n')
+            .map(shortened_line)
+            .collect::<Vec<_>>()
+            .join("\n"),
+    )
 }
 
 /// What `sky` prints: text for people is cleaned, and JSON keeps its data: harmful characters in

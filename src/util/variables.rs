@@ -183,6 +183,7 @@ variables! {
     SKY_GCP_ENDPOINT "Another address of Google's APIs. One without TLS is sent no credentials.", "";
     GOOGLE_CLOUD_PROJECT "The id of the project, if `SKY_GCP_PROJECT` is not set.", "";
     GOOGLE_APPLICATION_CREDENTIALS "The file of the credentials.", "the file that `gcloud auth application-default login` writes";
+    GCE_METADATA_HOST "The address of Google's metadata server, which gives credentials on machines of Google.", "";
     GOOGLE_SERVICE_ACCOUNT "The file of a service account's key, for Cloud Storage alone.", "";
     GOOGLE_SERVICE_ACCOUNT_PATH "The same under its other name.", "";
 

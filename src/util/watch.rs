@@ -56,25 +56,31 @@ pub struct Closed;
 
 /// Makes both sides of a value.
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
-    let held = Mutex::new(Held {
+    let held_value = Mutex::new(Held {
         value,
         version: 0,
         closed: false,
     });
-    let shared = Arc::new(Shared {
-        held,
+    let shared_state = Arc::new(Shared {
+        held: held_value,
         moved: Notify::new(),
     });
-    (Sender(shared.clone()), Receiver { shared, seen: 0 })
+    (
+        Sender(shared_state.clone()),
+        Receiver {
+            shared: shared_state,
+            seen: 0,
+        },
+    )
 }
 
 impl<T: Copy> Sender<T> {
     /// Changes the value.
     pub fn send(&self, value: T) {
         {
-            let mut held = self.0.held();
-            held.value = value;
-            held.version += 1;
+            let mut held_value = self.0.held();
+            held_value.value = value;
+            held_value.version += 1;
         }
         self.0.moved.notify_waiters();
     }
@@ -100,36 +106,36 @@ impl<T: Copy> Receiver<T> {
 
     /// The value as it is, which counts as seen.
     pub fn borrow_and_update(&mut self) -> Ref<T> {
-        let held = self.shared.held();
-        self.seen = held.version;
-        Ref(held.value)
+        let held_value = self.shared.held();
+        self.seen = held_value.version;
+        Ref(held_value.value)
     }
 
     /// Waits for a change that was not seen.
     pub async fn changed(&mut self) -> Result<(), Closed> {
         loop {
             // Before the look, so that no change between the two is missed.
-            let moved = self.shared.moved.notified();
+            let next_move = self.shared.moved.notified();
             {
-                let held = self.shared.held();
-                if held.version != self.seen {
-                    self.seen = held.version;
+                let held_value = self.shared.held();
+                if held_value.version != self.seen {
+                    self.seen = held_value.version;
                     return Ok(());
                 }
-                if held.closed {
+                if held_value.closed {
                     return Err(Closed);
                 }
             }
-            moved.await;
+            next_move.await;
         }
     }
 
     /// Waits until the value is as wanted.
     pub async fn wait_for(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Result<Ref<T>, Closed> {
         loop {
-            let value = self.borrow_and_update();
-            if wanted(&value) {
-                return Ok(value);
+            let current_value = self.borrow_and_update();
+            if wanted(&current_value) {
+                return Ok(current_value);
             }
             self.changed().await?;
         }

@@ -59,15 +59,15 @@ fn place_facts(place: &Place, found: &mut Vec<Finding>) {
 
 /// Whether data can be moved from the place to any other at a known price.
 fn has_priced_way_out(catalog: &Catalog, from: u32) -> bool {
-    let mut others = catalog.places.iter().zip(0_u32..);
-    others.any(|(other, to)| {
+    let mut other_places = catalog.places.iter().zip(0_u32..);
+    other_places.any(|(other, to)| {
         other.name.cloud != "local" && to != from && catalog.network.tariff(from, to).is_some()
     })
 }
 
 fn machine_sizes(catalog: &Catalog, found: &mut Vec<Finding>) {
     for machine in &catalog.machines {
-        let what = match (machine.memory.0, machine.vcpu_thousandths) {
+        let lacking_figures = match (machine.memory.0, machine.vcpu_thousandths) {
             // A service has no hardware that could be known.
             _ if machine.service.is_some() => continue,
             (0, _) => "memory",
@@ -75,7 +75,7 @@ fn machine_sizes(catalog: &Catalog, found: &mut Vec<Finding>) {
             _ => continue,
         };
         let name = format!("{}:{}", machine.cloud, machine.instance_type);
-        let message = format!("its {what} are unknown: it meets no need of them");
+        let message = format!("its {lacking_figures} are unknown: it meets no need of them");
         found.push(Finding::of(Kind::NoSize, name, message));
     }
 }

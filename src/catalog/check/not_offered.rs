@@ -28,14 +28,16 @@ pub(super) fn retirements(catalog: &Catalog, found: &mut Vec<Finding>) {
     for ((kind, machine, day, evidence), offers) in types {
         let machine = &catalog.machines[machine as usize];
         let name = format!("{}:{}", machine.cloud, machine.instance_type);
-        let from = if evidence.is_empty() {
+        let evidence_words = if evidence.is_empty() {
             String::new()
         } else {
             format!(" ({evidence})")
         };
         let message = match kind {
-            Kind::Retired => format!("retired on {day}{from}: its {offers} prices are not offered"),
-            _ => format!("will retire on {day}{from}"),
+            Kind::Retired => {
+                format!("retired on {day}{evidence_words}: its {offers} prices are not offered")
+            }
+            _ => format!("will retire on {day}{evidence_words}"),
         };
         found.push(Finding::of(kind, name, message));
     }
@@ -48,12 +50,12 @@ pub(super) fn dropped(catalog: &Catalog, found: &mut Vec<Finding>) {
             "" => row.cloud.clone(),
             machine => format!("{}:{machine}", row.cloud),
         };
-        let rows = if row.rows == 1 {
+        let rows_words = if row.rows == 1 {
             "1 price".to_owned()
         } else {
             format!("{} prices", row.rows)
         };
-        let message = format!("{rows}: {} ({})", row.reason, row.source);
+        let message = format!("{rows_words}: {} ({})", row.reason, row.source);
         found.push(Finding::of(Kind::Dropped, name, message));
     }
 }

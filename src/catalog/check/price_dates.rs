@@ -10,10 +10,10 @@ const OLD: i32 = 366;
 
 /// Sources of prices of any kind that are long before the newest price.
 pub(super) fn old_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
-    let mut used: BTreeMap<(u16, &str), usize> = BTreeMap::new();
+    let mut used_sources: BTreeMap<(u16, &str), usize> = BTreeMap::new();
     let mut count = |source: Option<u16>, kind: &'static str| {
         if let Some(source) = source {
-            *used.entry((source, kind)).or_default() += 1;
+            *used_sources.entry((source, kind)).or_default() += 1;
         }
     };
     catalog
@@ -28,7 +28,7 @@ pub(super) fn old_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
         .terms
         .values()
         .for_each(|terms| count(terms.source, "prices of storage"));
-    let places = 0..u32::try_from(catalog.places.len()).unwrap_or(u32::MAX);
+    let places = 0..catalog.network.places;
     let routes = places
         .clone()
         .flat_map(|from| places.clone().map(move |to| (from, to)));
@@ -41,10 +41,11 @@ pub(super) fn old_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
             "prices of egress",
         )
     });
-    for ((source, kind), prices) in used {
+    for ((source, kind), prices) in used_sources {
         let source = &catalog.sources[usize::from(source)];
-        let days = price_age::days_between(&source.date, &catalog.date).unwrap_or(0);
-        if days > OLD {
+        // A catalog without prices of machines has no day to compare with.
+        let days = price_age::days_between(&source.date, &catalog.date);
+        if let Some(days) = days.filter(|days| *days > OLD) {
             let message = format!("{prices} {kind} are {days} days older than the newest");
             found.push(Finding::of(Kind::OldSource, source.id.clone(), message));
         }
@@ -54,8 +55,8 @@ pub(super) fn old_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
 /// Sources whose last day is past, and the offers that went with them.
 pub(super) fn lapsed_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
     for (source, id) in catalog.sources.iter().zip(0_u16..) {
-        let until = &source.valid_until;
-        if until.is_empty() || *until >= catalog.date {
+        let valid_until = &source.valid_until;
+        if valid_until.is_empty() || *valid_until >= catalog.date {
             continue;
         }
         let of_source = || catalog.lapsed.iter().filter(|offer| offer.source == id);
@@ -64,7 +65,7 @@ pub(super) fn lapsed_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
             .collect();
         types.sort_unstable();
         types.dedup();
-        let what = match (of_source().count(), types.as_slice()) {
+        let lapsed_words = match (of_source().count(), types.as_slice()) {
             (0, _) => "what it says of limits and discounts".to_owned(),
             (1, [one, ..]) => format!("its offer of {one}"),
             (many, [one]) => format!("its {many} offers of {one}"),
@@ -74,7 +75,7 @@ pub(super) fn lapsed_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
             (many, []) => format!("its {many} offers"),
         };
         let message = format!(
-            "{what} held until {until}, before the newest price ({}): not offered",
+            "{lapsed_words} held until {valid_until}, before the newest price ({}): not offered",
             catalog.date
         );
         found.push(Finding::of(Kind::Lapsed, source.id.clone(), message));
@@ -104,10 +105,10 @@ pub(super) fn years_apart(catalog: &Catalog, found: &mut Vec<Finding>) {
         if !offer.estimated && is_known {
             continue;
         }
-        let entry = types.entry(offer.machine).or_default();
-        entry.0 += usize::from(!offer.estimated);
-        entry.1 += usize::from(offer.estimated);
-        entry
+        let type_entry = types.entry(offer.machine).or_default();
+        type_entry.0 += usize::from(!offer.estimated);
+        type_entry.1 += usize::from(offer.estimated);
+        type_entry
             .2
             .insert(&catalog.sources[usize::from(offer.source)].date);
         debug_assert!(latest >= day);

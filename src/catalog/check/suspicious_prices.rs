@@ -14,14 +14,14 @@ const OFF_PER_RATE: i64 = 30;
 
 /// Finds suspicious prices; at most one because of peers, and one because of the price on demand.
 pub(super) fn check(catalog: &Catalog, found: &mut Vec<Finding>) {
-    let usual = UsualPrices::new(catalog);
-    let mut before: Option<&Offer> = None;
+    let usual_prices = UsualPrices::new(catalog);
+    let mut offer_before: Option<&Offer> = None;
     for offer in &catalog.offers {
         // The offer on demand lies just before its spot offer.
-        let on_demand =
-            before.filter(|before| (before.place, before.machine) == (offer.place, offer.machine));
+        let on_demand = offer_before
+            .filter(|before| (before.place, before.machine) == (offer.place, offer.machine));
         let suspicions = [
-            usual.suspicion(catalog, offer),
+            usual_prices.suspicion(catalog, offer),
             on_demand.and_then(|on_demand| spot_suspicion(offer, on_demand)),
         ];
         found.extend(
@@ -35,7 +35,7 @@ pub(super) fn check(catalog: &Catalog, found: &mut Vec<Finding>) {
                     message,
                 }),
         );
-        before = Some(offer);
+        offer_before = Some(offer);
     }
 }
 
@@ -98,9 +98,9 @@ impl UsualPrices {
             return Some((Kind::OffPeers, message));
         }
         let (name, price) = card?;
-        let usual = self.of_accelerator.get(&name).copied()?;
-        (price.saturating_mul(TIMES_OFF_ELSEWHERE) < usual).then(|| {
-            let (price, usual) = (Rate(price), Rate(usual));
+        let usual_price = self.of_accelerator.get(&name).copied()?;
+        (price.saturating_mul(TIMES_OFF_ELSEWHERE) < usual_price).then(|| {
+            let (price, usual) = (Rate(price), Rate(usual_price));
             let message = format!("{price} for one {name}, the median is {usual}");
             (Kind::OffAccelerator, message)
         })

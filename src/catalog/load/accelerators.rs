@@ -14,7 +14,7 @@ pub(super) fn accelerators(
     sources: &[Source],
 ) -> Result<BTreeMap<String, Accelerator>, CatalogError> {
     let mut accelerators = BTreeMap::new();
-    let mut seen: HashMap<String, u32> = HashMap::default();
+    let mut seen_names: HashMap<String, u32> = HashMap::default();
     let mut table = Table::open(&file.shown, &file.text, format::ACCELERATORS)?;
     while let Some(row) = table.next_row()? {
         let name = row.required(0)?;
@@ -22,7 +22,7 @@ pub(super) fn accelerators(
         for (column, text) in
             std::iter::once((0, name)).chain(aliases.iter().map(|alias| (1, alias.as_str())))
         {
-            if let Some(line) = seen.insert(text.to_ascii_lowercase(), row.line) {
+            if let Some(line) = seen_names.insert(text.to_ascii_lowercase(), row.line) {
                 let message = format!("`{text}` already names the accelerator of line {line}");
                 return Err(row.error(
                     column,

@@ -20,13 +20,13 @@ pub(super) fn apply(
         let (cloud, patterns) = (row.required(0)?, cells::patterns(row.required(1)?));
         let baseline = cells::figure_or_zero(&row, 2, 1000, "0.4")?.unsigned_abs();
         cells::source(&row, 3, sources)?;
-        let meant = |machine: &&mut Machine| {
+        let is_meant = |machine: &&mut Machine| {
             machine.cloud == cloud
                 && patterns
                     .iter()
                     .any(|pattern| pattern.matches(&machine.instance_type))
         };
-        for machine in machines.iter_mut().filter(meant) {
+        for machine in machines.iter_mut().filter(is_meant) {
             if machine.baseline_vcpu_thousandths.is_some() {
                 let message = format!("`{}` has two baselines", machine.instance_type);
                 return Err(row.error(1, message, "keep one of the rows that match it"));

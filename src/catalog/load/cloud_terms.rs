@@ -14,7 +14,7 @@ pub(super) fn clouds(
     places: &[Place],
     sources: &[Source],
 ) -> Result<BTreeMap<String, Terms>, CatalogError> {
-    let known: BTreeSet<&str> = places
+    let known_clouds: BTreeSet<&str> = places
         .iter()
         .map(|place| place.name.cloud.as_str())
         .collect();
@@ -22,8 +22,8 @@ pub(super) fn clouds(
     let mut table = Table::open(&file.shown, &file.text, format::CLOUDS)?;
     while let Some(row) = table.next_row()? {
         let cloud = row.required(0)?;
-        if !known.contains(cloud) || cloud == "local" {
-            let hint = format!("the clouds with places are {}", list(&known));
+        if !known_clouds.contains(cloud) || cloud == "local" {
+            let hint = format!("the clouds with places are {}", list(&known_clouds));
             return Err(row.error(0, format!("no place is of a cloud `{cloud}`"), hint));
         }
         let figure =

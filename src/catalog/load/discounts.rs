@@ -16,13 +16,13 @@ pub(super) fn discounts(
     names: &[String],
     ended: &[bool],
 ) -> Result<(), CatalogError> {
-    let mut found: Vec<(Vec<bool>, Vec<bool>, i64)> = Vec::new();
+    let mut read_discounts: Vec<(Vec<bool>, Vec<bool>, i64)> = Vec::new();
     let mut table = Table::open(&file.shown, &file.text, format::DISCOUNTS)?;
     while let Some(row) = table.next_row()? {
-        let inside = cells::places(&row, 0, names)?;
+        let discounted_places = cells::places(&row, 0, names)?;
         let types = cells::patterns_or_empty(row.required(1)?);
-        let parts = row.number(2, PPM_PER_PERCENT, "10")?;
-        if parts <= 0 || parts >= PPM {
+        let discount_ppm = row.number(2, PPM_PER_PERCENT, "10")?;
+        if discount_ppm <= 0 || discount_ppm >= PPM {
             let hint = "write a percentage above 0 and below 100";
             return Err(row.error(2, format!("{} % is not a discount", row.cell(2)), hint));
         }
@@ -33,15 +33,15 @@ pub(super) fn discounts(
                 .any(|pattern| pattern.matches(&machine.instance_type))
         };
         if !ended[usize::from(source)] {
-            found.push((
-                inside,
+            read_discounts.push((
+                discounted_places,
                 catalog.machines.iter().map(machine).collect(),
-                parts,
+                discount_ppm,
             ));
         }
     }
     for offer in &mut catalog.offers {
-        let matching = found.iter().filter(|(places, machines, _)| {
+        let matching = read_discounts.iter().filter(|(places, machines, _)| {
             places[offer.place as usize] && machines[offer.machine as usize]
         });
         if let Some(parts) = matching.map(|(_, _, parts)| *parts).max() {

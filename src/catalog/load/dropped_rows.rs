@@ -7,11 +7,11 @@ use crate::catalog::table::Table;
 use crate::catalog::{Catalog, CatalogError, DroppedRows};
 
 pub(super) fn dropped(file: &File, catalog: &Catalog) -> Result<Vec<DroppedRows>, CatalogError> {
-    let mut found = Vec::new();
+    let mut dropped_rows = Vec::new();
     let mut table = Table::open(&file.shown, &file.text, format::DROPPED_ROWS)?;
     while let Some(row) = table.next_row()? {
         cells::source(&row, 4, &catalog.sources)?;
-        found.push(DroppedRows {
+        dropped_rows.push(DroppedRows {
             cloud: row.required(0)?.to_owned(),
             instance_type: row.cell(1).to_owned(),
             reason: row.required(2)?.to_owned(),
@@ -19,6 +19,6 @@ pub(super) fn dropped(file: &File, catalog: &Catalog) -> Result<Vec<DroppedRows>
             source: row.cell(4).to_owned(),
         });
     }
-    found.sort();
-    Ok(found)
+    dropped_rows.sort();
+    Ok(dropped_rows)
 }

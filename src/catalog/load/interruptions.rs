@@ -16,10 +16,10 @@ pub(super) fn interruptions(
     catalog: &Catalog,
     names: &PlaceNames,
 ) -> Result<BTreeMap<(u32, u32), u32>, CatalogError> {
-    let mut found: Vec<((u32, u32), u32)> = Vec::new();
+    let mut read_rates: Vec<((u32, u32), u32)> = Vec::new();
     let mut cloud = Regions::default();
     let mut table = Table::open(&file.shown, &file.text, format::INTERRUPTIONS)?;
-    let mut lines: Vec<u32> = Vec::new();
+    let mut line_numbers: Vec<u32> = Vec::new();
     while let Some(row) = table.next_row()? {
         let name = row.required(0)?;
         if cloud.name != name {
@@ -46,7 +46,7 @@ pub(super) fn interruptions(
                     .places
                     .iter()
                     .filter(|(name, _)| pattern.matches(name));
-                found.extend(matching.map(|(_, place)| ((*place, machine), share)));
+                read_rates.extend(matching.map(|(_, place)| ((*place, machine), share)));
             } else {
                 let place = cloud.places.get(region).copied().ok_or_else(|| {
                     let place = format!("{name}:{region}");
@@ -56,36 +56,36 @@ pub(super) fn interruptions(
                         names.place_hint(&place),
                     )
                 })?;
-                found.push(((place, machine), share));
+                read_rates.push(((place, machine), share));
             }
         }
-        lines.resize(found.len(), row.line);
+        line_numbers.resize(read_rates.len(), row.line);
     }
-    let mut order: Vec<usize> = (0..found.len()).collect();
-    order.sort_by_key(|index| found[*index].0);
+    let mut order: Vec<usize> = (0..read_rates.len()).collect();
+    order.sort_by_key(|index| read_rates[*index].0);
     if let Some(pair) = order
         .windows(2)
-        .find(|pair| found[pair[0]].0 == found[pair[1]].0)
+        .find(|pair| read_rates[pair[0]].0 == read_rates[pair[1]].0)
     {
-        let ((place, machine), _) = found[pair[1]];
+        let ((place, machine), _) = read_rates[pair[1]];
         let machine = &catalog.machines[machine as usize].instance_type;
         let message = format!(
             "`{machine}` at {} is there twice",
             catalog.places[place as usize].name
         );
-        let line = lines[pair[1]];
+        let second_line = line_numbers[pair[1]];
         return Err(CatalogError {
-            line,
+            line: second_line,
             text: file
                 .text
                 .lines()
-                .nth(line.saturating_sub(1) as usize)
+                .nth(second_line.saturating_sub(1) as usize)
                 .unwrap_or("")
                 .to_owned(),
             ..CatalogError::file(&file.shown, message, "keep one of the rows")
         });
     }
-    Ok(order.into_iter().map(|index| found[index]).collect())
+    Ok(order.into_iter().map(|index| read_rates[index]).collect())
 }
 
 /// The machines and regions of one cloud.

@@ -32,16 +32,16 @@ pub(super) fn read(
                 "add its places to places.csv",
             ));
         }
-        let found = prices(&row, sources)?;
+        let read_extras = prices(&row, sources)?;
         let patterns = cells::patterns(row.cell(8));
-        let named = |place: &&Place| {
+        let is_named = |place: &&Place| {
             patterns
                 .iter()
                 .any(|pattern| pattern.matches(&place.name.region))
         };
-        for place in of_cloud().filter(|place| patterns.is_empty() || named(place)) {
-            let known = extras.get(&place.name);
-            if known.is_some_and(|known| known.estimated == found.estimated) {
+        for place in of_cloud().filter(|place| patterns.is_empty() || is_named(place)) {
+            let known_extras = extras.get(&place.name);
+            if known_extras.is_some_and(|known| known.estimated == read_extras.estimated) {
                 return Err(row.error(
                     0,
                     format!("`{}` has two rows", place.name),
@@ -49,8 +49,8 @@ pub(super) fn read(
                 ));
             }
             // A row that names the place is before one that does not, whichever comes first.
-            if known.is_none_or(|known| known.estimated) {
-                extras.insert(place.name.clone(), found.clone());
+            if known_extras.is_none_or(|known| known.estimated) {
+                extras.insert(place.name.clone(), read_extras.clone());
             }
         }
     }

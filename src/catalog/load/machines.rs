@@ -13,7 +13,7 @@ pub(super) fn machines(
     files: &[File],
     catalog: &mut Catalog,
 ) -> Result<Vec<Machine>, CatalogError> {
-    let mut rows: Vec<(Machine, Row)> = Vec::new();
+    let mut machine_rows: Vec<(Machine, Row)> = Vec::new();
     // Names are folded once, not per row.
     let mut canonical: HashMap<&str, String> = HashMap::default();
     for file in files {
@@ -54,10 +54,10 @@ pub(super) fn machines(
                 baseline_vcpu_thousandths: None,
                 service: None,
             };
-            rows.push((machine, row));
+            machine_rows.push((machine, row));
         }
     }
-    sorted_by_name(rows)
+    sorted_by_name(machine_rows)
 }
 
 /// The canonical name of the accelerator of a row, and how many there are in thousandths.
@@ -106,23 +106,23 @@ fn architecture_of<'a>(row: &Row<'a>) -> Result<&'a str, CatalogError> {
 
 /// The machine types by cloud and name; an error if one is there twice.
 fn sorted_by_name(mut rows: Vec<(Machine, Row)>) -> Result<Vec<Machine>, CatalogError> {
-    let key = |machine: &Machine| (machine.cloud.clone(), machine.instance_type.clone());
+    let name_of = |machine: &Machine| (machine.cloud.clone(), machine.instance_type.clone());
     if !rows
         .is_sorted_by(|(a, _), (b, _)| (&a.cloud, &a.instance_type) <= (&b.cloud, &b.instance_type))
     {
-        rows.sort_by_cached_key(|(machine, _)| key(machine));
+        rows.sort_by_cached_key(|(machine, _)| name_of(machine));
     }
     if let Some(pair) = rows
         .windows(2)
-        .find(|pair| key(&pair[0].0) == key(&pair[1].0))
+        .find(|pair| name_of(&pair[0].0) == name_of(&pair[1].0))
     {
-        let late = if pair[0].1.line > pair[1].1.line {
+        let later_row = if pair[0].1.line > pair[1].1.line {
             &pair[0]
         } else {
             &pair[1]
         };
-        let message = format!("`{}` is there twice", late.0.instance_type);
-        return Err(late.1.error(0, message, "keep one of the rows"));
+        let message = format!("`{}` is there twice", later_row.0.instance_type);
+        return Err(later_row.1.error(0, message, "keep one of the rows"));
     }
     Ok(rows.into_iter().map(|(machine, _)| machine).collect())
 }

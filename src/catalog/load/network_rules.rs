@@ -69,14 +69,15 @@ pub(super) fn network(
         let mut kinds: Vec<Speed> = speeds.values().copied().collect();
         kinds.sort_by_key(|speed| (speed.bandwidth, speed.source));
         kinds.dedup();
-        let kind = |speed: &Speed| {
-            kinds.binary_search_by_key(&(speed.bandwidth, speed.source), |kind| {
-                (kind.bandwidth, kind.source)
+        // Each speed is one of `kinds`, which are sorted: its index is how many come before it.
+        let index_of = |speed: &Speed| {
+            kinds.partition_point(|kind| {
+                (kind.bandwidth, kind.source) < (speed.bandwidth, speed.source)
             })
         };
         let ids: BTreeMap<Pair, usize> = speeds
             .iter()
-            .map(|(pair, speed)| (pair.clone(), kind(speed).unwrap_or(0)))
+            .map(|(pair, speed)| (pair.clone(), index_of(speed)))
             .collect();
         resolver.fill_ids(file, &ids, &mut network.speed_of)?;
         network.speeds = kinds;
@@ -176,15 +177,15 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn pair<'t>(&self, row: &Row<'t>) -> Result<Pair<'t>, CatalogError> {
-        let from = self.selector(row, 0)?;
-        if from == Selector::Internet {
+        let from_selector = self.selector(row, 0)?;
+        if from_selector == Selector::Internet {
             return Err(row.error(
                 0,
                 "`internet` is not a place to start from",
                 "name a place or a pattern",
             ));
         }
-        Ok((from, self.selector(row, 1)?))
+        Ok((from_selector, self.selector(row, 1)?))
     }
 
     fn selector<'t>(&self, row: &Row<'t>, column: usize) -> Result<Selector<'t>, CatalogError> {
@@ -209,17 +210,18 @@ impl Resolver<'_> {
     }
 
     fn members(&self, selector: &Selector) -> Vec<usize> {
-        let all = 0..self.places.len();
+        let all_places = 0..self.places.len();
         match selector {
             Selector::Place(place) => vec![*place as usize],
-            Selector::Internet => all.collect(),
-            Selector::Pattern(_, "*") => all.collect(),
+            Selector::Internet => all_places.collect(),
+            Selector::Pattern(_, "*") => all_places.collect(),
             Selector::Pattern(_, text) => {
                 match text.strip_suffix(":*").filter(|cloud| !cloud.contains('*')) {
                     Some(cloud) => self.cloud(cloud).collect(),
                     None => {
                         let pattern = Pattern((*text).to_owned());
-                        all.filter(|place| pattern.matches(&self.texts[*place]))
+                        all_places
+                            .filter(|place| pattern.matches(&self.texts[*place]))
                             .collect()
                     }
                 }
@@ -258,14 +260,8 @@ impl Resolver<'_> {
         rules: &BTreeMap<Pair, usize>,
         table: &mut [u16],
     ) -> Result<(), CatalogError> {
-        let mut members: BTreeMap<&Selector, Vec<usize>> = BTreeMap::new();
-        for selector in rules.keys().flat_map(|(from, to)| [from, to]) {
-            if !matches!(selector, Selector::Place(_)) {
-                members
-                    .entry(selector)
-                    .or_insert_with(|| self.members(selector));
-            }
-        }
+        // Many rules name the same selector.
+        let mut members_of: BTreeMap<&Selector, Vec<usize>> = BTreeMap::new();
         let partitions: Vec<&str> = self.places.iter().map(Place::partition).collect();
         let mut from_members: (Option<&Selector>, Vec<usize>) = (None, Vec::new());
         // `internet` is what remains when no other rule speaks of the pair, so it goes first.
@@ -281,11 +277,8 @@ impl Resolver<'_> {
                 )
             })?;
             if from_members.0 != Some(from) {
-                let places = match from {
-                    Selector::Place(place) => vec![*place as usize],
-                    other => members.get(other).cloned().unwrap_or_default(),
-                };
-                from_members = (Some(from), places);
+                let places = members_of.entry(from).or_insert_with(|| self.members(from));
+                from_members = (Some(from), places.clone());
             }
             if let Selector::Place(to) = to {
                 for from in &from_members.1 {
@@ -293,15 +286,15 @@ impl Resolver<'_> {
                 }
                 continue;
             }
-            let targets = members.get(to).map(Vec::as_slice).unwrap_or_default();
+            let targets = members_of.entry(to).or_insert_with(|| self.members(to));
             for from in &from_members.1 {
                 let cloud = &self.places[*from].name.cloud;
-                for target in targets {
+                for target in targets.iter() {
                     let same_cloud = self.places[*target].name.cloud == *cloud;
-                    let inside = same_cloud && partitions[*from] == partitions[*target];
+                    let inside_partition = same_cloud && partitions[*from] == partitions[*target];
                     // A pattern speaks of other clouds and of the inside of a partition.
                     // The internet reaches every place, at its price.
-                    let speaks = *to == Selector::Internet || inside || !same_cloud;
+                    let speaks = *to == Selector::Internet || inside_partition || !same_cloud;
                     if speaks {
                         table[from * self.places.len() + target] = id;
                     }

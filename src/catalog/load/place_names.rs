@@ -26,12 +26,12 @@ impl<'a> PlaceNames<'a> {
 
     /// What to do about an unknown place.
     pub(crate) fn place_hint(&self, name: &str) -> String {
-        let near = self
+        let nearest_name = self
             .places
             .keys()
             .map(|known| (strsim::levenshtein(known, name), *known))
             .min();
-        match near {
+        match nearest_name {
             Some((distance, known)) if distance <= 3 => {
                 format!("did you mean `{known}`? else add it to places.csv")
             }

@@ -25,7 +25,7 @@ pub(super) fn this_machine() -> Place {
 }
 
 pub(super) fn places(file: &File, sources: &[Source]) -> Result<Vec<Place>, CatalogError> {
-    let mut rows: Vec<(Place, Row)> = Vec::new();
+    let mut place_rows: Vec<(Place, Row)> = Vec::new();
     let mut table = Table::open(&file.shown, &file.text, format::PLACES)?;
     while let Some(row) = table.next_row()? {
         let text = row.required(0)?;
@@ -76,27 +76,27 @@ pub(super) fn places(file: &File, sources: &[Source]) -> Result<Vec<Place>, Cata
             cloud_act,
             class: class.to_owned(),
         };
-        rows.push((place, row));
+        place_rows.push((place, row));
     }
-    rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-    if let Some(pair) = rows
+    place_rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    if let Some(pair) = place_rows
         .windows(2)
         .find(|pair| pair[0].0.name == pair[1].0.name)
     {
-        let late = if pair[0].1.line > pair[1].1.line {
+        let later_row = if pair[0].1.line > pair[1].1.line {
             &pair[0]
         } else {
             &pair[1]
         };
-        return Err(late.1.error(
+        return Err(later_row.1.error(
             0,
-            format!("`{}` is there twice", late.0.name),
+            format!("`{}` is there twice", later_row.0.name),
             "keep one of the rows",
         ));
     }
-    let mut places: Vec<Place> = rows.into_iter().map(|(place, _)| place).collect();
-    let at = places.partition_point(|place| place.name < PlaceName::here());
-    places.insert(at, this_machine());
+    let mut places: Vec<Place> = place_rows.into_iter().map(|(place, _)| place).collect();
+    let home_index = places.partition_point(|place| place.name < PlaceName::here());
+    places.insert(home_index, this_machine());
     Ok(places)
 }
 

@@ -27,7 +27,7 @@ pub(super) fn offers(
     tee: &[TeeRule],
     services: &[Offered],
 ) -> Result<(), CatalogError> {
-    let mut found: Vec<Found> =
+    let mut found_offers: Vec<Found> =
         Vec::with_capacity(files.iter().map(|file| file.text.len()).sum::<usize>() / 16);
     let mut reader = PriceReader {
         catalog,
@@ -44,18 +44,21 @@ pub(super) fn offers(
             None => {
                 known_at_root(file)?;
                 if file.name == format::SERVICES.file {
-                    reader.services(services, number, &mut found);
+                    reader.services(services, number, &mut found_offers);
                 }
                 continue;
             }
         };
-        reader.file(file, number, region, &mut found)?;
+        reader.file(file, number, region, &mut found_offers)?;
     }
-    found.sort_by_key(key);
-    if let Some(pair) = found.windows(2).find(|pair| key(&pair[0]) == key(&pair[1])) {
+    found_offers.sort_by_key(key);
+    if let Some(pair) = found_offers
+        .windows(2)
+        .find(|pair| key(&pair[0]) == key(&pair[1]))
+    {
         return Err(there_twice(&pair[0], &pair[1], files, catalog));
     }
-    catalog.offers = found.into_iter().map(|found| found.offer).collect();
+    catalog.offers = found_offers.into_iter().map(|found| found.offer).collect();
     Ok(())
 }
 
@@ -66,20 +69,23 @@ fn key(found: &Found) -> (u32, u32, Purchase) {
 
 /// Names the later of two rows with the same offer.
 fn there_twice(one: &Found, other: &Found, files: &[File], catalog: &Catalog) -> CatalogError {
-    let late = match (one.file, one.line) > (other.file, other.line) {
+    let later_row = match (one.file, one.line) > (other.file, other.line) {
         true => one,
         false => other,
     };
-    let file = &files[usize::from(late.file)];
-    let row = file.text.lines().nth(late.line.saturating_sub(1) as usize);
+    let file = &files[usize::from(later_row.file)];
+    let row_text = file
+        .text
+        .lines()
+        .nth(later_row.line.saturating_sub(1) as usize);
     let message = format!(
         "`{}` at {} is there twice",
-        catalog.machine(&late.offer).instance_type,
-        catalog.place(&late.offer).name
+        catalog.machine(&later_row.offer).instance_type,
+        catalog.place(&later_row.offer).name
     );
     CatalogError {
-        line: late.line,
-        text: row.unwrap_or("").to_owned(),
+        line: later_row.line,
+        text: row_text.unwrap_or("").to_owned(),
         ..CatalogError::file(&file.shown, message, "keep one of the rows")
     }
 }
@@ -113,10 +119,10 @@ impl<'a> PriceReader<'a> {
         }
         let machines = &self.catalog.machines;
         let start = machines.partition_point(|machine| machine.cloud.as_str() < cloud);
-        let same = machines[start..]
+        let same_cloud = machines[start..]
             .iter()
             .take_while(|machine| machine.cloud == cloud);
-        self.types = same
+        self.types = same_cloud
             .enumerate()
             .filter_map(|(index, machine)| {
                 Some((
@@ -138,7 +144,7 @@ impl<'a> PriceReader<'a> {
         column: usize,
         region: Option<(&str, &str)>,
     ) -> Result<u32, CatalogError> {
-        let unknown = |name: &str| {
+        let unknown_place = |name: &str| {
             row.error(
                 column,
                 format!("unknown place `{name}`"),
@@ -148,9 +154,9 @@ impl<'a> PriceReader<'a> {
         let text = row.required(column)?;
         if let Some((cloud, _)) = region {
             let name = format!("{cloud}:{text}");
-            return self.names.place(&name).ok_or_else(|| unknown(&name));
+            return self.names.place(&name).ok_or_else(|| unknown_place(&name));
         }
-        let place = self.names.place(text).ok_or_else(|| unknown(text));
+        let place = self.names.place(text).ok_or_else(|| unknown_place(text));
         self.turn_to(text.split(':').next().unwrap_or(""));
         place
     }
@@ -295,15 +301,15 @@ impl<'t> RecentSources<'t> {
         sources: &[Source],
     ) -> Result<u16, CatalogError> {
         let id = row.cell(column);
-        let known = self
+        let known_source = self
             .0
             .iter()
             .find(|(known, _)| !id.is_empty() && *known == id);
-        if let Some((_, number)) = known {
+        if let Some((_, number)) = known_source {
             return Ok(*number);
         }
-        let number = cells::source(row, column, sources)?;
-        self.0 = [(id, number), self.0[0]];
-        Ok(number)
+        let source_number = cells::source(row, column, sources)?;
+        self.0 = [(id, source_number), self.0[0]];
+        Ok(source_number)
     }
 }

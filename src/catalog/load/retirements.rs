@@ -12,7 +12,7 @@ pub(super) fn retirements(
     file: &File,
     catalog: &Catalog,
 ) -> Result<BTreeMap<u32, Vec<Retirement>>, CatalogError> {
-    let mut found: BTreeMap<u32, Vec<Retirement>> = BTreeMap::new();
+    let mut retirements_of_machines: BTreeMap<u32, Vec<Retirement>> = BTreeMap::new();
     let mut table = Table::open(&file.shown, &file.text, format::RETIREMENTS)?;
     while let Some(row) = table.next_row()? {
         let (cloud, types) = (row.required(0)?, row.required(1)?);
@@ -29,13 +29,16 @@ pub(super) fn retirements(
             told_on: catalog.sources[usize::from(source)].date.clone(),
         };
         for machine in machines_of(catalog, cloud, &cells::patterns(types)) {
-            found.entry(machine).or_default().push(retirement.clone());
+            retirements_of_machines
+                .entry(machine)
+                .or_default()
+                .push(retirement.clone());
         }
     }
-    found
+    retirements_of_machines
         .values_mut()
         .for_each(|retirements| retirements.sort());
-    Ok(found)
+    Ok(retirements_of_machines)
 }
 
 /// The machines of a cloud that match; most names are not patterns and are looked up.
@@ -43,14 +46,14 @@ fn machines_of(catalog: &Catalog, cloud: &str, types: &[Pattern]) -> Vec<u32> {
     let start = catalog
         .machines
         .partition_point(|machine| machine.cloud.as_str() < cloud);
-    let end = catalog
+    let cloud_end = catalog
         .machines
         .partition_point(|machine| machine.cloud.as_str() <= cloud);
-    let of_cloud = &catalog.machines[start..end];
-    let mut found = Vec::new();
+    let of_cloud = &catalog.machines[start..cloud_end];
+    let mut matching_machines = Vec::new();
     for pattern in types {
         if !pattern.0.contains('*') {
-            found.extend(
+            matching_machines.extend(
                 of_cloud.binary_search_by(|machine| machine.instance_type.as_str().cmp(&pattern.0)),
             );
             continue;
@@ -59,9 +62,9 @@ fn machines_of(catalog: &Catalog, cloud: &str, types: &[Pattern]) -> Vec<u32> {
             .iter()
             .enumerate()
             .filter(|(_, machine)| pattern.matches(&machine.instance_type));
-        found.extend(matching.map(|(index, _)| index));
+        matching_machines.extend(matching.map(|(index, _)| index));
     }
-    found
+    matching_machines
         .into_iter()
         .filter_map(|index| u32::try_from(start + index).ok())
         .collect()
@@ -71,12 +74,12 @@ fn machines_of(catalog: &Catalog, cloud: &str, types: &[Pattern]) -> Vec<u32> {
 /// the source that tells of the retirement.
 pub(super) fn retire(catalog: &mut Catalog) {
     let offers = std::mem::take(&mut catalog.offers);
-    let gone = |offer: &Offer| {
+    let has_retired = |offer: &Offer| {
         catalog
             .retires(offer)
             .is_some_and(|retirement| retirement.has_happened(&catalog.date))
     };
-    (catalog.retired, catalog.offers) = offers.into_iter().partition(gone);
+    (catalog.retired, catalog.offers) = offers.into_iter().partition(has_retired);
     for offer in catalog
         .retired
         .iter()

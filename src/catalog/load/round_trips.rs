@@ -20,8 +20,8 @@ pub(super) fn round_trips(
     while let Some(row) = table.next_row()? {
         let place = |column: usize| {
             let name = row.required(column)?;
-            let known = names.place(name);
-            known.ok_or_else(|| {
+            let known_place = names.place(name);
+            known_place.ok_or_else(|| {
                 row.error(
                     column,
                     format!("unknown place `{name}`"),

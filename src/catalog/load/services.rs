@@ -25,14 +25,14 @@ pub(super) fn services(
     names: &[String],
     sources: &[Source],
 ) -> Result<Vec<Offered>, CatalogError> {
-    let mut offered: Vec<Offered> = Vec::new();
+    let mut offered_services: Vec<Offered> = Vec::new();
     let mut table = Table::open(&file.shown, &file.text, format::SERVICES)?;
     while let Some(row) = table.next_row()? {
-        let next = offered_by(&row, clouds, names, sources)?;
-        no_second_meaning(&row, &next, &offered)?;
-        offered.push(next);
+        let next_service = offered_by(&row, clouds, names, sources)?;
+        no_second_meaning(&row, &next_service, &offered_services)?;
+        offered_services.push(next_service);
     }
-    Ok(offered)
+    Ok(offered_services)
 }
 
 /// Reads one row.
@@ -42,7 +42,7 @@ fn offered_by(
     names: &[String],
     sources: &[Source],
 ) -> Result<Offered, CatalogError> {
-    let inside = cells::places(row, 0, names)?;
+    let offered_places = cells::places(row, 0, names)?;
     let name = row.required(1)?;
     if !service::is_name(name) {
         let message = format!("`{name}` is not a name of a service");
@@ -61,7 +61,7 @@ fn offered_by(
         unit,
     };
     let places: Vec<u32> = (0..)
-        .zip(&inside)
+        .zip(&offered_places)
         .filter(|(_, inside)| **inside)
         .map(|(place, _)| place)
         .collect();
@@ -105,7 +105,7 @@ fn version(row: &Row<'_>) -> Result<Option<service::Version>, CatalogError> {
 
 /// The machine that stands for a service at a cloud: it has no hardware.
 fn machine(row: &Row<'_>, cloud: &str, service: &Service) -> Result<Machine, CatalogError> {
-    let size = |column, per_unit| match row.cell(column) {
+    let figure_or_zero = |column, per_unit| match row.cell(column) {
         "" => Ok(0),
         _ => row.number(column, per_unit, "4").map(i64::unsigned_abs),
     };
@@ -117,8 +117,8 @@ fn machine(row: &Row<'_>, cloud: &str, service: &Service) -> Result<Machine, Cat
     Ok(Machine {
         cloud: cloud.to_owned(),
         instance_type: name.to_string(),
-        vcpu_thousandths: size(7, 1000)?,
-        memory: Bytes(size(8, 1 << 30)?),
+        vcpu_thousandths: figure_or_zero(7, 1000)?,
+        memory: Bytes(figure_or_zero(8, 1 << 30)?),
         accelerator: None,
         arch: String::new(),
         baseline_vcpu_thousandths: None,
@@ -134,12 +134,12 @@ fn no_second_meaning(
 ) -> Result<(), CatalogError> {
     let earlier: Vec<&Machine> = earlier.iter().flat_map(|row| &row.machines).collect();
     for machine in &next.machines {
-        let same = |other: &&&Machine| {
+        let same_name = |other: &&&Machine| {
             (&other.cloud, &other.instance_type) == (&machine.cloud, &machine.instance_type)
         };
         if earlier
             .iter()
-            .find(same)
+            .find(same_name)
             .is_some_and(|other| **other != *machine)
         {
             let (name, cloud) = (&machine.instance_type, &machine.cloud);

@@ -38,17 +38,17 @@ fn with_digest(files: &[File], known: &str) -> Result<Catalog, CatalogError> {
             "a catalog is a folder with this file in it",
         ));
     };
-    let head = catalog_toml::read(head_file)?;
+    let catalog_head = catalog_toml::read(head_file)?;
     if !known.is_empty() {
         return Ok(Catalog {
             digest: known.to_owned(),
-            ..parse(files, &head)?
+            ..parse(files, &catalog_head)?
         });
     }
-    let toml = catalog_toml::text(&head);
+    let toml = catalog_toml::text(&catalog_head);
     let (digest, catalog) = std::thread::scope(|scope| {
         let digest = scope.spawn(|| files::digest(files, &toml));
-        let catalog = parse(files, &head);
+        let catalog = parse(files, &catalog_head);
         (digest.join(), catalog)
     });
     let mut catalog = catalog?;
@@ -64,14 +64,14 @@ fn file_of(files: &[File], table: TableFormat) -> Option<&File> {
 
 /// The sources of `catalog.toml`, by id.
 fn sources(head: &CatalogToml) -> Vec<Source> {
-    let rows = head.sources.iter().map(|(id, source)| Source {
+    let source_rows = head.sources.iter().map(|(id, source)| Source {
         id: id.clone(),
         date: source.date.clone(),
         about: source.about.clone(),
         url: source.url.clone(),
         valid_until: source.valid_until.clone(),
     });
-    rows.collect()
+    source_rows.collect()
 }
 
 /// Reads all tables, in the order in which they need each other.
@@ -151,18 +151,18 @@ fn drop_lapsed(
 ) -> Result<(), CatalogError> {
     let has_ended =
         |source: &Source| !source.valid_until.is_empty() && source.valid_until < catalog.date;
-    let ended: Vec<bool> = catalog.sources.iter().map(has_ended).collect();
-    if ended.contains(&true) {
+    let ended_sources: Vec<bool> = catalog.sources.iter().map(has_ended).collect();
+    if ended_sources.contains(&true) {
         let offers = std::mem::take(&mut catalog.offers);
         (catalog.lapsed, catalog.offers) = offers
             .into_iter()
-            .partition(|offer| ended[usize::from(offer.source)]);
+            .partition(|offer| ended_sources[usize::from(offer.source)]);
     }
     if let Some(file) = file_of(files, format::DISCOUNTS) {
-        discounts::discounts(file, catalog, texts, &ended)?;
+        discounts::discounts(file, catalog, texts, &ended_sources)?;
     }
     if let Some(file) = file_of(files, format::QUOTAS) {
-        catalog.quotas = quotas::quotas(file, catalog, texts, &ended)?;
+        catalog.quotas = quotas::quotas(file, catalog, texts, &ended_sources)?;
     }
     Ok(())
 }
@@ -195,7 +195,7 @@ fn machines_and_offers(
     if let Some(file) = file_of(files, format::BURSTABLE) {
         burstable::apply(file, &mut catalog.machines, &catalog.sources)?;
     }
-    let offered = match file_of(files, format::SERVICES) {
+    let offered_services = match file_of(files, format::SERVICES) {
         Some(file) => {
             let clouds: Vec<&str> = catalog
                 .places
@@ -206,10 +206,10 @@ fn machines_and_offers(
         }
         None => Vec::new(),
     };
-    if !offered.is_empty() {
+    if !offered_services.is_empty() {
         // Rows of one service at several places are one entry.
         catalog.machines.extend(
-            offered
+            offered_services
                 .iter()
                 .flat_map(|offered| &offered.machines)
                 .cloned(),
@@ -226,19 +226,19 @@ fn machines_and_offers(
     if let Some(file) = file_of(files, format::INTERRUPTIONS) {
         catalog.interruptions = interruptions::interruptions(file, catalog, names)?;
     }
-    prices::offers(files, catalog, names, &tee, &offered)
+    prices::offers(files, catalog, names, &tee, &offered_services)
 }
 
-/// The day of the newest source that a price is from.
+/// The day of the newest source that a price is from; empty: there is no price.
 fn newest_price_day(catalog: &Catalog) -> String {
-    let mut used = vec![false; catalog.sources.len()];
+    let mut used_sources = vec![false; catalog.sources.len()];
     for offer in &catalog.offers {
-        used[usize::from(offer.source)] = true;
+        used_sources[usize::from(offer.source)] = true;
     }
     let days = catalog
         .sources
         .iter()
-        .zip(used)
+        .zip(used_sources)
         .filter(|(_, used)| *used)
         .map(|(source, _)| &source.date);
     days.max().cloned().unwrap_or_default()

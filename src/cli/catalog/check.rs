@@ -43,13 +43,19 @@ pub(super) fn run(
         .map(Path::to_owned)
         .or_else(|| locks::folder(&pinned?.at));
     let (_, files, catalog) = locks::locked(folder.as_deref())?;
-    let mut found = check::findings(&catalog);
-    let suspicious = found.iter().filter(|one| one.kind.is_suspicious()).count();
-    let gaps = found.iter().filter(|one| one.kind.is_gap()).count();
-    let dropped = dropped_by_reason(&catalog);
-    found.retain(|one| one.kind.is_suspicious() || !args.suspicious);
+    let mut catalog_findings = check::findings(&catalog);
+    let suspicious = catalog_findings
+        .iter()
+        .filter(|one| one.kind.is_suspicious())
+        .count();
+    let gaps = catalog_findings
+        .iter()
+        .filter(|one| one.kind.is_gap())
+        .count();
+    let dropped_rows = dropped_by_reason(&catalog);
+    catalog_findings.retain(|one| one.kind.is_suspicious() || !args.suspicious);
     let mut kinds: BTreeMap<_, Vec<&Finding>> = BTreeMap::new();
-    for one in &found {
+    for one in &catalog_findings {
         kinds.entry(one.kind).or_default().push(one);
     }
     let limit = if args.limit == 0 {
@@ -62,16 +68,16 @@ pub(super) fn run(
             .values()
             .flat_map(|of_kind| of_kind.iter().take(limit))
             .map(|one| to_json(one, &files));
-        let counts: serde_json::Map<String, Value> = kinds
+        let kind_counts: serde_json::Map<String, Value> = kinds
             .iter()
             .map(|(kind, of_kind)| (kind.name().to_owned(), json!(of_kind.len())))
             .collect();
         pretty(&json!({
             "format_version": "1.0", "catalog": catalog.digest, "suspicious": suspicious,
-            "gaps": gaps, "counts": counts, "findings": findings.collect::<Vec<_>>(), "dropped_prices": dropped,
+            "gaps": gaps, "counts": kind_counts, "findings": findings.collect::<Vec<_>>(), "dropped_prices": dropped_rows,
         }))
     } else {
-        text(&kinds, limit, &files, suspicious, gaps) + &dropped_text(&dropped)
+        text(&kinds, limit, &files, suspicious, gaps) + &dropped_text(&dropped_rows)
     };
     terminal.out(&text)?;
     Ok(if suspicious > 0 {
@@ -103,14 +109,14 @@ fn dropped_by_reason(catalog: &Catalog) -> BTreeMap<String, u64> {
 }
 
 fn dropped_text(dropped: &BTreeMap<String, u64>) -> String {
-    let lines: String = dropped
+    let reason_lines: String = dropped
         .iter()
         .map(|(reason, rows)| format!("  {rows:>6}  {reason}\n"))
         .collect();
-    if lines.is_empty() {
-        lines
+    if reason_lines.is_empty() {
+        reason_lines
     } else {
-        format!("\nPrices of lists that are not offered, by reason:\n{lines}")
+        format!("\nPrices of lists that are not offered, by reason:\n{reason_lines}")
     }
 }
 
@@ -152,31 +158,35 @@ fn text(
                     Some(machine) => format!("{} {machine}", one.name),
                     None => one.name.clone(),
                 };
-                let at = line_of(one, files).map_or(String::new(), |at| format!(" ({at})"));
-                table.add_row([kind.name().to_owned(), name, format!("{}{at}", one.message)]);
+                let line_words = line_of(one, files).map_or(String::new(), |at| format!(" ({at})"));
+                table.add_row([
+                    kind.name().to_owned(),
+                    name,
+                    format!("{}{line_words}", one.message),
+                ]);
             }
             if of_kind.len() > limit {
-                let more = format!("and {} more; --limit 0 lists all", of_kind.len() - limit);
-                table.add_row([kind.name().to_owned(), String::new(), more]);
+                let more_words = format!("and {} more; --limit 0 lists all", of_kind.len() - limit);
+                table.add_row([kind.name().to_owned(), String::new(), more_words]);
             }
         }
         let _ = writeln!(text, "{title}:\n{}", table_text(&table));
     }
-    let rows = |count: usize| match count {
+    let count_words = |count: usize| match count {
         0 => "nothing suspicious".to_owned(),
         1 => "1 suspicious price".to_owned(),
         count => format!("{count} suspicious prices"),
     };
-    let ended = kinds.get(&check::Kind::Lapsed).map_or(0, Vec::len);
-    let over = if ended > 0 {
-        format!("; {ended} that ended")
+    let ended_count = kinds.get(&check::Kind::Lapsed).map_or(0, Vec::len);
+    let ended_words = if ended_count > 0 {
+        format!("; {ended_count} that ended")
     } else {
         String::new()
     };
     let _ = writeln!(
         text,
-        "{}; {gaps} things that are not known{over}.",
-        rows(suspicious)
+        "{}; {gaps} things that are not known{ended_words}.",
+        count_words(suspicious)
     );
     text
 }
@@ -203,23 +213,23 @@ fn line_of(one: &Finding, files: &[File]) -> Option<String> {
             {
                 return None;
             }
-            let mut lines = file
+            let mut numbered_lines = file
                 .text
                 .lines()
                 .zip(1..)
                 .filter(|(line, _)| !line.starts_with('#') && !line.trim().is_empty());
-            let header = cells(lines.next()?.0);
+            let header = cells(numbered_lines.next()?.0);
             let column = |name: &str| header.iter().position(|cell| *cell == name);
             let (type_at, region_at, place_at) =
                 (column("instance_type")?, column("region"), column("place"));
-            let here = |row: &[&str]| match (region_at, place_at) {
+            let is_this_row = |row: &[&str]| match (region_at, place_at) {
                 (Some(at), _) => row.get(at) == Some(&region),
                 (_, Some(at)) => row.get(at) == Some(&one.name.as_str()),
                 _ => stem == Some(region),
             };
-            let (_, line) = lines.find(|(line, _)| {
-                let row = cells(line);
-                row.get(type_at) == Some(&machine.as_str()) && here(&row)
+            let (_, line) = numbered_lines.find(|(line, _)| {
+                let row_cells = cells(line);
+                row_cells.get(type_at) == Some(&machine.as_str()) && is_this_row(&row_cells)
             })?;
             Some(format!("{}:{line}", file.shown))
         })

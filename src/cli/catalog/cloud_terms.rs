@@ -16,7 +16,7 @@ pub(super) fn terms_lines(catalog: &Catalog, cloud: &str) -> Vec<(&'static str, 
     } else {
         "GB"
     };
-    let free = match terms.free_egress.0 {
+    let free_words = match terms.free_egress.0 {
         0 => "none known".to_owned(),
         bytes if bytes % terms.gigabyte.0 == 0 => {
             format!(
@@ -29,7 +29,7 @@ pub(super) fn terms_lines(catalog: &Catalog, cloud: &str) -> Vec<(&'static str, 
     vec![
         ("billing", billing(terms)),
         ("boot", terms.boot.to_string()),
-        ("free egress", free),
+        ("free egress", free_words),
         ("storage", format!("{} per {unit} and month", terms.storage)),
     ]
 }
@@ -59,13 +59,15 @@ pub(super) fn terms_json(catalog: &Catalog, cloud: &str) -> Value {
 /// Share of such machines interrupted in a month, in parts per million; none on demand and where
 /// it is not known.
 pub(super) fn interrupted_ppm(catalog: &Catalog, offer: &Offer) -> Option<u32> {
-    let known = || {
+    let known_rate = || {
         catalog
             .interruptions
             .get(&(offer.place, offer.machine))
             .copied()
     };
-    (offer.purchase == Purchase::Spot).then(known).flatten()
+    (offer.purchase == Purchase::Spot)
+        .then(known_rate)
+        .flatten()
 }
 
 /// `12.5 %`.
@@ -79,9 +81,9 @@ pub(super) fn percent_text(parts: u32) -> String {
 pub(super) fn percent_of(parts: i128) -> String {
     let hundredths = div_half_even(parts.abs(), 100);
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-    let sign = if parts < 0 { '-' } else { '+' };
+    let sign_mark = if parts < 0 { '-' } else { '+' };
     format!(
-        "{sign}{} %",
+        "{sign_mark}{} %",
         text.trim_end_matches('0').trim_end_matches('.')
     )
 }
@@ -99,26 +101,29 @@ pub(super) fn throughput<'a>(catalog: &'a Catalog, place: &Place) -> Vec<StatedT
     let Some(from) = catalog.place_id(&place.name) else {
         return Vec::new();
     };
-    let mut found: BTreeMap<Option<u16>, StatedThroughput> = BTreeMap::new();
-    let others = catalog
+    let mut stated_throughputs: BTreeMap<Option<u16>, StatedThroughput> = BTreeMap::new();
+    let other_places = catalog
         .places
         .iter()
         .zip(0_u32..)
         .filter(|(other, id)| *id != from && other.name.cloud != "local");
-    for (_, to) in others {
+    for (_, to) in other_places {
         let speed = catalog.network.speed(from, to);
         let bandwidth = catalog.network.bandwidth(from, to);
         let source = speed.and_then(|speed| catalog.sources.get(usize::from(speed.source)));
-        let entry = found.entry(speed.map(|speed| speed.source));
-        let known = entry.or_insert(StatedThroughput {
+        let source_entry = stated_throughputs.entry(speed.map(|speed| speed.source));
+        let stated_throughput = source_entry.or_insert(StatedThroughput {
             source,
             routes: 0,
             range: (bandwidth, bandwidth),
         });
-        known.routes += 1;
-        known.range = (known.range.0.min(bandwidth), known.range.1.max(bandwidth));
+        stated_throughput.routes += 1;
+        stated_throughput.range = (
+            stated_throughput.range.0.min(bandwidth),
+            stated_throughput.range.1.max(bandwidth),
+        );
     }
-    found.into_values().collect()
+    stated_throughputs.into_values().collect()
 }
 
 /// The source that is named where no row of the catalog speaks.
@@ -131,17 +136,19 @@ pub(super) fn throughput_lines(all: &[StatedThroughput]) -> Vec<(&'static str, S
         let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
-    let line = |one: &StatedThroughput| {
+    let throughput_line = |one: &StatedThroughput| {
         let (low, high) = (gbps(one.range.0), gbps(one.range.1));
         let range = if low == high {
             low
         } else {
             format!("{low} to {high}")
         };
-        let about = one.source.map_or(NO_ROW, |source| &source.about);
-        format!("{} ways, {range} Gbit/s ({about})", one.routes)
+        let about_source = one.source.map_or(NO_ROW, |source| &source.about);
+        format!("{} ways, {range} Gbit/s ({about_source})", one.routes)
     };
-    all.iter().map(|one| ("throughput", line(one))).collect()
+    all.iter()
+        .map(|one| ("throughput", throughput_line(one)))
+        .collect()
 }
 
 /// The throughput out of a place as JSON, for programs.
@@ -157,28 +164,32 @@ pub(super) fn throughput_json(all: &[StatedThroughput]) -> Value {
 
 /// The nearest places by measured round trip.
 pub(super) fn round_trips(catalog: &Catalog, place: &Place) -> Option<String> {
-    let here = catalog.place_id(&place.name)?;
+    let place_id = catalog.place_id(&place.name)?;
     let mut trips: Vec<(u64, String)> = catalog
         .round_trips
         .iter()
         .filter_map(|((a, b), trip)| {
-            let other = if *a == here {
+            let other_end = if *a == place_id {
                 *b
             } else {
-                Some(*a).filter(|_| *b == here)?
+                Some(*a).filter(|_| *b == place_id)?
             };
-            Some((trip.0, catalog.places[other as usize].name.to_string()))
+            Some((trip.0, catalog.places[other_end as usize].name.to_string()))
         })
         .collect();
     trips.sort();
-    let nearest: Vec<String> = trips
+    let nearest_trips: Vec<String> = trips
         .iter()
         .take(3)
         .map(|(trip, name)| format!("{trip} ms to {name}"))
         .collect();
     match trips.len() {
         0 => None,
-        few @ 1..=3 => Some(nearest[..few].join(", ")),
-        many => Some(format!("{} and {} more", nearest.join(", "), many - 3)),
+        few @ 1..=3 => Some(nearest_trips[..few].join(", ")),
+        many => Some(format!(
+            "{} and {} more",
+            nearest_trips.join(", "),
+            many - 3
+        )),
     }
 }

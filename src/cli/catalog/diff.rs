@@ -7,7 +7,8 @@ use crate::catalog::files::CATALOG;
 use crate::catalog::lock::{self, LOCK, Lock};
 use crate::catalog::{Catalog, load};
 use crate::cli::{Exit, Failure, Terminal, lock as locks};
-use crate::model::{Money, units::grouped};
+use crate::model::Money;
+use crate::model::units::{grouped, saturate};
 use crate::plan::{Plan, file as plan_file};
 use crate::planning::{self, Repriced};
 use clap::Args;
@@ -58,7 +59,7 @@ pub(super) fn run(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let pinned = locks::read()?;
-    let old = match &args.old {
+    let old_side = match &args.old {
         Some(name) => side(name)?,
         None if pinned.is_some() => side(LOCK)?,
         None => side(BUILT_IN)?,
@@ -80,10 +81,10 @@ pub(super) fn run(
             .hint("name two catalogs: `sky catalog diff built-in ./catalog`"));
         }
     };
-    let (Some(before), Some(after)) = (&old.catalog, &new.catalog) else {
-        return by_locks(args, &old, &new, terminal);
+    let (Some(before), Some(after)) = (&old_side.catalog, &new.catalog) else {
+        return by_locks(args, &old_side, &new, terminal);
     };
-    let found = diff::between(before, after);
+    let differences = diff::between(before, after);
     let plans = plans(&args.plans)?;
     let touched: Vec<(String, usize, Money, Repriced)> = plans
         .into_iter()
@@ -96,10 +97,22 @@ pub(super) fn run(
             )
         })
         .collect();
-    let differs = old.digest != new.digest;
+    let differs = old_side.digest != new.digest;
     let text = match args.json {
-        true => pretty(&to_json(&old, &new, &found, &touched, limit(args, &found))),
-        false => text(&old, &new, &found, &touched, limit(args, &found)),
+        true => pretty(&to_json(
+            &old_side,
+            &new,
+            &differences,
+            &touched,
+            limit(args, &differences),
+        )),
+        false => text(
+            &old_side,
+            &new,
+            &differences,
+            &touched,
+            limit(args, &differences),
+        ),
     };
     terminal.out(&text)?;
     Ok(if differs && args.detailed_exitcode {
@@ -137,20 +150,22 @@ fn side(name: &str) -> Result<Side, Failure> {
     let text = crate::util::file::read_text(path).map_err(Failure::error)?;
     let lock = lock::parse(name, &text).map_err(Failure::error)?;
     // What the lock pins may be there still, or kept.
-    let beside = path
+    let lock_folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let there = match locks::folder(&lock.at) {
-        Some(folder) => load::directory(&beside.join(folder)),
+    let catalog_there = match locks::folder(&lock.at) {
+        Some(folder) => load::directory(&lock_folder.join(folder)),
         None => load::shipped(),
     };
-    let same = there.ok().filter(|catalog| catalog.digest == lock.digest);
+    let same_catalog = catalog_there
+        .ok()
+        .filter(|catalog| catalog.digest == lock.digest);
     Ok(Side {
         name: format!("{name} ({})", lock.at),
         date: lock.date.clone(),
         digest: lock.digest.clone(),
-        catalog: same.or_else(|| locks::kept(&lock.digest)),
+        catalog: same_catalog.or_else(|| locks::kept(&lock.digest)),
         lock: Some(lock),
     })
 }
@@ -179,7 +194,7 @@ fn by_locks(args: &DiffArgs, old: &Side, new: &Side, terminal: &Terminal) -> Res
         Some(lock) => Ok(lock.clone()),
         None => locks::locked(None).map(|(lock, _, _)| lock),
     };
-    let lines = lock::differences(&lock(old)?, &lock(new)?);
+    let difference_lines = lock::differences(&lock(old)?, &lock(new)?);
     let lost = if old.catalog.is_none() { old } else { new };
     terminal.warn(&format!(
         "the catalog of {} is not kept on this machine, so its prices cannot be compared; name its folder, or take it \
@@ -187,14 +202,17 @@ fn by_locks(args: &DiffArgs, old: &Side, new: &Side, terminal: &Terminal) -> Res
         lost.name
     ));
     if args.json {
-        let value = json!({
-            "format_version": "1.0", "old": side_json(old), "new": side_json(new), "sources": lines,
+        let diff_value = json!({
+            "format_version": "1.0", "old": side_json(old), "new": side_json(new), "sources": difference_lines,
             "prices_compared": false,
         });
-        terminal.out(&pretty(&value))?;
+        terminal.out(&pretty(&diff_value))?;
     } else {
-        let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
-        terminal.out(&format!("{}\nSources:\n{lines}", heads(old, new)))?;
+        let indented_lines: String = difference_lines
+            .iter()
+            .map(|line| format!("  {line}\n"))
+            .collect();
+        terminal.out(&format!("{}\nSources:\n{indented_lines}", heads(old, new)))?;
     }
     Ok(if args.detailed_exitcode && old.digest != new.digest {
         Exit::Changes
@@ -205,15 +223,15 @@ fn by_locks(args: &DiffArgs, old: &Side, new: &Side, terminal: &Terminal) -> Res
 
 /// The plans that are meant, each with its file's name.
 fn plans(paths: &[PathBuf]) -> Result<Vec<(String, Plan)>, Failure> {
-    let mut found = Vec::new();
-    let here = [PathBuf::from(".")];
+    let mut found_plans = Vec::new();
+    let working_dir = [PathBuf::from(".")];
     for path in if paths.is_empty() {
-        here.as_slice()
+        working_dir.as_slice()
     } else {
         paths
     } {
         if !path.is_dir() {
-            found.push((
+            found_plans.push((
                 path.display().to_string(),
                 plan_file::read(path).map_err(Failure::error)?,
             ));
@@ -230,7 +248,7 @@ fn plans(paths: &[PathBuf]) -> Result<Vec<(String, Plan)>, Failure> {
             .collect();
         files.sort();
         // Other JSON files may lie beside plans.
-        let read = |file: PathBuf| {
+        let read_plan = |file: PathBuf| {
             Some((
                 file.strip_prefix(".")
                     .unwrap_or(&file)
@@ -239,14 +257,14 @@ fn plans(paths: &[PathBuf]) -> Result<Vec<(String, Plan)>, Failure> {
                 plan_file::read(&file).ok()?,
             ))
         };
-        found.extend(files.into_iter().filter_map(read));
+        found_plans.extend(files.into_iter().filter_map(read_plan));
     }
-    Ok(found)
+    Ok(found_plans)
 }
 
 fn heads(old: &Side, new: &Side) -> String {
     let width = old.name.len().max(new.name.len());
-    let line = |title: &str, side: &Side| {
+    let side_line = |title: &str, side: &Side| {
         // As much of the digest as tells two apart.
         let digest = side.digest.get(..19).unwrap_or(&side.digest);
         format!(
@@ -254,7 +272,7 @@ fn heads(old: &Side, new: &Side) -> String {
             side.name, side.date
         )
     };
-    line("old", old) + &line("new", new)
+    side_line("old", old) + &side_line("new", new)
 }
 
 type Plans = [(String, usize, Money, Repriced)];
@@ -262,11 +280,11 @@ type Plans = [(String, usize, Money, Repriced)];
 fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize) -> String {
     let mut text = heads(old, new);
     if found.is_empty() {
-        let what = match old.digest == new.digest {
+        let verdict_words = match old.digest == new.digest {
             true => "The catalogs are the same.",
             false => "No figure differs.",
         };
-        let _ = writeln!(text, "\n{what}");
+        let _ = writeln!(text, "\n{verdict_words}");
     } else {
         let _ = write!(text, "\n{}", summary(found));
     }
@@ -282,8 +300,8 @@ fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize
 
 /// A table of the first `limit` changes of prices.
 fn price_changes(prices: &[PriceChange], limit: usize) -> String {
-    let shown = &prices[..limit];
-    if shown.is_empty() {
+    let shown_prices = &prices[..limit];
+    if shown_prices.is_empty() {
         return String::new();
     }
     let mut table = offer_table::new_table(&[
@@ -295,7 +313,7 @@ fn price_changes(prices: &[PriceChange], limit: usize) -> String {
         "CHANGE",
         "AS OF",
     ]);
-    for change in shown {
+    for change in shown_prices {
         table.add_row([
             change.place.to_string(),
             change.instance_type.clone(),
@@ -309,10 +327,10 @@ fn price_changes(prices: &[PriceChange], limit: usize) -> String {
     offer_table::align_right(&mut table, &[3, 4, 5]);
     let mut text = format!("\n{}", table_text(&table));
     if limit < prices.len() {
-        let all = grouped(prices.len() as i128);
+        let all_count = grouped(prices.len() as i128);
         let _ = writeln!(
             text,
-            "{limit} of {all} changes, the largest; --limit 0 lists all."
+            "{limit} of {all_count} changes, the largest; --limit 0 lists all."
         );
     }
     text
@@ -324,7 +342,7 @@ fn saved_plan(name: &str, stages: usize, total: Money, repriced: &Repriced) -> S
         return format!("  {name}: not touched\n");
     }
     let mut text = format!("  {name}: {}\n", verdict(stages, total, repriced));
-    let more = |difference: Option<Money>| match difference {
+    let more_words = |difference: Option<Money>| match difference {
         Some(more) => format!(", {}", signed(more)),
         None => String::new(),
     };
@@ -333,7 +351,11 @@ fn saved_plan(name: &str, stages: usize, total: Money, repriced: &Repriced) -> S
             Some(rate) => format!("{rate}/h"),
             None => "gone".to_owned(),
         };
-        let (at, kind, more) = (&stage.place, &stage.instance_type, more(stage.difference));
+        let (at, kind, more) = (
+            &stage.place,
+            &stage.instance_type,
+            more_words(stage.difference),
+        );
         let _ = writeln!(
             text,
             "    {} at {at}: {kind} {}/h -> {new}{more}",
@@ -345,7 +367,11 @@ fn saved_plan(name: &str, stages: usize, total: Money, repriced: &Repriced) -> S
             Some(rate) => format!("{rate}/GB"),
             None => "unknown".to_owned(),
         };
-        let (from, to, more) = (&transfer.from, &transfer.to, more(transfer.difference));
+        let (from, to, more) = (
+            &transfer.from,
+            &transfer.to,
+            more_words(transfer.difference),
+        );
         let _ = writeln!(
             text,
             "    {} from {from} to {to}: {}/GB -> {new}{more}",
@@ -360,8 +386,12 @@ fn verdict(stages: usize, total: Money, touched: &Repriced) -> String {
     if !touched.transfers.is_empty() {
         let _ = write!(text, " and {} transfers", touched.transfers.len());
     }
-    let now = Money(total.0.saturating_add(touched.difference.0));
-    let _ = write!(text, "; {} ({total} -> {now})", signed(touched.difference));
+    let cost_now = Money(total.0.saturating_add(touched.difference.0));
+    let _ = write!(
+        text,
+        "; {} ({total} -> {cost_now})",
+        signed(touched.difference)
+    );
     if touched.gone > 0 {
         let _ = write!(text, ", and {} without a price now", touched.gone);
     }
@@ -387,13 +417,17 @@ fn share(change: &PriceChange) -> String {
 /// Counts by cloud, and what else differs.
 pub(super) fn summary(found: &Differences) -> String {
     let mut text = String::new();
-    let changed =
+    let changed_count =
         |change: &CloudChange| change.risen + change.fallen + change.new + change.gone > 0;
-    if found.clouds.values().any(changed) {
+    if found.clouds.values().any(changed_count) {
         let mut table =
             offer_table::new_table(&["CLOUD", "RISEN", "FALLEN", "NEW", "GONE", "SAME"]);
-        for (cloud, change) in found.clouds.iter().filter(|(_, change)| changed(change)) {
-            let counts = [
+        for (cloud, change) in found
+            .clouds
+            .iter()
+            .filter(|(_, change)| changed_count(change))
+        {
+            let change_counts = [
                 change.risen,
                 change.fallen,
                 change.new,
@@ -401,7 +435,7 @@ pub(super) fn summary(found: &Differences) -> String {
                 change.same,
             ];
             table.add_row(
-                std::iter::once(cloud.clone()).chain(counts.map(|count| count.to_string())),
+                std::iter::once(cloud.clone()).chain(change_counts.map(|count| count.to_string())),
             );
         }
         offer_table::align_right(&mut table, &[1, 2, 3, 4, 5]);
@@ -410,12 +444,12 @@ pub(super) fn summary(found: &Differences) -> String {
         text.push_str("No price of a machine differs.\n");
     }
     if !found.others.is_empty() {
-        let others: Vec<String> = found
+        let other_counts: Vec<String> = found
             .others
             .iter()
             .map(|(what, count)| format!("{count} {what}"))
             .collect();
-        let _ = writeln!(text, "Also different: {}", others.join(", "));
+        let _ = writeln!(text, "Also different: {}", other_counts.join(", "));
     }
     text
 }
@@ -429,11 +463,11 @@ fn to_json(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: us
         .clouds
         .iter()
         .map(|(cloud, change)| {
-            let counts = json!({
+            let cloud_counts = json!({
                 "risen": change.risen, "fallen": change.fallen, "new": change.new, "gone": change.gone,
                 "same": change.same,
             });
-            (cloud.clone(), counts)
+            (cloud.clone(), cloud_counts)
         })
         .collect();
     let prices: Vec<Value> = found.prices[..limit]
@@ -442,7 +476,7 @@ fn to_json(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: us
             json!({
                 "place": change.place, "instance_type": change.instance_type, "purchase": change.purchase,
                 "old_nano_usd_per_hour": change.old, "new_nano_usd_per_hour": change.new,
-                "change_ppm": change.share().map(|parts| i64::try_from(parts).unwrap_or(i64::MAX)),
+                "change_ppm": change.share().map(saturate),
                 "date": change.date,
             })
         })

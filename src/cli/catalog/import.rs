@@ -67,10 +67,13 @@ pub fn import(args: &ImportArgs) -> Result<String, CatalogError> {
 /// Rows that were left out, by reason: how many, and what they are about.
 pub(super) fn left_out_json(report: &ImportReport) -> (Value, Value) {
     let left_out = report.left_out.iter();
-    let about = left_out.clone().filter(|(_, left)| !left.about.is_empty());
-    let about: BTreeMap<&String, _> = about.map(|(why, left)| (why, &left.about)).collect();
-    let rows: BTreeMap<&String, usize> = left_out.map(|(why, left)| (why, left.rows)).collect();
-    (json!(rows), json!(about))
+    let about_reasons = left_out.clone().filter(|(_, left)| !left.about.is_empty());
+    let about_names: BTreeMap<&String, _> = about_reasons
+        .map(|(why, left)| (why, &left.about))
+        .collect();
+    let left_rows: BTreeMap<&String, usize> =
+        left_out.map(|(why, left)| (why, left.rows)).collect();
+    (json!(left_rows), json!(about_names))
 }
 
 /// What an import did, as text.
@@ -80,7 +83,7 @@ pub fn report_text(report: &ImportReport, out: &Path) -> String {
         .iter()
         .map(|note| format!("{note}\n"))
         .collect();
-    let mut part = |title: &str, lines: Vec<(usize, String)>| {
+    let mut put_part = |title: &str, lines: Vec<(usize, String)>| {
         if !lines.is_empty() {
             let _ = writeln!(text, "{title}");
             for (rows, what) in lines {
@@ -88,7 +91,7 @@ pub fn report_text(report: &ImportReport, out: &Path) -> String {
             }
         }
     };
-    part(
+    put_part(
         "Taken:",
         report
             .taken
@@ -96,7 +99,7 @@ pub fn report_text(report: &ImportReport, out: &Path) -> String {
             .map(|(what, rows)| (*rows, what.clone()))
             .collect(),
     );
-    part("Left out:", report.reasons());
+    put_part("Left out:", report.reasons());
     let out = out.display();
     let _ = match report.changed.len() {
         0 => writeln!(text, "No file changed in {out}."),

@@ -46,31 +46,34 @@ pub struct ListArgs {
 
 /// `sky catalog list`.
 pub fn list(catalog: &Catalog, args: &ListArgs) -> Result<String, CatalogError> {
-    let filter = filter(catalog, args)?;
-    let offers = query::find(catalog, &filter);
-    let shown = if args.limit == 0 {
+    let offer_filter = filter(catalog, args)?;
+    let offers = query::find(catalog, &offer_filter);
+    let shown_count = if args.limit == 0 {
         offers.len()
     } else {
         args.limit.min(offers.len())
     };
     if args.json {
-        let rows: Vec<Value> = offers[..shown]
+        let offer_rows: Vec<Value> = offers[..shown_count]
             .iter()
             .map(|offer| offer_json(catalog, offer))
             .collect();
         return Ok(pretty(
-            &json!({ "offers": rows, "found": offers.len(), "catalog": catalog.digest }),
+            &json!({ "offers": offer_rows, "found": offers.len(), "catalog": catalog.digest }),
         ));
     }
-    let mut text = offer_table(catalog, &offers[..shown]);
+    let mut text = offer_table(catalog, &offers[..shown_count]);
     let _ = match offers.len() {
         0 => writeln!(
             text,
             "No offer passes; the catalog has {}.",
             catalog.offers.len()
         ),
-        found if found > shown => {
-            writeln!(text, "{shown} of {found} offers; --limit 0 prints all.")
+        found if found > shown_count => {
+            writeln!(
+                text,
+                "{shown_count} of {found} offers; --limit 0 prints all."
+            )
         }
         1 => writeln!(text, "1 offer."),
         found => writeln!(text, "{found} offers."),
@@ -108,7 +111,7 @@ fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
     }
     let mut countries = Vec::new();
     for name in &args.country {
-        let known = geography::countries(name).ok_or_else(|| {
+        let known_countries = geography::countries(name).ok_or_else(|| {
             let blocs: Vec<&str> = geography::blocs().collect();
             let hint = format!(
                 "write an ISO 3166 code such as DE, or one of {}",
@@ -116,12 +119,12 @@ fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
             );
             CatalogError::file("--country", format!("unknown country `{name}`"), hint)
         })?;
-        countries.extend(known.into_iter().map(str::to_owned));
+        countries.extend(known_countries.into_iter().map(str::to_owned));
     }
     let memory = args.min_memory.as_deref().map(Bytes::parse).transpose();
-    let nearest = |text: &str| {
-        let near = query::nearest(catalog, text)?;
-        Some(format!("did you mean `{near}`?"))
+    let nearest_hint = |text: &str| {
+        let nearest_name = query::nearest(catalog, text)?;
+        Some(format!("did you mean `{nearest_name}`?"))
     };
     let places = &catalog.places;
     let names: Vec<String> = places.iter().map(|place| place.name.to_string()).collect();
@@ -144,7 +147,7 @@ fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
         countries,
         accelerator,
         accelerator_count,
-        instance_type: known_pattern("--instance-type", &args.instance_type, types, nearest)?,
+        instance_type: known_pattern("--instance-type", &args.instance_type, types, nearest_hint)?,
         min_vcpus: u64::from(args.min_cpus) * 1000,
         min_memory: memory
             .map_err(|error| CatalogError::file("--min-memory", error.to_string(), ""))?

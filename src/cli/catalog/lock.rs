@@ -34,19 +34,19 @@ pub(super) fn run(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     // A lock that cannot be read is written anew; where its catalog was is not known then.
-    let before = locks::read();
-    let folder = match (&before, named) {
+    let lock_before = locks::read();
+    let folder = match (&lock_before, named) {
         (_, Some(named)) => Some(named.to_owned()),
         (Ok(Some(lock)), None) if !args.built_in => locks::folder(&lock.at),
         _ => None,
     };
     if args.check {
-        let before = before?;
+        let lock_before = lock_before?;
         let (now, _, _) = locks::locked(folder.as_deref())?;
         if args.json {
-            terminal.out(&to_json(before.as_ref(), &now))?;
+            terminal.out(&to_json(lock_before.as_ref(), &now))?;
         }
-        let Some(before) = before else {
+        let Some(before) = lock_before else {
             terminal.note(&format!("there is no {LOCK} here"));
             return Ok(Exit::Changes);
         };
@@ -59,7 +59,7 @@ pub(super) fn run(
         terminal.note(&format!("{LOCK} would change:{}", listed(&before, &now)));
         return Ok(Exit::Changes);
     }
-    if let Err(broken) = &before {
+    if let Err(broken) = &lock_before {
         terminal.warn(&format!("{}; it is written anew", broken.message));
     }
     if args.json {
@@ -103,10 +103,10 @@ pub(super) fn refresh(folder: &Path, before: Option<&Catalog>) -> Result<String,
 }
 
 fn pin(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failure> {
-    let kept = || locks::kept(&locks::read().ok().flatten()?.digest);
-    let before = match before {
+    let kept_catalog = || locks::kept(&locks::read().ok().flatten()?.digest);
+    let lock_before = match before {
         Some(before) => Some(before.clone()),
-        None => kept(),
+        None => kept_catalog(),
     };
     let (old, new, catalog) = locks::write(folder)?;
     let pinned = format!(
@@ -122,7 +122,7 @@ fn pin(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failur
         return Ok(format!("{pinned}\nNothing changed.\n"));
     }
     let mut text = format!("{pinned}\nChanged:{}\n", listed(&old, &new));
-    if let Some(before) = before.filter(|before| before.digest == old.digest) {
+    if let Some(before) = lock_before.filter(|before| before.digest == old.digest) {
         text.push_str(&format!("\n{}", summary(&diff::between(&before, &catalog))));
     }
     Ok(text)
@@ -133,24 +133,27 @@ const SHOWN: usize = 12;
 
 /// What differs between two locks, a line each.
 fn changes(old: &Lock, new: &Lock) -> Vec<String> {
-    let moved = (old.at != new.at).then(|| format!("pinned is {}, was {}", new.at, old.at));
+    let moved_words = (old.at != new.at).then(|| format!("pinned is {}, was {}", new.at, old.at));
     let differences = if old == new {
         Vec::new()
     } else {
         lock::differences(old, new)
     };
-    moved.into_iter().chain(differences).collect()
+    moved_words.into_iter().chain(differences).collect()
 }
 
 fn listed(old: &Lock, new: &Lock) -> String {
-    let lines = changes(old, new);
-    let mut text: String = lines
+    let change_lines = changes(old, new);
+    let mut text: String = change_lines
         .iter()
         .take(SHOWN)
         .map(|line| format!("\n  {line}"))
         .collect();
-    if lines.len() > SHOWN {
-        text.push_str(&format!("\n  and {} more sources", lines.len() - SHOWN));
+    if change_lines.len() > SHOWN {
+        text.push_str(&format!(
+            "\n  and {} more sources",
+            change_lines.len() - SHOWN
+        ));
     }
     text
 }

@@ -61,46 +61,46 @@ pub(super) fn accelerator(machine: &Machine) -> String {
 }
 
 pub(super) fn machine_json(machine: &Machine) -> Value {
-    let mut value = json!({
+    let mut machine_value = json!({
         "cloud": machine.cloud, "instance_type": machine.instance_type,
         "vcpu_thousandths": machine.vcpu_thousandths, "memory_bytes": machine.memory.0,
         "accelerator": machine.accelerator.as_ref().map(|_| accelerator(machine)), "arch": machine.arch,
     });
     if let Some(baseline) = machine.baseline_vcpu_thousandths {
-        value["baseline_vcpu_thousandths"] = json!(baseline);
+        machine_value["baseline_vcpu_thousandths"] = json!(baseline);
     }
     if let Some(service) = &machine.service {
-        value["service"] = json!(service.name);
-        value["version"] = json!(service.version.as_ref().map(ToString::to_string));
-        value["unit"] = json!(service.unit);
+        machine_value["service"] = json!(service.name);
+        machine_value["version"] = json!(service.version.as_ref().map(ToString::to_string));
+        machine_value["unit"] = json!(service.unit);
     }
-    value
+    machine_value
 }
 
 pub(super) fn offer_json(catalog: &Catalog, offer: &Offer) -> Value {
     let source = catalog.sources.get(usize::from(offer.source));
-    let mut value = machine_json(catalog.machine(offer));
-    value["name"] = json!(query::name(catalog, offer).to_string());
-    value["place"] = json!(catalog.place(offer).name);
-    value["country"] = json!(catalog.place(offer).country);
-    value["purchase"] = json!(offer.purchase);
+    let mut offer_value = machine_json(catalog.machine(offer));
+    offer_value["name"] = json!(query::name(catalog, offer).to_string());
+    offer_value["place"] = json!(catalog.place(offer).name);
+    offer_value["country"] = json!(catalog.place(offer).country);
+    offer_value["purchase"] = json!(offer.purchase);
     match catalog.machine(offer).unit() {
-        Unit::Hour => value["nano_usd_per_hour"] = json!(offer.rate.0),
-        _ => value["nano_usd_per_unit"] = json!(offer.rate.0),
+        Unit::Hour => offer_value["nano_usd_per_hour"] = json!(offer.rate.0),
+        _ => offer_value["nano_usd_per_unit"] = json!(offer.rate.0),
     }
     if let Some(parts) = cloud_terms::interrupted_ppm(catalog, offer) {
-        value["interrupted_ppm_per_month"] = json!(parts);
+        offer_value["interrupted_ppm_per_month"] = json!(parts);
     }
-    value["tee"] = offer.tee.iter().map(|tee| json!(tee)).collect();
-    value["source"] = json!(source.map(|source| &source.id));
-    value["date"] = json!(source.map(|source| &source.date));
+    offer_value["tee"] = offer.tee.iter().map(|tee| json!(tee)).collect();
+    offer_value["source"] = json!(source.map(|source| &source.id));
+    offer_value["date"] = json!(source.map(|source| &source.date));
     if offer.estimated {
-        value["estimated"] = json!(true);
+        offer_value["estimated"] = json!(true);
     }
     if let Some(retirement) = catalog.retires(offer) {
-        value["retires"] = json!(retirement.day);
+        offer_value["retires"] = json!(retirement.day);
     }
-    value
+    offer_value
 }
 
 pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
@@ -195,7 +195,7 @@ pub(super) fn lapsed_text(catalog: &Catalog, lapsed: &[&Offer]) -> String {
             .or_default()
             .push(query::name(catalog, offer).to_string());
     }
-    let line = |(day, names): (&str, Vec<String>)| {
+    let day_line = |(day, names): (&str, Vec<String>)| {
         let (count, more) = match names.len() {
             1 => ("1 offer".to_owned(), String::new()),
             many => (format!("{many} offers"), format!(" and {} more", many - 1)),
@@ -205,23 +205,23 @@ pub(super) fn lapsed_text(catalog: &Catalog, lapsed: &[&Offer]) -> String {
             catalog.date, names[0]
         )
     };
-    let lines: Vec<String> = by_day.into_iter().map(line).collect();
-    match lines.is_empty() {
+    let day_lines: Vec<String> = by_day.into_iter().map(day_line).collect();
+    match day_lines.is_empty() {
         true => String::new(),
         false => {
-            lines.concat()
+            day_lines.concat()
                 + "A newer file of who offers them brings them back: sky catalog register FILE\n"
         }
     }
 }
 
-pub(super) fn lapsed_json(catalog: &Catalog, lapsed: &[&Offer]) -> Value {
-    let one = |offer: &&Offer| {
-        let mut value = offer_json(catalog, offer);
-        value["held_until"] = json!(catalog.held_until(offer));
-        value
+pub(super) fn lapsed_json(catalog: &Catalog, lapsed: &[&Offer]) -> Vec<Value> {
+    let lapsed_value = |offer: &&Offer| {
+        let mut offer_value = offer_json(catalog, offer);
+        offer_value["held_until"] = json!(catalog.held_until(offer));
+        offer_value
     };
-    lapsed.iter().map(one).collect()
+    lapsed.iter().map(lapsed_value).collect()
 }
 
 /// The table's lines, without the padding of the last column.
@@ -267,7 +267,7 @@ pub(super) fn fields(lines: &[(&str, String)]) -> String {
 }
 
 pub(super) fn pretty(value: &Value) -> String {
-    crate::model::canonical::to_text(value).unwrap_or_default()
+    crate::model::canonical::text_of_value(value)
 }
 
 /// What `--accelerator` says.
@@ -279,8 +279,8 @@ pub(super) fn accelerator_flag(
     let need =
         AcceleratorNeed::parse(text).map_err(|error| fault(error.to_string(), String::new()))?;
     if catalog.accelerator_name(&need.name).is_none() {
-        let near = query::nearest(catalog, &need.name);
-        let hint = near.map_or(String::new(), |near| format!("did you mean `{near}`?"));
+        let nearest_name = query::nearest(catalog, &need.name);
+        let hint = nearest_name.map_or(String::new(), |near| format!("did you mean `{near}`?"));
         return Err(fault(format!("unknown accelerator `{}`", need.name), hint));
     }
     Ok(need)

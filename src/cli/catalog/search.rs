@@ -55,94 +55,98 @@ pub struct SearchArgs {
 
 /// `sky catalog search`.
 pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogError> {
-    let search = asked(catalog, args)?;
-    let offers = search::find(catalog, &search);
-    let shown = if args.limit == 0 {
+    let asked_search = asked(catalog, args)?;
+    let offers = search::find(catalog, &asked_search);
+    let shown_count = if args.limit == 0 {
         offers.len()
     } else {
         args.limit.min(offers.len())
     };
-    let said = search::said(&search);
-    let lapsed = search::lapsed(catalog, &search);
+    let search_words = search::said(&asked_search);
+    let lapsed_offers = search::lapsed(catalog, &asked_search);
     if args.json {
-        let rows: Vec<Value> = offers[..shown]
+        let offer_rows: Vec<Value> = offers[..shown_count]
             .iter()
             .map(|offer| offer_json(catalog, offer))
             .collect();
         return Ok(pretty(&json!({
-            "query": said, "offers": rows, "found": offers.len(), "lapsed": super::offer_table::lapsed_json(catalog, &lapsed),
+            "query": search_words, "offers": offer_rows, "found": offers.len(), "lapsed": super::offer_table::lapsed_json(catalog, &lapsed_offers),
             "catalog": catalog.digest,
         })));
     }
-    let mut text = offer_table(catalog, &offers[..shown]);
+    let mut text = offer_table(catalog, &offers[..shown_count]);
     let _ = match offers.len() {
-        0 => writeln!(text, "No offer of {}: {said}.", catalog.offers.len()),
-        found if found > shown => writeln!(
+        0 => writeln!(
             text,
-            "{shown} of {found} offers: {said}; --limit 0 prints all."
+            "No offer of {}: {search_words}.",
+            catalog.offers.len()
         ),
-        1 => writeln!(text, "1 offer: {said}."),
-        found => writeln!(text, "{found} offers: {said}."),
+        found if found > shown_count => writeln!(
+            text,
+            "{shown_count} of {found} offers: {search_words}; --limit 0 prints all."
+        ),
+        1 => writeln!(text, "1 offer: {search_words}."),
+        found => writeln!(text, "{found} offers: {search_words}."),
     };
-    text.push_str(&super::offer_table::lapsed_text(catalog, &lapsed));
+    text.push_str(&super::offer_table::lapsed_text(catalog, &lapsed_offers));
     Ok(text)
 }
 
 /// The search that words and flags ask for together; what both say is said twice, which is a
 /// mistake.
 fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
-    let mut search = Search::default();
+    let mut flag_search = Search::default();
     let query = args.query.join(" ");
     let misread =
         |at: &str, error: Misunderstood| CatalogError::file(at, error.message, error.hint);
-    search_words::read(&query, catalog, &mut search)
+    search_words::read(&query, catalog, &mut flag_search)
         .map_err(|error| misread(&format!("\"{query}\""), error))?;
     if let Some(text) = &args.accelerator {
         let need = accelerator_flag(catalog, text)?;
-        if search.accelerator.replace(need).is_some() {
+        if flag_search.accelerator.replace(need).is_some() {
             return Err(said_twice("--accelerator"));
         }
     }
     for word in &args.within {
-        search_words::where_to(word, catalog, &mut search)
+        search_words::where_to(word, catalog, &mut flag_search)
             .map_err(|error| misread("--in", error))?;
     }
     for cloud in &args.cloud {
-        search.clouds.insert(cloud_flag(catalog, cloud)?);
+        flag_search.clouds.insert(cloud_flag(catalog, cloud)?);
     }
-    search.instance_type = args.instance_type.clone().map(Pattern);
+    flag_search.instance_type = args.instance_type.clone().map(Pattern);
     if let Some(text) = &args.max_price {
-        let plain = text.trim().trim_start_matches('$').trim_end_matches("/h");
-        let rate = Rate::parse_usd(plain).map_err(|error| {
+        let plain_price = text.trim().trim_start_matches('$').trim_end_matches("/h");
+        let rate = Rate::parse_usd(plain_price).map_err(|error| {
             CatalogError::file(
                 "--max-price",
                 error.to_string(),
                 "write it like --max-price 20",
             )
         })?;
-        if search.max_rate.replace(rate).is_some() {
+        if flag_search.max_rate.replace(rate).is_some() {
             return Err(said_twice("--max-price"));
         }
     }
     if let Some(count) = args.min_vcpus {
-        search.min_vcpus = search.min_vcpus.max(u64::from(count) * 1000);
+        flag_search.min_vcpus = flag_search.min_vcpus.max(u64::from(count) * 1000);
     }
     if let Some(text) = &args.min_memory {
-        let size = Bytes::parse(text)
+        let memory_size = Bytes::parse(text)
             .map_err(|error| CatalogError::file("--min-memory", error.to_string(), ""))?;
-        search.min_memory = search.min_memory.max(size);
+        flag_search.min_memory = flag_search.min_memory.max(memory_size);
     }
     for text in &args.tee {
-        search.tee.insert(tee_flag(text)?);
+        flag_search.tee.insert(tee_flag(text)?);
     }
     if let Some(text) = &args.service {
         let need = service_flag(catalog, text)?;
-        if search.service.replace(need).is_some() {
+        if flag_search.service.replace(need).is_some() {
             return Err(said_twice("--service"));
         }
     }
-    search.spot |= args.spot;
-    Ok(search)
+    flag_search.spot |= args.spot;
+    Ok(flag_search)
 }
 
 /// The fault of a flag that says what the words say too.
@@ -197,16 +201,16 @@ fn service_flag(catalog: &Catalog, text: &str) -> Result<ServiceNeed, CatalogErr
     if search::has_service(catalog, &need.name) {
         return Ok(need);
     }
-    let known: BTreeSet<&str> = catalog
+    let known_services: BTreeSet<&str> = catalog
         .machines
         .iter()
         .filter_map(|machine| Some(machine.service.as_ref()?.name.as_str()))
         .collect();
-    let hint = match known.is_empty() {
+    let hint = match known_services.is_empty() {
         true => "this catalog has no services".to_owned(),
         false => format!(
             "it has {}",
-            known.into_iter().collect::<Vec<_>>().join(", ")
+            known_services.into_iter().collect::<Vec<_>>().join(", ")
         ),
     };
     Err(CatalogError::file(

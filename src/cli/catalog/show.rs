@@ -60,27 +60,22 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
 
 /// All offers of a service.
 fn service_text(catalog: &Catalog, name: &str, as_json: bool) -> String {
-    let search = Search {
+    let service_search = Search {
         service: ServiceNeed::parse(name).ok(),
         ..Search::default()
     };
     let (offers, lapsed) = (
-        search::find(catalog, &search),
-        search::lapsed(catalog, &search),
+        search::find(catalog, &service_search),
+        search::lapsed(catalog, &service_search),
     );
     if as_json {
-        let mut rows: Vec<Value> = offers
+        let mut offer_rows: Vec<Value> = offers
             .iter()
             .map(|offer| offer_json(catalog, offer))
             .collect();
         // Those that ended say so: `held_until`.
-        rows.extend(
-            offer_table::lapsed_json(catalog, &lapsed)
-                .as_array()
-                .cloned()
-                .unwrap_or_default(),
-        );
-        return pretty(&Value::Array(rows));
+        offer_rows.extend(offer_table::lapsed_json(catalog, &lapsed));
+        return pretty(&Value::Array(offer_rows));
     }
     let title = fields(&[("service", name.to_owned())]);
     format!(
@@ -92,64 +87,64 @@ fn service_text(catalog: &Catalog, name: &str, as_json: bool) -> String {
 
 /// One place: where it is, who operates it, what it offers, and what leads out of it.
 fn place_text(catalog: &Catalog, place: &Place, as_json: bool) -> String {
-    let exact = Filter {
+    let exact_filter = Filter {
         place: Some(Pattern(place.name.to_string())),
         ..Filter::default()
     };
-    let (on_demand, spot) = both(catalog, &exact);
-    let lapsed = lapsed_at(catalog, |offer| catalog.place(offer).name == place.name);
+    let (on_demand, spot) = both(catalog, &exact_filter);
+    let lapsed_offers = lapsed_at(catalog, |offer| catalog.place(offer).name == place.name);
     let country = place.country.as_deref().unwrap_or("unknown");
-    let reach = reach(place.cloud_act);
+    let reach_word = reach(place.cloud_act);
     if as_json {
         return pretty(&json!({
             "place": place.name, "country": place.country, "location": place.location,
-            "operator": place.operator, "us_cloud_act": reach, "class": place.class,
+            "operator": place.operator, "us_cloud_act": reach_word, "class": place.class,
             "blocs": blocs(place), "parent": place.parent, "parent_country": place.parent_country,
             "certifications": place.certifications,
             "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
-            "lapsed_offers": lapsed.len(),
+            "lapsed_offers": lapsed_offers.len(),
             "terms": cloud_terms::terms_json(catalog, &place.name.cloud),
             "throughput": cloud_terms::throughput_json(&cloud_terms::throughput(catalog, place)),
         }));
     }
-    let mut lines = vec![
+    let mut place_lines = vec![
         ("place", place.name.to_string()),
         ("country", country_text(country, place)),
         ("location", place.location.clone()),
         ("operator", operator_text(place)),
-        ("US CLOUD Act", reach.to_owned()),
+        ("US CLOUD Act", reach_word.to_owned()),
     ];
-    lines.extend(class_text(place).map(|text| ("class", text)));
+    place_lines.extend(class_text(place).map(|text| ("class", text)));
     if !place.certifications.is_empty() {
         let schemes: Vec<&str> = place.certifications.iter().map(String::as_str).collect();
-        lines.push(("certified", schemes.join(", ")));
+        place_lines.push(("certified", schemes.join(", ")));
     }
-    lines.push((
+    place_lines.push((
         "offers",
         format!("{} on demand, {} spot", on_demand.len(), spot.len()),
     ));
     if !on_demand.is_empty() {
-        lines.extend(cloud_terms::terms_lines(catalog, &place.name.cloud));
+        place_lines.extend(cloud_terms::terms_lines(catalog, &place.name.cloud));
     }
-    lines.extend(cloud_terms::round_trips(catalog, place).map(|text| ("round trips", text)));
-    let mut text = fields(&lines);
+    place_lines.extend(cloud_terms::round_trips(catalog, place).map(|text| ("round trips", text)));
+    let mut text = fields(&place_lines);
     if let (Some(id), false) = (catalog.place_id(&place.name), on_demand.is_empty()) {
         text.push_str(&egress_lines(catalog, id));
         text.push_str(&fields(&cloud_terms::throughput_lines(
             &cloud_terms::throughput(catalog, place),
         )));
     }
-    text.push_str(&offer_table::lapsed_text(catalog, &lapsed));
+    text.push_str(&offer_table::lapsed_text(catalog, &lapsed_offers));
     text
 }
 
 /// One accelerator: its names, what it can do, and the cheapest offers of it.
 fn accelerator_text(catalog: &Catalog, name: &str, row: &Accelerator, as_json: bool) -> String {
-    let exact = Filter {
+    let exact_filter = Filter {
         accelerator: Some(name.to_owned()),
         ..Filter::default()
     };
-    let (on_demand, spot) = both(catalog, &exact);
+    let (on_demand, spot) = both(catalog, &exact_filter);
     if as_json {
         return pretty(&json!({
             "accelerator": name, "aliases": row.aliases, "kinds": row.kinds, "boards": boards_of(catalog, name),
@@ -160,12 +155,12 @@ fn accelerator_text(catalog: &Catalog, name: &str, row: &Accelerator, as_json: b
             "cheapest": on_demand.first().map(|offer| offer_json(catalog, offer)),
         }));
     }
-    let mut lines = accelerator_lines(catalog, name, row);
-    lines.push((
+    let mut card_lines = accelerator_lines(catalog, name, row);
+    card_lines.push((
         "offers",
         format!("{} on demand, {} spot", on_demand.len(), spot.len()),
     ));
-    let mut text = fields(&lines);
+    let mut text = fields(&card_lines);
     text.push_str("\nThe cheapest:\n");
     text.push_str(&offer_table(catalog, &on_demand[..on_demand.len().min(5)]));
     text
@@ -187,18 +182,18 @@ fn accelerator_lines(
             )
         })
         .collect();
-    let mut lines = vec![("accelerator", name.to_owned())];
+    let mut card_lines = vec![("accelerator", name.to_owned())];
     if !row.aliases.is_empty() {
-        lines.push(("also called", row.aliases.join(", ")));
+        card_lines.push(("also called", row.aliases.join(", ")));
     }
     if !row.kinds.is_empty() {
-        lines.push(("is also a", row.kinds.join(", ")));
+        card_lines.push(("is also a", row.kinds.join(", ")));
     }
     let boards = boards_of(catalog, name);
     if !boards.is_empty() {
-        lines.push(("boards", boards.join(", ")));
+        card_lines.push(("boards", boards.join(", ")));
     }
-    lines.push((
+    card_lines.push((
         "dense TFLOPS",
         if rates.is_empty() {
             "not known".to_owned()
@@ -206,19 +201,19 @@ fn accelerator_lines(
             rates.join(", ")
         },
     ));
-    lines.push(("memory", gib(row.memory)));
+    card_lines.push(("memory", gib(row.memory)));
     for (title, text) in [
         ("interconnect", &row.interconnect),
         ("topology", &row.topology),
     ] {
         if !text.is_empty() {
-            lines.push((title, text.clone()));
+            card_lines.push((title, text.clone()));
         }
     }
     if !row.frameworks.is_empty() {
-        lines.push(("frameworks", row.frameworks.join(", ")));
+        card_lines.push(("frameworks", row.frameworks.join(", ")));
     }
-    lines
+    card_lines
 }
 
 /// The accelerators that are of a kind.
@@ -249,10 +244,10 @@ fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, Catal
             return Err(fault(message, hint));
         }
         let place = parsed.place.to_string();
-        let known = catalog.place_id(&parsed.place).is_some();
-        let hint = match query::nearest(catalog, &place).filter(|_| !known) {
+        let place_known = catalog.place_id(&parsed.place).is_some();
+        let hint = match query::nearest(catalog, &place).filter(|_| !place_known) {
             Some(near) => format!("the catalog has no place `{place}`; did you mean `{near}`?"),
-            None if !known => format!("the catalog has no place `{place}`"),
+            None if !place_known => format!("the catalog has no place `{place}`"),
             None => format!("`sky catalog list --place {place} --limit 0` has the offers there"),
         };
         return Err(fault("the catalog has no such offer".to_owned(), hint));
@@ -262,7 +257,7 @@ fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, Catal
     }
     let machine = catalog.machine(offer);
     let source = catalog.sources.get(usize::from(offer.source));
-    let mut lines = vec![
+    let mut offer_lines = vec![
         ("name", name.to_owned()),
         ("place", offer_place(catalog, offer)),
         ("instance type", machine.instance_type.clone()),
@@ -270,25 +265,26 @@ fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, Catal
         ("memory", memory(machine)),
     ];
     if machine.accelerator.is_some() {
-        lines.push(("accelerator", accelerator(machine)));
+        offer_lines.push(("accelerator", accelerator(machine)));
     }
-    lines.push(("purchase", offer.purchase.to_string()));
-    lines.push((
+    offer_lines.push(("purchase", offer.purchase.to_string()));
+    offer_lines.push((
         "price",
         format!("{}{}", offer.rate, machine.unit().after_price()),
     ));
-    lines.extend(source.map(|source| ("as of", format!("{}, {}", source.date, source.about))));
+    offer_lines
+        .extend(source.map(|source| ("as of", format!("{}, {}", source.date, source.about))));
     if offer.estimated {
         let text =
             "estimated: scaled from that day by how the price of the type changed since".to_owned();
-        lines.push(("price is", text));
+        offer_lines.push(("price is", text));
     }
-    lines.extend(
+    offer_lines.extend(
         catalog
             .retires(offer)
             .map(|retirement| ("retires", retirement.day.clone())),
     );
-    Ok(fields(&lines))
+    Ok(fields(&offer_lines))
 }
 
 fn offer_place(catalog: &Catalog, offer: &Offer) -> String {
@@ -310,15 +306,15 @@ fn lapsed_at(catalog: &Catalog, wanted: impl Fn(&Offer) -> bool) -> Vec<&Offer> 
 }
 
 fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> String {
-    let lapsed = lapsed_at(catalog, |offer| catalog.place(offer).name.cloud == cloud);
+    let lapsed_offers = lapsed_at(catalog, |offer| catalog.place(offer).name.cloud == cloud);
     if as_json {
         return pretty(&json!({
             "cloud": cloud, "places": count.places, "instance_types": count.machines,
             "on_demand_offers": count.on_demand, "spot_offers": count.spot, "service_offers": count.services,
-            "lapsed_offers": lapsed.len(), "terms": cloud_terms::terms_json(catalog, cloud),
+            "lapsed_offers": lapsed_offers.len(), "terms": cloud_terms::terms_json(catalog, cloud),
         }));
     }
-    let mut lines = vec![
+    let mut cloud_lines = vec![
         ("cloud", cloud.to_owned()),
         ("places", count.places.to_string()),
         ("instance types", count.machines.to_string()),
@@ -328,10 +324,10 @@ fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> St
         ),
     ];
     if count.services > 0 {
-        lines.push(("services", count.services.to_string()));
+        cloud_lines.push(("services", count.services.to_string()));
     }
-    lines.extend(cloud_terms::terms_lines(catalog, cloud));
-    fields(&lines) + &offer_table::lapsed_text(catalog, &lapsed)
+    cloud_lines.extend(cloud_terms::terms_lines(catalog, cloud));
+    fields(&cloud_lines) + &offer_table::lapsed_text(catalog, &lapsed_offers)
 }
 
 fn both<'a>(catalog: &'a Catalog, filter: &Filter) -> (Vec<&'a Offer>, Vec<&'a Offer>) {
@@ -355,22 +351,23 @@ fn machines_text(
     let mut text = String::new();
     let mut values = Vec::new();
     for machine in machines {
-        let exact = Filter {
+        let exact_filter = Filter {
             cloud: Some(Pattern(machine.cloud.clone())),
             instance_type: Some(Pattern(machine.instance_type.clone())),
             ..Filter::default()
         };
-        let (mut offers, spot) = both(catalog, &exact);
+        let (mut offers, spot) = both(catalog, &exact_filter);
         offers.extend(spot);
-        let lapsed = query::lapsed(catalog, &exact);
+        let lapsed_offers = query::lapsed(catalog, &exact_filter);
         if as_json {
-            let mut value = machine_json(machine);
-            value["lapsed"] = offer_table::lapsed_json(catalog, &lapsed);
-            value["offers"] = offers
+            let mut machine_value = machine_json(machine);
+            machine_value["lapsed"] =
+                Value::Array(offer_table::lapsed_json(catalog, &lapsed_offers));
+            machine_value["offers"] = offers
                 .iter()
                 .map(|offer| offer_json(catalog, offer))
                 .collect();
-            values.push(value);
+            values.push(machine_value);
             continue;
         }
         text.push_str(&fields(&[
@@ -390,7 +387,7 @@ fn machines_text(
         ]));
         text.push('\n');
         text.push_str(&offer_table(catalog, &offers));
-        text.push_str(&offer_table::lapsed_text(catalog, &lapsed));
+        text.push_str(&offer_table::lapsed_text(catalog, &lapsed_offers));
         text.push_str(&retired_text(catalog, machine));
     }
     Ok(if as_json {
@@ -412,7 +409,7 @@ fn retired_text(catalog: &Catalog, machine: &Machine) -> String {
     {
         *days.entry(&retirement.day).or_default() += 1;
     }
-    let line = |(day, offers): (&str, usize)| {
+    let retired_line = |(day, offers): (&str, usize)| {
         let offers = if offers == 1 {
             "1 offer is".to_owned()
         } else {
@@ -420,20 +417,20 @@ fn retired_text(catalog: &Catalog, machine: &Machine) -> String {
         };
         format!("{offers} not there any more: the cloud retired the type on {day}.\n")
     };
-    days.into_iter().map(line).collect()
+    days.into_iter().map(retired_line).collect()
 }
 
 fn summary(catalog: &Catalog, as_json: bool) -> String {
-    let counts = query::counts(catalog);
+    let catalog_counts = query::counts(catalog);
     if as_json {
-        let clouds: serde_json::Map<String, Value> = counts
+        let clouds: serde_json::Map<String, Value> = catalog_counts
             .iter()
             .map(|(cloud, count)| {
-                let value = json!({
+                let counts_value = json!({
                     "places": count.places, "instance_types": count.machines,
                     "on_demand": count.on_demand, "spot": count.spot,
                 });
-                ((*cloud).to_owned(), value)
+                ((*cloud).to_owned(), counts_value)
             })
             .collect();
         let sources: Vec<Value> = catalog
@@ -441,11 +438,11 @@ fn summary(catalog: &Catalog, as_json: bool) -> String {
             .iter()
             .map(|source| json!({ "id": source.id, "date": source.date, "about": source.about, "url": source.url }))
             .collect();
-        let value = json!({ "digest": catalog.digest, "date": catalog.date, "clouds": clouds, "sources": sources });
-        return pretty(&value);
+        let summary_value = json!({ "digest": catalog.digest, "date": catalog.date, "clouds": clouds, "sources": sources });
+        return pretty(&summary_value);
     }
     let mut table = offer_table::new_table(&["CLOUD", "PLACES", "TYPES", "ON DEMAND", "SPOT"]);
-    for (cloud, count) in &counts {
+    for (cloud, count) in &catalog_counts {
         let figures = [count.places, count.machines, count.on_demand, count.spot]
             .map(|figure| figure.to_string());
         table.add_row(std::iter::once((*cloud).to_owned()).chain(figures));
@@ -480,12 +477,12 @@ fn egress_lines(catalog: &Catalog, from: u32) -> String {
     }
     let mut text = String::new();
     for (title, range) in ["egress inside", "egress outside"].into_iter().zip(range) {
-        let value = match range {
+        let egress_value = match range {
             None => "unknown: no plan moves data this way".to_owned(),
             Some((low, high)) if low == high => format!("{low} per GB"),
             Some((low, high)) => format!("{low} to {high} per GB"),
         };
-        text.push_str(&fields(&[(title, value)]));
+        text.push_str(&fields(&[(title, egress_value)]));
     }
     text
 }
@@ -502,13 +499,13 @@ fn class_text(place: &Place) -> Option<String> {
 
 /// The blocs that a place's country is of.
 fn blocs(place: &Place) -> Vec<&'static str> {
-    let inside = |bloc: &&'static str| {
+    let is_inside = |bloc: &&'static str| {
         geography::countries(bloc).is_some_and(|list| {
             list.iter()
                 .any(|one| Some(*one) == place.country.as_deref())
         })
     };
-    geography::blocs().filter(inside).collect()
+    geography::blocs().filter(is_inside).collect()
 }
 
 /// `DE (EU, EEA)`.

@@ -71,15 +71,15 @@ pub fn update(
     let out = &crate::cli::lock::home(catalog)?;
     let text = |variable: variables::Variable| environment::exact_text(variable).ok();
     let mut endpoints = Endpoints::new(text).map_err(|fault| Failure::error(fault.0))?;
-    let mut wanted = SourceSelection {
+    let mut wanted_sources = SourceSelection {
         clouds: args.clouds.clone(),
         sources: args.sources.clone(),
         regions: args.regions.iter().cloned().map(Pattern).collect(),
     };
     if args.from.is_some() {
         endpoints.own = args.from.clone();
-        if wanted.sources.is_empty() {
-            wanted.sources.push("catalog".to_owned());
+        if wanted_sources.sources.is_empty() {
+            wanted_sources.sources.push("catalog".to_owned());
         }
     }
     let (cache, passing) = cache(args)?;
@@ -97,10 +97,10 @@ pub fn update(
         .build();
     let runtime = runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?;
     let progress = Rc::new(Progress::new(terminal));
-    let result = runtime.block_on(async {
+    let update_result = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         tokio::select! {
-            result = live::update(&wanted, &settings, out, progress.clone()) => Ok(result),
+            result = live::update(&wanted_sources, &settings, out, progress.clone()) => Ok(result),
             interrupt = signals.next() => Err(Failure::new(crate::cli::apply::exit_of(interrupt), format!("{}: {} is as it was", interrupt.name(), out.display()))
                 .hint(if passing.is_some() { "--cache DIR keeps what was fetched until the next `sky catalog update`" } else { "the next `sky catalog update` goes on with what was fetched" })),
         }
@@ -108,7 +108,7 @@ pub fn update(
     // A look-up of a name that hangs must not keep the program.
     runtime.shutdown_background();
     progress.finish();
-    let update = result?.map_err(|error| match error.message == live::LOCKED {
+    let update = update_result?.map_err(|error| match error.message == live::LOCKED {
         true => Failure::new(Exit::Locked, error.to_string()),
         false => Failure::error(error),
     })?;
@@ -124,9 +124,9 @@ pub fn update(
         terminal.warn(&line);
     }
     // Programs have read all of it by now, the reason of every source that failed included.
-    let told = |failure: Failure| failure.told_if(args.json);
-    let exit = exit(&update.outcomes).map_err(told)?;
-    super::lock::follow(out, catalog.is_some(), terminal).map_err(told)?;
+    let told_failure = |failure: Failure| failure.told_if(args.json);
+    let exit = exit(&update.outcomes).map_err(told_failure)?;
+    super::lock::follow(out, catalog.is_some(), terminal).map_err(told_failure)?;
     Ok(exit)
 }
 
@@ -147,7 +147,7 @@ fn aws_credentials() -> bool {
 }
 
 fn exit(outcomes: &[SourceOutcome]) -> Result<Exit, Failure> {
-    let failed = outcomes
+    let failed_outcomes = outcomes
         .iter()
         .filter(|outcome| matches!(outcome.status, SourceStatus::Failed(_)))
         .count();
@@ -157,7 +157,7 @@ fn exit(outcomes: &[SourceOutcome]) -> Result<Exit, Failure> {
             SourceStatus::Updated | SourceStatus::Unchanged
         )
     });
-    match (failed, worked) {
+    match (failed_outcomes, worked) {
         (0, true) => Ok(Exit::Success),
         (_, true) => Ok(Exit::Partial),
         (0, false) => Err(Failure::error("no source could be asked; the catalog is as it was")),
@@ -184,8 +184,9 @@ fn cache(args: &UpdateArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), Fail
 /// A line for each reason, with all that failed for it.
 fn failures(outcomes: &[SourceOutcome]) -> Vec<String> {
     let groups = live::grouped(outcomes).into_iter();
-    let failed = groups.filter(|(_, group)| matches!(group[0].status, SourceStatus::Failed(_)));
-    failed
+    let failed_groups =
+        groups.filter(|(_, group)| matches!(group[0].status, SourceStatus::Failed(_)));
+    failed_groups
         .map(|((source, why), group)| {
             format!("{}: {why}; {}", names(source, &group), kept(source, &group))
         })
@@ -194,19 +195,23 @@ fn failures(outcomes: &[SourceOutcome]) -> Vec<String> {
 
 /// What the catalog has instead: `its 3 prices stay, the newest of 2026-07-20 (126 days old)`.
 fn kept(source: &str, group: &[&SourceOutcome]) -> String {
-    let kept = || group.iter().filter_map(|outcome| outcome.kept.as_ref());
-    let what = if source == "aws-spot-advisor" {
+    let kept_rows = || group.iter().filter_map(|outcome| outcome.kept.as_ref());
+    let kept_figure = if source == "aws-spot-advisor" {
         "interruption rate"
     } else {
         "price"
     };
-    let newest = kept()
+    let newest = kept_rows()
         .max_by_key(|kept| kept.newest)
         .and_then(|kept| Some((kept.newest?, kept.days?)));
-    match (kept().map(|kept| kept.rows).sum::<usize>(), newest) {
-        (1, Some((day, days))) => format!("the catalog's {what} of {day} stays, {days} days old"),
+    match (kept_rows().map(|kept| kept.rows).sum::<usize>(), newest) {
+        (1, Some((day, days))) => {
+            format!("the catalog's {kept_figure} of {day} stays, {days} days old")
+        }
         (rows, Some((day, days))) => {
-            format!("the catalog's {rows} {what}s stay, the newest of {day}, {days} days old")
+            format!(
+                "the catalog's {rows} {kept_figure}s stay, the newest of {day}, {days} days old"
+            )
         }
         _ => "the catalog stays as it is".to_owned(),
     }
@@ -214,12 +219,12 @@ fn kept(source: &str, group: &[&SourceOutcome]) -> String {
 
 /// `skypilot (aws, azure and 26 more)`.
 fn names(source: &str, group: &[&SourceOutcome]) -> String {
-    let parts: Vec<String> = group
+    let outcome_parts: Vec<String> = group
         .iter()
         .map(|outcome| part(outcome))
         .filter(|part| !part.is_empty())
         .collect();
-    match parts.as_slice() {
+    match outcome_parts.as_slice() {
         [] => source.to_owned(),
         [one] if one == source => source.to_owned(),
         few if few.len() <= 4 => format!("{source} ({})", few.join(", ")),
@@ -248,15 +253,15 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
             out.display()
         );
     }
-    let read = update.outcomes.iter().filter(|outcome| {
+    let read_outcomes = update.outcomes.iter().filter(|outcome| {
         matches!(
             outcome.status,
             SourceStatus::Updated | SourceStatus::Unchanged
         )
     });
-    for outcome in read.clone() {
+    for outcome in read_outcomes.clone() {
         let name = format!("{} {}", outcome.source, part(outcome));
-        let taken: Vec<String> = outcome
+        let taken_words: Vec<String> = outcome
             .report
             .taken
             .iter()
@@ -269,25 +274,26 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
             text,
             "{}: {}{day}{}",
             name.trim_end(),
-            list(&taken),
+            list(&taken_words),
             moved(&outcome.changes)
         );
     }
-    let mut notes: Vec<&String> = read
+    let mut all_notes: Vec<&String> = read_outcomes
         .clone()
         .flat_map(|outcome| &outcome.report.notes)
         .collect();
-    notes.dedup();
-    notes
+    all_notes.dedup();
+    all_notes
         .iter()
         .for_each(|note| text.push_str(&format!("{note}\n")));
-    let mut left: BTreeMap<&str, ImportReport> = BTreeMap::new();
-    for outcome in read {
-        left.entry(outcome.source)
+    let mut left_by_source: BTreeMap<&str, ImportReport> = BTreeMap::new();
+    for outcome in read_outcomes {
+        left_by_source
+            .entry(outcome.source)
             .or_default()
             .add_left_out(&outcome.report);
     }
-    for (source, report) in left {
+    for (source, report) in left_by_source {
         let reasons = report.reasons();
         if !reasons.is_empty() {
             let _ = writeln!(text, "Left out of {source}:");
@@ -301,20 +307,20 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
             let _ = writeln!(text, "Not asked: {}: {why}", names(source, &group));
         }
     }
-    let total = live::total(&update.outcomes);
+    let total_changes = live::total(&update.outcomes);
     let _ = match update.changed.len() {
         0 => writeln!(text, "No file changed in {}.", out.display()),
         1 => writeln!(
             text,
             "1 file changed in {}{}.",
             out.display(),
-            moved(&total)
+            moved(&total_changes)
         ),
         files => writeln!(
             text,
             "{files} files changed in {}{}.",
             out.display(),
-            moved(&total)
+            moved(&total_changes)
         ),
     };
     text
@@ -338,22 +344,22 @@ fn list(items: &[String]) -> String {
 
 /// `: 3 prices new, 2 rose`.
 fn moved(changes: &ChangedPrices) -> String {
-    let counts = [
+    let change_counts = [
         (changes.new, "new"),
         (changes.rose, "rose"),
         (changes.fell, "fell"),
         (changes.same, "as before"),
         (changes.gone, "dropped"),
     ];
-    let said: Vec<String> = counts
+    let change_words: Vec<String> = change_counts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    if said.is_empty() {
+    if change_words.is_empty() {
         String::new()
     } else {
-        format!(": prices {}", said.join(", "))
+        format!(": prices {}", change_words.join(", "))
     }
 }
 
@@ -374,13 +380,13 @@ fn outcome_json(outcome: &SourceOutcome) -> Value {
     };
     let report = &outcome.report;
     let (rows, about) = super::import::left_out_json(report);
-    let kept = outcome.kept.as_ref().map(
+    let kept_value = outcome.kept.as_ref().map(
         |kept| json!({ "rows": kept.rows, "newest": kept.newest.map(|day| day.to_string()), "days_old": kept.days }),
     );
     json!({
         "source": outcome.source, "cloud": outcome.cloud, "part": outcome.part, "status": status, "reason": reason,
         "date": outcome.day.map(|day| day.to_string()), "taken": report.taken, "left_out": rows,
-        "left_out_about": about, "notes": report.notes, "prices": changes_json(&outcome.changes), "kept": kept,
+        "left_out_about": about, "notes": report.notes, "prices": changes_json(&outcome.changes), "kept": kept_value,
     })
 }
 

@@ -53,7 +53,7 @@ impl Stream {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let done = |action: &str| {
+        let done_actions = |action: &str| {
             let is = |name: &String| actions.get(name).is_some_and(|known| *known == action);
             outcome
                 .stages
@@ -69,8 +69,8 @@ impl Stream {
         );
         self.summary(json!({
             "operation": "apply",
-            "add": done("create"),
-            "change": done("update"),
+            "add": done_actions("create"),
+            "change": done_actions("update"),
             "import": 0,
             "remove": 0,
             "unchanged": count(&|one| *one == StageOutcome::Unchanged),
@@ -82,7 +82,7 @@ impl Stream {
 
     /// The last line.
     pub fn summary(&self, changes: Value) {
-        let number = |key: &str| changes.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let count_of = |key: &str| changes.get(key).and_then(Value::as_u64).unwrap_or(0);
         let operation = changes
             .get("operation")
             .and_then(Value::as_str)
@@ -94,10 +94,10 @@ impl Stream {
         };
         let message = format!(
             "{verb}: {} added, {} changed, {} destroyed, {} failed.",
-            number("add"),
-            number("change"),
-            number("remove"),
-            number("failed")
+            count_of("add"),
+            count_of("change"),
+            count_of("remove"),
+            count_of("failed")
         );
         self.line(
             "info",
@@ -162,18 +162,18 @@ impl Stream {
     }
 
     fn line(&self, level: &str, message: String, kind: &str, more: Value) {
-        let mut line = json!({
+        let mut json_line = json!({
             "@level": level,
             "@message": message,
             "@module": "sky.ui",
             "@timestamp": clock::timestamp(),
             "type": kind,
         });
-        if let (Some(line), Value::Object(more)) = (line.as_object_mut(), more) {
+        if let (Some(line), Value::Object(more)) = (json_line.as_object_mut(), more) {
             line.extend(more);
         }
         // A reader that has gone away does not stop an apply.
-        let _ = self.terminal.out(&format!("{line}\n"));
+        let _ = self.terminal.out(&format!("{json_line}\n"));
     }
 }
 
@@ -210,9 +210,9 @@ impl Observer for Stream {
                 stage,
                 elapsed: time,
             } => {
-                let more = json!({ "elapsed_seconds": time.as_secs(), "interrupted": true });
+                let hook_fields = json!({ "elapsed_seconds": time.as_secs(), "interrupted": true });
                 let message = format!("interrupted after {}", elapsed(*time));
-                self.hook("apply_errored", stage, message, more);
+                self.hook("apply_errored", stage, message, hook_fields);
             }
             Notice::Denied { stage, message } => self.stage_diagnostic("error", stage, message),
             Notice::Leaving { stage, left, saves } => {
@@ -260,24 +260,25 @@ impl Stream {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .insert(stage.clone(), action);
-                let more = json!({ "attempt": attempt, "place": place, "resumed": resumed });
-                self.hook("apply_start", stage, "starting".to_owned(), more);
+                let hook_fields = json!({ "attempt": attempt, "place": place, "resumed": resumed });
+                self.hook("apply_start", stage, "starting".to_owned(), hook_fields);
             }
             Notice::Moved {
                 stage,
                 attempt,
                 status: status @ Status::Running,
             } => {
-                let more = json!({ "attempt": attempt, "status": status, "elapsed_seconds": 0 });
-                self.hook("apply_progress", stage, "running".to_owned(), more);
+                let hook_fields =
+                    json!({ "attempt": attempt, "status": status, "elapsed_seconds": 0 });
+                self.hook("apply_progress", stage, "running".to_owned(), hook_fields);
             }
             Notice::Still {
                 stage,
                 elapsed: time,
             } => {
                 let message = format!("Still running... [{} elapsed]", elapsed(*time));
-                let more = json!({ "elapsed_seconds": time.as_secs() });
-                self.hook("apply_progress", stage, message, more);
+                let hook_fields = json!({ "elapsed_seconds": time.as_secs() });
+                self.hook("apply_progress", stage, message, hook_fields);
             }
             Notice::Log { stage, line } => {
                 self.hook("stage_log", stage, line.clone(), json!({ "line": line }));
@@ -291,9 +292,9 @@ impl Stream {
             } => {
                 let message = format!("{why}; going on with {instance_type} at {place}");
                 let micros = u64::try_from(decided.as_micros()).unwrap_or(u64::MAX);
-                let more =
+                let hook_fields =
                     json!({ "place": place, "instance_type": instance_type, "decided_us": micros });
-                self.hook("failover", stage, message, more);
+                self.hook("failover", stage, message, hook_fields);
             }
             _ => {}
         }
@@ -301,8 +302,13 @@ impl Stream {
 
     /// Writes the line about a stage that ended after so long.
     fn end_hook(&self, kind: &str, stage: &str, verb: &str, time: Duration) {
-        let more = json!({ "elapsed_seconds": time.as_secs() });
-        self.hook(kind, stage, format!("{verb} after {}", elapsed(time)), more);
+        let hook_fields = json!({ "elapsed_seconds": time.as_secs() });
+        self.hook(
+            kind,
+            stage,
+            format!("{verb} after {}", elapsed(time)),
+            hook_fields,
+        );
     }
 
     fn stage_diagnostic(&self, severity: &str, stage: &str, summary: &str) {

@@ -57,8 +57,8 @@ impl Text {
         let Some(spinners) = &self.spinners else {
             return;
         };
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let spinner = running.entry(stage.to_owned()).or_insert_with(|| {
+        let mut running_spinners = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let spinner = running_spinners.entry(stage.to_owned()).or_insert_with(|| {
             let spinner = spinners.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
                 spinner.set_style(style);
@@ -70,8 +70,8 @@ impl Text {
     }
 
     fn still(&self, stage: &str) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(spinner) = running.remove(stage) {
+        let mut running_spinners = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(spinner) = running_spinners.remove(stage) {
             spinner.finish_and_clear();
         }
     }
@@ -80,7 +80,7 @@ impl Text {
 impl Observer for Text {
     fn notice(&self, notice: &Notice) {
         self.update_spinner(notice);
-        let line = match notice {
+        let notice_line = match notice {
             Notice::Stopping { interrupt, running } => Some(stopping(*interrupt, running)),
             Notice::Warning { message } => Some(format!("{}: {message}", self.yellow("warning"))),
             Notice::Began { .. }
@@ -98,7 +98,7 @@ impl Observer for Text {
             | Notice::Skipped { .. }
             | Notice::Interrupted { .. } => self.line_of_a_stage_at_its_end(notice),
         };
-        if let Some(line) = line {
+        if let Some(line) = notice_line {
             self.say(&line);
         }
     }
@@ -128,7 +128,7 @@ impl Text {
     }
 
     fn line_of_a_stage_at_work(&self, notice: &Notice) -> Option<String> {
-        let line = match notice {
+        let stage_line = match notice {
             Notice::Began {
                 stage,
                 attempt,
@@ -193,11 +193,11 @@ impl Text {
             }
             _ => return None,
         };
-        Some(line)
+        Some(stage_line)
     }
 
     fn line_of_a_stage_at_its_end(&self, notice: &Notice) -> Option<String> {
-        let line = match notice {
+        let stage_line = match notice {
             Notice::Done {
                 stage,
                 elapsed: time,
@@ -227,7 +227,7 @@ impl Text {
             }
             _ => return None,
         };
-        Some(line)
+        Some(stage_line)
     }
 
     fn bold_name(&self, stage: &str) -> String {
@@ -252,14 +252,14 @@ fn began(resumed: bool) -> &'static str {
 }
 
 fn stopping(interrupt: Interrupt, running: &[String]) -> String {
-    let mut lines = format!(
+    let mut stop_lines = format!(
         "\n{}: starting nothing new, ending what runs",
         interrupt.name()
     );
     if !running.is_empty() {
-        lines += &format!("\n  still at work: {}", names(running));
+        stop_lines += &format!("\n  still at work: {}", names(running));
     }
-    lines + "\n  a second signal leaves at once; nothing is lost then either"
+    stop_lines + "\n  a second signal leaves at once; nothing is lost then either"
 }
 
 fn names(stages: &[String]) -> String {

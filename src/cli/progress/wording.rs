@@ -20,13 +20,13 @@ pub fn one_line(text: &str) -> String {
 
 /// What is said of a stage whose machine is about to be taken away.
 pub(super) fn leaving(left: Duration, saves: bool) -> String {
-    let then = if saves {
+    let what_follows = if saves {
         "its progress is brought to safety until then"
     } else {
         "it saves no progress"
     };
     format!(
-        "its cloud takes its machine away in {}; {then}",
+        "its cloud takes its machine away in {}; {what_follows}",
         elapsed(left)
     )
 }

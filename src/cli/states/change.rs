@@ -135,13 +135,13 @@ pub(super) fn rm(args: &RmArgs, terminal: &Terminal) -> Result<Exit, Failure> {
             "{words}; it is left as it is, and `sky sweep` finds it"
         ));
     }
-    let gone: Vec<String> = names.iter().map(|name| format!("stage.{name}")).collect();
+    let forgotten_stages: Vec<String> = names.iter().map(|name| format!("stage.{name}")).collect();
     terminal.out(&if args.json {
-        one_object(&json!({ "forgotten": gone, "serial": serial, "backup": kept }))?
+        one_object(&json!({ "forgotten": forgotten_stages, "serial": serial, "backup": kept }))?
     } else {
         format!(
             "Forgotten: {} (serial {serial}; before: {kept}).\n",
-            gone.join(", ")
+            forgotten_stages.join(", ")
         )
     })?;
     Ok(Exit::Success)
@@ -176,8 +176,8 @@ fn open(
     locking: &LockArgs,
     terminal: &Terminal,
 ) -> Result<(Store, Option<Lock>, Opened), Failure> {
-    let here = working_folder()?;
-    let store = place.store(&here)?.lasting(locking.lock_lease);
+    let working_dir = working_folder()?;
+    let store = place.store(&working_dir)?.lasting(locking.lock_lease);
     if !store
         .exists()
         .map_err(|error| failure(error.into(), &store))?
@@ -194,13 +194,13 @@ fn open(
 /// Keeps the snapshot, and writes the next one with what the events change; where, and the new
 /// serial.
 fn write(opened: Opened, events: Vec<Event>) -> std::io::Result<(String, u64)> {
-    let kept = wait(opened.keep())?;
+    let kept_backup = wait(opened.keep())?;
     let recorder = Recorder::new(opened);
     for event in events {
         wait(recorder.record(event, Durability::Now))?;
     }
-    let mut opened = recorder.into_inner();
-    wait(opened.compact())?;
-    let State { serial, .. } = opened.state;
-    Ok((kept, serial))
+    let mut opened_state = recorder.into_inner();
+    wait(opened_state.compact())?;
+    let State { serial, .. } = opened_state.state;
+    Ok((kept_backup, serial))
 }

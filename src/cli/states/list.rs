@@ -59,11 +59,11 @@ fn outputs<'a>(
     name: &str,
     state: &'a State,
 ) -> Vec<(&'a str, &'a crate::execution::state::Artifact)> {
-    let own = |full: &'a String| full.strip_prefix(name)?.strip_prefix('.');
+    let own_output = |full: &'a String| full.strip_prefix(name)?.strip_prefix('.');
     state
         .artifacts
         .iter()
-        .filter_map(|(full, artifact)| Some((own(full)?, artifact)))
+        .filter_map(|(full, artifact)| Some((own_output(full)?, artifact)))
         .collect()
 }
 
@@ -85,45 +85,46 @@ fn text(name: &str, state: &State) -> String {
     let Some(record) = state.stages.get(name) else {
         return String::new();
     };
-    let mut rows = vec![
+    let mut record_rows = vec![
         ("status", record.status.to_string()),
         ("attempt", record.attempt.to_string()),
     ];
-    let mut row =
-        |name: &'static str, value: Option<String>| rows.extend(value.map(|value| (name, value)));
-    row(
+    let mut put_row = |name: &'static str, value: Option<String>| {
+        record_rows.extend(value.map(|value| (name, value)))
+    };
+    put_row(
         "live",
         record
             .live
             .then(|| "something of it may run or cost money".to_owned()),
     );
-    row(
+    put_row(
         "provider",
         Some(record.provider.clone()).filter(|provider| !provider.is_empty()),
     );
-    row("place", Some(record.place.to_string()));
-    row(
+    put_row("place", Some(record.place.to_string()));
+    put_row(
         "machine",
         record
             .rented
             .as_ref()
             .map(|rented| format!("{} x {}", rented.nodes, rented.instance_type)),
     );
-    row(
+    put_row(
         "token",
         Some(record.token.clone()).filter(|token| !token.is_empty()),
     );
-    row("lease ends", record.lease_end.clone());
-    row("exit code", record.exit_code.map(|code| code.to_string()));
-    row("note", record.message.clone());
-    row("begun", Some(record.started.clone()));
-    row("ended", record.ended.clone());
-    row(
+    put_row("lease ends", record.lease_end.clone());
+    put_row("exit code", record.exit_code.map(|code| code.to_string()));
+    put_row("note", record.message.clone());
+    put_row("begun", Some(record.started.clone()));
+    put_row("ended", record.ended.clone());
+    put_row(
         "spent",
         (record.spent_micro_usd.0 > 0).then(|| record.spent_micro_usd.to_string()),
     );
     for (output, artifact) in outputs(name, state) {
-        row(
+        put_row(
             "output",
             Some(format!(
                 "{output}, {}, {}",
@@ -132,8 +133,8 @@ fn text(name: &str, state: &State) -> String {
             )),
         );
     }
-    let lines = rows
+    let record_lines = record_rows
         .iter()
         .map(|(name, value)| format!("  {name:<10}  {value}\n"));
-    format!("stage.{name}\n{}", lines.collect::<String>())
+    format!("stage.{name}\n{}", record_lines.collect::<String>())
 }

@@ -52,8 +52,10 @@ pub(crate) struct ForceUnlockArgs {
 }
 
 fn store(place: &PlaceArgs, terminal: &Terminal) -> Result<Store, Failure> {
-    let here = working_folder()?;
-    place.or_rehearsal(&here, terminal).store(&here)
+    let working_dir = working_folder()?;
+    place
+        .or_rehearsal(&working_dir, terminal)
+        .store(&working_dir)
 }
 
 /// Shows who holds it.
@@ -61,22 +63,22 @@ pub(crate) fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Fai
     let LockVerb::Show(args) = &args.verb;
     let store = store(&args.place, terminal)?;
     let holder = store.holder().map_err(Failure::error)?;
-    let over = holder.as_ref().is_some_and(|holder| holder.is_over());
+    let is_over = holder.as_ref().is_some_and(|holder| holder.is_over());
     let text = match holder {
         _ if args.json => {
             let holder = holder.as_ref().map_or(Value::Null, |holder| json!(holder));
-            let text = json!({ "format_version": "1.0", "state": store.name(), "over": over, "holder": holder });
+            let text = json!({ "format_version": "1.0", "state": store.name(), "over": is_over, "holder": holder });
             canonical::to_text(&text).map_err(Failure::error)?
         }
         None => format!("Nobody is at work on {}.\n", store.name()),
         Some(holder) => {
-            let over = if over {
+            let over_words = if is_over {
                 "  It was not renewed in time: the next operation takes it over.\n"
             } else {
                 ""
             };
             format!(
-                "The state is locked:\n{}\n{over}",
+                "The state is locked:\n{}\n{over_words}",
                 holder.lines().join("\n")
             )
         }

@@ -8,8 +8,8 @@ use crate::model::canonical;
 
 /// The state's place and the state, which must be there.
 pub(super) fn read_state(place: &PlaceArgs) -> Result<(Store, State), Failure> {
-    let here = working_folder()?;
-    let store = place.store(&here)?;
+    let working_dir = working_folder()?;
+    let store = place.store(&working_dir)?;
     match store
         .read()
         .map_err(|error| state::failure(error.into(), &store))?
@@ -29,9 +29,9 @@ pub(super) fn no_state(store: &Store) -> Failure {
 
 /// The answer of a verb for programs: one JSON object, with the version of its form.
 pub(super) fn one_object(answer: &serde_json::Value) -> Result<String, Failure> {
-    let mut answer = answer.clone();
-    answer["format_version"] = "1.0".into();
-    canonical::to_text(&answer).map_err(Failure::error)
+    let mut answer_object = answer.clone();
+    answer_object["format_version"] = "1.0".into();
+    canonical::to_text(&answer_object).map_err(Failure::error)
 }
 
 /// The stage's name in `stage.NAME`; the name alone will do.
@@ -46,12 +46,14 @@ pub(super) fn known_stage<'a>(address: &'a str, state: &State) -> Result<&'a str
         return Ok(name);
     }
     let failure = Failure::error(format!("the state has no `stage.{name}`"));
-    let near = state
+    let nearest_stage = state
         .stages
         .keys()
         .max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
-    Err(match near.filter(|near| strsim::jaro(near, name) > 0.7) {
-        Some(near) => failure.hint(format!("did you mean stage.{near}?")),
-        None => failure.hint("`sky state list` names them all"),
-    })
+    Err(
+        match nearest_stage.filter(|near| strsim::jaro(near, name) > 0.7) {
+            Some(near) => failure.hint(format!("did you mean stage.{near}?")),
+            None => failure.hint("`sky state list` names them all"),
+        },
+    )
 }

@@ -47,8 +47,11 @@ pub(super) fn pull(args: &PullArgs, terminal: &Terminal) -> Result<Exit, Failure
 }
 
 pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let here = working_folder()?;
-    let store = args.place.store(&here)?.lasting(args.locking.lock_lease);
+    let working_dir = working_folder()?;
+    let store = args
+        .place
+        .store(&working_dir)?
+        .lasting(args.locking.lock_lease);
     let name = file::shown(&args.file);
     let bytes = file::read_bytes(&args.file).map_err(Failure::error)?;
     let pushed = snapshot::decode(&bytes, &name, &store.cipher).map_err(|error| match error {
@@ -82,18 +85,18 @@ pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure
         }
     }
     let replace = || -> std::io::Result<String> {
-        let kept = wait(opened.keep())?;
+        let kept_backup = wait(opened.keep())?;
         wait(opened.replace(pushed))?;
-        Ok(kept)
+        Ok(kept_backup)
     };
-    let kept = replace().map_err(|error| failure(error.into(), &store))?;
+    let kept_backup = replace().map_err(|error| failure(error.into(), &store))?;
     drop(lock);
     let serial = opened.state.serial;
     terminal.out(&if args.json {
-        one_object(&json!({ "pushed": true, "serial": serial, "backup": kept }))?
+        one_object(&json!({ "pushed": true, "serial": serial, "backup": kept_backup }))?
     } else {
         format!(
-            "Pushed to {} (serial {serial}; before: {kept}).\n",
+            "Pushed to {} (serial {serial}; before: {kept_backup}).\n",
             store.name()
         )
     })?;

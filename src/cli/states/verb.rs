@@ -26,7 +26,7 @@ pub(crate) enum StateVerb {
 
 /// Runs the verb.
 pub(crate) fn run(args: &StateVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let here = working_folder()?;
+    let working_dir = working_folder()?;
     let mut verb = args.verb.clone();
     // A state that is pushed may be the first of its place.
     let place = match &mut verb {
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &StateVerbArgs, terminal: &Terminal) -> Result<Exit, Fai
         StateVerb::Push(_) => None,
     };
     if let Some(place) = place {
-        *place = place.or_rehearsal(&here, terminal);
+        *place = place.or_rehearsal(&working_dir, terminal);
     }
     match &verb {
         StateVerb::List(args) => list::list(args, terminal),

@@ -35,7 +35,7 @@ pub(super) async fn abandon_attempt(
         Evidence::Keep
     };
     let call_of = (name, token.id.as_str(), Call::Release);
-    let end = context.end_of_machine(provider.as_ref(), &token).await;
+    let machine_end = context.end_of_machine(provider.as_ref(), &token).await;
     call_and_record(&context.recorder, call_of, Patience::Through, || {
         provider.release(&token, evidence)
     })
@@ -54,7 +54,7 @@ pub(super) async fn abandon_attempt(
             )
             .await?;
     }
-    let time = MachineTime::of(former, end);
+    let time = MachineTime::of(former, machine_end);
     context
         .settle_machine(&token, &meter_of_record(former), &time)
         .await?;

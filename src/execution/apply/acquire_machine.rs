@@ -61,8 +61,9 @@ impl Attempt<'_> {
                         || self.lease.is_zero()
                         || self.unseen.is_some() =>
                 {
-                    let gone = ProviderError::new(ErrorKind::NotFound, "its machine is gone");
-                    return Err(NoMachine::Provider(gone));
+                    let machine_gone =
+                        ProviderError::new(ErrorKind::NotFound, "its machine is gone");
+                    return Err(NoMachine::Provider(machine_gone));
                 }
                 Ok(None) => lease = self.reserve_anew(planned).await?,
             }
@@ -81,7 +82,7 @@ impl Attempt<'_> {
             rate: self.meter.rate,
             disk: planned.writes.values().copied().sum(),
         };
-        let asked = Instant::now();
+        let asked_at = Instant::now();
         // Announced by the attempt itself.
         let created = patiently(self.patience(), || self.provider.create(&self.token, &spec)).await;
         self.context
@@ -91,7 +92,7 @@ impl Attempt<'_> {
         match created {
             Ok(_) => {
                 self.keeper
-                    .begin_lease(lease.saturating_sub(asked.elapsed()), false);
+                    .begin_lease(lease.saturating_sub(asked_at.elapsed()), false);
                 self.reach_worker().await
             }
             Err(error) => Err(NoMachine::Provider(error)),

@@ -81,7 +81,7 @@ impl AttemptIdentity {
     fn of_former(former: &StageRecord, stage: &str) -> Self {
         let now = clock::timestamp();
         // An attempt without a lease has no machine that could still be there.
-        let left = former
+        let lease_left = former
             .lease_end
             .as_deref()
             .map_or(0, |end| clock::between(&now, end));
@@ -92,7 +92,7 @@ impl AttemptIdentity {
                 attempt: former.attempt,
             },
             started: former.started.clone(),
-            lease: Duration::from_millis(left),
+            lease: Duration::from_millis(lease_left),
         }
     }
 }
@@ -119,15 +119,15 @@ impl<'a> Attempt<'a> {
         let provider = context.open_provider(&provider_name)?;
         let bills = provider.bills();
         let meter = meter_of_offer(planned, stage_offer, bills);
-        let begun = Instant::now();
+        let begun_at = Instant::now();
         let identity = match &resumed {
             Some(former) => {
                 context.purse().note_begun(&planned.name);
                 AttemptIdentity::of_former(former, &planned.name)
             }
             None => {
-                let named = (provider_name.as_str(), provider.as_ref());
-                reserve_new_attempt(context, attempt_plan, named, &meter).await?
+                let named_provider = (provider_name.as_str(), provider.as_ref());
+                reserve_new_attempt(context, attempt_plan, named_provider, &meter).await?
             }
         };
         context.observer.notice(&Notice::Began {
@@ -148,7 +148,7 @@ impl<'a> Attempt<'a> {
             } else {
                 Money(0)
             },
-            begun,
+            begun: begun_at,
             started: identity.started,
             unseen: resumed.as_ref().and_then(budget::unseen_time),
             lease: identity.lease,
@@ -227,7 +227,7 @@ impl<'a> Attempt<'a> {
     /// Gives the machine back and charges for its time; whether that went well.
     pub(super) async fn release_machine(&self, evidence: Evidence) -> Result<bool, Error> {
         self.keeper.end_lease();
-        let end = self
+        let machine_end = self
             .context
             .end_of_machine(self.provider.as_ref(), &self.token)
             .await;
@@ -241,7 +241,7 @@ impl<'a> Attempt<'a> {
                     started: &self.started,
                     seen: self.begun.elapsed(),
                     unseen: self.unseen,
-                    end,
+                    end: machine_end,
                 };
                 self.context
                     .settle_machine(&self.token, &self.meter, &time)
@@ -260,8 +260,9 @@ impl<'a> Attempt<'a> {
     /// The time since its machine may have begun to cost something.
     pub(super) fn machine_age(&self) -> Duration {
         let by_clock = clock::between(&self.started, &clock::timestamp());
-        let seen = self.begun.elapsed();
-        Duration::from_millis(by_clock).max(self.unseen.unwrap_or_default().saturating_add(seen))
+        let time_seen = self.begun.elapsed();
+        Duration::from_millis(by_clock)
+            .max(self.unseen.unwrap_or_default().saturating_add(time_seen))
     }
 
     pub(super) async fn record_status(&self, status: Status) -> io::Result<()> {
@@ -323,8 +324,13 @@ async fn reserve_new_attempt(
     } = *attempt_plan;
     let stage = &planned.name;
     let decided = context.recorder.decide(|state| {
-        let last = state.stages.get(stage).map_or(0, |former| former.attempt);
-        let token = Token::new(&state.lineage, &context.plan_digest, stage, last + 1);
+        let last_attempt = state.stages.get(stage).map_or(0, |former| former.attempt);
+        let token = Token::new(
+            &state.lineage,
+            &context.plan_digest,
+            stage,
+            last_attempt + 1,
+        );
         let (lease, reserved) = reserve_for_machine(
             context,
             planned,

@@ -44,14 +44,14 @@ impl Attempt<'_> {
         error: ProviderError,
         log: Log,
     ) -> Result<AttemptEnd, Error> {
-        let why = match error.kind {
+        let reason_word = match error.kind {
             ErrorKind::Stockout => "stockout",
             ErrorKind::Quota => "quota",
             ErrorKind::NotFound => return self.end_lost(&error.to_string()).await,
             _ if self.is_interrupted() => return self.end_interrupted_without_machine().await,
             _ => return self.end_failed(error.to_string(), log, None).await,
         };
-        self.end_unavailable(why, error.to_string()).await
+        self.end_unavailable(reason_word, error.to_string()).await
     }
 
     /// Ends an attempt whose offer is unavailable, so that another one may be taken.
@@ -71,25 +71,25 @@ impl Attempt<'_> {
 
     /// Ends an attempt whose machine was taken away.
     pub(super) async fn end_preempted(&self, message: &str) -> Result<AttemptEnd, Error> {
-        let ended = self.end_unavailable(PREEMPTED, message.to_owned()).await?;
-        if matches!(ended, AttemptEnd::Unavailable { .. }) {
+        let ended_as = self.end_unavailable(PREEMPTED, message.to_owned()).await?;
+        if matches!(ended_as, AttemptEnd::Unavailable { .. }) {
             self.tell_lost(message);
         }
-        Ok(ended)
+        Ok(ended_as)
     }
 
     /// Ends an attempt for a signal that came before its machine was reached. One that an earlier
     /// `sky` began may be done: then it is left for the next apply.
     async fn end_interrupted_without_machine(&self) -> Result<AttemptEnd, Error> {
         let stage = &self.token.stage;
-        let left = match &self.resumed {
+        let left_running = match &self.resumed {
             Some(former) => {
-                let seen = look_at_command(self.context, stage, former).await;
-                seen.left_as_it_is(stage)
+                let command_seen = look_at_command(self.context, stage, former).await;
+                command_seen.left_as_it_is(stage)
             }
             None => None,
         };
-        match left {
+        match left_running {
             Some(message) => self.context.observer.notice(&Notice::Warning { message }),
             None => {
                 self.end_and_release(

@@ -77,11 +77,11 @@ impl Attempt<'_> {
         task: &Task,
         log: &mut Log,
     ) -> Result<CommandEnd, Error> {
-        let status = match patiently(self.patience(), || worker.status()).await {
+        let first_status = match patiently(self.patience(), || worker.status()).await {
             Ok(status) => status,
             Err(error) => return Ok(self.end_of_failed_call(error)),
         };
-        if status == RunStatus::NotStarted {
+        if first_status == RunStatus::NotStarted {
             if let Some(end) = self.start_command(planned, worker, task).await? {
                 return Ok(end);
             }
@@ -90,7 +90,7 @@ impl Attempt<'_> {
             *log = Log::resumed(length, self.context.redactor.clone());
         }
         // A command that has ended is not said to run again.
-        if !matches!(status, RunStatus::Exited(_)) {
+        if !matches!(first_status, RunStatus::Exited(_)) {
             self.record_status(Status::Running).await?;
         }
         watch_command(self, worker, planned.checkpoint, log).await

@@ -64,12 +64,12 @@ impl Attempt<'_> {
         };
         self.pay_for_homeward(planned, &outputs).await?;
         let stage = planned.name.clone();
-        let done = Event::Done {
+        let done_event = Event::Done {
             stage,
             outputs: outputs.clone(),
             storage_micro_usd: self.once,
         };
-        context.recorder.record(done, Durability::Now).await?;
+        context.recorder.record(done_event, Durability::Now).await?;
         // The machine costs something, and what is left to do needs it no more.
         self.release_machine(Evidence::Drop).await?;
         let publishing = async {
@@ -128,8 +128,9 @@ impl Attempt<'_> {
             let declared = planned.writes.get(&name).ok_or_else(|| {
                 Error::Bug(format!("stage.{} does not write `{name}`", planned.name))
             })?;
-            let most = evidence::most_of_output(self.context.settings.output_limit, declared.0);
-            match self.store_content(content, Some(most)).await {
+            let most_bytes =
+                evidence::most_of_output(self.context.settings.output_limit, declared.0);
+            match self.store_content(content, Some(most_bytes)).await {
                 Ok(measured) => {
                     let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
                     let (attempt, staged) = (self.token.attempt, BTreeMap::new());
@@ -198,14 +199,14 @@ impl Attempt<'_> {
     /// and the next apply goes on with what the command has written.
     pub(super) fn collecting_was_interrupted(&self) -> StageOutcome {
         let stage = self.token.stage.clone();
-        let kept = match self.provider.bills() {
+        let kept_words = match self.provider.bills() {
             true => {
                 " Its machine is kept until the end of its lease, and costs what it costs; `sky destroy` gives it back"
             }
             false => "",
         };
         let message = format!(
-            "stage.{stage} is done, but a signal came before its outputs were copied: the next apply copies them.{kept}"
+            "stage.{stage} is done, but a signal came before its outputs were copied: the next apply copies them.{kept_words}"
         );
         self.context.observer.notice(&Notice::Warning { message });
         self.context.observer.notice(&Notice::Interrupted {

@@ -28,8 +28,9 @@ impl Attempt<'_> {
             return Ok(None);
         };
         let name = format!("the progress of stage.{}", self.token.stage);
-        let whole = is_whole(self.context, &name, &saved).await?;
-        Ok(whole.then(|| Content::Stored(self.context.objects.path(&saved.digest, saved.kind))))
+        let is_whole_copy = is_whole(self.context, &name, &saved).await?;
+        Ok(is_whole_copy
+            .then(|| Content::Stored(self.context.objects.path(&saved.digest, saved.kind))))
     }
 
     /// Brings the command's progress to safety, if it saves any and there is news.
@@ -74,20 +75,21 @@ impl Attempt<'_> {
             );
             self.context.observer.notice(&Notice::Warning { message });
         };
-        let most = evidence::most_of_progress(self.context.settings.output_limit, planned.bytes);
-        let content = match worker.checkpoint(most).await {
+        let most_bytes =
+            evidence::most_of_progress(self.context.settings.output_limit, planned.bytes);
+        let content = match worker.checkpoint(most_bytes).await {
             Ok(Some(content)) => content,
             Err(error) if error.kind == ErrorKind::Output => {
                 warn(&format_args!(
                     "{error}; declare its size in `checkpoint`, or raise the limit of {} with --output-limit",
-                    Bytes(most)
+                    Bytes(most_bytes)
                 ));
                 return Ok(());
             }
             // What cannot be read now may be later; without it, more is done again.
             _ => return Ok(()),
         };
-        let measured = match self.store_content(content, None).await {
+        let measured_content = match self.store_content(content, None).await {
             Ok(measured) => measured,
             Err(error) => {
                 warn(&error);
@@ -95,22 +97,22 @@ impl Attempt<'_> {
             }
         };
         let artifact = Artifact {
-            digest: measured.digest,
-            bytes: measured.bytes,
-            kind: measured.kind,
+            digest: measured_content.digest,
+            bytes: measured_content.bytes,
+            kind: measured_content.kind,
             attempt: self.token.attempt,
             staged: BTreeMap::new(),
             away: false,
         };
         let stage = self.token.stage.clone();
-        let known = self.context.recorder.read(|state| {
-            let known = state
+        let known_progress = self.context.recorder.read(|state| {
+            let known_content = state
                 .stages
                 .get(&stage)
                 .and_then(|record| record.checkpoint.as_ref());
-            known.is_some_and(|known| known.digest == artifact.digest)
+            known_content.is_some_and(|known| known.digest == artifact.digest)
         });
-        if known {
+        if known_progress {
             return Ok(());
         }
         Ok(self

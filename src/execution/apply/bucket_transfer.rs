@@ -62,8 +62,8 @@ pub(super) async fn send_pack(
             .sign(Purpose::Write, &keys, validity)
             .await
             .map_err(as_call)?;
-        let there = (0..count).map(|number| sizes.get(&pack::chunk(number)).copied());
-        let chunks = signed.into_iter().zip(there).collect();
+        let chunks_there = (0..count).map(|number| sizes.get(&pack::chunk(number)).copied());
+        let chunks = signed.into_iter().zip(chunks_there).collect();
         let delivery = Delivery {
             chunk_bytes: sent.chunk,
             header: bucket.header(),
@@ -190,18 +190,18 @@ pub(super) async fn fetch_input(
     input: usize,
 ) -> Step<()> {
     let (context, here) = (attempt.context, &attempt.stage_offer.place);
-    let alone = context.buckets.transfer_lock(name, here);
-    let _alone = alone.lock().await;
+    let transfer_lock = context.buckets.transfer_lock(name, here);
+    let _alone = transfer_lock.lock().await;
     let artifact = context
         .recorder
         .read(|state| state.artifacts.get(name).cloned());
     // Somebody may have brought it here meanwhile.
     let artifact = artifact.ok_or_else(|| Error::Bug(format!("`{name}` is not in the state")))?;
-    let found = artifact
+    let staged_copy = artifact
         .staged
         .get_key_value(here)
         .or_else(|| artifact.staged.first_key_value());
-    let Some((from, pack)) = found else {
+    let Some((from, pack)) = staged_copy else {
         return Err(StepError::Attempt(deleted_with_bucket(name)));
     };
     let from_bucket = match bucket_of_place(context, from).await? {
@@ -213,8 +213,8 @@ pub(super) async fn fetch_input(
     } else {
         Nodes::First
     };
-    let there = (&from_bucket, from, pack);
-    fetch_from(attempt, worker, there, (name, input), nodes).await?;
+    let source_pack = (&from_bucket, from, pack);
+    fetch_from(attempt, worker, source_pack, (name, input), nodes).await?;
     if from == here {
         return Ok(());
     }
@@ -229,10 +229,10 @@ pub(super) async fn fetch_input(
     match &copied_to {
         _ if !gang => Ok(()),
         Some(bucket) => {
-            let there = (bucket, here, pack);
-            fetch_from(attempt, worker, there, (name, input), Nodes::Others).await
+            let local_pack = (bucket, here, pack);
+            fetch_from(attempt, worker, local_pack, (name, input), Nodes::Others).await
         }
-        None => fetch_from(attempt, worker, there, (name, input), Nodes::Others).await,
+        None => fetch_from(attempt, worker, source_pack, (name, input), Nodes::Others).await,
     }
 }
 
@@ -244,8 +244,8 @@ async fn leave_input_in(
     (name, input): (&str, usize),
     (artifact, pack): (&Artifact, &Pack),
 ) -> Step<()> {
-    let here = &attempt.stage_offer.place;
-    announce_staging(attempt, name, &artifact.digest, here).await?;
+    let home_place = &attempt.stage_offer.place;
+    announce_staging(attempt, name, &artifact.digest, home_place).await?;
     let sent = SentPack {
         source: Source::Input(input),
         key: pack.key.clone(),
@@ -260,10 +260,10 @@ async fn leave_input_in(
             "input `{name}` was changed while it was copied to {}",
             bucket.address()
         );
-        let changed = ProviderError::new(ErrorKind::Other, message);
-        return Err(StepError::Attempt(changed));
+        let output_changed = ProviderError::new(ErrorKind::Other, message);
+        return Err(StepError::Attempt(output_changed));
     }
-    record_staged(attempt, name, &artifact.digest, here, moved, pack).await?;
+    record_staged(attempt, name, &artifact.digest, home_place, moved, pack).await?;
     Ok(())
 }
 
@@ -289,16 +289,17 @@ async fn fetch_from(
         from: from.clone(),
     };
     recorder.record(fetching, Durability::Now).await?;
-    let mut moved = 0;
-    let mut whole = false;
+    let mut bytes_moved = 0;
+    let mut whole_pack = false;
     // What came over a bad line is fetched once more; what lies there wrong is not used.
     for again in ["", "-again"] {
-        let fetched = fetch_once(attempt, worker, (bucket, pack), (input, again), nodes)
+        let fetch_result = fetch_once(attempt, worker, (bucket, pack), (input, again), nodes)
             .await
             .map_err(StepError::Attempt)?;
-        moved += fetched.moved;
-        whole = fetched.bytes == pack.bytes && pack::digest(&fetched.digests) == pack.digest;
-        if whole {
+        bytes_moved += fetch_result.moved;
+        whole_pack =
+            fetch_result.bytes == pack.bytes && pack::digest(&fetch_result.digests) == pack.digest;
+        if whole_pack {
             break;
         }
     }
@@ -309,15 +310,16 @@ async fn fetch_from(
                 token,
                 artifact,
                 from,
-                moved,
+                moved: bytes_moved,
             },
             Durability::Now,
         )
         .await?;
-    if !whole {
-        let at = format!("{}/{}", bucket.address(), pack.key);
-        let message =
-            format!("input `{name}`: {at} is not what was written: somebody has changed it");
+    if !whole_pack {
+        let pack_address = format!("{}/{}", bucket.address(), pack.key);
+        let message = format!(
+            "input `{name}`: {pack_address} is not what was written: somebody has changed it"
+        );
         discard_damaged_pack(attempt.context, name, bucket, &place, pack).await?;
         return Err(StepError::Attempt(ProviderError::new(
             ErrorKind::Damaged,
@@ -340,18 +342,18 @@ async fn fetch_once(
             .sign(Purpose::Read, &keys, validity(pack.bytes))
             .await
             .map_err(as_call)?;
-        let mark = format!("{}{again}", pack.digest);
+        let fetch_mark = format!("{}{again}", pack.digest);
         crash::point("fetch before");
         let fetch = Fetch {
             nodes,
             input,
-            mark,
+            mark: fetch_mark,
             chunk_bytes: pack.chunk_bytes,
             chunks,
         };
-        let fetched = bucket_access(worker)?.fetch(&fetch).await;
+        let fetch_result = bucket_access(worker)?.fetch(&fetch).await;
         crash::point("fetch after");
-        fetched
+        fetch_result
     };
     patiently(attempt.patience(), fetching).await
 }
@@ -365,8 +367,8 @@ fn deleted_with_bucket(name: &str) -> ProviderError {
 
 /// Brings an artifact from a bucket into the store of the state folder.
 pub(super) async fn bring_home(context: &Context, name: &str, patience: Patience) -> Step<()> {
-    let alone = context.buckets.transfer_lock(name, &PlaceName::here());
-    let _alone = alone.lock().await;
+    let transfer_lock = context.buckets.transfer_lock(name, &PlaceName::here());
+    let _alone = transfer_lock.lock().await;
     let artifact = context
         .recorder
         .read(|state| state.artifacts.get(name).cloned());
@@ -386,7 +388,7 @@ pub(super) async fn bring_home(context: &Context, name: &str, patience: Patience
             .await
             .map_err(as_call)
     };
-    let measured = match patiently(patience, bringing).await {
+    let measured_content = match patiently(patience, bringing).await {
         Ok(measured) => measured,
         Err(error) => {
             if error.kind == ErrorKind::Damaged {
@@ -395,7 +397,7 @@ pub(super) async fn bring_home(context: &Context, name: &str, patience: Patience
             return Err(StepError::Attempt(error));
         }
     };
-    if measured.digest != artifact.digest {
+    if measured_content.digest != artifact.digest {
         let message = format!(
             "`{name}` from {} is not what was written there",
             bucket.address()

@@ -36,16 +36,17 @@ pub(super) fn as_call(error: BucketError) -> ProviderError {
 
 /// The bucket of a place, made if it is not there; none if the place can have none.
 pub(super) async fn bucket_of_place(context: &Context, place: &PlaceName) -> Step<Option<Bucket>> {
-    let mut open = context.buckets.open.lock().await;
-    if let Some(bucket) = open.get(place) {
+    let mut open_buckets = context.buckets.open.lock().await;
+    if let Some(bucket) = open_buckets.get(place) {
         return Ok(Some(bucket.clone()));
     }
     let (known, fresh) = context.recorder.read(|state| {
-        let fresh = context
-            .settings
-            .staging
-            .address(place, &state.lineage, state.journal_sequence);
-        (state.buckets.get(place).cloned(), fresh)
+        let fresh_address =
+            context
+                .settings
+                .staging
+                .address(place, &state.lineage, state.journal_sequence);
+        (state.buckets.get(place).cloned(), fresh_address)
     });
     let address = match (known, fresh) {
         (Some(known), _) => known,
@@ -65,14 +66,14 @@ pub(super) async fn bucket_of_place(context: &Context, place: &PlaceName) -> Ste
     };
     let lineage = &context.owner.lineage;
     let patience = Patience::UntilSignal(context.interrupt.clone());
-    let made = patiently(patience, || async {
+    let bucket_made = patiently(patience, || async {
         bucket.make(lineage).await.map_err(as_call)
     })
     .await;
-    if let Err(error) = made {
+    if let Err(error) = bucket_made {
         return Err(StepError::Attempt(error));
     }
-    open.insert(place.clone(), bucket.clone());
+    open_buckets.insert(place.clone(), bucket.clone());
     Ok(Some(bucket))
 }
 
@@ -100,9 +101,9 @@ pub(super) async fn delete_buckets_when_done(
     context: &Context,
     outcomes: &BTreeMap<String, StageOutcome>,
 ) -> Result<(), Error> {
-    let done =
+    let is_done =
         |outcome: &StageOutcome| matches!(outcome, StageOutcome::Done | StageOutcome::Unchanged);
-    if context.settings.keep_buckets || !outcomes.values().all(done) {
+    if context.settings.keep_buckets || !outcomes.values().all(is_done) {
         return Ok(());
     }
     let (buckets, kept) = context.recorder.read(|state| {
@@ -130,7 +131,7 @@ pub(super) async fn delete_buckets_when_done(
 
 /// The outputs that stay in their places by the plan, by the place of the bucket that has them.
 fn outputs_kept_in_place(plan: &Plan, state: &State) -> BTreeMap<PlaceName, Vec<String>> {
-    let mut kept: BTreeMap<PlaceName, Vec<String>> = BTreeMap::new();
+    let mut kept_outputs: BTreeMap<PlaceName, Vec<String>> = BTreeMap::new();
     for stage in &plan.stages {
         for (output, _) in stage
             .outputs
@@ -138,16 +139,16 @@ fn outputs_kept_in_place(plan: &Plan, state: &State) -> BTreeMap<PlaceName, Vec<
             .filter(|(_, goes)| **goes == Destination::There)
         {
             let name = format!("{}.{output}", stage.name);
-            let made = state.stages.get(&stage.name).map(|record| &record.place);
+            let made_place = state.stages.get(&stage.name).map(|record| &record.place);
             let artifact = state.artifacts.get(&name);
-            if let Some(place) =
-                made.filter(|place| artifact.is_some_and(|held| held.staged.contains_key(*place)))
+            if let Some(place) = made_place
+                .filter(|place| artifact.is_some_and(|held| held.staged.contains_key(*place)))
             {
-                kept.entry(place.clone()).or_default().push(name);
+                kept_outputs.entry(place.clone()).or_default().push(name);
             }
         }
     }
-    kept
+    kept_outputs
 }
 
 /// Deletes a bucket of the state.
@@ -159,8 +160,8 @@ pub(super) async fn delete_bucket(
     let fault = recorder.read(|state| bucket_name::fault(address, place, &state.lineage));
     if let Some(fault) = fault {
         let message = format!("{address} is not deleted as the bucket of {place}: {fault}");
-        let denied = ProviderError::new(ErrorKind::Denied, message);
-        return Err(StepError::Attempt(denied));
+        let delete_denied = ProviderError::new(ErrorKind::Denied, message);
+        return Err(StepError::Attempt(delete_denied));
     }
     recorder
         .record(

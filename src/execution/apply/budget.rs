@@ -113,8 +113,12 @@ pub struct Refused {
 /// How long a stage wants its machine to live, when it is planned to take `planned`.
 pub fn longest_lease(planned: Millis, bills: bool) -> Millis {
     let slack = least_slack().max(planned.0 / 2);
-    let most = planned.0.saturating_add(slack);
-    Millis(if bills { most } else { most.max(FREE.0) })
+    let longest_ms = planned.0.saturating_add(slack);
+    Millis(if bills {
+        longest_ms
+    } else {
+        longest_ms.max(FREE.0)
+    })
 }
 
 /// How much longer than it is there a machine wants to live whenever its lease is renewed.
@@ -127,20 +131,22 @@ pub fn reserve_from(account: &Account, wanted: &Wanted) -> Result<Reservation, R
     let cost = |time: Millis| Money(wanted.meter.cost(time).0.saturating_add(wanted.once.0));
     // What may be left over to pay for after the lease is set aside as well, as far as there is
     // money that nobody needs.
-    let given = |lease: Millis, top: Option<i64>| {
-        let whole = cost(Millis(lease.0.saturating_add(millis(wanted.overrun))));
-        let amount = top.map_or(whole, |top| Money(whole.0.min(top)).max(cost(lease)));
+    let reservation_for = |lease: Millis, top: Option<i64>| {
+        let whole_cost = cost(Millis(lease.0.saturating_add(millis(wanted.overrun))));
+        let amount = top.map_or(whole_cost, |top| {
+            Money(whole_cost.0.min(top)).max(cost(lease))
+        });
         Reservation { amount, lease }
     };
     let Some(limit) = account.limit else {
-        return Ok(given(wanted.most, None));
+        return Ok(reservation_for(wanted.most, None));
     };
-    let left = limit
+    let money_left = limit
         .0
         .saturating_sub(account.spent.0)
         .saturating_sub(account.reserved.0);
-    let needed = cost(wanted.least);
-    if needed.0 > left.max(0) {
+    let needed_money = cost(wanted.least);
+    if needed_money.0 > money_left.max(0) {
         let Account {
             spent, reserved, ..
         } = *account;
@@ -148,24 +154,26 @@ pub fn reserve_from(account: &Account, wanted: &Wanted) -> Result<Reservation, R
             limit,
             spent,
             reserved,
-            needed,
+            needed: needed_money,
         });
     }
     // Slack is taken from what nobody is planned to need.
-    let top = left.saturating_sub(account.to_come.0).max(needed.0);
+    let top = money_left
+        .saturating_sub(account.to_come.0)
+        .max(needed_money.0);
     if cost(wanted.most).0 <= top {
-        return Ok(given(wanted.most, Some(top)));
+        return Ok(reservation_for(wanted.most, Some(top)));
     }
     let (mut fits, mut over) = (wanted.least.0, wanted.most.0);
     while over - fits > 1 {
-        let middle = fits + (over - fits) / 2;
-        if cost(Millis(middle)).0 <= top {
-            fits = middle;
+        let middle_lease = fits + (over - fits) / 2;
+        if cost(Millis(middle_lease)).0 <= top {
+            fits = middle_lease;
         } else {
-            over = middle;
+            over = middle_lease;
         }
     }
-    Ok(given(Millis(fits), Some(top)))
+    Ok(reservation_for(Millis(fits), Some(top)))
 }
 
 /// What the stages of a plan are still to cost, kept while they are walked.
@@ -194,13 +202,13 @@ impl Purse {
             live: live.collect(),
             ..Self::default()
         };
-        let beside = |stage: &PlannedStage| {
+        let planned_beside = |stage: &PlannedStage| {
             stage.storage_micro_usd + stage.disk_micro_usd + stage.address_micro_usd
         };
-        let own = plan
+        let own_costs = plan
             .stages
             .iter()
-            .map(|stage| (&stage.name, stage.cost_micro_usd, beside(stage)));
+            .map(|stage| (&stage.name, stage.cost_micro_usd, planned_beside(stage)));
         // A copy is on the bill of its first reader; one that is brought home, on that of its
         // maker.
         let copies = plan.transfers.iter().filter_map(|copy| {
@@ -211,15 +219,15 @@ impl Purse {
             let payer = copy.readers.first().or(maker)?;
             Some((payer, copy.cost_micro_usd, copy.storage_micro_usd))
         });
-        for (stage, cost, storage) in own.chain(copies) {
+        for (stage, cost, storage) in own_costs.chain(copies) {
             let amount = purse.planned.entry(stage.clone()).or_default();
             amount.0 = amount.0.saturating_add(cost.0).saturating_add(storage.0);
         }
-        let begun = |record: &StageRecord| record.live || record.status == Status::Done;
+        let has_begun = |record: &StageRecord| record.live || record.status == Status::Done;
         purse.to_come = purse.planned.clone();
         purse
             .to_come
-            .retain(|stage, _| !state.stages.get(stage).is_some_and(begun));
+            .retain(|stage, _| !state.stages.get(stage).is_some_and(has_begun));
         purse.sum = Money(
             purse
                 .to_come
@@ -250,17 +258,17 @@ impl Purse {
         state: &State,
         wanted: &Wanted,
     ) -> Result<Reservation, Refused> {
-        let given = reserve_from(&self.account(stage, state), wanted)?;
+        let reservation = reserve_from(&self.account(stage, state), wanted)?;
         self.note_begun(stage);
-        Ok(given)
+        Ok(reservation)
     }
 
     /// The account for a stage that asks.
     pub fn account(&mut self, stage: &str, state: &State) -> Account {
         self.live
             .retain(|name| state.stages.get(name).is_some_and(|record| record.live));
-        let others = self.live.iter().filter(|name| name.as_str() != stage);
-        let reserved = others
+        let other_stages = self.live.iter().filter(|name| name.as_str() != stage);
+        let reserved = other_stages
             .filter_map(|name| state.stages.get(name))
             .map(|record| record.reserved_micro_usd.0);
         let reserved = Money(reserved.fold(0, i64::saturating_add));
@@ -294,12 +302,12 @@ impl Purse {
 
 /// What the state has set aside for all attempts that are live, except those of one stage.
 fn reserved_for_others(stage: &str, state: &State) -> Money {
-    let others = state
+    let other_reservations = state
         .stages
         .iter()
         .filter(|(name, record)| record.live && name.as_str() != stage);
     Money(
-        others
+        other_reservations
             .map(|(_, record)| record.reserved_micro_usd.0)
             .fold(0, i64::saturating_add),
     )
@@ -361,7 +369,7 @@ pub fn unseen_time(record: &StageRecord) -> Option<Duration> {
 /// until the end of its lease, and for no less than what was set aside for that.
 pub fn charge_for_machine(meter: &Meter, time: &MachineTime<'_>, reserved: Money) -> Money {
     let until_now = clock::between(time.started, &clock::timestamp()).max(millis(time.seen));
-    let whole = meter.cost(Millis(until_now));
+    let whole_cost = meter.cost(Millis(until_now));
     // By the clock of another host, it may have been there for all of the time that money was set
     // aside for.
     let at_most = time.unseen.map(|unseen| {
@@ -369,14 +377,14 @@ pub fn charge_for_machine(meter: &Meter, time: &MachineTime<'_>, reserved: Money
             .cost(Millis(millis(unseen.saturating_add(time.seen))))
             .min(reserved)
     });
-    let whole = whole.max(at_most.unwrap_or_default());
+    let cost_at_least = whole_cost.max(at_most.unwrap_or_default());
     match &time.end {
         MachineEnd::Never => Money(0),
-        MachineEnd::Now => whole,
+        MachineEnd::Now => cost_at_least,
         MachineEnd::ByLease { lease_end, overrun } => {
             let leased = clock::between(time.started, lease_end).saturating_sub(ROUNDING);
             let leased = leased.saturating_add(millis(*overrun));
-            whole.min(meter.cost(Millis(leased)).max(reserved))
+            cost_at_least.min(meter.cost(Millis(leased)).max(reserved))
         }
     }
 }

@@ -35,9 +35,11 @@ pub(super) async fn call_and_record<T, F: Future<Output = Result<T, ProviderErro
     make: impl FnMut() -> F,
 ) -> Step<T> {
     recorder.announce_call(stage, token, call).await?;
-    let result = patiently(patience, make).await;
-    recorder.record_result(stage, token, call, &result).await?;
-    result.map_err(StepError::Attempt)
+    let call_result = patiently(patience, make).await;
+    recorder
+        .record_result(stage, token, call, &call_result)
+        .await?;
+    call_result.map_err(StepError::Attempt)
 }
 
 /// What a provider has of an owner, or of all. What passes is waited out, briefly; what cannot be
@@ -46,13 +48,13 @@ pub(super) async fn patient_survey(provider: &dyn Provider, owner: Option<&Owner
     let newest = Mutex::new(Survey::default());
     let looked = patiently(Patience::Briefly, || async {
         let survey = provider.survey(owner).await;
-        let failed = survey
+        let passing_failure = survey
             .failed
             .iter()
             .find(|error| is_passing(error))
             .cloned();
         *newest.lock().unwrap_or_else(PoisonError::into_inner) = survey;
-        failed.map_or(Ok(()), Err)
+        passing_failure.map_or(Ok(()), Err)
     });
     // Why it failed is in the survey.
     let _ = looked.await;
@@ -70,41 +72,41 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, ProviderError>>>(
     mut patience: Patience,
     mut make: impl FnMut() -> F,
 ) -> Result<T, ProviderError> {
-    let waits = ExponentialBuilder::default()
+    let pause_builder = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
         .with_max_delay(Duration::from_secs(10))
         .with_max_times(8)
         .with_jitter();
-    let waits = match simulation::random() {
-        Some(seed) => waits.with_jitter_seed(seed),
-        None => waits,
+    let pause_builder = match simulation::random() {
+        Some(seed) => pause_builder.with_jitter_seed(seed),
+        None => pause_builder,
     };
-    let mut waits = waits.build();
+    let mut pauses = pause_builder.build();
     let mut unanswered = 0;
     loop {
         crash::point("call before");
-        let result = make().await;
+        let call_result = make().await;
         crash::point("call after");
-        let Some(error) = result.as_ref().err().filter(|error| is_passing(error)) else {
-            return result;
+        let Some(error) = call_result.as_ref().err().filter(|error| is_passing(error)) else {
+            return call_result;
         };
         unanswered += u32::from(error.kind == ErrorKind::Unreachable);
         if matches!(patience, Patience::Briefly) && unanswered > BRIEFLY {
-            return result;
+            return call_result;
         }
-        let Some(wait) = waits.next() else {
-            return result;
+        let Some(wait) = pauses.next() else {
+            return call_result;
         };
         match &mut patience {
             Patience::Through | Patience::Briefly => tokio::time::sleep(wait).await,
             Patience::UntilSignal(interrupt) => {
                 if interrupt.borrow_and_update().is_some() {
-                    return result;
+                    return call_result;
                 }
                 tokio::select! {
                     biased;
                     () = tokio::time::sleep(wait) => {}
-                    _ = interrupt.changed() => return result,
+                    _ = interrupt.changed() => return call_result,
                 }
             }
         }

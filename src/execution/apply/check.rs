@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Looks at the plan, the files and the state; changes nothing.
 pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<Checked, Error> {
-    let held = state
+    let held_state = state
         .filter(|state| !state.stages.is_empty())
         .and_then(|state| state.job.clone());
-    if let Some(held) = held.filter(|held| *held != plan.job) {
+    if let Some(held) = held_state.filter(|held| *held != plan.job) {
         return Err(Error::OtherJob {
             held,
             planned: plan.job.clone(),
@@ -87,7 +87,7 @@ fn check_home(
             .is_some_and(|name| name == provider::LOCAL || name == provider::SIM)
     };
     let stores = |stage: &PlannedStage| settings.staging.has(&stage.place.cloud);
-    let why = |stage: &PlannedStage| match settings.staging {
+    let reason_for = |stage: &PlannedStage| match settings.staging {
         Staging::Home => "`--staging home` brings all data to this machine".to_owned(),
         _ => format!(
             "there is no object store at {} that could keep it",
@@ -106,7 +106,7 @@ fn check_home(
                  covers it), and plan again",
                 stage.name,
                 stage.place,
-                why(stage),
+                reason_for(stage),
                 stage
                     .replica
                     .as_ref()
@@ -128,14 +128,14 @@ fn check_home(
             continue;
         };
         let passes = |output: &&String| {
-            let read = ArtifactRef::Output {
+            let output_read = ArtifactRef::Output {
                 stage: stage.name.clone(),
                 name: (*output).clone(),
             };
             let mut readers = plan
                 .stages
                 .iter()
-                .filter(|reader| reader.reads.contains(&read))
+                .filter(|reader| reader.reads.contains(&output_read))
                 .peekable();
             readers.peek().is_some() && !(stores(stage) && readers.all(stores))
         };
@@ -145,7 +145,7 @@ fn check_home(
                  forbids: {}; run the stages where there is one (aws, gcp, azure), give `--staging file:///DIR` for a \
                  folder that all machines share, or declare `[home]` in the policy and plan again",
                 stage.name,
-                why(stage)
+                reason_for(stage)
             ));
         }
     }
@@ -158,24 +158,28 @@ pub fn rehearsal(plan: &Plan, provider: Option<&str>, stand_ins: bool) -> Option
         .into_iter()
         .find(|name| provider == Some(*name))?;
     // A plan of the rest is of the same kind as what was done before it.
-    let done = plan
+    let stages_done = plan
         .from_state
         .iter()
         .flat_map(|from| from.done.values())
         .map(|done| &done.place);
-    let mut places = plan.stages.iter().map(|stage| &stage.place).chain(done);
+    let mut places = plan
+        .stages
+        .iter()
+        .map(|stage| &stage.place)
+        .chain(stages_done);
     (stand_ins || places.any(|place| place.cloud != provider)).then_some(provider)
 }
 
 /// Nothing of a rehearsal may count as done in earnest, nor the other way round.
 fn check_rehearsal(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<(), Error> {
-    let now = rehearsal(plan, settings.provider.as_deref(), settings.stand_ins);
-    let tried = state
+    let rehearsed_now = rehearsal(plan, settings.provider.as_deref(), settings.stand_ins);
+    let tried_providers = state
         .into_iter()
         .flat_map(|state| &state.stages)
         .filter(|(_, record)| record.attempt > 0);
-    for (name, record) in tried {
-        let clash = match now {
+    for (name, record) in tried_providers {
+        let clash = match rehearsed_now {
             None => record.rehearsed_with().is_some(),
             Some(provider) => record.provider != provider,
         };
@@ -184,7 +188,7 @@ fn check_rehearsal(plan: &Plan, settings: &Settings, state: Option<&State>) -> R
             return Err(Error::Rehearsal {
                 stage,
                 provider,
-                now: now.map(str::to_owned),
+                now: rehearsed_now.map(str::to_owned),
             });
         }
     }
@@ -199,16 +203,18 @@ fn runs_as_one_process(name: &str, stage: &PlannedStage) -> bool {
 /// Whether the state is still the one that the plan goes on from; or one that this plan was applied
 /// to since.
 fn check_from_state(plan: &Plan, from: &FromState, state: Option<&State>) -> Result<(), Error> {
-    let made = format!(
+    let made_from = format!(
         "the plan goes on from serial {} of state {}",
         from.serial, from.lineage
     );
     let Some(state) = state else {
-        return Err(Error::Stale(format!("{made}, and there is no state here")));
+        return Err(Error::Stale(format!(
+            "{made_from}, and there is no state here"
+        )));
     };
     if state.lineage != from.lineage {
         return Err(Error::Stale(format!(
-            "{made}; here is state {}, serial {}",
+            "{made_from}; here is state {}, serial {}",
             state.lineage, state.serial
         )));
     }
@@ -223,12 +229,12 @@ fn check_from_state(plan: &Plan, from: &FromState, state: Option<&State>) -> Res
             None => String::new(),
         };
         return Err(Error::Stale(format!(
-            "{made}, which is at serial {} since{by}",
+            "{made_from}, which is at serial {} since{by}",
             state.serial
         )));
     }
-    let same = |(name, done): (&String, &DoneStage)| {
-        let held = |(output, bytes): (&String, &Bytes)| {
+    let same_outputs = |(name, done): (&String, &DoneStage)| {
+        let same_size = |(output, bytes): (&String, &Bytes)| {
             state
                 .artifacts
                 .get(&format!("{name}.{output}"))
@@ -238,11 +244,11 @@ fn check_from_state(plan: &Plan, from: &FromState, state: Option<&State>) -> Res
             .stages
             .get(name)
             .filter(|record| record.status == Status::Done && record.place == done.place);
-        record.is_some() && done.outputs.iter().all(held)
+        record.is_some() && done.outputs.iter().all(same_size)
     };
-    match from.done.iter().find(|done| !same(*done)) {
+    match from.done.iter().find(|done| !same_outputs(*done)) {
         Some((name, _)) => Err(Error::Stale(format!(
-            "{made}; stage.{name} is not done there as it was"
+            "{made_from}; stage.{name} is not done there as it was"
         ))),
         None => Ok(()),
     }
@@ -254,47 +260,47 @@ fn find_providers(
     problems: &mut Vec<String>,
 ) -> BTreeMap<String, String> {
     let names = settings.access.names();
-    let known = |name: &str| names.contains(&name);
-    if let Some(name) = settings.provider.as_deref().filter(|name| !known(name)) {
+    let is_known = |name: &str| names.contains(&name);
+    if let Some(name) = settings.provider.as_deref().filter(|name| !is_known(name)) {
         problems.push(provider::unknown(name));
     }
-    let own = |cloud: &str| {
+    let own_provider = |cloud: &str| {
         provider::of_cloud(cloud, &settings.access)
             .unwrap_or(cloud)
             .to_owned()
     };
-    let chosen = |stage: &PlannedStage| {
+    let chosen_provider = |stage: &PlannedStage| {
         settings
             .provider
             .clone()
-            .unwrap_or_else(|| own(&stage.place.cloud))
+            .unwrap_or_else(|| own_provider(&stage.place.cloud))
     };
-    let chosen: BTreeMap<String, String> = plan
+    let provider_of_stage: BTreeMap<String, String> = plan
         .stages
         .iter()
-        .map(|stage| (stage.name.clone(), chosen(stage)))
+        .map(|stage| (stage.name.clone(), chosen_provider(stage)))
         .collect();
-    let unknown: BTreeSet<&str> = chosen
+    let unknown_names: BTreeSet<&str> = provider_of_stage
         .values()
         .map(String::as_str)
-        .filter(|name| !known(name))
+        .filter(|name| !is_known(name))
         .collect();
-    let wanted: BTreeSet<&str> = chosen
+    let wanted_names: BTreeSet<&str> = provider_of_stage
         .values()
         .map(String::as_str)
-        .filter(|name| known(name))
+        .filter(|name| is_known(name))
         .collect();
-    for name in wanted {
+    for name in wanted_names {
         if let Err(error) = provider::open(name, &settings.access) {
             problems.push(error.to_string());
         }
     }
-    if settings.provider.is_none() && !unknown.is_empty() {
-        let clouds: Vec<&str> = unknown.into_iter().collect();
+    if settings.provider.is_none() && !unknown_names.is_empty() {
+        let clouds: Vec<&str> = unknown_names.into_iter().collect();
         problems.push(format!(
             "this sky has no provider for {}: `--provider local` rehearses the plan on this machine",
             clouds.join(", ")
         ));
     }
-    chosen
+    provider_of_stage
 }

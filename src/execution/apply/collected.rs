@@ -21,7 +21,7 @@ pub(super) async fn settled_stages(context: &Context) -> BTreeSet<String> {
     {
         return BTreeSet::new();
     }
-    let mut settled = BTreeSet::new();
+    let mut settled_names = BTreeSet::new();
     for planned in &context.plan.stages {
         let record = context
             .recorder
@@ -33,14 +33,14 @@ pub(super) async fn settled_stages(context: &Context) -> BTreeSet<String> {
             .await
             .is_ok_and(|work| work.content.is_of(&record))
         {
-            settled.insert(planned.name.clone());
+            settled_names.insert(planned.name.clone());
         }
     }
     loop {
-        let stays = |planned: &PlannedStage, state: &State| {
-            let before = planned.reads.iter().all(|read| match read {
+        let stays_settled = |planned: &PlannedStage, state: &State| {
+            let inputs_settled = planned.reads.iter().all(|read| match read {
                 ArtifactRef::Output { stage, .. } => {
-                    settled.contains(stage)
+                    settled_names.contains(stage)
                         || context
                             .plan
                             .stages
@@ -50,41 +50,43 @@ pub(super) async fn settled_stages(context: &Context) -> BTreeSet<String> {
                 ArtifactRef::Dataset(_) => true,
             });
             let output = |output: &String| {
-                let read = ArtifactRef::Output {
+                let output_read = ArtifactRef::Output {
                     stage: planned.name.clone(),
                     name: output.clone(),
                 };
-                let reads = |stage: &&PlannedStage| stage.reads.contains(&read);
-                let needed = context
+                let reads = |stage: &&PlannedStage| stage.reads.contains(&output_read);
+                let still_needed = context
                     .plan
                     .stages
                     .iter()
                     .filter(reads)
-                    .any(|stage| !settled.contains(&stage.name));
+                    .any(|stage| !settled_names.contains(&stage.name));
                 state
                     .artifacts
-                    .get(&read.to_string())
+                    .get(&output_read.to_string())
                     .is_some_and(|artifact| {
-                        let held = context.objects.has(&artifact.digest, artifact.kind);
-                        held || !artifact.staged.is_empty() || (is_gone(artifact) && !needed)
+                        let is_held = context.objects.has(&artifact.digest, artifact.kind);
+                        is_held
+                            || !artifact.staged.is_empty()
+                            || (is_gone(artifact) && !still_needed)
                     })
             };
-            before && planned.writes.keys().all(output)
+            inputs_settled && planned.writes.keys().all(output)
         };
-        let left = context.recorder.read(|state| {
+        let stages_left = context.recorder.read(|state| {
             let stages = context
                 .plan
                 .stages
                 .iter()
-                .filter(|planned| settled.contains(&planned.name));
+                .filter(|planned| settled_names.contains(&planned.name));
             stages
-                .filter(|planned| stays(planned, state))
+                .filter(|planned| stays_settled(planned, state))
                 .map(|planned| planned.name.clone())
                 .collect::<BTreeSet<_>>()
         });
-        if left.len() == settled.len() {
-            return settled;
+        if stages_left.len() == settled_names.len() {
+            return settled_names;
         }
-        settled = left;
+        settled_names = stages_left;
     }
 }

@@ -139,23 +139,23 @@ pub fn read(wanted: &Wanted, sources: &Sources) -> (Contents, Vec<String>) {
         }
     };
     for (name, path) in &wanted.datasets {
-        let found = digest(
+        let found_content = digest(
             format!("dataset `{name}`"),
             sources.dataset(name, path.as_deref()),
         );
         contents
             .datasets
-            .extend(found.map(|found| (name.clone(), found)));
+            .extend(found_content.map(|found| (name.clone(), found)));
     }
     for name in wanted
         .files
         .iter()
         .filter(|name| is_inside(Path::new(name)))
     {
-        let found = digest(format!("file `{name}`"), sources.path(name));
+        let found_content = digest(format!("file `{name}`"), sources.path(name));
         contents
             .files
-            .extend(found.map(|found| (name.clone(), found)));
+            .extend(found_content.map(|found| (name.clone(), found)));
     }
     (contents, problems)
 }

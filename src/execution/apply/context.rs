@@ -84,14 +84,14 @@ pub(super) fn open_context(
     for way in &plan.links {
         ways.insert((way.from.clone(), way.to.clone()), way.rate_nano_usd_per_gb);
     }
-    let before = plan
+    let spent_before = plan
         .from_state
         .as_ref()
         .map_or(0, |from| from.spent_micro_usd.0);
     let planned = plan
         .limits
         .budget_micro_usd
-        .map(|limit| Money(limit.0.saturating_add(before)));
+        .map(|limit| Money(limit.0.saturating_add(spent_before)));
     let limit = settings.budget.or(planned);
     let redactor = Redactor::new(checked.secrets.values().flat_map(BTreeMap::values));
     let deadlines = SignalDeadlines::new(interrupt.clone(), settings.grace);
@@ -124,7 +124,7 @@ pub(super) fn open_context(
         settled: BTreeSet::new(),
     };
     // All that may be needed is opened before anything is begun.
-    let held = context.recorder.read(|state| {
+    let held_tokens = context.recorder.read(|state| {
         state
             .stages
             .values()
@@ -132,14 +132,14 @@ pub(super) fn open_context(
             .map(|record| record.provider.clone())
             .collect::<Vec<_>>()
     });
-    let wanted: BTreeSet<String> = context
+    let wanted_providers: BTreeSet<String> = context
         .checked
         .providers
         .values()
         .cloned()
-        .chain(held)
+        .chain(held_tokens)
         .collect();
-    for name in wanted {
+    for name in wanted_providers {
         context.open_provider(&name)?;
     }
     Ok(context)
@@ -148,10 +148,10 @@ pub(super) fn open_context(
 impl Context {
     /// The name of the provider for the places of a cloud.
     pub(super) fn provider_of_cloud(&self, cloud: &str) -> Result<String, NoProvider> {
-        let chosen = self.settings.provider.clone();
-        let own = || provider::of_cloud(cloud, &self.settings.access).map(str::to_owned);
-        let name = chosen
-            .or_else(own)
+        let chosen_name = self.settings.provider.clone();
+        let own_name = || provider::of_cloud(cloud, &self.settings.access).map(str::to_owned);
+        let name = chosen_name
+            .or_else(own_name)
             .ok_or_else(|| NoProvider::NotBuiltIn(cloud.to_owned()))?;
         self.checked
             .unready
@@ -168,10 +168,11 @@ impl Context {
         if let Some(open) = providers.get(name) {
             return Ok(open.clone());
         }
-        let opened = provider::open(name, &self.settings.access)?;
-        let opened = opened.ok_or_else(|| Error::NotReady(vec![provider::unknown(name)]))?;
-        providers.insert(name.to_owned(), opened.clone());
-        Ok(opened)
+        let opened_provider = provider::open(name, &self.settings.access)?;
+        let opened_provider =
+            opened_provider.ok_or_else(|| Error::NotReady(vec![provider::unknown(name)]))?;
+        providers.insert(name.to_owned(), opened_provider.clone());
+        Ok(opened_provider)
     }
 
     /// What the job may still cost. Locked after the recorder, never before.
@@ -186,7 +187,7 @@ impl Context {
         provider: &dyn Provider,
         token: &Token,
     ) -> MachineEnd {
-        let held = |state: &State| {
+        let held_record = |state: &State| {
             state
                 .stages
                 .get(&token.stage)
@@ -194,7 +195,11 @@ impl Context {
                 .cloned()
         };
         // A machine whose creation has certainly failed has none.
-        let Some(lease_end) = self.recorder.read(held).and_then(|held| held.lease_end) else {
+        let Some(lease_end) = self
+            .recorder
+            .read(held_record)
+            .and_then(|held| held.lease_end)
+        else {
             return MachineEnd::Never;
         };
         if clock::between(&clock::timestamp(), &lease_end) > budget::ROUNDING {
@@ -239,9 +244,9 @@ impl Context {
             })
             .await?;
         if paid > reserved {
-            let more = Money(paid.0.saturating_sub(reserved.0));
+            let extra_cost = Money(paid.0.saturating_sub(reserved.0));
             let message = format!(
-                "stage.{stage}: its machine was there for longer than its lease: it has cost {paid}, {more} more than \
+                "stage.{stage}: its machine was there for longer than its lease: it has cost {paid}, {extra_cost} more than \
                  was set aside"
             );
             self.observer.notice(&Notice::Warning { message });

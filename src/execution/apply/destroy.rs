@@ -89,8 +89,8 @@ pub async fn inventory(
     };
     for provider in providers {
         let owner = owner_at_provider(provider.name(), state);
-        let found = patient_survey(provider.as_ref(), owner.as_ref()).await;
-        for machine in found.machines {
+        let surveyed = patient_survey(provider.as_ref(), owner.as_ref()).await;
+        for machine in surveyed.machines {
             // Only on this machine is it known without logging in anywhere.
             let runs =
                 provider.name() == LOCAL && is_running(provider.as_ref(), &machine.token).await;
@@ -99,14 +99,14 @@ pub async fn inventory(
                 .push((provider.name().to_owned(), machine, runs));
         }
         inventory.failed.extend(
-            found
+            surveyed
                 .failed
                 .into_iter()
                 .map(|error| (provider.name().to_owned(), error)),
         );
     }
-    let kept = [folder.stages(), folder.artifacts(), folder.objects()];
-    inventory.folders = kept
+    let kept_folders = [folder.stages(), folder.artifacts(), folder.objects()];
+    inventory.folders = kept_folders
         .iter()
         .filter(|path| path.exists())
         .map(|path| path.display().to_string())
@@ -145,32 +145,34 @@ pub async fn destroy_all(
     }
     let (mut left, unwritten) = delete_machines(&recorder, &providers, &tokens).await?;
     // Behind what cannot be looked at now either may be machines of all stages that ran there.
-    let failed = recorder.read(|state| with_owners(&providers, state));
-    let failed = still_failing(&failed, &inventory.failed).await;
-    left.extend(failed.iter().map(|(name, error)| Left {
+    let failed_providers = recorder.read(|state| with_owners(&providers, state));
+    let failed_providers = still_failing(&failed_providers, &inventory.failed).await;
+    left.extend(failed_providers.iter().map(|(name, error)| Left {
         what: format!("whatever else {name} has of this state"),
         stage: None,
         why: error.clone(),
     }));
     // After the machines, which may still be writing to them.
     left.extend(delete_buckets(&recorder).await?);
-    let stays = |name: &String, provider: &String| {
+    let stage_stays = |name: &String, provider: &String| {
         left.iter().any(|left| left.stage.as_ref() == Some(name))
-            || failed.iter().any(|(failed, _)| failed == provider)
+            || failed_providers
+                .iter()
+                .any(|(failed, _)| failed == provider)
     };
-    let gone: BTreeSet<String> = stages
+    let gone_stages: BTreeSet<String> = stages
         .iter()
-        .filter(|(name, provider)| !stays(name, provider))
+        .filter(|(name, provider)| !stage_stays(name, provider))
         .map(|(name, _)| name.clone())
         .collect();
     let serial = if left.is_empty() {
         empty_state(folder, recorder, unwritten).await?
     } else {
-        forget_stages(folder, recorder, &gone).await?
+        forget_stages(folder, recorder, &gone_stages).await?
     };
     Ok(Destroyed {
         serial,
-        stages: gone,
+        stages: gone_stages,
         left,
     })
 }
@@ -185,34 +187,34 @@ async fn delete_machines(
         let provider = providers.iter().find(|provider| provider.name() == name)?;
         Some(delete_machine(recorder, provider.as_ref(), token))
     });
-    let deleted: Vec<Result<Deleted, Error>> =
+    let deletion_results: Vec<Result<Deleted, Error>> =
         stream::iter(deleting).buffered(AT_ONCE).collect().await;
     let mut unwritten: io::Result<()> = Ok(());
-    let mut left: Vec<Left> = Vec::new();
-    for deleted in deleted {
+    let mut left_machines: Vec<Left> = Vec::new();
+    for deleted in deletion_results {
         let Deleted {
             left: one,
             unwritten: written,
         } = deleted?;
-        left.extend(one);
+        left_machines.extend(one);
         unwritten = unwritten.and(written);
     }
-    Ok((left, unwritten))
+    Ok((left_machines, unwritten))
 }
 
 /// Deletes the buckets of the state; what is left of them.
 async fn delete_buckets(recorder: &Recorder) -> Result<Vec<Left>, Error> {
-    let mut left = Vec::new();
+    let mut left_buckets = Vec::new();
     for (place, address) in recorder.read(|state| state.buckets.clone()) {
         if let Err(error) = buckets::delete_bucket(recorder, &place, &address).await {
-            left.push(Left {
+            left_buckets.push(Left {
                 what: format!("bucket {address} of {place}"),
                 stage: None,
                 why: error.of_attempt()?,
             });
         }
     }
-    Ok(left)
+    Ok(left_buckets)
 }
 
 /// Empties the state of which nothing is left; its serial. `unwritten`: whether all of the
@@ -226,12 +228,12 @@ async fn empty_state(
     tree::remove(&folder.work())?;
     let emptied = recorder.record(Event::Emptied, Durability::Now).await;
     emptied.map_err(|error| not_written(error, unwritten))?;
-    let mut opened = recorder.into_inner();
-    opened
+    let mut opened_state = recorder.into_inner();
+    opened_state
         .compact()
         .await
         .map_err(|error| not_written(error, Ok(())))?;
-    Ok(opened.state.serial)
+    Ok(opened_state.state.serial)
 }
 
 /// Takes the stages out of the state of which nothing is left; its serial.
@@ -247,9 +249,9 @@ async fn forget_stages(
         };
         recorder.record(forgotten, Durability::Later).await?;
     }
-    let mut opened = recorder.into_inner();
-    opened.compact().await?;
-    Ok(opened.state.serial)
+    let mut opened_state = recorder.into_inner();
+    opened_state.compact().await?;
+    Ok(opened_state.state.serial)
 }
 
 /// The usable providers with the owner that each is asked about.
@@ -273,8 +275,13 @@ async fn still_failing(
     for name in names {
         match usable.iter().find(|(provider, _)| provider.name() == name) {
             Some((provider, owner)) => {
-                let now = patient_survey(provider.as_ref(), owner.as_ref()).await;
-                failing.extend(now.failed.into_iter().map(|error| (name.clone(), error)));
+                let survey_now = patient_survey(provider.as_ref(), owner.as_ref()).await;
+                failing.extend(
+                    survey_now
+                        .failed
+                        .into_iter()
+                        .map(|error| (name.clone(), error)),
+                );
             }
             None => failing.extend(before.iter().filter(|(of, _)| of == name).cloned()),
         }
@@ -295,7 +302,7 @@ fn not_written(error: io::Error, earlier: io::Result<()>) -> Error {
 
 /// Everything that may be there: what was found, and what the state knows of.
 fn tokens_to_delete(state: &State, inventory: &Inventory) -> BTreeSet<(String, Token)> {
-    let known = state
+    let known_tokens = state
         .stages
         .iter()
         .filter(|(_, record)| record.attempt > 0)
@@ -310,11 +317,11 @@ fn tokens_to_delete(state: &State, inventory: &Inventory) -> BTreeSet<(String, T
                 },
             )
         });
-    let listed = inventory
+    let listed_tokens = inventory
         .machines
         .iter()
         .map(|(provider, machine, _)| (provider.clone(), machine.token.clone()));
-    listed.chain(known).collect()
+    listed_tokens.chain(known_tokens).collect()
 }
 
 /// How one deletion went.
@@ -337,11 +344,11 @@ async fn delete_machine(
         Err(error) if LockLost::of(&error).is_some() => return Err(error.into()),
         announced => announced,
     };
-    let deleted = patiently(Patience::Briefly, || provider.delete(token)).await;
-    let told = recorder
-        .record_result(&token.stage, &token.id, Call::Delete, &deleted)
+    let delete_result = patiently(Patience::Briefly, || provider.delete(token)).await;
+    let recorded_result = recorder
+        .record_result(&token.stage, &token.id, Call::Delete, &delete_result)
         .await;
-    let left = deleted.err().map(|why| Left {
+    let left_machine = delete_result.err().map(|why| Left {
         what: format!(
             "stage.{} attempt {} at {}",
             token.stage,
@@ -352,8 +359,8 @@ async fn delete_machine(
         why,
     });
     Ok(Deleted {
-        left,
-        unwritten: announced.and(told),
+        left: left_machine,
+        unwritten: announced.and(recorded_result),
     })
 }
 

@@ -24,7 +24,7 @@ pub(super) enum CommandFate {
 impl CommandFate {
     /// What is said of an attempt that is left as it is; none: it is of no use.
     pub(super) fn left_as_it_is(self, stage: &str) -> Option<String> {
-        let why = match self {
+        let reason_words = match self {
             Self::EndedWell => {
                 "is done, and its outputs are still on its machine: the next apply copies them"
             }
@@ -34,7 +34,7 @@ impl CommandFate {
             Self::OfNoUse => return None,
         };
         Some(format!(
-            "stage.{stage} {why}, unless its lease ends before; `sky destroy` gives the machine back"
+            "stage.{stage} {reason_words}, unless its lease ends before; `sky destroy` gives the machine back"
         ))
     }
 }
@@ -57,11 +57,11 @@ pub(super) async fn look_at_command(
     let Ok(provider) = context.open_provider(&former.provider) else {
         return CommandFate::OfNoUse;
     };
-    let answer = async {
+    let command_answer = async {
         let worker = patiently(Patience::Through, || provider.worker(&token)).await?;
         status_when_answered(worker.as_ref()).await
     };
-    let Ok(status) = time::timeout(LOOK, answer).await else {
+    let Ok(status) = time::timeout(LOOK, command_answer).await else {
         return CommandFate::Unknown;
     };
     match status {

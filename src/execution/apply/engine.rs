@@ -52,13 +52,13 @@ pub async fn apply_plan(
         () = context.deadlines.wind_down_is_over() => {}
     }
     let stages = run_stages(plan, &context).await?;
-    let ended = async {
+    let apply_end = async {
         wind_down(plan, &context, &stages).await?;
         delete_buckets_when_done(&context, &stages).await
     };
     tokio::select! {
         biased;
-        ended = ended => ended?,
+        ended = apply_end => ended?,
         () = context.deadlines.wind_down_is_over() => warn_of_left(&context),
     }
     let context = Arc::into_inner(context)
@@ -68,18 +68,21 @@ pub async fn apply_plan(
 
 /// Writes down what is applied, and ends what the plan no longer has.
 async fn begin_apply(plan: &Plan, context: &Context) -> Result<(), Error> {
-    let known = context.recorder.read(|state| {
+    let is_known_plan = context.recorder.read(|state| {
         state.plan.as_ref() == Some(&context.plan_digest) && state.job.as_ref() == Some(&plan.job)
     });
-    if !known {
+    if !is_known_plan {
         let (job, digest) = (Some(plan.job.clone()), Some(context.plan_digest.clone()));
-        let begun = Event::Begun {
+        let begun_event = Event::Begun {
             operation: "apply".to_owned(),
             job,
             plan: digest,
             continues: plan.from_state.is_some(),
         };
-        context.recorder.record(begun, Durability::Later).await?;
+        context
+            .recorder
+            .record(begun_event, Durability::Later)
+            .await?;
     }
     abandon_strays(plan, context).await
 }
@@ -91,10 +94,10 @@ async fn conclude_apply(
     stages: BTreeMap<String, StageOutcome>,
 ) -> Result<Outcome, Error> {
     let interrupted = *context.interrupt.borrow();
-    let mut opened = context.recorder.into_inner();
+    let mut opened_state = context.recorder.into_inner();
     let snapshot_is_late = tokio::select! {
         biased;
-        written = opened.settle() => {
+        written = opened_state.settle() => {
             written?;
             false
         }
@@ -107,20 +110,20 @@ async fn conclude_apply(
             .to_owned();
         context.observer.notice(&Notice::Warning { message });
     }
-    let state = opened.state;
-    sweep_objects(&context.objects, &state)?;
+    let final_state = opened_state.state;
+    sweep_objects(&context.objects, &final_state)?;
     let purse = context
         .purse
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
     Ok(Outcome {
         stages,
-        account: draw_balance(plan, &purse, &state),
+        account: draw_balance(plan, &purse, &final_state),
         interrupted,
         snapshot_is_late,
-        serial: state.serial,
-        artifacts: state.artifacts,
-        buckets: state.buckets,
+        serial: final_state.serial,
+        artifacts: final_state.artifacts,
+        buckets: final_state.buckets,
     })
 }
 
@@ -130,9 +133,9 @@ fn sweep_objects(objects: &Objects, state: &State) -> io::Result<()> {
         .stages
         .values()
         .filter_map(|record| record.checkpoint.as_ref());
-    let kept = state.artifacts.values().chain(progress);
-    let keep: BTreeSet<PathBuf> = kept
+    let kept_artifacts = state.artifacts.values().chain(progress);
+    let paths_to_keep: BTreeSet<PathBuf> = kept_artifacts
         .map(|artifact| objects.path(&artifact.digest, artifact.kind))
         .collect();
-    objects.sweep(&|object| keep.contains(object))
+    objects.sweep(&|object| paths_to_keep.contains(object))
 }

@@ -94,17 +94,17 @@ pub(super) fn warn_of_undeclared(
     written: &[Written],
 ) {
     let declared: BTreeSet<&str> = planned.writes.keys().map(String::as_str).collect();
-    let others = written
+    let undeclared_files = written
         .iter()
         .filter(|one| !declared.contains(one.name.as_str()));
-    let others: Vec<String> = others
+    let undeclared_words: Vec<String> = undeclared_files
         .map(|one| format!("`{}` ({})", one.name.escape_debug(), Bytes(one.bytes)))
         .collect();
-    if !others.is_empty() {
+    if !undeclared_words.is_empty() {
         let message = format!(
             "stage.{} wrote {} to $SKY_OUTPUTS without declaring it: it is not kept; add it to the stage's `writes`",
             planned.name,
-            others.join(", ")
+            undeclared_words.join(", ")
         );
         attempt
             .context
@@ -120,12 +120,12 @@ pub(super) async fn bring_evidence(
     planned: &PlannedStage,
     worker: &dyn Worker,
 ) -> Evidence {
-    let stays = Evidence {
+    let kept_evidence = Evidence {
         log: Some(worker.log_name()),
         ..Evidence::default()
     };
     if simulation::is_on() {
-        return stays;
+        return kept_evidence;
     }
     let token = &attempt.token;
     let folder = attempt
@@ -141,7 +141,7 @@ pub(super) async fn bring_evidence(
         let log = match bring_log(worker, &folder.join("log")).await {
             Ok(log) => log
                 .map(|path| path.display().to_string())
-                .or(stays.log.clone()),
+                .or(kept_evidence.log.clone()),
             // A machine that is gone has nothing to give, and one that does not answer is not asked
             // for more.
             Err(error) => {
@@ -151,7 +151,7 @@ pub(super) async fn bring_evidence(
                         &format!("its log and what it wrote could not be brought home: {error}"),
                     );
                 }
-                return stays.clone();
+                return kept_evidence.clone();
             }
         };
         let (outputs, names) = bring_outputs(attempt, planned, worker, &folder)
@@ -173,7 +173,7 @@ pub(super) async fn bring_evidence(
         biased;
         () = attempt.context.deadlines.saving_is_over() => {
             warn_of_missing_evidence(attempt, "a signal came before its log and what it wrote were all at home");
-            stays
+            kept_evidence
         }
         brought = bring => brought,
     }
@@ -202,32 +202,32 @@ async fn left_here(worker: &dyn Worker, outputs: &Path) -> Evidence {
 
 /// Writes the log to a file of this machine; none if there is no line in it.
 async fn bring_log(worker: &dyn Worker, path: &Path) -> Result<Option<PathBuf>, ProviderError> {
-    let late = || {
+    let too_late = || {
         ProviderError::new(
             ErrorKind::Unreachable,
             format!("no answer within {} s", PATIENCE.as_secs()),
         )
     };
     let fail = |error| ProviderError::from(file::named(path, "write", error));
-    let mut open = None;
+    let mut open_file = None;
     let mut offset = 0_u64;
     loop {
-        let piece = timeout(PATIENCE, worker.log(offset))
+        let log_piece = timeout(PATIENCE, worker.log(offset))
             .await
-            .map_err(|_| late())??;
-        if piece.is_empty() {
-            return Ok(open.map(|_| path.to_owned()));
+            .map_err(|_| too_late())??;
+        if log_piece.is_empty() {
+            return Ok(open_file.map(|_| path.to_owned()));
         }
-        if open.is_none() {
+        if open_file.is_none() {
             file::create_private_folders(path.parent().unwrap_or(Path::new(".")))?;
             let mut options = std::fs::OpenOptions::new();
             let options = options.create(true).write(true).truncate(true).mode(0o600);
-            open = Some(options.open(path).map_err(fail)?);
+            open_file = Some(options.open(path).map_err(fail)?);
         }
-        if let Some(open) = &mut open {
-            open.write_all(&piece).map_err(fail)?;
+        if let Some(open) = &mut open_file {
+            open.write_all(&log_piece).map_err(fail)?;
         }
-        offset += piece.len() as u64;
+        offset += log_piece.len() as u64;
     }
 }
 
@@ -238,7 +238,7 @@ async fn bring_outputs(
     worker: &dyn Worker,
     folder: &Path,
 ) -> Result<(Option<PathBuf>, Vec<String>), ProviderError> {
-    let late = || {
+    let too_late = || {
         ProviderError::new(
             ErrorKind::Unreachable,
             format!("no answer within {} s", PATIENCE.as_secs()),
@@ -246,7 +246,7 @@ async fn bring_outputs(
     };
     let written = timeout(PATIENCE, worker.written())
         .await
-        .map_err(|_| late())??;
+        .map_err(|_| too_late())??;
     if written.is_empty() {
         return Ok((None, Vec::new()));
     }
@@ -266,28 +266,31 @@ async fn bring_outputs(
         .writes
         .values()
         .fold(0_u64, |sum, one| sum.saturating_add(one.0));
-    let most = most_of_output(attempt.context.settings.output_limit, declared);
-    if bytes > most {
+    let most_bytes = most_of_output(attempt.context.settings.output_limit, declared);
+    if bytes > most_bytes {
         let message = format!(
             "{} in $SKY_OUTPUTS are more than the {} that are copied; --output-limit raises that",
             Bytes(bytes),
-            Bytes(most)
+            Bytes(most_bytes)
         );
         return Err(ProviderError::new(ErrorKind::Output, message));
     }
-    let to = folder.join("outputs");
-    tree::remove(&to)?;
+    let target_folder = folder.join("outputs");
+    tree::remove(&target_folder)?;
     file::create_private_folders(folder)?;
-    let there = worker.bring_outputs(&to, most).await?;
-    file::make_private(&to);
+    let files_there = worker.bring_outputs(&target_folder, most_bytes).await?;
+    file::make_private(&target_folder);
     let names = written.into_iter().map(|one| one.name).collect();
-    if there {
+    if files_there {
         warn_of_missing_evidence(
             attempt,
-            &format!("what it left in $SKY_OUTPUTS is kept in {}", to.display()),
+            &format!(
+                "what it left in $SKY_OUTPUTS is kept in {}",
+                target_folder.display()
+            ),
         );
     }
-    Ok((there.then_some(to), names))
+    Ok((files_there.then_some(target_folder), names))
 }
 
 #[cfg(test)]

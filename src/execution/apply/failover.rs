@@ -159,10 +159,10 @@ fn check_deadlines(
     if !limited {
         return Ok(());
     }
-    let before = plan.from_state.as_ref().map_or(0, |from| from.elapsed_ms.0);
-    let ends = expected_ends(plan, state, Some((stage, stage_offer)), elapsed);
+    let time_before = plan.from_state.as_ref().map_or(0, |from| from.elapsed_ms.0);
+    let stage_ends = expected_ends(plan, state, Some((stage, stage_offer)), elapsed);
     for planned in &plan.stages {
-        let Some(end) = ends.get(planned.name.as_str()).copied() else {
+        let Some(end) = stage_ends.get(planned.name.as_str()).copied() else {
             return Err(Passed::Unknown);
         };
         let place = if planned.name == stage.name {
@@ -174,7 +174,7 @@ fn check_deadlines(
         if let Some(deadline) = plan
             .limits
             .deadline_ms
-            .map(|deadline| Millis(deadline.0.saturating_add(before)))
+            .map(|deadline| Millis(deadline.0.saturating_add(time_before)))
             && home > deadline
         {
             return Err(Passed::Late {
@@ -186,7 +186,8 @@ fn check_deadlines(
             .into_iter()
             .flatten()
             .min();
-        if let Some(deadline) = deadline.map(|deadline| Millis(deadline.0.saturating_add(before)))
+        if let Some(deadline) =
+            deadline.map(|deadline| Millis(deadline.0.saturating_add(time_before)))
             && end > deadline
         {
             return Err(Passed::Late { end, deadline });
@@ -197,14 +198,14 @@ fn check_deadlines(
 
 /// How long it takes to bring a stage's outputs home from a place.
 fn homeward_time(plan: &Plan, stage: &PlannedStage, place: &PlaceName) -> Millis {
-    let here = PlaceName::here();
+    let home_place = PlaceName::here();
     let way = plan
         .links
         .iter()
-        .find(|way| way.from == *place && way.to == here);
+        .find(|way| way.from == *place && way.to == home_place);
     let copies = plan.transfers.iter().filter(|copy| {
         let of_stage = matches!(&copy.artifact, ArtifactRef::Output { stage: maker, .. } if *maker == stage.name);
-        of_stage && copy.to == here && copy.readers.is_empty()
+        of_stage && copy.to == home_place && copy.readers.is_empty()
     });
     let time = |copy: &PlannedTransfer| match way {
         Some(way) => {
@@ -224,7 +225,7 @@ pub fn expected_ends<'a>(
     elapsed: Millis,
 ) -> BTreeMap<&'a str, Millis> {
     let forecast = Forecast::new(plan, state, moved, elapsed);
-    let mut ends: BTreeMap<&str, Millis> = BTreeMap::new();
+    let mut stage_ends: BTreeMap<&str, Millis> = BTreeMap::new();
     let since_begin = |at: &str| {
         // A job that has not begun has taken no time.
         state
@@ -235,7 +236,7 @@ pub fn expected_ends<'a>(
     for stage in in_order(plan) {
         let duration = forecast.placed[stage.name.as_str()].duration;
         let is_moved = moved.is_some_and(|(of, _)| of.name == stage.name);
-        let end = match state.stages.get(&stage.name) {
+        let stage_end = match state.stages.get(&stage.name) {
             // Whenever that was, it is over now.
             Some(record) if record.status == Status::Done => {
                 record.ended.as_deref().map_or(elapsed.0, since_begin)
@@ -243,11 +244,14 @@ pub fn expected_ends<'a>(
             Some(record) if record.live && !is_moved => since_begin(&record.started)
                 .saturating_add(duration.0)
                 .max(elapsed.0),
-            _ => forecast.start_of(stage, &ends).0.saturating_add(duration.0),
+            _ => forecast
+                .start_of(stage, &stage_ends)
+                .0
+                .saturating_add(duration.0),
         };
-        ends.insert(&stage.name, Millis(end));
+        stage_ends.insert(&stage.name, Millis(stage_end));
     }
-    ends
+    stage_ends
 }
 
 /// Where a stage runs or will, and for how long.
@@ -316,8 +320,8 @@ impl<'a> Forecast<'a> {
                 continue;
             };
             if let Some(moving) = self.time_to_move(stage, maker, name) {
-                let ended = end_of(maker).max(self.elapsed.min(start));
-                start = start.max(Millis(ended.0.saturating_add(moving.0)));
+                let maker_end = end_of(maker).max(self.elapsed.min(start));
+                start = start.max(Millis(maker_end.0.saturating_add(moving.0)));
             }
         }
         start
@@ -326,70 +330,74 @@ impl<'a> Forecast<'a> {
     /// How long an output takes to the place of its reader; none: it is there already, or the plan
     /// does not say how it comes there.
     fn time_to_move(&self, reader: &PlannedStage, maker: &str, output: &str) -> Option<Millis> {
-        let to = &self.placed[reader.name.as_str()].place;
-        let before = self
+        let target_place = &self.placed[reader.name.as_str()].place;
+        let done_before = self
             .plan
             .from_state
             .as_ref()
             .and_then(|from| from.done.get(maker));
-        let from = self.placed.get(maker).map(|placed| &placed.place);
-        let from = from.or(before.map(|done| &done.place))?;
-        if from == to {
+        let from_place = self.placed.get(maker).map(|placed| &placed.place);
+        let from_place = from_place.or(done_before.map(|done| &done.place))?;
+        if from_place == target_place {
             return None;
         }
         let writes = self.by_name.get(maker).map(|maker| &maker.writes);
-        let bytes = writes.or(before.map(|done| &done.outputs))?.get(output)?;
-        let bits_per_second = self.bandwidths.get(&(from, to))?;
+        let bytes = writes
+            .or(done_before.map(|done| &done.outputs))?
+            .get(output)?;
+        let bits_per_second = self.bandwidths.get(&(from_place, target_place))?;
         Some(Bandwidth(*bits_per_second).time(*bytes))
     }
 }
 
 /// The offer that a stage has taken by the state, or else the planned one.
 fn offer_by_state(state: &State, stage: &PlannedStage) -> StageOffer {
-    let number = state
+    let offer_number = state
         .stages
         .get(&stage.name)
         .filter(|record| record.live || record.status == Status::Done)
         .and_then(|record| record.rented.as_ref())
         .map_or(0, |rented| rented.alternative);
     let mut offers = stage_offers(stage);
-    let taken = offers.iter().position(|offer| offer.number == number);
+    let taken_index = offers.iter().position(|offer| offer.number == offer_number);
     // A state may be of an earlier plan, with more alternatives.
-    offers.swap_remove(taken.unwrap_or(0))
+    offers.swap_remove(taken_index.unwrap_or(0))
 }
 
 /// The stages so that each comes after all that it waits for.
 fn in_order(plan: &Plan) -> Vec<&PlannedStage> {
-    let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut waiting_counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut followers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    let known: BTreeSet<&str> = plan
+    let known_names: BTreeSet<&str> = plan
         .stages
         .iter()
         .map(|stage| stage.name.as_str())
         .collect();
     for (index, stage) in plan.stages.iter().enumerate() {
-        let before: Vec<&str> = predecessors(stage)
+        let names_before: Vec<&str> = predecessors(stage)
             .into_iter()
-            .filter(|name| known.contains(name))
+            .filter(|name| known_names.contains(name))
             .collect();
-        waiting.insert(&stage.name, before.len());
-        for name in before {
+        waiting_counts.insert(&stage.name, names_before.len());
+        for name in names_before {
             followers.entry(name).or_default().push(index);
         }
     }
-    let mut ready: Vec<usize> = (0..plan.stages.len())
+    let mut ready_stages: Vec<usize> = (0..plan.stages.len())
         .rev()
-        .filter(|index| waiting[plan.stages[*index].name.as_str()] == 0)
+        .filter(|index| waiting_counts[plan.stages[*index].name.as_str()] == 0)
         .collect();
     let mut order = Vec::new();
-    while let Some(index) = ready.pop() {
+    while let Some(index) = ready_stages.pop() {
         let stage = &plan.stages[index];
         order.push(stage);
         for follower in followers.get(stage.name.as_str()).into_iter().flatten() {
-            let left = waiting.entry(&plan.stages[*follower].name).or_default();
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                ready.push(*follower);
+            let waits_left = waiting_counts
+                .entry(&plan.stages[*follower].name)
+                .or_default();
+            *waits_left = waits_left.saturating_sub(1);
+            if *waits_left == 0 {
+                ready_stages.push(*follower);
             }
         }
     }

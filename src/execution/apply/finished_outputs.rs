@@ -69,9 +69,9 @@ pub(super) async fn has_all_outputs(
         let Some(artifact) = artifact else {
             return Ok(false);
         };
-        let here = context.objects.has(&artifact.digest, artifact.kind);
+        let is_here = context.objects.has(&artifact.digest, artifact.kind);
         // It stayed in its place so far, or was on its way when an earlier sky ended.
-        let brought = !here && goes_home(planned, output) && !artifact.staged.is_empty();
+        let brought = !is_here && goes_home(planned, output) && !artifact.staged.is_empty();
         if brought {
             match bring_output_home(context, planned, output, &artifact).await {
                 Ok(()) => {}
@@ -83,9 +83,9 @@ pub(super) async fn has_all_outputs(
             }
         }
         let published = context.artifacts.join(&planned.name).join(output).exists();
-        let held = context.objects.has(&artifact.digest, artifact.kind)
+        let is_held = context.objects.has(&artifact.digest, artifact.kind)
             && (published || publish_output(context, &planned.name, output, &artifact).await);
-        if !held {
+        if !is_held {
             if can_still_be_had(context, &name, &artifact).await? {
                 continue;
             }
@@ -110,12 +110,17 @@ async fn bring_output_home(
         return Err(NotBroughtHome::UnknownStage);
     };
     if context.open_provider(&record.provider)?.bills() {
-        let size = [(output, artifact.bytes)];
+        let output_size = [(output, artifact.bytes)];
         context
             .recorder
             .decide(|state| {
-                let transfers =
-                    unpaid_home_transfers(context, planned, &record.place, state, size.into_iter());
+                let transfers = unpaid_home_transfers(
+                    context,
+                    planned,
+                    &record.place,
+                    state,
+                    output_size.into_iter(),
+                );
                 check_budget(context, name, state, &transfers)?;
                 let events = transfers
                     .into_iter()
@@ -139,13 +144,13 @@ fn check_budget(
         .map(|transfer| transfer.cost.0)
         .fold(0, i64::saturating_add);
     let account = context.purse().account(stage, state);
-    let needed = account
+    let needed_money = account
         .spent
         .0
         .saturating_add(account.reserved.0)
         .saturating_add(cost);
     match account.limit {
-        Some(limit) if cost > 0 && needed > limit.0 => Err(NotBroughtHome::OverBudget {
+        Some(limit) if cost > 0 && needed_money > limit.0 => Err(NotBroughtHome::OverBudget {
             limit,
             cost: Money(cost),
         }),

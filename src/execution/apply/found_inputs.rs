@@ -19,23 +19,23 @@ pub(super) fn find_datasets(
     warnings: &mut Vec<String>,
 ) -> BTreeMap<String, Content> {
     let sources = settings.sources();
-    let mut found = BTreeMap::new();
+    let mut found_datasets = BTreeMap::new();
     for name in settings
         .data
         .keys()
         .filter(|name| !plan.datasets.contains_key(*name))
     {
         let names: Vec<&str> = plan.datasets.keys().map(String::as_str).collect();
-        let known = if names.is_empty() {
+        let known_names = if names.is_empty() {
             "none".to_owned()
         } else {
             names.join(", ")
         };
         problems.push(format!(
-            "--data {name}=…: the plan has no dataset `{name}`; its datasets: {known}"
+            "--data {name}=…: the plan has no dataset `{name}`; its datasets: {known_names}"
         ));
     }
-    let read: BTreeSet<&str> = plan
+    let datasets_read: BTreeSet<&str> = plan
         .stages
         .iter()
         .flat_map(|stage| &stage.reads)
@@ -44,38 +44,38 @@ pub(super) fn find_datasets(
     for (name, planned) in plan
         .datasets
         .iter()
-        .filter(|(name, _)| read.contains(name.as_str()))
+        .filter(|(name, _)| datasets_read.contains(name.as_str()))
     {
-        let tried = sources.dataset(name, planned.path.as_deref());
-        if tried.is_empty() {
-            let at = format!(
+        let tried_path = sources.dataset(name, planned.path.as_deref());
+        if tried_path.is_empty() {
+            let missing_dataset = format!(
                 "dataset `{name}` lies at {}, and has no path on this machine",
                 planned.at
             );
             if settings.stand_ins {
                 warnings.push(format!(
-                    "{at}: an empty file stands in for it (--stand-ins)"
+                    "{missing_dataset}: an empty file stands in for it (--stand-ins)"
                 ));
-                found.insert(name.clone(), Content::Empty);
+                found_datasets.insert(name.clone(), Content::Empty);
             } else {
                 problems.push(format!(
-                    "{at}: give a copy of it with --data {name}=PATH; in a rehearsal (--provider sim or local), \
+                    "{missing_dataset}: give a copy of it with --data {name}=PATH; in a rehearsal (--provider sim or local), \
                      --stand-ins puts empty files in place of such datasets"
                 ));
             }
             continue;
         }
-        match tried.iter().find(|path| path.exists()) {
+        match tried_path.iter().find(|path| path.exists()) {
             Some(path) => {
-                found.insert(name.clone(), Content::Local(path.clone()));
+                found_datasets.insert(name.clone(), Content::Local(path.clone()));
             }
             None => problems.push(format!(
                 "dataset `{name}` is not there: looked at {}; --data {name}=PATH gives another place",
-                shown(&tried)
+                shown(&tried_path)
             )),
         }
     }
-    found
+    found_datasets
 }
 
 fn dataset(read: &ArtifactRef) -> Option<&str> {
@@ -95,18 +95,18 @@ pub(super) fn find_files(
     for name in &stage.files {
         let path = Path::new(name);
         let inside = contents::is_inside(path);
-        let named = path
+        let is_named = path
             .components()
             .any(|part| matches!(part, Component::Normal(_)));
-        if !inside || !named {
+        if !inside || !is_named {
             problems.push(format!(
                 "stage.{}: file `{name}` must be a relative path without `..`",
                 stage.name
             ));
             continue;
         }
-        let tried = sources.path(name);
-        match tried.iter().find(|path| path.exists()) {
+        let tried_path = sources.path(name);
+        match tried_path.iter().find(|path| path.exists()) {
             Some(path) => items.push(Item {
                 name: name.clone(),
                 content: Content::Local(path.clone()),
@@ -114,7 +114,7 @@ pub(super) fn find_files(
             None => problems.push(format!(
                 "stage.{}: file `{name}` is not there: looked at {}",
                 stage.name,
-                shown(&tried)
+                shown(&tried_path)
             )),
         }
     }
@@ -126,10 +126,10 @@ pub(super) fn find_variables(
     plan: &Plan,
     problems: &mut Vec<String>,
 ) -> BTreeMap<String, BTreeMap<String, String>> {
-    let mut found: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let mut found_variables: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for stage in &plan.stages {
         for (name, text) in &stage.env {
-            let value = match text.strip_prefix("env:") {
+            let variable_value = match text.strip_prefix("env:") {
                 None => text.clone(),
                 Some(variable) => match environment::text_named_by_a_job(variable) {
                     Ok(value) => value,
@@ -149,13 +149,13 @@ pub(super) fn find_variables(
                     }
                 },
             };
-            found
+            found_variables
                 .entry(stage.name.clone())
                 .or_default()
-                .insert(name.clone(), value);
+                .insert(name.clone(), variable_value);
         }
     }
-    found
+    found_variables
 }
 
 /// Looks up what the plan only refers to, before anything starts.
@@ -170,12 +170,12 @@ pub(super) fn find_secrets(
         .map_or(settings.plan_folder.clone(), |source| {
             settings.here.join(source)
         });
-    let mut found: BTreeMap<String, BTreeMap<String, Secret>> = BTreeMap::new();
+    let mut found_secrets: BTreeMap<String, BTreeMap<String, Secret>> = BTreeMap::new();
     for stage in &plan.stages {
         for (name, reference) in &stage.secrets {
             match secret::resolve(reference, &folder) {
                 Ok(value) => {
-                    found
+                    found_secrets
                         .entry(stage.name.clone())
                         .or_default()
                         .insert(name.clone(), value);
@@ -184,7 +184,7 @@ pub(super) fn find_secrets(
             }
         }
     }
-    found
+    found_secrets
 }
 
 fn shown(paths: &[PathBuf]) -> String {

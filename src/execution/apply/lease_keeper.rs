@@ -31,12 +31,12 @@ impl LeaseKeeper {
     /// The machine is there, and lives for so long from now on unless its lease is renewed.
     /// `resumed`: an earlier `sky` rented it, and its lease may be about to end.
     pub(super) fn begin_lease(&self, lease: Duration, resumed: bool) {
-        let now = Instant::now();
+        let begun_at = Instant::now();
         let early = if resumed { lease } else { EARLY.min(lease / 4) };
-        let due = now + (lease - early);
+        let renewal_due = begun_at + (lease - early);
         *self.lock() = Some(Lease {
-            end: now + lease,
-            due,
+            end: begun_at + lease,
+            due: renewal_due,
             renewable: true,
         });
         self.changed.notify_one();
@@ -55,9 +55,9 @@ impl LeaseKeeper {
 
     /// How long ago the lease ended; zero if it has not.
     pub(super) fn overdue(&self) -> Duration {
-        let now = Instant::now();
+        let checked_at = Instant::now();
         self.lock().map_or(Duration::ZERO, |lease| {
-            now.saturating_duration_since(lease.end)
+            checked_at.saturating_duration_since(lease.end)
         })
     }
 

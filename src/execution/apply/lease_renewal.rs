@@ -39,11 +39,11 @@ impl LeaseKeeper {
     /// Renews the lease whenever it is due. Returns only when the journal cannot be written.
     pub(super) async fn keep_lease(&self, attempt: &Attempt<'_>) -> Error {
         loop {
-            let due = self
+            let renewal_due = self
                 .lock()
                 .filter(|lease| lease.renewable)
                 .map(|lease| lease.due);
-            match due {
+            match renewal_due {
                 None => self.changed.notified().await,
                 Some(due) => tokio::select! {
                     biased;
@@ -64,16 +64,16 @@ impl LeaseKeeper {
         let Some(lease) = *self.lock() else {
             return Ok(());
         };
-        let left = lease.end.saturating_duration_since(Instant::now());
+        let lease_left = lease.end.saturating_duration_since(Instant::now());
         let stage = &attempt.token.stage;
-        if left.saturating_add(WORTH_IT) >= slack(attempt) {
+        if lease_left.saturating_add(WORTH_IT) >= slack(attempt) {
             // It lasts for as long as a renewal would give, as after a resumption: there is time,
             // whatever the budget.
-            self.change_lease(|lease| lease.due = lease.end - EARLY.min(left / 4));
+            self.change_lease(|lease| lease.due = lease.end - EARLY.min(lease_left / 4));
             return Ok(());
         }
-        let longer = match self.reserve_longer_lease(attempt, left).await? {
-            LongerLease::Granted(longer) if longer > left.saturating_add(WORTH_IT) => longer,
+        let longer = match self.reserve_longer_lease(attempt, lease_left).await? {
+            LongerLease::Granted(longer) if longer > lease_left.saturating_add(WORTH_IT) => longer,
             // It is given back: nobody is to come here again for this lease.
             LongerLease::GivenBack => {
                 *self.lock() = None;
@@ -83,7 +83,7 @@ impl LeaseKeeper {
                 self.change_lease(|lease| lease.renewable = false);
                 let message = format!(
                     "stage.{stage}: the budget allows no longer lease: its machine ends in {} s",
-                    millis(left).div_ceil(1000)
+                    millis(lease_left).div_ceil(1000)
                 );
                 attempt
                     .context
@@ -108,9 +108,9 @@ impl LeaseKeeper {
             }
             Err(error) => {
                 // With half of what is left, so not at once again.
-                let again = lease.end.saturating_duration_since(Instant::now()) / 2;
+                let retry_pause = lease.end.saturating_duration_since(Instant::now()) / 2;
                 self.change_lease(|lease| {
-                    lease.due = Instant::now() + again.max(Duration::from_secs(1))
+                    lease.due = Instant::now() + retry_pause.max(Duration::from_secs(1))
                 });
                 if self.lock().is_some() {
                     let message = format!("stage.{stage}: its lease could not be renewed: {error}");
@@ -136,7 +136,7 @@ impl LeaseKeeper {
         // Fifteen minutes, the least slack of a lease, have room for it; shorter ones of tests have
         // it in proportion.
         let on_its_way = millis(ON_ITS_WAY.min(slack(attempt) / 15));
-        let wanted = Wanted {
+        let wanted_lease = Wanted {
             meter: attempt.meter,
             least: Millis(age.saturating_add(left)),
             most: Millis(
@@ -147,16 +147,24 @@ impl LeaseKeeper {
             overrun: attempt.provider.overrun(),
         };
         let decided = attempt.context.recorder.decide(|state| {
-            let held = state
+            let held_reservation = state
                 .stages
                 .get(stage)
                 .filter(|record| record.live && record.token == *token);
-            let Some(held) = held.filter(|_| self.lock().is_some()) else {
+            let Some(held) = held_reservation.filter(|_| self.lock().is_some()) else {
                 return Ok((LongerLease::GivenBack, Vec::new()));
             };
-            let given = attempt.context.purse().reserve(stage, state, &wanted)?;
-            let longer =
-                Duration::from_millis(given.lease.0.saturating_sub(age.saturating_add(on_its_way)));
+            let longer_reservation =
+                attempt
+                    .context
+                    .purse()
+                    .reserve(stage, state, &wanted_lease)?;
+            let longer = Duration::from_millis(
+                longer_reservation
+                    .lease
+                    .0
+                    .saturating_sub(age.saturating_add(on_its_way)),
+            );
             if millis(longer) <= left {
                 // It stays as it is, and so does what is written down of it.
                 return Ok((LongerLease::Granted(longer), Vec::new()));
@@ -165,10 +173,10 @@ impl LeaseKeeper {
                 stage: stage.clone(),
                 token: token.clone(),
                 // Never less than what the lease that is running may cost.
-                micro_usd: given.amount.max(held.reserved_micro_usd),
+                micro_usd: longer_reservation.amount.max(held.reserved_micro_usd),
                 lease_end: clock::after(longer),
                 anew: false,
-                lease_ms: Some(given.lease),
+                lease_ms: Some(longer_reservation.lease),
                 host: None,
             };
             Ok((LongerLease::Granted(longer), vec![reserved]))

@@ -61,13 +61,13 @@ impl Log {
     }
 
     fn take_lines(&mut self, piece: &[u8], tell: &mut dyn FnMut(&str)) {
-        let longest = self.redactor.longest();
+        let longest_secret = self.redactor.longest();
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             self.offset += part.len() as u64;
-            let line = part.strip_suffix(b"\n");
-            self.open.extend_from_slice(line.unwrap_or(part));
-            self.cut(longest, tell);
-            if line.is_some() {
+            let plain_line = part.strip_suffix(b"\n");
+            self.open.extend_from_slice(plain_line.unwrap_or(part));
+            self.cut(longest_secret, tell);
+            if plain_line.is_some() {
                 self.line(self.open.len(), tell);
             }
         }
@@ -85,12 +85,13 @@ impl Log {
     /// that a value that lies across the cut is seen.
     fn cut(&mut self, after: usize, tell: &mut dyn FnMut(&str)) {
         while self.open.len() > LINE + after {
-            let mut at = self.redactor.cut(&self.open, LINE).min(self.open.len());
+            let mut cut_at = self.redactor.cut(&self.open, LINE).min(self.open.len());
             // No letter is cut in two.
-            while at < self.open.len() && at < LINE + 4 && self.open[at] & 0xc0 == 0x80 {
-                at += 1;
+            while cut_at < self.open.len() && cut_at < LINE + 4 && self.open[cut_at] & 0xc0 == 0x80
+            {
+                cut_at += 1;
             }
-            self.line(at, tell);
+            self.line(cut_at, tell);
         }
     }
 
@@ -101,23 +102,23 @@ impl Log {
 
     /// Tells the first bytes of what is open.
     fn line(&mut self, length: usize, tell: &mut dyn FnMut(&str)) {
-        let rest = self.open.split_off(length);
+        let bytes_after = self.open.split_off(length);
         let bytes = self
             .redactor
-            .redact_bytes(&std::mem::replace(&mut self.open, rest));
-        let line = String::from_utf8_lossy(&bytes)
+            .redact_bytes(&std::mem::replace(&mut self.open, bytes_after));
+        let line_text = String::from_utf8_lossy(&bytes)
             .trim_end_matches('\r')
             .to_owned();
         if std::mem::take(&mut self.torn) {
             return;
         }
         if self.offset > self.quiet_until {
-            tell(&line);
+            tell(&line_text);
         }
         if self.tail.len() == TAIL {
             self.tail.pop_front();
         }
-        self.tail.push_back(line);
+        self.tail.push_back(line_text);
     }
 }
 

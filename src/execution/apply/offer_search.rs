@@ -42,12 +42,12 @@ impl<'a> OfferSearch<'a> {
 
     /// The offer that an attempt under way has taken, or else the planned one.
     pub(super) fn first_offer(&self, resumed: Option<&StageRecord>) -> &'a StageOffer {
-        let number = resumed
+        let offer_number = resumed
             .and_then(|former| former.rented.as_ref())
             .map_or(0, |rented| rented.alternative);
         self.stage_offers
             .iter()
-            .find(|stage_offer| stage_offer.number == number)
+            .find(|stage_offer| stage_offer.number == offer_number)
             .unwrap_or(&self.stage_offers[0])
     }
 
@@ -73,7 +73,7 @@ impl<'a> OfferSearch<'a> {
         why: &str,
         message: String,
     ) -> Result<Option<&'a StageOffer>, Error> {
-        let begun = Instant::now();
+        let search_begun = Instant::now();
         let offer = Exhausted {
             stage: self.planned.name.clone(),
             place: unavailable.place.clone(),
@@ -86,23 +86,23 @@ impl<'a> OfferSearch<'a> {
             .record(Event::Exhausted { offer }, Durability::Later)
             .await?;
         self.passed.insert(unavailable.number, message.clone());
-        let next = self.next_offer();
-        if let Some(next) = next {
+        let next_offer = self.next_offer();
+        if let Some(next) = next_offer {
             self.context.observer.notice(&Notice::FailedOver {
                 stage: self.planned.name.clone(),
                 why: message,
                 place: next.place.clone(),
                 instance_type: next.instance_type.clone(),
-                decided: begun.elapsed(),
+                decided: search_begun.elapsed(),
             });
         }
-        Ok(next)
+        Ok(next_offer)
     }
 
     /// The first offer that was not passed and may be taken now; why others may not is noted.
     fn next_offer(&mut self) -> Option<&'a StageOffer> {
         let (context, planned, stage_offers) = (self.context, self.planned, self.stage_offers);
-        let passed = &mut self.passed;
+        let passed_offers = &mut self.passed;
         context.recorder.read(|state| {
             // A job that has not begun has taken no time.
             let elapsed = state
@@ -110,18 +110,18 @@ impl<'a> OfferSearch<'a> {
                 .as_deref()
                 .map_or(0, |begun| clock::between(begun, &clock::timestamp()));
             stage_offers.iter().find(|stage_offer| {
-                if passed.contains_key(&stage_offer.number) {
+                if passed_offers.contains_key(&stage_offer.number) {
                     return false;
                 }
                 if let Err(missing) = context.provider_of_cloud(&stage_offer.place.cloud) {
-                    passed.insert(stage_offer.number, missing.to_string());
+                    passed_offers.insert(stage_offer.number, missing.to_string());
                     return false;
                 }
                 let elapsed = Millis(elapsed);
                 match failover::check_offer(&context.plan, state, planned, stage_offer, elapsed) {
                     Ok(()) => true,
                     Err(why) => {
-                        passed.insert(stage_offer.number, why.to_string());
+                        passed_offers.insert(stage_offer.number, why.to_string());
                         false
                     }
                 }
@@ -131,10 +131,10 @@ impl<'a> OfferSearch<'a> {
 
     /// Says that no offer of the plan is left.
     pub(super) fn fail_without_offers(&self) -> StageOutcome {
-        let tried = self.stage_offers.iter().filter_map(|stage_offer| {
-            let why = self.passed.get(&stage_offer.number)?;
+        let tried_offers = self.stage_offers.iter().filter_map(|stage_offer| {
+            let passed_because = self.passed.get(&stage_offer.number)?;
             Some(format!(
-                "{} at {}: {why}",
+                "{} at {}: {passed_because}",
                 stage_offer.instance_type, stage_offer.place
             ))
         });
@@ -149,7 +149,7 @@ impl<'a> OfferSearch<'a> {
         });
         StageOutcome::Failed {
             message: message.to_owned(),
-            tail: tried.collect(),
+            tail: tried_offers.collect(),
             log: None,
             used_up: true,
         }

@@ -17,8 +17,8 @@ pub(super) struct OpenBuckets {
 
 impl OpenBuckets {
     pub(super) fn transfer_lock(&self, artifact: &str, place: &PlaceName) -> Alone {
-        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        alone
+        let mut transfer_locks = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        transfer_locks
             .entry((artifact.to_owned(), place.clone()))
             .or_default()
             .clone()

@@ -17,9 +17,9 @@ pub(super) fn predecessors(stage: &PlannedStage) -> BTreeSet<&str> {
 
 /// Names must be plain, references must lead somewhere, and no stage may wait for itself.
 pub(super) fn check_shape(plan: &Plan, problems: &mut Vec<String>) {
-    let mut known: BTreeMap<&str, &PlannedStage> = BTreeMap::new();
+    let mut known_stages: BTreeMap<&str, &PlannedStage> = BTreeMap::new();
     for stage in &plan.stages {
-        if known.insert(&stage.name, stage).is_some() {
+        if known_stages.insert(&stage.name, stage).is_some() {
             problems.push(format!("stage.{} is in the plan twice", stage.name));
         }
         check_outputs(stage, problems);
@@ -31,10 +31,10 @@ pub(super) fn check_shape(plan: &Plan, problems: &mut Vec<String>) {
                 stage.name
             ));
         }
-        check_reads(plan, &known, stage, problems);
-        check_order(plan, &known, stage, problems);
+        check_reads(plan, &known_stages, stage, problems);
+        check_order(plan, &known_stages, stage, problems);
     }
-    check_circles(&known, problems);
+    check_circles(&known_stages, problems);
 }
 
 /// The stage of that name, if it was done before the job went on with this plan.
@@ -69,7 +69,7 @@ fn check_reads(
     problems: &mut Vec<String>,
 ) {
     for read in &stage.reads {
-        let there = match read {
+        let is_there = match read {
             ArtifactRef::Dataset(name) => plan.datasets.contains_key(name) && is_plain(name),
             ArtifactRef::Output { stage, name } => {
                 known
@@ -78,7 +78,7 @@ fn check_reads(
                     || done_stage(plan, stage).is_some_and(|done| done.outputs.contains_key(name))
             }
         };
-        if !there {
+        if !is_there {
             problems.push(format!(
                 "stage.{} reads `{read}`, which the plan does not have",
                 stage.name
@@ -106,20 +106,20 @@ fn check_order(
 }
 
 fn check_circles(known: &BTreeMap<&str, &PlannedStage>, problems: &mut Vec<String>) {
-    let mut left: BTreeMap<&str, BTreeSet<&str>> = known
+    let mut stages_left: BTreeMap<&str, BTreeSet<&str>> = known
         .values()
         .map(|stage| (stage.name.as_str(), predecessors(stage)))
         .collect();
     loop {
-        let open: BTreeSet<&str> = left.keys().copied().collect();
-        let before = left.len();
-        left.retain(|_, waits| waits.iter().any(|name| open.contains(name)));
-        if left.len() == before {
+        let open_stages: BTreeSet<&str> = stages_left.keys().copied().collect();
+        let count_before = stages_left.len();
+        stages_left.retain(|_, waits| waits.iter().any(|name| open_stages.contains(name)));
+        if stages_left.len() == count_before {
             break;
         }
     }
-    if !left.is_empty() {
-        let names: Vec<&str> = left.keys().copied().collect();
+    if !stages_left.is_empty() {
+        let names: Vec<&str> = stages_left.keys().copied().collect();
         problems.push(format!(
             "stages wait for each other in a circle: {}",
             names.join(", ")
@@ -133,11 +133,12 @@ fn is_plain(name: &str) -> bool {
 
 /// Every stage must have a command.
 pub(super) fn check_commands(plan: &Plan, problems: &mut Vec<String>) {
-    let none = |stage: &&PlannedStage| stage.run.as_deref().is_none_or(|run| run.trim().is_empty());
+    let has_no_command =
+        |stage: &&PlannedStage| stage.run.as_deref().is_none_or(|run| run.trim().is_empty());
     let names: Vec<String> = plan
         .stages
         .iter()
-        .filter(none)
+        .filter(has_no_command)
         .map(|stage| format!("stage.{}", stage.name))
         .collect();
     if !names.is_empty() {

@@ -17,7 +17,7 @@ pub async fn check_providers(
     mut checked: Checked,
     settings: &Settings,
 ) -> Result<Checked, Error> {
-    let needed: BTreeSet<&str> = checked.providers.values().map(String::as_str).collect();
+    let needed_providers: BTreeSet<&str> = checked.providers.values().map(String::as_str).collect();
     let clouds = plan
         .stages
         .iter()
@@ -28,19 +28,23 @@ pub async fn check_providers(
     } else {
         clouds.collect()
     };
-    let others = clouds
+    let other_providers = clouds
         .into_iter()
         .filter_map(|cloud| provider::of_cloud(cloud, &settings.access));
-    let asked: BTreeSet<&str> = needed.iter().copied().chain(others).collect();
+    let asked_providers: BTreeSet<&str> = needed_providers
+        .iter()
+        .copied()
+        .chain(other_providers)
+        .collect();
     let (mut problems, mut closed, mut unready) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
-    for name in asked {
+    for name in asked_providers {
         let error = match provider::open(name, &settings.access) {
             Ok(Some(provider)) => in_time(provider.ready(), name).await.err(),
             Ok(None) => None,
             Err(error) => Some(error),
         };
         match error {
-            Some(error) if needed.contains(name) => {
+            Some(error) if needed_providers.contains(name) => {
                 problems.push(error.message);
                 closed.insert(name.to_owned());
             }
@@ -59,7 +63,7 @@ pub async fn check_providers(
     {
         for (cloud, why) in staging::needed_buckets(plan, &settings.staging) {
             match why.filter(|_| !closed.contains(&cloud)) {
-                Some(why) if needed.contains(cloud.as_str()) => problems.push(why),
+                Some(why) if needed_providers.contains(cloud.as_str()) => problems.push(why),
                 Some(why) => drop(unready.entry(cloud).or_insert(why)),
                 None => {}
             }
@@ -77,13 +81,13 @@ pub async fn check_providers(
 pub fn needs_of_plan(plan: &Plan) -> Vec<Need> {
     let mut spans: BTreeMap<(PlaceName, String, Purchase), Vec<Span>> = BTreeMap::new();
     for stage in &plan.stages {
-        let key = (
+        let need_key = (
             stage.place.clone(),
             stage.instance_type.clone(),
             stage.purchase,
         );
         spans
-            .entry(key)
+            .entry(need_key)
             .or_default()
             .push((stage.start_ms, stage.end_ms, stage.nodes));
     }
@@ -109,12 +113,13 @@ fn most_at_a_time(spans: &[Span]) -> u32 {
         .flat_map(|(start, end, count)| [(*start, i64::from(*count)), (*end, -i64::from(*count))]);
     let mut changes: Vec<(Millis, i64)> = changes.collect();
     changes.sort_unstable();
-    let mut now = 0;
-    let most = changes.into_iter().map(|(_, change)| {
-        now += change;
-        now
+    let mut count_now = 0;
+    let most_at_once = changes.into_iter().map(|(_, change)| {
+        count_now += change;
+        count_now
     });
-    most.max()
+    most_at_once
+        .max()
         .map_or(0, |most| u32::try_from(most).unwrap_or(u32::MAX))
 }
 

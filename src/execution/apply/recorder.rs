@@ -21,10 +21,10 @@ impl Recorder {
     /// Appends an event to the journal and takes it into the state.
     pub async fn record(&self, event: Event, sync: Durability) -> io::Result<()> {
         let ticket = {
-            let mut opened = self.lock();
-            let record = opened.journal.append(event, sync)?;
-            opened.state.take(&record);
-            opened.journal.ticket(sync)
+            let mut opened_state = self.lock();
+            let record = opened_state.journal.append(event, sync)?;
+            opened_state.state.take(&record);
+            opened_state.journal.ticket(sync)
         };
         ticket.wait().await
     }
@@ -83,21 +83,21 @@ impl Recorder {
         decide: impl FnOnce(&State) -> Result<(T, Vec<Event>), E>,
     ) -> Result<T, E> {
         let (decided, ticket) = {
-            let mut opened = self.lock();
-            let (decided, events) = decide(&opened.state)?;
-            let last = events.len();
+            let mut opened_state = self.lock();
+            let (decided, events) = decide(&opened_state.state)?;
+            let last_index = events.len();
             for (number, event) in (1..).zip(events) {
-                let sync = if number == last {
+                let sync = if number == last_index {
                     Durability::Now
                 } else {
                     Durability::Later
                 };
-                let record = opened.journal.append(event, sync)?;
-                opened.state.take(&record);
+                let record = opened_state.journal.append(event, sync)?;
+                opened_state.state.take(&record);
             }
             (
                 decided,
-                opened.journal.ticket(if last > 0 {
+                opened_state.journal.ticket(if last_index > 0 {
                     Durability::Now
                 } else {
                     Durability::Later

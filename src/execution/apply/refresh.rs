@@ -83,12 +83,12 @@ const INSIDE: Duration = Duration::from_secs(30);
 /// nobody from looking at the others.
 pub async fn refresh(opened: Opened, access: &Access) -> Result<Refreshed, Error> {
     let recorder = Recorder::new(opened);
-    let seen = look_at_all(&recorder, access).await;
-    let mut opened = recorder.into_inner();
-    let settled = opened.settle().await;
-    let mut refreshed = seen?;
-    settled?;
-    refreshed.serial = opened.state.serial;
+    let seen_stages = look_at_all(&recorder, access).await;
+    let mut opened_state = recorder.into_inner();
+    let settled_state = opened_state.settle().await;
+    let mut refreshed = seen_stages?;
+    settled_state?;
+    refreshed.serial = opened_state.state.serial;
     Ok(refreshed)
 }
 
@@ -102,13 +102,13 @@ async fn look_at_all(recorder: &Recorder, access: &Access) -> Result<Refreshed, 
     // Providers know what they have seen, so each is opened once.
     let mut providers: BTreeMap<String, Result<Arc<dyn Provider>, ProviderError>> = BTreeMap::new();
     for (_, record) in &live {
-        let open = || {
+        let open_worker = || {
             open_provider(&record.provider, access)
                 .map_err(|error| ProviderError::new(ErrorKind::Other, error))
         };
         providers
             .entry(record.provider.clone())
-            .or_insert_with(open);
+            .or_insert_with(open_worker);
     }
     let looks = live.iter().filter_map(|(name, record)| {
         let (provider, owner) = (providers.get(&record.provider)?, &owner);
@@ -178,8 +178,8 @@ pub(super) fn owner_of(state: &State) -> Owner {
 }
 
 pub(super) fn open_provider(name: &str, access: &Access) -> Result<Arc<dyn Provider>, Error> {
-    let opened = provider::open(name, access)?;
-    opened.ok_or_else(|| Error::NotReady(vec![provider::unknown(name)]))
+    let opened_provider = provider::open(name, access)?;
+    opened_provider.ok_or_else(|| Error::NotReady(vec![provider::unknown(name)]))
 }
 
 async fn compare_with_machine(
@@ -189,16 +189,16 @@ async fn compare_with_machine(
     provider: &dyn Provider,
     token: &Token,
 ) -> (Vec<What>, Option<ProviderError>) {
-    let mut seen = Vec::new();
+    let mut seen_differences = Vec::new();
     if machine.lineage != owner.lineage || machine.job != owner.job {
-        seen.push(What::Retagged {
+        seen_differences.push(What::Retagged {
             now: format!("job {}, lineage {}", machine.job, machine.lineage),
         });
     }
     if let (Some(rented), Some(now)) = (&record.rented, &machine.instance_type)
         && rented.instance_type != *now
     {
-        seen.push(What::Resized {
+        seen_differences.push(What::Resized {
             state: rented.instance_type.clone(),
             now: now.clone(),
         });
@@ -208,7 +208,7 @@ async fn compare_with_machine(
         .as_ref()
         .filter(|place| **place != record.place)
     {
-        seen.push(What::Moved {
+        seen_differences.push(What::Moved {
             state: record.place.to_string(),
             now: now.to_string(),
         });
@@ -216,27 +216,29 @@ async fn compare_with_machine(
     if let (Some(state), Some(now)) = (&record.lease_end, &machine.lease_end)
         && clock::between(now, state) > 5000
     {
-        seen.push(What::Lease {
+        seen_differences.push(What::Lease {
             state: state.clone(),
             now: now.clone(),
         });
     }
     if record.status != Status::Running {
-        return (seen, None);
+        return (seen_differences, None);
     }
     let Ok(status) = tokio::time::timeout(INSIDE, status_inside(provider, token)).await else {
         let message = format!("it does not answer within {} s", INSIDE.as_secs());
         let unreachable = ProviderError::new(ErrorKind::Unreachable, message);
-        return (seen, Some(unreachable));
+        return (seen_differences, Some(unreachable));
     };
     match status {
-        Ok(RunStatus::Lost | RunStatus::Preempted | RunStatus::Expired) => seen.push(What::Killed),
+        Ok(RunStatus::Lost | RunStatus::Preempted | RunStatus::Expired) => {
+            seen_differences.push(What::Killed)
+        }
         Ok(_) => {}
         // The provider still has it, and it runs nothing: it has powered itself off.
-        Err(error) if error.kind == ErrorKind::NotFound => seen.push(What::Killed),
-        Err(error) => return (seen, Some(error)),
+        Err(error) if error.kind == ErrorKind::NotFound => seen_differences.push(What::Killed),
+        Err(error) => return (seen_differences, Some(error)),
     }
-    (seen, None)
+    (seen_differences, None)
 }
 
 async fn status_inside(provider: &dyn Provider, token: &Token) -> Result<RunStatus, ProviderError> {
@@ -251,7 +253,7 @@ async fn write_down(
     (record, overrun): (&StageRecord, Duration),
     what: &What,
 ) -> Result<(), Error> {
-    let ended = |message: &str| Event::Ended {
+    let ended_event = |message: &str| Event::Ended {
         stage: stage.to_owned(),
         status: Status::Lost,
         message: message.to_owned(),
@@ -265,12 +267,12 @@ async fn write_down(
         What::Gone => {
             // A stage that is done is so whatever becomes of a machine that could not be deleted.
             if record.status.in_flight() {
-                let deleted = ended("its machine was deleted outside of sky");
-                recorder.record(deleted, Durability::Later).await?;
+                let deleted_event = ended_event("its machine was deleted outside of sky");
+                recorder.record(deleted_event, Durability::Later).await?;
             }
             released_machine(stage, record, overrun)
         }
-        What::Killed => ended("its command was ended outside of sky"),
+        What::Killed => ended_event("its command was ended outside of sky"),
         What::Resized { now, .. } => observed(None, Some(now.clone())),
         What::Moved { now, .. } => observed(PlaceName::parse(now), None),
         What::Retagged { .. } | What::Lease { .. } => return Ok(()),
@@ -281,11 +283,11 @@ async fn write_down(
 /// What a machine has cost that is gone: somebody may have deleted it just now, or it may have
 /// ended itself.
 fn released_machine(stage: &str, record: &StageRecord, overrun: Duration) -> Event {
-    let end = match record.lease_end.clone() {
+    let machine_end = match record.lease_end.clone() {
         Some(lease_end) => MachineEnd::ByLease { lease_end, overrun },
         None => MachineEnd::Now,
     };
-    let time = MachineTime::of(record, end);
+    let time = MachineTime::of(record, machine_end);
     Event::Released {
         stage: stage.to_owned(),
         micro_usd: budget::charge_for_machine(

@@ -74,22 +74,24 @@ pub(super) fn reserve_for_machine(
             + planned.storage_micro_usd.0;
     }
     let most = budget::longest_lease(stage_offer.duration, bills);
-    let wanted = Wanted {
+    let wanted_lease = Wanted {
         meter: *meter,
         least: stage_offer.duration,
         most,
         once,
         overrun: provider.overrun(),
     };
-    let given = context.purse().reserve(&planned.name, state, &wanted)?;
-    let lease = Duration::from_millis(given.lease.0);
+    let reservation = context
+        .purse()
+        .reserve(&planned.name, state, &wanted_lease)?;
+    let lease = Duration::from_millis(reservation.lease.0);
     let reserved = Event::Reserved {
         stage: planned.name.clone(),
         token: token.id.clone(),
-        micro_usd: given.amount,
+        micro_usd: reservation.amount,
         lease_end: clock::after(lease),
         anew: true,
-        lease_ms: Some(given.lease),
+        lease_ms: Some(reservation.lease),
         host: Some(holder::host()),
     };
     Ok((lease, reserved))

@@ -29,66 +29,71 @@ pub(super) struct Waiting {
 impl Waiting {
     /// `live` and `done`: the names of stages that are at work, or done, by the state.
     pub(super) fn new(plan: &Plan, live: &BTreeSet<String>, done: &BTreeSet<String>) -> Self {
-        let known: BTreeSet<&str> = plan
+        let known_names: BTreeSet<&str> = plan
             .stages
             .iter()
             .map(|stage| stage.name.as_str())
             .collect();
-        let mut waiting = Self::default();
+        let mut waiting_stages = Self::default();
         for (index, stage) in plan.stages.iter().enumerate() {
             // What is done by the state that the plan goes on from is not waited for.
-            let before = predecessors(stage)
+            let names_before = predecessors(stage)
                 .into_iter()
-                .filter(|name| known.contains(name));
+                .filter(|name| known_names.contains(name));
             let mut count = 0;
-            for name in before {
-                waiting
+            for name in names_before {
+                waiting_stages
                     .followers
                     .entry(name.to_owned())
                     .or_default()
                     .push(index);
                 count += 1;
             }
-            waiting.waits.insert(index, count);
+            waiting_stages.waits.insert(index, count);
             if count == 0 {
-                waiting.ready.insert(index);
+                waiting_stages.ready.insert(index);
             }
         }
-        let at: BTreeMap<&str, usize> = plan
+        let index_of: BTreeMap<&str, usize> = plan
             .stages
             .iter()
             .map(|stage| stage.name.as_str())
             .zip(0..)
             .collect();
-        waiting.live = live
+        waiting_stages.live = live
             .iter()
-            .filter_map(|name| at.get(name.as_str()).copied())
+            .filter_map(|name| index_of.get(name.as_str()).copied())
             .collect();
-        let mut found: Vec<usize> = waiting.live.iter().copied().collect();
-        while let Some(index) = found.pop() {
-            if waiting.urgent.insert(index) {
-                found.extend(
+        let mut found_stages: Vec<usize> = waiting_stages.live.iter().copied().collect();
+        while let Some(index) = found_stages.pop() {
+            if waiting_stages.urgent.insert(index) {
+                found_stages.extend(
                     predecessors(&plan.stages[index])
                         .iter()
-                        .filter_map(|name| at.get(name).copied()),
+                        .filter_map(|name| index_of.get(name).copied()),
                 );
             }
         }
         let is_done = |index: &usize| done.contains(&plan.stages[*index].name);
-        waiting.urgent_and_done = waiting.urgent.iter().copied().filter(is_done).collect();
-        waiting
+        waiting_stages.urgent_and_done = waiting_stages
+            .urgent
+            .iter()
+            .copied()
+            .filter(is_done)
+            .collect();
+        waiting_stages
     }
 
     /// The first that may begin, taken out. What is at work already goes on at once, also if there
     /// is no slot left, and so does what comes before it and is done; what else comes before it is
     /// next. Nothing else begins in its place while that is `held`.
     pub(super) fn take_next(&mut self, slot: bool, held: bool) -> Option<usize> {
-        let first = |of: &BTreeSet<usize>| self.ready.intersection(of).next().copied();
-        let at_once = first(&self.live).or_else(|| first(&self.urgent_and_done));
+        let first_ready = |of: &BTreeSet<usize>| self.ready.intersection(of).next().copied();
+        let at_once = first_ready(&self.live).or_else(|| first_ready(&self.urgent_and_done));
         let index = match at_once {
             Some(index) => index,
             None if !slot => return None,
-            None => match first(&self.urgent) {
+            None => match first_ready(&self.urgent) {
                 Some(index) => index,
                 None if held && self.has_urgent() => return None,
                 None => *self.ready.first()?,
@@ -129,42 +134,45 @@ impl Waiting {
         outcomes: &mut BTreeMap<String, StageOutcome>,
         running: &BTreeSet<&str>,
     ) {
-        let done = |outcome: Option<&StageOutcome>| {
+        let is_done = |outcome: Option<&StageOutcome>| {
             matches!(outcome, Some(StageOutcome::Done | StageOutcome::Unchanged))
         };
-        let mut again: BTreeSet<usize> = BTreeSet::from([reader]);
-        let mut found: Vec<usize> = (0..plan.stages.len())
+        let mut stages_again: BTreeSet<usize> = BTreeSet::from([reader]);
+        let mut makers_found: Vec<usize> = (0..plan.stages.len())
             .filter(|index| producers.contains(&plan.stages[*index].name))
             .collect();
-        while let Some(index) = found.pop() {
+        while let Some(index) = makers_found.pop() {
             let name = plan.stages[index].name.as_str();
-            let open =
-                done(outcomes.get(name)) || self.waits.contains_key(&index) || index == reader;
-            if open && !running.contains(name) && (again.insert(index) || index == reader) {
-                found.extend(
+            let is_open =
+                is_done(outcomes.get(name)) || self.waits.contains_key(&index) || index == reader;
+            if is_open && !running.contains(name) && (stages_again.insert(index) || index == reader)
+            {
+                makers_found.extend(
                     self.followers
                         .get(name)
                         .into_iter()
                         .flatten()
-                        .filter(|next| !again.contains(next)),
+                        .filter(|next| !stages_again.contains(next)),
                 );
             }
         }
-        for index in &again {
+        for index in &stages_again {
             outcomes.remove(&plan.stages[*index].name);
             // It is not only looked at.
             self.urgent_and_done.remove(index);
         }
-        let known: BTreeSet<&str> = plan
+        let known_names: BTreeSet<&str> = plan
             .stages
             .iter()
             .map(|stage| stage.name.as_str())
             .collect();
-        for index in again {
-            let before = predecessors(&plan.stages[index])
+        for index in stages_again {
+            let names_before = predecessors(&plan.stages[index])
                 .into_iter()
-                .filter(|name| known.contains(name));
-            let count = before.filter(|name| !done(outcomes.get(*name))).count();
+                .filter(|name| known_names.contains(name));
+            let count = names_before
+                .filter(|name| !is_done(outcomes.get(*name)))
+                .count();
             self.waits.insert(index, count);
             match count {
                 0 => self.ready.insert(index),
@@ -175,18 +183,18 @@ impl Waiting {
 
     /// Takes out all that wait for a failed stage, directly or not, in the order of the plan.
     pub(super) fn take_out_followers(&mut self, failed: &str, plan: &Plan) -> BTreeSet<usize> {
-        let mut gone = BTreeSet::new();
+        let mut stages_gone = BTreeSet::new();
         let mut names = vec![failed];
         while let Some(name) = names.pop() {
             for index in self.followers.get(name).into_iter().flatten() {
                 if self.waits.remove(index).is_some() {
                     self.ready.remove(index);
-                    gone.insert(*index);
+                    stages_gone.insert(*index);
                     names.push(&plan.stages[*index].name);
                 }
             }
         }
-        gone
+        stages_gone
     }
 }
 

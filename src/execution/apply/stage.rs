@@ -71,18 +71,18 @@ pub(super) async fn run_stage(
         Err(error) => {
             let message = error.to_string();
             record_not_begun(context, planned, Status::Failed, &message).await?;
-            let failed = fail_before_an_attempt(context, name, message);
-            return Ok(StageRun::Ended(failed));
+            let failed_outcome = fail_before_an_attempt(context, name, message);
+            return Ok(StageRun::Ended(failed_outcome));
         }
     };
-    let former = || {
+    let former_record = || {
         context
             .recorder
             .read(|state| state.stages.get(name).cloned())
     };
-    let changed = former().is_some_and(|former| former.status == Status::Done);
+    let status_changed = former_record().is_some_and(|former| former.status == Status::Done);
     let mut resumed = None;
-    if let Some(former) = former() {
+    if let Some(former) = former_record() {
         match settle_former_attempt(context, planned, &work, former).await? {
             FormerAttempt::UnderWay(former) => resumed = Some(*former),
             FormerAttempt::Over => {}
@@ -99,8 +99,8 @@ pub(super) async fn run_stage(
             return Ok(StageRun::Remake(lost));
         }
     }
-    let failures = former().map_or(0, |former| failures_before(&former, planned, &work));
-    run_attempts(context, planned, &work, resumed, (changed, failures)).await
+    let failures = former_record().map_or(0, |former| failures_before(&former, planned, &work));
+    run_attempts(context, planned, &work, resumed, (status_changed, failures)).await
 }
 
 /// Finds out whether an attempt of an earlier `sky` has done its work or is still at it; if neither,
@@ -112,8 +112,8 @@ async fn settle_former_attempt(
     former: StageRecord,
 ) -> Result<FormerAttempt, Error> {
     let name = &planned.name;
-    let same = work.content.is_of(&former);
-    if former.status == Status::Done && same {
+    let same_content = work.content.is_of(&former);
+    if former.status == Status::Done && same_content {
         // What stayed in its place so far is brought home, which may take long.
         let complete = tokio::select! {
             biased;
@@ -135,34 +135,34 @@ async fn settle_former_attempt(
     if !former.live {
         return Ok(FormerAttempt::Over);
     }
-    if former.status.in_flight() && same && !former.stopping {
+    if former.status.in_flight() && same_content && !former.stopping {
         return Ok(FormerAttempt::UnderWay(Box::new(former)));
     }
-    let why = if former.stopping {
+    let reason_words = if former.stopping {
         // A command that was asked to stop may have exited well with half of its outputs.
         "an earlier sky set out to stop it"
     } else {
         "its command or inputs have changed"
     };
-    if let Err(error) = abandon_attempt(context, name, &former, why).await {
+    if let Err(error) = abandon_attempt(context, name, &former, reason_words).await {
         // The attempt before stays live in the state. A second beside it could cost and write as
         // well.
         let error = error.of_attempt()?;
         let message = format!("cannot end its attempt {}: {error}", former.attempt);
-        let failed = fail_before_an_attempt(context, name, message);
-        return Ok(FormerAttempt::Ended(failed));
+        let failed_outcome = fail_before_an_attempt(context, name, message);
+        return Ok(FormerAttempt::Ended(failed_outcome));
     }
     Ok(FormerAttempt::Over)
 }
 
 /// Tells of a stage that failed before an attempt was made.
 fn fail_before_an_attempt(context: &Context, name: &str, message: String) -> StageOutcome {
-    let failed = Notice::Failed {
+    let failed_notice = Notice::Failed {
         stage: name.to_owned(),
         message: message.clone(),
         elapsed: Duration::ZERO,
     };
-    context.observer.notice(&failed);
+    context.observer.notice(&failed_notice);
     StageOutcome::Failed {
         message,
         tail: Vec::new(),
@@ -189,8 +189,8 @@ async fn lost_inputs(
         else {
             continue;
         };
-        let whole = is_whole(context, &format!("`{name}`"), &artifact).await?;
-        if !whole && artifact.staged.is_empty() && !is_gone(&artifact) {
+        let is_whole_copy = is_whole(context, &format!("`{name}`"), &artifact).await?;
+        if !is_whole_copy && artifact.staged.is_empty() && !is_gone(&artifact) {
             lost.insert(stage.clone());
         }
     }
@@ -207,8 +207,8 @@ async fn run_attempts(
     (changed, mut failures): (bool, u32),
 ) -> Result<StageRun, Error> {
     let stage_offers = stage_offers(planned);
-    let mut search = OfferSearch::new(context, planned, &stage_offers);
-    let mut stage_offer = search.first_offer(resumed.as_ref());
+    let mut offer_search = OfferSearch::new(context, planned, &stage_offers);
+    let mut stage_offer = offer_search.first_offer(resumed.as_ref());
     let mut losses = 0;
     loop {
         if context.interrupt.borrow().is_some() {
@@ -221,15 +221,15 @@ async fn run_attempts(
             changed,
             failures,
         };
-        let begun = Attempt::begin_or_resume(context, &attempt_plan, resumed.take()).await;
-        let attempt = match begun {
+        let begun_attempt = Attempt::begin_or_resume(context, &attempt_plan, resumed.take()).await;
+        let attempt = match begun_attempt {
             Ok(attempt) => attempt,
             Err(ReservationError::Refused(refused)) => {
-                match search.cheaper_offer(stage_offer, &refused) {
+                match offer_search.cheaper_offer(stage_offer, &refused) {
                     Some(cheaper) => stage_offer = cheaper,
                     None => {
-                        let denied = deny_for_budget(context, planned, &refused).await?;
-                        return Ok(StageRun::Ended(denied));
+                        let denied_outcome = deny_for_budget(context, planned, &refused).await?;
+                        return Ok(StageRun::Ended(denied_outcome));
                     }
                 }
                 continue;
@@ -246,18 +246,18 @@ async fn run_attempts(
             AttemptEnd::Unavailable { why, message } => {
                 let taken_away = why == PREEMPTED;
                 losses += u32::from(taken_away);
-                match search.fail_over(stage_offer, why, message).await? {
+                match offer_search.fail_over(stage_offer, why, message).await? {
                     Some(next) => stage_offer = next,
                     // What was taken away may be had again.
                     None if taken_away && losses < LOSSES => {}
-                    None => return Ok(StageRun::Ended(search.fail_without_offers())),
+                    None => return Ok(StageRun::Ended(offer_search.fail_without_offers())),
                 }
             }
         }
         if losses >= LOSSES {
             let message = format!("it was lost {LOSSES} times; the next apply tries again");
-            let failed = fail_before_an_attempt(context, &planned.name, message);
-            return Ok(StageRun::Ended(failed));
+            let failed_outcome = fail_before_an_attempt(context, &planned.name, message);
+            return Ok(StageRun::Ended(failed_outcome));
         }
     }
 }
@@ -265,17 +265,17 @@ async fn run_attempts(
 /// How often the command has failed already in the tries that an earlier `sky` did not bring to
 /// their end.
 fn failures_before(former: &StageRecord, planned: &PlannedStage, work: &StageWork) -> u32 {
-    let same = former.fingerprint == work.fingerprint;
+    let same_work = former.fingerprint == work.fingerprint;
     let goes_on = match (former.status, former.exit_code, &planned.retries) {
         (Status::Failed, Some(code), Some(retries)) => retries.allow(code, former.failures),
         (Status::Lost, ..) => true,
         (status, ..) => status.in_flight(),
     };
     // Of an attempt that is gone on with, its own failure is counted when it is seen.
-    let own =
+    let own_failure =
         u32::from(former.status.in_flight() && former.exit_code.is_some_and(|code| code != 0));
-    if same && goes_on {
-        former.failures.saturating_sub(own)
+    if same_work && goes_on {
+        former.failures.saturating_sub(own_failure)
     } else {
         0
     }

@@ -85,7 +85,7 @@ fn environment_of_stage(context: &Context, planned: &PlannedStage) -> BTreeMap<S
         .replica
         .as_ref()
         .map_or((0, 1), |replica| (replica.index, replica.count));
-    let own = of_stage(&context.checked.env, planned);
+    let own_variables = of_stage(&context.checked.env, planned);
     let environment = [
         (variables::SKY_INDEX.name, index.to_string()),
         (variables::SKY_COUNT.name, count.to_string()),
@@ -97,7 +97,7 @@ fn environment_of_stage(context: &Context, planned: &PlannedStage) -> BTreeMap<S
     environment
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
-        .chain(own)
+        .chain(own_variables)
         .collect()
 }
 
@@ -106,8 +106,8 @@ async fn measure_files(files: &[Item]) -> io::Result<BTreeMap<String, ContentDig
     for file in files {
         if let Content::Local(path) = &file.content {
             let path = path.clone();
-            let measured = blocking(move |bounds| contents::measure(&path, bounds)).await?;
-            of_files.insert(file.name.clone(), measured.into());
+            let measured_file = blocking(move |bounds| contents::measure(&path, bounds)).await?;
+            of_files.insert(file.name.clone(), measured_file.into());
         }
     }
     Ok(of_files)
@@ -133,22 +133,22 @@ async fn find_dataset(context: &Context, dataset: &str) -> io::Result<(Content, 
     };
     let path = path.clone();
     let measure = || async {
-        let measured = blocking(move |bounds| contents::measure(&path, bounds)).await?;
+        let measured_dataset = blocking(move |bounds| contents::measure(&path, bounds)).await?;
         if context
             .plan
             .contents
             .datasets
             .get(dataset)
-            .is_some_and(|planned| planned.digest != measured.digest)
+            .is_some_and(|planned| planned.digest != measured_dataset.digest)
         {
             let message =
                 format!("dataset `{dataset}` has other content than when the plan was made");
             context.observer.notice(&Notice::Warning { message });
         }
-        Ok::<_, io::Error>(measured)
+        Ok::<_, io::Error>(measured_dataset)
     };
-    let measured = cell.get_or_try_init(measure).await?;
-    Ok((content, measured.digest.to_string()))
+    let measured_dataset = cell.get_or_try_init(measure).await?;
+    Ok((content, measured_dataset.digest.to_string()))
 }
 
 /// Says which files of a stage are not as they were when the plan was made.
@@ -157,7 +157,7 @@ fn say_changed_files(
     planned: &PlannedStage,
     found: &BTreeMap<String, ContentDigest>,
 ) {
-    let changed = |(name, now): &(&String, &ContentDigest)| {
+    let has_changed = |(name, now): &(&String, &ContentDigest)| {
         context
             .plan
             .contents
@@ -165,7 +165,7 @@ fn say_changed_files(
             .get(*name)
             .is_some_and(|then| then.as_file() != now.as_file())
     };
-    for (name, _) in found.iter().filter(changed) {
+    for (name, _) in found.iter().filter(has_changed) {
         let message = format!(
             "stage.{}: file `{name}` has other content than when the plan was made",
             planned.name
@@ -186,12 +186,12 @@ pub(super) fn unpaid_input_transfers(
     let mut transfers = Vec::new();
     for read in &planned.reads {
         let name = read.to_string();
-        let there = state
+        let already_there = state
             .copies
             .get(&name)
             .is_some_and(|places| places.contains(&stage_offer.place));
         let Some((from, bytes)) = origin_of_artifact(context, read, state)
-            .filter(|(from, _)| *from != stage_offer.place && !there)
+            .filter(|(from, _)| *from != stage_offer.place && !already_there)
         else {
             continue;
         };
@@ -220,8 +220,8 @@ pub(super) fn unpaid_home_transfers<'o>(
     state: &State,
     outputs: impl Iterator<Item = (&'o str, u64)>,
 ) -> Vec<UnpaidTransfer> {
-    let here = PlaceName::here();
-    let Some(rate) = context.ways.get(&(from.clone(), here.clone())) else {
+    let home_place = PlaceName::here();
+    let Some(rate) = context.ways.get(&(from.clone(), home_place.clone())) else {
         return Vec::new();
     };
     let transfer = |(output, bytes): (&str, u64)| UnpaidTransfer {
@@ -233,7 +233,7 @@ pub(super) fn unpaid_home_transfers<'o>(
         state
             .copies
             .get(&transfer.artifact)
-            .is_some_and(|places| places.contains(&here))
+            .is_some_and(|places| places.contains(&home_place))
     };
     outputs
         .filter(|(output, _)| goes_home(planned, output))

@@ -41,13 +41,13 @@ const ELSE: &str = "or give --staging home: data then goes through this machine,
 
 /// Whether somebody reads an output from a bucket.
 fn is_read(plan: &Plan, staging: &Staging, stage: &str, output: &str) -> bool {
-    let read = ArtifactRef::Output {
+    let output_read = ArtifactRef::Output {
         stage: stage.to_owned(),
         name: output.to_owned(),
     };
     plan.stages
         .iter()
-        .any(|reader| reader.reads.contains(&read) && staging.has(&reader.place.cloud))
+        .any(|reader| reader.reads.contains(&output_read) && staging.has(&reader.place.cloud))
 }
 
 /// Whether an output stays in the place where it is made.
@@ -74,10 +74,11 @@ pub(super) fn goes_through(
 /// machine knows: credentials are missing.
 pub fn needed_buckets(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String>> {
     let writes = |stage: &PlannedStage| {
-        let has = staging.has(&stage.place.cloud);
-        has && stage.writes.keys().any(|output| {
-            stays_in_place(stage, output) || is_read(plan, staging, &stage.name, output)
-        })
+        let has_staging = staging.has(&stage.place.cloud);
+        has_staging
+            && stage.writes.keys().any(|output| {
+                stays_in_place(stage, output) || is_read(plan, staging, &stage.name, output)
+            })
     };
     // Whoever reads it has a copy in the bucket of that place.
     let reads = |stage: &PlannedStage| {
@@ -102,21 +103,21 @@ pub fn needed_buckets(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option
         .filter(|stage| writes(stage) || reads(stage))
         .flat_map(stage_offers)
         .collect();
-    let lacks = |place: PlaceName| {
+    let lacking_bucket = |place: PlaceName| {
         // Nobody is asked, so its name does not matter.
         let address = staging.address(&place, "", 0)?;
-        let why = |error: BucketError| {
-            let said = error
+        let reason_of = |error: BucketError| {
+            let error_words = error
                 .message
                 .replace(&address, &format!("the object store of {}", place.cloud));
-            format!("{said}; {ELSE}")
+            format!("{error_words}; {ELSE}")
         };
         Some((
             place.cloud.clone(),
-            Bucket::open(&address, &place).err().map(why),
+            Bucket::open(&address, &place).err().map(reason_of),
         ))
     };
-    places.into_iter().filter_map(lacks).collect()
+    places.into_iter().filter_map(lacking_bucket).collect()
 }
 
 /// Sends outputs to the bucket of the attempt's place.
@@ -145,37 +146,49 @@ pub(super) async fn send_outputs(
                 )));
             }
         };
-        let measured = parcel.measured;
-        let hex = measured.digest.hex();
-        let key = match measured.kind {
+        let measured_output = parcel.measured;
+        let hex = measured_output.digest.hex();
+        let pack_key = match measured_output.kind {
             Kind::File | Kind::Executable => hex.to_owned(),
             // Archives of equal folders are not equal: their files are of another time.
             Kind::Directory => format!("{hex}-{}", attempt.token.id),
         };
         let artifact = format!("{}.{name}", attempt.token.stage);
-        announce_staging(attempt, &artifact, &measured.digest, place).await?;
-        let what = SentPack {
+        announce_staging(attempt, &artifact, &measured_output.digest, place).await?;
+        let sent_pack = SentPack {
             source: Source::Output(name),
-            key,
+            key: pack_key,
             most: parcel.packed,
             chunk: context.settings.chunk_bytes,
         };
-        let (pack, moved, digests) = send_pack(attempt, worker, &bucket, &what)
+        let (pack, moved, digests) = send_pack(attempt, worker, &bucket, &sent_pack)
             .await
             .map_err(StepError::Attempt)?;
-        let changed = measured.kind != Kind::Directory
-            && (pack.bytes != measured.bytes
-                || digests.len() == 1 && digests[0] != measured.digest);
-        if changed {
+        let has_changed = measured_output.kind != Kind::Directory
+            && (pack.bytes != measured_output.bytes
+                || digests.len() == 1 && digests[0] != measured_output.digest);
+        if has_changed {
             let message = format!("output `{name}` was changed while it was read");
             return Err(StepError::Attempt(ProviderError::new(
                 ErrorKind::Output,
                 message,
             )));
         }
-        record_staged(attempt, &artifact, &measured.digest, place, moved, &pack).await?;
+        record_staged(
+            attempt,
+            &artifact,
+            &measured_output.digest,
+            place,
+            moved,
+            &pack,
+        )
+        .await?;
         let staged = BTreeMap::from([(place.clone(), pack)]);
-        let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
+        let (digest, bytes, kind) = (
+            measured_output.digest,
+            measured_output.bytes,
+            measured_output.kind,
+        );
         let artifact = Artifact {
             digest,
             bytes,
@@ -241,7 +254,7 @@ async fn bring_input(
 ) -> Step<()> {
     let context = attempt.context;
     let name = &read.to_string();
-    let mut damaged = None;
+    let mut damaged_copy = None;
     loop {
         let Some(artifact) = context
             .recorder
@@ -250,7 +263,7 @@ async fn bring_input(
             return Ok(());
         };
         let home = context.objects.has(&artifact.digest, artifact.kind);
-        if let Some(error) = damaged.take_if(|_| !home && artifact.staged.is_empty()) {
+        if let Some(error) = damaged_copy.take_if(|_| !home && artifact.staged.is_empty()) {
             if let ArtifactRef::Output { stage, .. } = read {
                 *attempt
                     .lost_input
@@ -259,7 +272,7 @@ async fn bring_input(
             }
             return Err(StepError::Attempt(error));
         }
-        let done = if worker.staging().is_some() && !artifact.staged.is_empty() {
+        let bring_result = if worker.staging().is_some() && !artifact.staged.is_empty() {
             *content = Content::Fetched(artifact.kind);
             fetch_input(attempt, worker, name, number).await
         } else {
@@ -270,9 +283,9 @@ async fn bring_input(
                 bring_home(context, name, attempt.patience()).await
             }
         };
-        match done {
+        match bring_result {
             Err(StepError::Attempt(error)) if error.kind == ErrorKind::Damaged => {
-                damaged = Some(error);
+                damaged_copy = Some(error);
             }
             done => return done,
         }
@@ -286,19 +299,23 @@ pub(super) async fn can_still_be_had(
     artifact: &Artifact,
 ) -> Result<bool, Error> {
     for (place, pack) in &artifact.staged {
-        let found = match bucket_of_place(context, place).await {
+        let found_in_bucket = match bucket_of_place(context, place).await {
             Ok(Some(bucket)) => {
-                let look = || async { pack_is_there(&bucket, pack).await };
-                patiently(Patience::UntilSignal(context.interrupt.clone()), look).await?
+                let look_in_bucket = || async { pack_is_there(&bucket, pack).await };
+                patiently(
+                    Patience::UntilSignal(context.interrupt.clone()),
+                    look_in_bucket,
+                )
+                .await?
             }
             Ok(None) => false,
             Err(error) => return Err(error.of_attempt()?.into()),
         };
-        if found {
+        if found_in_bucket {
             return Ok(true);
         }
     }
     let read_by = |stage: &&PlannedStage| stage.reads.iter().any(|read| read.to_string() == name);
-    let settled = |stage: &PlannedStage| context.settled.contains(&stage.name);
-    Ok(is_gone(artifact) && context.plan.stages.iter().filter(read_by).all(settled))
+    let is_settled = |stage: &PlannedStage| context.settled.contains(&stage.name);
+    Ok(is_gone(artifact) && context.plan.stages.iter().filter(read_by).all(is_settled))
 }

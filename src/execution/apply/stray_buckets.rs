@@ -34,19 +34,19 @@ pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
 }
 
 async fn list(cloud: &str, state: &State) -> Result<Vec<bucket::Found>, ProviderError> {
-    let list = || async { bucket::list(cloud, &state.lineage).await.map_err(as_call) };
-    patiently(Patience::Through, list).await
+    let list_buckets = || async { bucket::list(cloud, &state.lineage).await.map_err(as_call) };
+    patiently(Patience::Through, list_buckets).await
 }
 
 async fn contents(found: &bucket::Found) -> Result<Contents, ProviderError> {
-    let look = || async {
+    let look_inside = || async {
         Bucket::open(&found.address, &found.place)
             .map_err(as_call)?
             .contents()
             .await
             .map_err(as_call)
     };
-    patiently(Patience::Briefly, look).await
+    patiently(Patience::Briefly, look_inside).await
 }
 
 /// Why a bucket is a stray; none: it is none.
@@ -64,16 +64,19 @@ fn judge_bucket(bucket: &bucket::Found, state: &State, scope: Scope) -> Option<W
 /// Deletes a bucket with all that is in it, unless it is gone, is no stray any more by the state as
 /// it is now, or something was written to it or deleted from it since it was found.
 pub(super) async fn sweep_bucket(recorder: &Recorder, stray: &StrayBucket, scope: Scope) -> Swept {
-    let state = recorder.read(State::clone);
-    let listed = match list(&stray.bucket.place.cloud, &state).await {
+    let state_now = recorder.read(State::clone);
+    let listed_buckets = match list(&stray.bucket.place.cloud, &state_now).await {
         Ok(listed) => listed,
         Err(error) => return Swept::Failed(error),
     };
     let address = &stray.bucket.address;
-    let Some(now) = listed.iter().find(|bucket| bucket.address == *address) else {
+    let Some(now) = listed_buckets
+        .iter()
+        .find(|bucket| bucket.address == *address)
+    else {
         return Swept::Gone;
     };
-    if judge_bucket(now, &state, scope).is_none() {
+    if judge_bucket(now, &state_now, scope).is_none() {
         return Swept::InUse;
     }
     match (&stray.contents, contents(now).await) {

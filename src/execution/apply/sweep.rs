@@ -27,31 +27,31 @@ pub async fn look_for_machines(
     scope: Scope,
     access: &Access,
 ) -> Result<Found, Error> {
-    let mut found = Found::default();
+    let mut found_machines = Found::default();
     for name in names {
         let provider = match provider::open(name, access) {
             Ok(Some(provider)) => provider,
             Ok(None) => return Err(Error::NotReady(vec![provider::unknown(name)])),
             Err(error) => {
-                found.failed.push((name.clone(), error));
+                found_machines.failed.push((name.clone(), error));
                 continue;
             }
         };
         let Survey { machines, failed } = patient_survey(provider.as_ref(), None).await;
         let strays = machines.into_iter().filter_map(|machine| {
-            let why = judge_machine(&machine, state, scope)?;
+            let stray_reason = judge_machine(&machine, state, scope)?;
             Some(Stray {
                 provider: provider.name(),
                 machine,
-                why,
+                why: stray_reason,
             })
         });
-        found.strays.extend(strays);
-        found
+        found_machines.strays.extend(strays);
+        found_machines
             .failed
             .extend(failed.into_iter().map(|error| (name.clone(), error)));
     }
-    Ok(found)
+    Ok(found_machines)
 }
 
 /// Whether it is a stray. What is only traces, and costs nothing, is none.
@@ -70,20 +70,20 @@ fn judge_machine(machine: &Machine, state: &State, scope: Scope) -> Option<Why> 
 
 /// Whether the state has the machine as that of a stage.
 fn is_held(machine: &Machine, state: &State) -> bool {
-    let held = state.stages.get(&machine.token.stage);
+    let held_record = state.stages.get(&machine.token.stage);
     machine.lineage == state.lineage
-        && held.is_some_and(|held| held.live && held.token == machine.token.id)
+        && held_record.is_some_and(|held| held.live && held.token == machine.token.id)
 }
 
 fn lease_is_over(machine: &Machine) -> bool {
     if let Some(over) = machine.lease_over {
         return over;
     }
-    let late = machine
+    let late_ms = machine
         .lease_end
         .as_deref()
         .map_or(0, |end| clock::between(end, &clock::timestamp()));
-    Duration::from_millis(late) > MARGIN
+    Duration::from_millis(late_ms) > MARGIN
 }
 
 /// Deletes strays, each of which is looked at again first: the question whether to do so may have
@@ -97,9 +97,9 @@ pub async fn sweep(
 ) -> Result<Vec<Swept>, Error> {
     let recorder = Recorder::new(opened);
     let swept = sweep_all(&recorder, found, scope, access).await;
-    let settled = recorder.into_inner().settle().await;
+    let settled_state = recorder.into_inner().settle().await;
     let swept = swept?;
-    settled?;
+    settled_state?;
     Ok(swept)
 }
 
@@ -132,32 +132,36 @@ async fn sweep_one(
     let provider =
         provider.ok_or_else(|| Error::Bug(format!("provider {} is gone", stray.provider)))?;
     let token: &Token = &stray.machine.token;
-    let now = match patiently(Patience::Briefly, || provider.get(token)).await {
+    let machine_now = match patiently(Patience::Briefly, || provider.get(token)).await {
         Ok(Some(now)) => now,
         Ok(None) => return Ok(Swept::Gone),
         Err(error) => return Ok(Swept::Failed(error)),
     };
-    if now.ended {
+    if machine_now.ended {
         return Ok(Swept::Gone);
     }
-    let (why, held) =
-        recorder.read(|state| (judge_machine(&now, state, scope), is_held(&now, state)));
+    let (why, held) = recorder.read(|state| {
+        (
+            judge_machine(&machine_now, state, scope),
+            is_held(&machine_now, state),
+        )
+    });
     if why.is_none() {
         return Ok(Swept::InUse);
     }
     let delete = || provider.delete(token);
     if !held {
-        let deleted = patiently(Patience::Briefly, delete).await;
-        return Ok(deleted.map_or_else(Swept::Failed, |()| Swept::Deleted));
+        let delete_result = patiently(Patience::Briefly, delete).await;
+        return Ok(delete_result.map_or_else(Swept::Failed, |()| Swept::Deleted));
     }
-    let deleted = call_and_record(
+    let delete_result = call_and_record(
         recorder,
         (token.stage.as_str(), token.id.as_str(), Call::Delete),
         Patience::Briefly,
         delete,
     )
     .await;
-    if let Err(error) = deleted {
+    if let Err(error) = delete_result {
         return Ok(Swept::Failed(error.of_attempt()?));
     }
     write_off_attempt(recorder, &token.stage).await?;

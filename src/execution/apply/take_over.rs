@@ -23,14 +23,14 @@ pub async fn take_over_machine(
     (stage, provider, id): (&str, &str, &str),
 ) -> Result<(Machine, u64), Error> {
     let recorder = Recorder::new(opened);
-    let taken = adopt_machine(&recorder, access, (stage, provider, id)).await;
+    let taken_machine = adopt_machine(&recorder, access, (stage, provider, id)).await;
     // What was announced and then failed is over: it must not look like an operation that was cut
     // off.
-    let mut opened = recorder.into_inner();
-    let settled = opened.settle().await;
-    let machine = taken?;
-    settled?;
-    Ok((machine, opened.state.serial))
+    let mut opened_state = recorder.into_inner();
+    let settled_state = opened_state.settle().await;
+    let machine = taken_machine?;
+    settled_state?;
+    Ok((machine, opened_state.state.serial))
 }
 
 async fn adopt_machine(
@@ -42,21 +42,21 @@ async fn adopt_machine(
         let message = format!("`{}` cannot be the name of a stage", stage.escape_debug());
         return Err(Error::NotReady(vec![message]));
     }
-    let held = recorder.read(|state| state.stages.get(stage).cloned());
-    if let Some(held) = held.as_ref().filter(|held| held.live) {
+    let held_record = recorder.read(|state| state.stages.get(stage).cloned());
+    if let Some(held) = held_record.as_ref().filter(|held| held.live) {
         return Err(Error::NotReady(vec![format!(
             "stage.{stage} has a live attempt already ({}, attempt {}): destroy it or wait for it first",
             held.provider, held.attempt
         )]));
     }
     let provider = open_provider(provider, access)?;
-    let all = patiently(Patience::Through, || provider.list(None)).await?;
-    let tagged = all.into_iter().find(|machine| machine.id == id);
+    let all_machines = patiently(Patience::Through, || provider.list(None)).await?;
+    let tagged_machine = all_machines.into_iter().find(|machine| machine.id == id);
     let owner = recorder.read(owner_of);
-    let token = match tagged {
+    let token = match tagged_machine {
         Some(machine) => token_of_tagged_machine(machine, stage)?,
         None => {
-            let attempt = held.map_or(0, |held| held.attempt) + 1;
+            let attempt = held_record.map_or(0, |held| held.attempt) + 1;
             Token::new(&owner.lineage, &format!("{IMPORTED} {id}"), stage, attempt)
         }
     };

@@ -87,11 +87,11 @@ struct PlanWalk<'p> {
 impl<'p> PlanWalk<'p> {
     fn new(plan: &'p Plan, context: &'p Arc<Context>) -> Self {
         let live = names_of_stages(context, |record| record.live);
-        let done = names_of_stages(context, |record| record.status == Status::Done);
+        let done_names = names_of_stages(context, |record| record.status == Status::Done);
         Self {
             plan,
             context,
-            waiting: Waiting::new(plan, &live, &done),
+            waiting: Waiting::new(plan, &live, &done_names),
             outcomes: BTreeMap::new(),
             running: JoinSet::new(),
             names: BTreeSet::new(),
@@ -116,8 +116,8 @@ impl<'p> PlanWalk<'p> {
         }
         loop {
             let slot = self.running.len() < settings.parallelism.max(1);
-            let held = Instant::now() < self.held_until && !self.running.is_empty();
-            let Some(index) = self.waiting.take_next(slot, held) else {
+            let is_held_back = Instant::now() < self.held_until && !self.running.is_empty();
+            let Some(index) = self.waiting.take_next(slot, is_held_back) else {
                 return;
             };
             let planned = &self.plan.stages[index];
@@ -132,12 +132,12 @@ impl<'p> PlanWalk<'p> {
     /// Waits until a stage ends, or something else has to be done.
     async fn wait(&mut self) -> Woken {
         let (held_until, leave_at) = (self.held_until, self.leave_at);
-        let held = self.waiting.has_urgent() && Instant::now() < held_until;
+        let is_held_back = self.waiting.has_urgent() && Instant::now() < held_until;
         tokio::select! {
             biased;
             ended = self.running.join_next() => ended.map_or(Woken::NothingRuns, Woken::Ended),
             Ok(()) = self.interrupt.changed() => Woken::Signalled,
-            () = time::sleep_until(held_until), if held => Woken::NobodyIsHeld,
+            () = time::sleep_until(held_until), if is_held_back => Woken::NobodyIsHeld,
             () = time::sleep_until(leave_at.unwrap_or_else(Instant::now)), if leave_at.is_some() => {
                 Woken::GraceIsOver
             }
@@ -150,12 +150,13 @@ impl<'p> PlanWalk<'p> {
         let Some(interrupt) = signal else {
             return;
         };
-        let running = self.names.iter().map(|name| (*name).to_owned()).collect();
-        self.context
-            .observer
-            .notice(&Notice::Stopping { interrupt, running });
-        let until = self.context.settings.grace.saturating_add(WIND_DOWN);
-        self.leave_at = Some(self.context.deadlines.signalled().await + until);
+        let running_names = self.names.iter().map(|name| (*name).to_owned()).collect();
+        self.context.observer.notice(&Notice::Stopping {
+            interrupt,
+            running: running_names,
+        });
+        let wind_down_end = self.context.settings.grace.saturating_add(WIND_DOWN);
+        self.leave_at = Some(self.context.deadlines.signalled().await + wind_down_end);
     }
 
     fn leave_what_runs(&mut self) {

@@ -50,18 +50,18 @@ pub(super) async fn watch_command(
     let mut watch = CommandWatch::new(attempt, worker, checkpoint);
     loop {
         // The status first: what was printed before the end is then in the log.
-        let look = async {
-            let status = worker.status().await;
-            (status, tell_new_lines(attempt, worker, log).await)
+        let look_at_command = async {
+            let worker_status = worker.status().await;
+            (worker_status, tell_new_lines(attempt, worker, log).await)
         };
-        let Some((status, more)) = attempt.unless_interrupted(look).await else {
+        let Some((status, more)) = attempt.unless_interrupted(look_at_command).await else {
             return watch.end_by_signal(log).await;
         };
-        let ended = match status {
+        let watch_end = match status {
             Ok(status) => watch.end_by_status(status, log).await?,
             Err(error) => watch.end_by_failed_look(error),
         };
-        if let Some(ended) = ended {
+        if let Some(ended) = watch_end {
             return Ok(ended);
         }
         watch.save_progress_if_due().await?;
@@ -103,13 +103,13 @@ struct ProgressSaving {
 
 impl ProgressSaving {
     fn new(checkpoint: PlannedCheckpoint) -> Self {
-        let every = checkpoint
+        let save_interval = checkpoint
             .every_ms
             .map_or(SAVE, |every| Duration::from_millis(every.0));
         Self {
             checkpoint,
-            every,
-            due: Instant::now() + every,
+            every: save_interval,
+            due: Instant::now() + save_interval,
         }
     }
 }
@@ -138,8 +138,8 @@ impl<'w> CommandWatch<'w> {
         if let Some(ended) = ended_by_itself(attempt, worker, Duration::MAX, log).await {
             return Ok(ended);
         }
-        let left = attempt.context.deadlines.grace_left();
-        match stop_command(attempt, worker, left, log).await {
+        let grace_left = attempt.context.deadlines.grace_left();
+        match stop_command(attempt, worker, grace_left, log).await {
             Ok(()) => Ok(CommandEnd::Interrupted),
             Err(error) => Ok(CommandEnd::Broken(error.of_attempt()?)),
         }
@@ -285,10 +285,10 @@ async fn ended_by_itself(
     most: Duration,
     log: &mut Log,
 ) -> Option<CommandEnd> {
-    let answer = tokio::time::timeout(most, status_when_answered(worker))
+    let last_answer = tokio::time::timeout(most, status_when_answered(worker))
         .await
         .ok()?;
-    let Ok(RunStatus::Exited(code)) = answer else {
+    let Ok(RunStatus::Exited(code)) = last_answer else {
         return None;
     };
     tell_new_lines(attempt, worker, log).await;

@@ -28,10 +28,10 @@ pub(super) async fn wind_down(
             Some(StageOutcome::NotBegun { because }) => ((*because).to_owned(), false),
             _ => continue,
         };
-        let former = context
+        let former_record = context
             .recorder
             .read(|state| state.stages.get(name).cloned());
-        match former {
+        match former_record {
             Some(former) if former.live => {
                 match fates.get(name).and_then(|fate| fate.left_as_it_is(name)) {
                     Some(message) => context.observer.notice(&Notice::Warning { message }),
@@ -68,15 +68,16 @@ async fn look_at_attempts_not_reached(
             Some(StageOutcome::Skipped { .. } | StageOutcome::NotBegun { .. })
         )
     };
-    let left: Vec<(String, StageRecord)> = context.recorder.read(|state| {
-        let left = state
+    let attempts_left: Vec<(String, StageRecord)> = context.recorder.read(|state| {
+        let live_records = state
             .stages
             .iter()
             .filter(|(name, record)| record.live && not_reached(name));
-        left.map(|(name, record)| (name.clone(), record.clone()))
+        live_records
+            .map(|(name, record)| (name.clone(), record.clone()))
             .collect()
     });
-    let looks = left.iter().map(|(name, former)| async move {
+    let looks = attempts_left.iter().map(|(name, former)| async move {
         (name.clone(), look_at_command(context, name, former).await)
     });
     join_all(looks).await.into_iter().collect()
@@ -84,16 +85,16 @@ async fn look_at_attempts_not_reached(
 
 /// Says which attempts could not be ended in time after a signal.
 pub(super) fn warn_of_left(context: &Context) {
-    let left = context.recorder.read(|state| {
+    let left_words = context.recorder.read(|state| {
         let live = state.stages.iter().filter(|(_, record)| record.live);
         live.map(|(name, _)| format!("stage.{name}"))
             .collect::<Vec<_>>()
     });
-    if !left.is_empty() {
+    if !left_words.is_empty() {
         let message = format!(
             "{} could not be ended in time: machines may still be there until their leases end, and the next apply or \
              destroy goes on from there",
-            left.join(", ")
+            left_words.join(", ")
         );
         context.observer.notice(&Notice::Warning { message });
     }

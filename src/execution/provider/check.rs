@@ -129,23 +129,23 @@ impl Finding {
         count: usize,
         lacks: impl IntoIterator<Item = String>,
     ) -> Vec<Self> {
-        let said = format!(
+        let refusal_words = format!(
             "not granted in {place}; `sky guide` has a topic for each cloud, with the permissions that sky needs"
         );
         let lacking = |about| Self {
             topic: Topic::Permission,
             about,
             verdict: Verdict::Missing,
-            said: said.clone(),
+            said: refusal_words.clone(),
         };
-        let lacks: Vec<Self> = lacks.into_iter().map(lacking).collect();
-        match lacks.is_empty() {
+        let lacking_findings: Vec<Self> = lacks.into_iter().map(lacking).collect();
+        match lacking_findings.is_empty() {
             true => vec![Self::there(
                 Topic::Permission,
                 place,
                 format!("all {count} are granted"),
             )],
-            false => lacks,
+            false => lacking_findings,
         }
     }
 
@@ -167,23 +167,24 @@ impl Finding {
     /// Whether so many of something are allowed. What runs already is not counted unless `used` is
     /// known.
     pub fn quota(about: impl Into<String>, wanted: u64, limit: u64, used: Option<u64>) -> Self {
-        let left = limit.saturating_sub(used.unwrap_or(0));
-        let (verdict, end) = match wanted <= left {
+        let quota_left = limit.saturating_sub(used.unwrap_or(0));
+        let (verdict, end) = match wanted <= quota_left {
             true => (Verdict::There, ""),
             false => (
                 Verdict::Missing,
                 ": ask the cloud for more, or plan with a limit on this place",
             ),
         };
-        let used = used
+        let used_words = used
             .map(|used| format!(", {used} of it in use"))
             .unwrap_or_default();
-        let said = format!("the plan wants {wanted} at a time, the limit is {limit}{used}{end}");
+        let quota_words =
+            format!("the plan wants {wanted} at a time, the limit is {limit}{used_words}{end}");
         Self {
             topic: Topic::Quota,
             about: about.into(),
             verdict,
-            said,
+            said: quota_words,
         }
     }
 }

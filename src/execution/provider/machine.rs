@@ -85,11 +85,11 @@ impl Survey {
         owner: Option<&Owner>,
         read: impl Fn(&str) -> Result<Machine, ProviderError>,
     ) {
-        let lines = match answer {
+        let answer_lines = match answer {
             Ok(lines) => lines,
             Err(error) => return self.failed.push(error),
         };
-        for line in lines {
+        for line in answer_lines {
             match read(&line) {
                 Ok(machine) => self.machines.extend(Some(machine).filter(|machine| {
                     owner.is_none_or(|owner| {

@@ -114,7 +114,7 @@ pub fn present(access: &Access) -> Vec<String> {
         .cloud
         .clone()
         .unwrap_or_else(|| access.root.join("cloud"));
-    let there = |name: &&str| match *name {
+    let is_there = |name: &&str| match *name {
         SIM => cloud.exists(),
         SSH | SLURM | KUBERNETES => access.hosts.is_some(),
         #[cfg(feature = "aws")]
@@ -128,7 +128,7 @@ pub fn present(access: &Access) -> Vec<String> {
     NAMES
         .iter()
         .copied()
-        .filter(there)
+        .filter(is_there)
         .map(str::to_owned)
         .collect()
 }

@@ -66,14 +66,14 @@ impl Bucket {
     /// Opens a bucket; asks nobody yet.
     pub fn open(cloud: Cloud, name: &str, prefix: &str) -> io::Result<Self> {
         let client = |retries| {
-            let named = |error| {
+            let named_error = |error| {
                 io::Error::other(format!(
                     "cannot use {}: {}",
                     cloud.url(name, prefix),
                     words(&error)
                 ))
             };
-            cloud.client(name, retries).map_err(named)
+            cloud.client(name, retries).map_err(named_error)
         };
         Ok(Self {
             patient: client(64)?,
@@ -117,11 +117,14 @@ impl Bucket {
     pub async fn get(&self, object: &str) -> io::Result<Option<Found>> {
         let (client, path) = (self.client.clone(), Path::from(self.below(object)));
         let got = on_own_threads(async move {
-            let answer = client.get(&path).await?;
-            let (e_tag, version) = (answer.meta.e_tag.clone(), answer.meta.version.clone());
+            let get_answer = client.get(&path).await?;
+            let (e_tag, version) = (
+                get_answer.meta.e_tag.clone(),
+                get_answer.meta.version.clone(),
+            );
             Ok(Found {
                 version: UpdateVersion { e_tag, version },
-                bytes: answer.bytes().await?.to_vec(),
+                bytes: get_answer.bytes().await?.to_vec(),
             })
         })
         .await;
@@ -137,18 +140,18 @@ impl Bucket {
     pub async fn put(&self, object: &str, bytes: Vec<u8>, when: When) -> io::Result<Put> {
         let (client, path) = (self.client.clone(), Path::from(self.below(object)));
         let changes = matches!(when, When::Still(_));
-        let mode = match when {
+        let put_mode = match when {
             When::Always => PutMode::Overwrite,
             When::New => PutMode::Create,
             When::Still(version) => PutMode::Update(version),
         };
-        let put = on_own_threads(async move {
+        let put_result = on_own_threads(async move {
             client
-                .put_opts(&path, PutPayload::from(bytes), PutOptions::from(mode))
+                .put_opts(&path, PutPayload::from(bytes), PutOptions::from(put_mode))
                 .await
         })
         .await;
-        match put {
+        match put_result {
             Ok(put) => Ok(Put::Done(put.into())),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Put::Refused),
             // Somebody has deleted it.
@@ -159,14 +162,14 @@ impl Bucket {
 
     /// Reads many objects at once; none for those that are not there.
     pub async fn get_all(&self, objects: &[String]) -> io::Result<Vec<Option<Vec<u8>>>> {
-        let get = |object: &String| -> BoxFuture<'static, io::Result<Option<Vec<u8>>>> {
+        let get_one = |object: &String| -> BoxFuture<'static, io::Result<Option<Vec<u8>>>> {
             let (bucket, object) = (self.clone(), object.clone());
             Box::pin(async move { Ok(bucket.get(&object).await?.map(|found| found.bytes)) })
         };
-        let all: Vec<_> = objects.iter().map(get).collect();
-        let found: Vec<io::Result<Option<Vec<u8>>>> =
-            stream::iter(all).buffered(AT_ONCE).collect().await;
-        found.into_iter().collect()
+        let all_gets: Vec<_> = objects.iter().map(get_one).collect();
+        let found_objects: Vec<io::Result<Option<Vec<u8>>>> =
+            stream::iter(all_gets).buffered(AT_ONCE).collect().await;
+        found_objects.into_iter().collect()
     }
 
     /// Deletes many objects at once.
@@ -175,19 +178,24 @@ impl Bucket {
             let (bucket, object) = (self.clone(), object.clone());
             Box::pin(async move { bucket.delete(&object).await })
         };
-        let all: Vec<_> = objects.iter().map(delete).collect();
-        let deleted: Vec<io::Result<()>> = stream::iter(all).buffered(AT_ONCE).collect().await;
-        deleted.into_iter().collect()
+        let all_deletes: Vec<_> = objects.iter().map(delete).collect();
+        let delete_results: Vec<io::Result<()>> =
+            stream::iter(all_deletes).buffered(AT_ONCE).collect().await;
+        delete_results.into_iter().collect()
     }
 
     /// The last parts of the names of all objects in a folder, in their order.
     pub async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         let (client, path) = (self.client.clone(), Path::from(self.below(folder)));
-        let listed =
+        let list_result =
             on_own_threads(async move { client.list_with_delimiter(Some(&path)).await }).await;
-        let listed = listed.map_err(|error| self.named("list", folder, &error))?;
+        let listed_objects = list_result.map_err(|error| self.named("list", folder, &error))?;
         let name = |object: object_store::ObjectMeta| object.location.filename().map(str::to_owned);
-        let mut names: Vec<String> = listed.objects.into_iter().filter_map(name).collect();
+        let mut names: Vec<String> = listed_objects
+            .objects
+            .into_iter()
+            .filter_map(name)
+            .collect();
         names.sort();
         Ok(names)
     }
@@ -223,13 +231,13 @@ impl Bucket {
 /// An error with all that caused it, each once, on one line.
 fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
+    let mut next_error = error.source();
+    while let Some(cause) = next_error {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
             text += &format!(": {cause_text}");
         }
-        next = cause.source();
+        next_error = cause.source();
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -242,15 +250,15 @@ struct NoThreads(Arc<io::Error>);
 /// Never dropped: a runtime may not be, inside of another.
 fn runtime() -> Result<&'static Runtime, NoThreads> {
     static RUNTIME: OnceLock<Result<Runtime, NoThreads>> = OnceLock::new();
-    let built = RUNTIME.get_or_init(|| {
-        let built = Builder::new_multi_thread()
+    let built_runtime = RUNTIME.get_or_init(|| {
+        let runtime_result = Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("state")
             .enable_all()
             .build();
-        built.map_err(|error| NoThreads(Arc::new(error)))
+        runtime_result.map_err(|error| NoThreads(Arc::new(error)))
     });
-    built.as_ref().map_err(Clone::clone)
+    built_runtime.as_ref().map_err(Clone::clone)
 }
 
 /// Makes a call on the threads of this file; in a simulation, here.

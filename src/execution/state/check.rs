@@ -58,6 +58,9 @@ pub(super) fn check_state(state: &State) -> Result<(), Unbelievable> {
     for name in state.copies.keys() {
         check_name("copies", name, is_artifact)?;
     }
+    for (field, time) in [("begun", &state.begun), ("newest", &state.newest)] {
+        check_time(field, time.as_deref())?;
+    }
     for offer in &state.exhausted {
         check_name("exhausted.stage", &offer.stage, is_path_part)?;
     }
@@ -181,8 +184,19 @@ fn check_record(field: &str, record: &StageRecord) -> Result<(), Unbelievable> {
     check_name(&format!("{field}.token"), &record.token, |token| {
         token.is_empty() || is_token(token)
     })?;
+    check_time(&format!("{field}.lease_end"), record.lease_end.as_deref())?;
+    // A stage that was never begun has none.
+    let started = Some(record.started.as_str()).filter(|started| !started.is_empty());
+    check_time(&format!("{field}.started"), started)?;
     record.checkpoint.as_ref().map_or(Ok(()), |saved| {
         check_artifact(&format!("{field}.checkpoint"), saved)
+    })
+}
+
+/// Checks a moment: money is counted by it, so one that cannot be read must not pass for any other.
+fn check_time(field: &str, time: Option<&str>) -> Result<(), Unbelievable> {
+    time.map_or(Ok(()), |time| {
+        check_name(field, time, |time| time.parse::<jiff::Timestamp>().is_ok())
     })
 }
 

@@ -167,16 +167,16 @@ impl Cipher {
 
     fn add_recipients(&mut self, word: &str, here: &Path) -> Result<(), CipherError> {
         if word.starts_with("age1") {
-            let key = word.parse().map_err(|why| CipherError::NotARecipient {
+            let recipient_key = word.parse().map_err(|why| CipherError::NotARecipient {
                 recipient: word.to_owned(),
                 why,
             })?;
-            self.recipients.push(key);
+            self.recipients.push(recipient_key);
             return Ok(());
         }
         let path = here.join(word);
         let text = file::read_text(&path).map_err(CipherError::UnreadableRecipients)?;
-        let before = self.recipients.len();
+        let count_before = self.recipients.len();
         for (line, key) in keys(&text) {
             let path = path.clone();
             let recipient =
@@ -184,7 +184,7 @@ impl Cipher {
                     .map_err(|why| CipherError::NotARecipientLine { path, line, why })?;
             self.recipients.push(recipient);
         }
-        if self.recipients.len() == before {
+        if self.recipients.len() == count_before {
             return Err(CipherError::NoRecipientsInFile(path));
         }
         Ok(())
@@ -250,17 +250,17 @@ impl Cipher {
             .identities
             .iter()
             .map(|identity| identity as &dyn age::Identity);
-        let opened =
+        let opened_reader =
             Decryptor::new_buffered(bytes).and_then(|decryptor| decryptor.decrypt(identities));
-        let mut reader = opened.map_err(|error| match error {
+        let mut reader = opened_reader.map_err(|error| match error {
             DecryptError::NoMatchingKeys => CipherError::SealedForOthers,
             error => CipherError::Damaged(error.into()),
         })?;
-        let mut plain = Vec::new();
+        let mut plain_bytes = Vec::new();
         reader
-            .read_to_end(&mut plain)
+            .read_to_end(&mut plain_bytes)
             .map_err(|error| CipherError::Damaged(error.into()))?;
-        Ok(plain)
+        Ok(plain_bytes)
     }
 }
 
@@ -271,8 +271,8 @@ pub fn is_sealed(bytes: &[u8]) -> bool {
 
 /// The lines that are not comments, with their numbers.
 fn keys(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = (1..).zip(text.lines().map(str::trim));
-    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+    let numbered_lines = (1..).zip(text.lines().map(str::trim));
+    numbered_lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
 #[cfg(test)]

@@ -126,13 +126,13 @@ impl State {
             .map(|(name, places)| (renamed(&name).unwrap_or(name), places))
             .collect();
         let exhausted = std::mem::take(&mut self.exhausted).into_iter();
-        let moved = |offer: Exhausted| match offer.stage == stage {
+        let renamed_offer = |offer: Exhausted| match offer.stage == stage {
             true => Exhausted {
                 stage: to.to_owned(),
                 ..offer
             },
             false => offer,
         };
-        self.exhausted = exhausted.map(moved).collect();
+        self.exhausted = exhausted.map(renamed_offer).collect();
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn take(
     timeout: Duration,
     lease: Duration,
 ) -> Result<Lock, LockError> {
-    let begun = Instant::now();
+    let begun_at = Instant::now();
     loop {
         let mut file = open(path)?;
         match file.try_lock() {
@@ -42,17 +42,17 @@ pub(super) async fn take(
             Err(TryLockError::WouldBlock) => {}
         }
         // The record of a process that has ended is older than the lock.
-        let said = read(&mut file).filter(|said| !said.is_dead());
-        if said.as_ref().is_some_and(Holder::is_over)
+        let holder_said = read(&mut file).filter(|said| !said.is_dead());
+        if holder_said.as_ref().is_some_and(Holder::is_over)
             && let Some(lock) = take_over(path, holder, lease)?
         {
             return Ok(lock);
         }
-        let waited = begun.elapsed();
-        if waited >= timeout && (said.is_some() || waited >= timeout + INTRODUCTION) {
-            return Err(LockError::Held(said.map(Box::new)));
+        let waited = begun_at.elapsed();
+        if waited >= timeout && (holder_said.is_some() || waited >= timeout + INTRODUCTION) {
+            return Err(LockError::Held(holder_said.map(Box::new)));
         }
-        let pause = if said.is_some() {
+        let pause = if holder_said.is_some() {
             Duration::from_millis(100)
         } else {
             Duration::from_millis(10)
@@ -84,18 +84,18 @@ fn take_over(path: &Path, holder: &Holder, lease: Duration) -> Result<Option<Loc
     let turn = open(&turn)?;
     turn.lock()
         .map_err(|error| file::named(path, "lock", error))?;
-    let former = read(&mut open(path)?);
-    let Some(former) = former.filter(Holder::is_over) else {
+    let former_holder = read(&mut open(path)?);
+    let Some(former) = former_holder.filter(Holder::is_over) else {
         return Ok(None);
     };
     let folder = path.parent().unwrap_or(Path::new("."));
-    let fresh = tempfile::Builder::new().prefix(".sky-").tempfile_in(folder);
-    let fresh = fresh.map_err(|error| file::named(path, "replace", error))?;
-    fresh
+    let fresh_file = tempfile::Builder::new().prefix(".sky-").tempfile_in(folder);
+    let fresh_file = fresh_file.map_err(|error| file::named(path, "replace", error))?;
+    fresh_file
         .as_file()
         .try_lock()
         .map_err(|error| file::named(path, "lock", io::Error::other(error)))?;
-    let file = fresh
+    let file = fresh_file
         .persist(path)
         .map_err(|error| file::named(path, "replace", error.error))?;
     held(path, file, holder, lease, Some(taken_over(&former))).map(Some)
@@ -172,7 +172,7 @@ impl Fence for Flock {
 
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let opened = options
+    let opened_file = options
         .create(true)
         .truncate(false)
         .read(true)
@@ -181,14 +181,14 @@ fn open(path: &Path) -> io::Result<File> {
         // Of a pipe in the lock's place nobody waits for the other end.
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path);
-    let opened = opened.and_then(|file| match file.metadata()?.is_file() {
+    let opened_file = opened_file.and_then(|file| match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "it is a pipe, a socket or a device, and no lock",
         )),
     });
-    opened.map_err(|error| file::named(path, "open", error))
+    opened_file.map_err(|error| file::named(path, "open", error))
 }
 
 /// Whether the file is the one that has this name.

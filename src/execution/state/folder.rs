@@ -188,14 +188,14 @@ impl Folder {
         .read_snapshot(cipher)
         .ok()?;
         let records = self.read_journal(cipher).ok()?.records;
-        let fits = records
+        let fits_backup = records
             .first()
             .is_none_or(|first| first.sequence <= state.journal_sequence + 1);
         records
             .iter()
-            .filter(|_| fits)
+            .filter(|_| fits_backup)
             .for_each(|record| state.take(record));
-        Some((state, fits))
+        Some((state, fits_backup))
     }
 
     /// Checks that the buckets of a state are its own, which a record alone does not say.
@@ -230,8 +230,12 @@ impl Folder {
             read_journal(&journal::backup(&path), cipher)?.records,
         );
         // They may have been taken in between the two looks.
-        let last = records.last().map_or(0, |last| last.sequence);
-        records.extend(newer.into_iter().filter(|record| record.sequence > last));
+        let last_sequence = records.last().map_or(0, |last| last.sequence);
+        records.extend(
+            newer
+                .into_iter()
+                .filter(|record| record.sequence > last_sequence),
+        );
         Ok(records)
     }
 

@@ -106,7 +106,7 @@ impl Holder {
 
     /// The record, a line each, as people read it.
     pub fn lines(&self) -> Vec<String> {
-        let rows = [
+        let all_rows = [
             ("ID", &self.id),
             ("Operation", &self.operation),
             ("Who", &self.who),
@@ -117,8 +117,9 @@ impl Holder {
             ("Version", &self.version),
             ("Path", &self.path),
         ];
-        let rows = rows.iter().filter(|(_, value)| !value.is_empty());
-        rows.map(|(name, value)| format!("  {:<10} {value}", format!("{name}:")))
+        let told_rows = all_rows.iter().filter(|(_, value)| !value.is_empty());
+        told_rows
+            .map(|(name, value)| format!("  {:<10} {value}", format!("{name}:")))
             .collect()
     }
 
@@ -149,11 +150,12 @@ pub fn host() -> String {
         return process.machine.name.clone();
     }
     // Linux tells it as a file; elsewhere the shell's variable has to do.
-    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let told = told
+    let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let host_name = host_name
         .or_else(|| environment::text(variables::HOSTNAME))
         .map(|name| name.trim().to_owned());
-    told.filter(|name| !name.is_empty())
+    host_name
+        .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
@@ -181,8 +183,8 @@ fn process(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name before may hold anything, even brackets.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    (state != "Z" && state != "X").then(|| fields.nth(18)?.parse().ok())?
+    let state_letter = fields.next()?;
+    (state_letter != "Z" && state_letter != "X").then(|| fields.nth(18)?.parse().ok())?
 }
 
 #[cfg(test)]

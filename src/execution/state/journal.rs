@@ -72,13 +72,13 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
         if !line.ends_with(b"\n") {
             break;
         }
-        let damaged = |reason: &str| {
+        let damaged_line = |reason: &str| {
             let (path, line, reason) = (name.to_owned(), index + 1, reason.to_owned());
             StateError::Journal { path, line, reason }
         };
-        let payload = payload(line).ok_or_else(|| damaged("its checksum does not fit"))?;
+        let payload = payload(line).ok_or_else(|| damaged_line("its checksum does not fit"))?;
         let sealed = payload.strip_prefix(SEALED.as_bytes());
-        let opened = match sealed.map(|sealed| BASE64.decode(sealed)) {
+        let opened_payload = match sealed.map(|sealed| BASE64.decode(sealed)) {
             None => payload.to_vec(),
             Some(Ok(sealed)) => {
                 let path = format!("{name}, line {}", index + 1);
@@ -86,14 +86,14 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
                     .open(&sealed)
                     .map_err(|reason| StateError::Sealed { path, reason })?
             }
-            Some(Err(_)) => return Err(damaged("it is not base64")),
+            Some(Err(_)) => return Err(damaged_line("it is not base64")),
         };
-        let record: Record = serde_json::from_slice(&opened)
-            .map_err(|error| damaged(&format!("this sky cannot read the record: {error}")))?;
-        check::check_event(&record.event).map_err(|error| damaged(&error.to_string()))?;
+        let record: Record = serde_json::from_slice(&opened_payload)
+            .map_err(|error| damaged_line(&format!("this sky cannot read the record: {error}")))?;
+        check::check_event(&record.event).map_err(|error| damaged_line(&error.to_string()))?;
         let expected = decoded.records.last().map(|former| former.sequence + 1);
         if expected.is_some_and(|expected| expected != record.sequence) {
-            return Err(damaged("records before it are missing"));
+            return Err(damaged_line("records before it are missing"));
         }
         decoded.whole += line.len();
         decoded.sealed |= sealed.is_some();
@@ -105,8 +105,8 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
 
 /// Returns the part of a line behind the checksum, if the checksum fits.
 fn payload(line: &[u8]) -> Option<&[u8]> {
-    let line = line.strip_suffix(b"\n")?;
-    let (sum, payload) = line.split_at_checked(9)?;
+    let without_newline = line.strip_suffix(b"\n")?;
+    let (sum, payload) = without_newline.split_at_checked(9)?;
     let (sum, space) = sum.split_at(8);
     (space == b" " && sum == checksum(payload).as_bytes()).then_some(payload)
 }
@@ -190,14 +190,14 @@ impl Journal {
             at: clock::timestamp(),
             event,
         };
-        let line = encode(&record, &self.cipher)?;
+        let record_line = encode(&record, &self.cipher)?;
         crash::point("journal before");
-        let written = self.file.write_all(line.as_bytes()).and_then(|()| {
+        let written = self.file.write_all(record_line.as_bytes()).and_then(|()| {
             crash::point("journal written");
             match durability {
                 // What a simulated disk would lose is decided by its test.
                 Durability::Now if simulation::is_on() => {
-                    simulation::note_synced(&self.path, self.length + line.len() as u64);
+                    simulation::note_synced(&self.path, self.length + record_line.len() as u64);
                     Ok(())
                 }
                 Durability::Now => self.file.sync_data(),
@@ -213,7 +213,7 @@ impl Journal {
         }
         // Only afterwards is it sure that whoever may have taken the lock over has seen the record.
         self.check()?;
-        self.length += line.len() as u64;
+        self.length += record_line.len() as u64;
         self.sequence = record.sequence;
         Ok(record)
     }

@@ -30,17 +30,17 @@ pub(super) async fn take(
     timeout: Duration,
     lease: Duration,
 ) -> Result<Lock, LockError> {
-    let begun = Instant::now();
+    let begun_at = Instant::now();
     loop {
         let holder = holder.renewed(lease);
-        let found = bucket.get(LOCK).await?;
-        let (when, former) = match &found {
+        let found_lock = bucket.get(LOCK).await?;
+        let (when, former) = match &found_lock {
             None => (When::New, None),
             Some(found) => match read(bucket, found)? {
                 // Written, though the answer that told so was lost.
                 Some(said) if said.id == holder.id => return held(bucket, holder, lease, None),
                 Some(said) if !said.is_dead() && !said.is_over() => {
-                    let waited = begun.elapsed();
+                    let waited = begun_at.elapsed();
                     if waited >= timeout {
                         return Err(LockError::Held(Some(Box::new(said))));
                     }
@@ -49,13 +49,13 @@ pub(super) async fn take(
                 }
                 Some(said) => (When::Still(found.version.clone()), Some(taken_over(&said))),
                 None if found.bytes == FORCED => {
-                    let words = "the lock was forced open before: if its former holder still lives, it stops before its \
+                    let forced_words = "the lock was forced open before: if its former holder still lives, it stops before its \
                                   next call";
-                    let former = Former {
-                        words: words.to_owned(),
+                    let former_lock = Former {
+                        words: forced_words.to_owned(),
                         may_live: true,
                     };
-                    (When::Still(found.version.clone()), Some(former))
+                    (When::Still(found.version.clone()), Some(former_lock))
                 }
                 None => (When::Still(found.version.clone()), None),
             },
@@ -85,12 +85,12 @@ fn held(
 
 /// Who holds the lock; none if nobody does.
 pub(super) async fn holder(bucket: &Bucket) -> io::Result<Option<Holder>> {
-    let found = bucket.get(LOCK).await?;
-    let said = found
+    let found_lock = bucket.get(LOCK).await?;
+    let holder_said = found_lock
         .map(|found| read(bucket, &found))
         .transpose()?
         .flatten();
-    Ok(said.filter(|said| !said.is_dead()))
+    Ok(holder_said.filter(|said| !said.is_dead()))
 }
 
 /// Gives the lock up for its holder; `false` if it is no longer the one with that id.
@@ -134,13 +134,13 @@ struct Lease {
 impl Lease {
     /// The object as it is, if it is ours.
     async fn ours(bucket: &Bucket, id: &str) -> io::Result<Found> {
-        let found = bucket.get(LOCK).await?;
-        let said = found
+        let found_lock = bucket.get(LOCK).await?;
+        let holder_said = found_lock
             .as_ref()
             .map(|found| read(bucket, found))
             .transpose()?
             .flatten();
-        match (found, said) {
+        match (found_lock, holder_said) {
             (Some(found), Some(said)) if said.id == id => Ok(found),
             (_, said) => Err(LockLost {
                 holder: said.map(Box::new),

@@ -146,8 +146,8 @@ impl Heart {
                 drop(stop);
                 // A renewal that is under way may wait for a store that does not answer. What comes
                 // of it does not matter: only a lock that is still ours is written.
-                let ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let _ = ended.recv_timeout(RELEASE);
+                let ended_fence = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let _ = ended_fence.recv_timeout(RELEASE);
             }
             Self::Task(task) => task.abort(),
         }
@@ -206,7 +206,7 @@ pub(super) fn taken_over(from: &Holder) -> Former {
         from.who, from.operation, from.pid, from.created
     );
     let may_live = !from.is_dead();
-    let words = match may_live {
+    let taken_words = match may_live {
         false => format!("the lock of {who} was taken over: its process has ended"),
         true => format!(
             "the lock of {who} was taken over: it was last renewed at {} and ended at {}; if that process still lives, \
@@ -214,5 +214,8 @@ pub(super) fn taken_over(from: &Holder) -> Former {
             from.renewed, from.expires
         ),
     };
-    Former { words, may_live }
+    Former {
+        words: taken_words,
+        may_live,
+    }
 }

@@ -72,21 +72,25 @@ pub(super) async fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Load
                 Err(missing(bucket))
             };
         };
-        let mut state = snapshot::decode(&found.bytes, &bucket.url(SNAPSHOT), cipher)?;
-        let tail = tail(bucket, state.journal_sequence, cipher).await?;
-        let same = bucket
+        let mut loaded_state = snapshot::decode(&found.bytes, &bucket.url(SNAPSHOT), cipher)?;
+        let tail = tail(bucket, loaded_state.journal_sequence, cipher).await?;
+        let is_same = bucket
             .get(SNAPSHOT)
             .await?
             .is_some_and(|now| now.bytes == found.bytes);
-        if let (Some(tail), true) = (tail, same) {
+        if let (Some(tail), true) = (tail, is_same) {
             tail.decoded
                 .records
                 .iter()
-                .for_each(|record| state.take(record));
+                .for_each(|record| loaded_state.take(record));
             let path = bucket.url(JOURNAL);
-            check::check_buckets(&state)
+            check::check_buckets(&loaded_state)
                 .map_err(|reason| StateError::Unbelievable { path, reason })?;
-            return Ok(Some(Loaded { found, state, tail }));
+            return Ok(Some(Loaded {
+                found,
+                state: loaded_state,
+                tail,
+            }));
         }
     }
     let (path, reason) = (
@@ -119,22 +123,24 @@ pub(super) fn backup() -> String {
 /// Reads what comes after record `after`; none if something between is missing or goes away
 /// meanwhile.
 async fn tail(bucket: &Bucket, after: u64, cipher: &Cipher) -> Result<Option<Tail>, StateError> {
-    let listed = bucket.list(JOURNAL).await?;
+    let listed_segments = bucket.list(JOURNAL).await?;
     // What begins in the snapshot is of a writer that had lost the lock before it was written.
-    let newer = listed
+    let newer_names = listed_segments
         .iter()
         .filter(|name| name.parse::<u64>().is_ok_and(|first| first > after));
-    let newer: Vec<String> = newer.map(|name| format!("{JOURNAL}/{name}")).collect();
-    let mut lines = Vec::new();
-    for segment in bucket.get_all(&newer).await? {
+    let newer_paths: Vec<String> = newer_names
+        .map(|name| format!("{JOURNAL}/{name}"))
+        .collect();
+    let mut segment_lines = Vec::new();
+    for segment in bucket.get_all(&newer_paths).await? {
         let Some(segment) = segment else {
             return Ok(None);
         };
-        lines.extend(segment);
+        segment_lines.extend(segment);
     }
     let url = bucket.url(JOURNAL);
-    let decoded = decode(&lines, &url, cipher)?;
-    if decoded.whole != lines.len() {
+    let decoded = decode(&segment_lines, &url, cipher)?;
+    if decoded.whole != segment_lines.len() {
         let (line, reason) = (
             decoded.records.len() + 1,
             "it is torn, which no object can be".to_owned(),
@@ -152,14 +158,14 @@ async fn tail(bucket: &Bucket, after: u64, cipher: &Cipher) -> Result<Option<Tai
     {
         return Ok(None);
     }
-    let names = listed
+    let names = listed_segments
         .into_iter()
         .map(|name| format!("{JOURNAL}/{name}"))
         .collect();
     Ok(Some(Tail {
         decoded,
         names,
-        length: lines.len() as u64,
+        length: segment_lines.len() as u64,
     }))
 }
 
@@ -176,13 +182,15 @@ impl Objects {
     /// Writes the state as the new snapshot, one serial on, unless another has done so since.
     pub(super) async fn write(&mut self, state: &mut State) -> io::Result<()> {
         let bytes = snapshot::encode(state, &self.cipher)?;
-        let former = snapshot::keep(self.bytes.clone(), &self.cipher)?;
-        self.bucket.put(&backup(), former, When::Always).await?;
-        let put = self
+        let former_snapshot = snapshot::keep(self.bytes.clone(), &self.cipher)?;
+        self.bucket
+            .put(&backup(), former_snapshot, When::Always)
+            .await?;
+        let put_result = self
             .bucket
             .put(SNAPSHOT, bytes.clone(), When::Still(self.version.clone()))
             .await?;
-        self.version = match put {
+        self.version = match put_result {
             Put::Done(version) => version,
             // It may be ours, and its answer was lost.
             Put::Refused => match self.bucket.get(SNAPSHOT).await? {

@@ -62,12 +62,12 @@ async fn open_as_it_is(
         && (!tail.decoded.plain || snapshot::in_form(false, &url, cipher)?)
         && (!tail.decoded.sealed || snapshot::in_form(true, &url, cipher)?);
     let for_others = snapshot::for_others(sealed, &state, cipher);
-    let at = (state.journal_sequence, tail.names, tail.length);
+    let journal_position = (state.journal_sequence, tail.names, tail.length);
     let segments = Segments::open(
         bucket.patiently(),
         cipher.clone(),
         lock.map(Lock::fence),
-        at,
+        journal_position,
     );
     let (bucket, cipher) = (bucket.patiently(), cipher.clone());
     let home = Home::Bucket(Objects {
@@ -76,16 +76,16 @@ async fn open_as_it_is(
         version: found.version,
         bytes: found.bytes,
     });
-    let former = lock.and_then(|lock| lock.former.clone());
-    let anew = !in_form || for_others || former.is_some();
-    let mut warnings: Vec<String> = former.into_iter().map(|former| former.words).collect();
+    let former_lock = lock.and_then(|lock| lock.former.clone());
+    let anew = !in_form || for_others || former_lock.is_some();
+    let mut warnings: Vec<String> = former_lock.into_iter().map(|former| former.words).collect();
     warnings.extend(for_others.then(|| snapshot::SEALED_ANEW.to_owned()));
-    let opened = Opened {
+    let opened_state = Opened {
         state,
         journal: Log::Segments(segments),
         warnings,
         rewritten: None,
         home,
     };
-    Ok((opened, anew))
+    Ok((opened_state, anew))
 }

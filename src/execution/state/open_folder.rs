@@ -22,13 +22,13 @@ impl Folder {
         if !self.exists() {
             self.write(&mut empty(&self.root.display().to_string()), cipher)?;
         }
-        let former = lock.and_then(|lock| lock.former.clone());
-        if former.as_ref().is_some_and(|former| former.may_live) {
+        let former_lock = lock.and_then(|lock| lock.former.clone());
+        if former_lock.as_ref().is_some_and(|former| former.may_live) {
             // The former holder may still have the file open, and must not write over what is
             // written now.
             self.renew_journal()?;
         }
-        warnings.extend(former.map(|former| former.words));
+        warnings.extend(former_lock.map(|former| former.words));
         let (mut state, sealed) = self.read_snapshot(cipher)?;
         let decoded = self.read_journal(cipher)?;
         let path = self.journal();
@@ -95,12 +95,12 @@ impl Folder {
         if kept.records.is_empty() {
             return Ok(());
         }
-        let lines = kept
+        let record_lines = kept
             .records
             .iter()
             .map(|record| journal::encode(record, cipher));
-        let lines = lines.collect::<io::Result<String>>()?;
-        file::write_atomic(&path, lines.as_bytes())
+        let all_lines = record_lines.collect::<io::Result<String>>()?;
+        file::write_atomic(&path, all_lines.as_bytes())
     }
 }
 

@@ -99,14 +99,14 @@ impl Segments {
             length,
             ..Queue::default()
         };
-        let shared = Shared {
+        let shared_log = Shared {
             bucket,
             fence,
             queue: Mutex::new(queue),
             moved: Notify::new(),
         };
         Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(shared_log),
             cipher,
         }
     }
@@ -122,20 +122,20 @@ impl Segments {
             at: clock::timestamp(),
             event,
         };
-        let line = encode(&record, &self.cipher)?;
+        let record_line = encode(&record, &self.cipher)?;
         if queue.lines.is_empty() {
             queue.first = record.sequence;
         }
-        queue.lines.push_str(&line);
-        queue.length += line.len() as u64;
+        queue.lines.push_str(&record_line);
+        queue.length += record_line.len() as u64;
         queue.last = record.sequence;
         Ok(record)
     }
 
     /// For all that was appended so far.
     pub fn ticket(&self) -> Ticket {
-        let last = self.shared.lock().last;
-        Ticket(Some((self.shared.clone(), last)))
+        let last_ticket = self.shared.lock().last;
+        Ticket(Some((self.shared.clone(), last_ticket)))
     }
 
     /// Bytes of records that no snapshot has.
@@ -192,7 +192,7 @@ impl Shared {
     async fn written_up_to(self: &Arc<Self>, sequence: u64) -> io::Result<()> {
         loop {
             // Before the look, so that no end between the two is missed.
-            let moved = self.moved.notified();
+            let next_move = self.moved.notified();
             {
                 let mut queue = self.lock();
                 if queue.written >= sequence {
@@ -211,7 +211,7 @@ impl Shared {
                     detached(self.clone().write_segment(segment))?;
                 }
             }
-            moved.await;
+            next_move.await;
         }
     }
 

@@ -117,12 +117,14 @@ pub fn decode(bytes: &[u8], path: &str, cipher: &Cipher) -> Result<State, StateE
     if text.trim().is_empty() {
         return Err(StateError::Empty { path });
     }
-    let value: serde_json::Value =
+    let json_value: serde_json::Value =
         serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
-    if value.get("solver").is_some() && value.get("format_version").is_some() {
+    if json_value.get("solver").is_some() && json_value.get("format_version").is_some() {
         return Err(StateError::IsPlan { path });
     }
-    let version = value.get("version").and_then(serde_json::Value::as_u64);
+    let version = json_value
+        .get("version")
+        .and_then(serde_json::Value::as_u64);
     let version = version.ok_or_else(|| malformed("it has no `version`".to_owned()))?;
     if version > u64::from(VERSION) {
         return Err(StateError::Version {
@@ -130,10 +132,10 @@ pub fn decode(bytes: &[u8], path: &str, cipher: &Cipher) -> Result<State, StateE
             found: version,
         });
     }
-    let state: State =
-        serde_path_to_error::deserialize(value).map_err(|error| malformed(error.to_string()))?;
-    match check::check_state(&state) {
-        Ok(()) => Ok(state),
+    let decoded_state: State = serde_path_to_error::deserialize(json_value)
+        .map_err(|error| malformed(error.to_string()))?;
+    match check::check_state(&decoded_state) {
+        Ok(()) => Ok(decoded_state),
         Err(reason) => Err(StateError::Unbelievable { path, reason }),
     }
 }

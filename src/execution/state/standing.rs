@@ -60,16 +60,16 @@ impl<'a> From<&'a Stage> for Work<'a> {
 /// Returns the names under which a command finds its inputs: the last part of each, or all of it
 /// where two would be the same.
 pub fn input_names(reads: &BTreeSet<ArtifactRef>) -> BTreeMap<&ArtifactRef, String> {
-    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut taken_names: BTreeMap<&str, usize> = BTreeMap::new();
     reads
         .iter()
-        .for_each(|read| *taken.entry(read.file_name()).or_default() += 1);
+        .for_each(|read| *taken_names.entry(read.file_name()).or_default() += 1);
     let name = |read: &ArtifactRef| {
-        let short = read.file_name();
-        if taken.get(short).is_some_and(|count| *count > 1) {
+        let short_name = read.file_name();
+        if taken_names.get(short_name).is_some_and(|count| *count > 1) {
             read.to_string()
         } else {
-            short.to_owned()
+            short_name.to_owned()
         }
     };
     reads.iter().map(|read| (read, name(read))).collect()
@@ -112,15 +112,15 @@ impl Content {
             Some(digest(&json!(digests)))
         };
         let writes: Vec<&String> = work.writes.keys().collect();
-        let seen: BTreeSet<&String> = names.values().collect();
-        let mut definition = json!({ "run": work.run, "inputs": seen, "writes": writes, "files": work.files, "nodes": work.nodes });
-        let mut former = json!({ "run": work.run, "reads": work.reads, "writes": writes, "files": work.files, "nodes": work.nodes });
+        let seen_names: BTreeSet<&String> = names.values().collect();
+        let mut definition = json!({ "run": work.run, "inputs": seen_names, "writes": writes, "files": work.files, "nodes": work.nodes });
+        let mut former_definition = json!({ "run": work.run, "reads": work.reads, "writes": writes, "files": work.files, "nodes": work.nodes });
         // Stages without plain variables have the digests that they had before there were any.
         if !work.env.is_empty() {
             definition["env"] = json!(work.env);
-            former["env"] = json!(work.env);
+            former_definition["env"] = json!(work.env);
         }
-        let (definition, former) = (digest(&definition), digest(&former));
+        let (definition, former) = (digest(&definition), digest(&former_definition));
         let fingerprints = (fingerprint(&definition), fingerprint(&former));
         Self {
             definition,
@@ -132,13 +132,13 @@ impl Content {
     /// Whether a record is about work on just this content. Where content could not be read, the
     /// work alone counts.
     pub fn is_of(&self, record: &StageRecord) -> bool {
-        let same = match (&self.fingerprint, &self.former.1) {
+        let same_fingerprint = match (&self.fingerprint, &self.former.1) {
             (Some(now), former) => {
                 record.fingerprint == *now || Some(&record.fingerprint) == former.as_ref()
             }
             (None, _) => self.is_work_of(record),
         };
-        same || record.imported()
+        same_fingerprint || record.imported()
     }
 
     /// Whether a record is about the same work, on whatever content.
@@ -249,8 +249,8 @@ pub fn preview(state: Option<&State>, plan: &Plan, present: &dyn Fn(&Artifact) -
         .iter()
         .map(|stage| stage.name.as_str())
         .collect();
-    let state = state.filter(|state| state.job.as_deref().is_none_or(|job| job == plan.job));
-    let Some(state) = state else {
+    let own_state = state.filter(|state| state.job.as_deref().is_none_or(|job| job == plan.job));
+    let Some(state) = own_state else {
         let stages = plan
             .stages
             .iter()
@@ -328,29 +328,31 @@ pub(super) fn look(
                 .get(*reader)
                 .is_some_and(|standing| *standing != Standing::Done)
         };
-        let needed = |name: &&str| {
-            let done = preview.stages.get(*name) == Some(&Standing::Done);
+        let is_needed = |name: &&str| {
+            let is_done = preview.stages.get(*name) == Some(&Standing::Done);
             let outputs = works
                 .get(*name)
                 .into_iter()
                 .flat_map(|(work, _)| work.writes.keys());
-            done && outputs
-                .map(|output| format!("{name}.{output}"))
-                .any(|output| {
-                    let gone = state
-                        .artifacts
-                        .get(&output)
-                        .is_some_and(|one| one.away && one.staged.is_empty());
-                    gone && readers
-                        .get(&output)
-                        .is_some_and(|readers| readers.iter().any(runs))
-                })
+            is_done
+                && outputs
+                    .map(|output| format!("{name}.{output}"))
+                    .any(|output| {
+                        let is_gone = state
+                            .artifacts
+                            .get(&output)
+                            .is_some_and(|one| one.away && one.staged.is_empty());
+                        is_gone
+                            && readers
+                                .get(&output)
+                                .is_some_and(|readers| readers.iter().any(runs))
+                    })
         };
-        let more: Vec<&str> = order.iter().copied().filter(needed).collect();
-        if more.is_empty() {
+        let needed_stages: Vec<&str> = order.iter().copied().filter(is_needed).collect();
+        if needed_stages.is_empty() {
             return preview;
         }
-        remade.extend(more);
+        remade.extend(needed_stages);
     }
 }
 
@@ -394,7 +396,7 @@ fn stand(
             .is_some_and(|standing| *standing != Standing::Done),
         ArtifactRef::Dataset(_) => false,
     };
-    let has = |output: &String| {
+    let has_output = |output: &String| {
         let artifact = state.artifacts.get(&format!("{name}.{output}"));
         artifact.is_some_and(|artifact| {
             artifact.away || !artifact.staged.is_empty() || present(artifact)
@@ -402,7 +404,7 @@ fn stand(
     };
     let standing = match () {
         () if !content.is_work_of(record) => Standing::Again(Reason::Work),
-        () if remade.contains(name) || !work.writes.keys().all(has) => {
+        () if remade.contains(name) || !work.writes.keys().all(has_output) => {
             Standing::Again(Reason::Outputs)
         }
         () if work.reads.iter().any(runs) => Standing::Again(Reason::Inputs),
@@ -415,25 +417,25 @@ fn stand(
 /// The names of stages so that each comes after those that it waits for; those on a circle come
 /// last.
 fn in_order<'a>(works: &BTreeMap<&'a str, (Work<'_>, BTreeSet<&'a str>)>) -> Vec<&'a str> {
-    let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut waiting_counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut followers: BTreeMap<&str, Vec<&'a str>> = BTreeMap::new();
     for (name, (_, before)) in works {
-        let known = before.iter().filter(|before| works.contains_key(**before));
-        known
+        let known_before = before.iter().filter(|before| works.contains_key(**before));
+        known_before
             .clone()
             .for_each(|before| followers.entry(before).or_default().push(name));
-        waiting.insert(name, known.count());
+        waiting_counts.insert(name, known_before.count());
     }
     let mut order: Vec<&'a str> = works
         .keys()
         .copied()
-        .filter(|name| waiting.get(name) == Some(&0))
+        .filter(|name| waiting_counts.get(name) == Some(&0))
         .collect();
-    let mut next = 0;
-    while let Some(name) = order.get(next).copied() {
-        next += 1;
+    let mut next_index = 0;
+    while let Some(name) = order.get(next_index).copied() {
+        next_index += 1;
         for follower in followers.get(name).into_iter().flatten() {
-            let Some(count) = waiting.get_mut(follower) else {
+            let Some(count) = waiting_counts.get_mut(follower) else {
                 continue;
             };
             *count -= 1;
@@ -442,7 +444,12 @@ fn in_order<'a>(works: &BTreeMap<&'a str, (Work<'_>, BTreeSet<&'a str>)>) -> Vec
             }
         }
     }
-    let reached: BTreeSet<&str> = order.iter().copied().collect();
-    order.extend(works.keys().copied().filter(|name| !reached.contains(name)));
+    let reached_stages: BTreeSet<&str> = order.iter().copied().collect();
+    order.extend(
+        works
+            .keys()
+            .copied()
+            .filter(|name| !reached_stages.contains(name)),
+    );
     order
 }

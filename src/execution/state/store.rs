@@ -204,12 +204,12 @@ impl Store {
         match &self.bucket {
             Some(bucket) => {
                 self.folder.create()?;
-                let opened = open_bucket::open(bucket, &self.cipher, lock).await?;
+                let opened_bucket = open_bucket::open(bucket, &self.cipher, lock).await?;
                 file::write_atomic(
                     &self.folder.root.join(MARK),
                     format!("{}\n", bucket.url("")).as_bytes(),
                 )?;
-                Ok(opened)
+                Ok(opened_bucket)
             }
             None => self.folder.open_with(&self.cipher, lock),
         }
@@ -219,9 +219,9 @@ impl Store {
     pub fn restorable(&self) -> Option<Restorable> {
         let (state, from, to, unfit) = match &self.bucket {
             Some(bucket) => {
-                let state = wait(objects::read_backup(bucket, &self.cipher))?;
+                let backup_state = wait(objects::read_backup(bucket, &self.cipher))?;
                 (
-                    state,
+                    backup_state,
                     bucket.url(&objects::backup()),
                     bucket.url(SNAPSHOT),
                     None,
@@ -239,7 +239,7 @@ impl Store {
                 )
             }
         };
-        let done = state
+        let done_count = state
             .stages
             .values()
             .filter(|stage| stage.status == Status::Done)
@@ -247,7 +247,7 @@ impl Store {
         Some(Restorable {
             serial: state.serial,
             stages: state.stages.len(),
-            done,
+            done: done_count,
             from,
             to,
             unfit,
@@ -257,13 +257,13 @@ impl Store {
     /// Two states in one working folder would take each other's stages for their own.
     fn check_folder(&self) -> Result<(), StateError> {
         let root = self.folder.root.display();
-        let mark = std::fs::read_to_string(self.folder.root.join(MARK)).ok();
-        let of = mark
+        let mark_text = std::fs::read_to_string(self.folder.root.join(MARK)).ok();
+        let marked_store = mark_text
             .as_deref()
             .map(str::trim)
             .filter(|mark| !mark.is_empty());
-        let here = self.bucket.as_ref().map(|bucket| bucket.url(""));
-        let said = match (of, &here) {
+        let own_store = self.bucket.as_ref().map(|bucket| bucket.url(""));
+        let mismatch_words = match (marked_store, &own_store) {
             (Some(of), None) => format!(
                 "{root} is the working folder of the state at {of}: name that with --state {of} or SKY_STATE, or take \
                  another folder with --state-dir"
@@ -280,7 +280,7 @@ impl Store {
             ),
             _ => return Ok(()),
         };
-        Err(StateError::Elsewhere(said))
+        Err(StateError::Elsewhere(mismatch_words))
     }
 }
 

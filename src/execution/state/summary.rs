@@ -61,10 +61,10 @@ pub fn summary(state: &State) -> Value {
 
 /// The stages for people, with a head row: address, status, attempt, place, note.
 pub fn text_rows(state: &State) -> Vec<Vec<String>> {
-    let head = ["stage", "status", "attempt", "place", "spent", "note"]
+    let head_row = ["stage", "status", "attempt", "place", "spent", "note"]
         .map(str::to_owned)
         .to_vec();
-    let rows = state.stages.iter().map(|(name, stage)| {
+    let stage_rows = state.stages.iter().map(|(name, stage)| {
         let note = stage.message.clone().unwrap_or_default();
         vec![
             format!("stage.{name}"),
@@ -75,7 +75,7 @@ pub fn text_rows(state: &State) -> Vec<Vec<String>> {
             note,
         ]
     });
-    std::iter::once(head).chain(rows).collect()
+    std::iter::once(head_row).chain(stage_rows).collect()
 }
 
 /// Whether the state already holds all of the plan done, by the content that the plan names.
@@ -98,22 +98,23 @@ pub fn facts(
     contents: &Contents,
     present: &dyn Fn(&Artifact) -> bool,
 ) -> Result<FromState, StagesInCircle> {
-    let whole = job.expanded();
-    let works = whole.stages.iter().map(|(name, stage)| {
-        let waits = waits(&stage.reads, &stage.after);
-        (name.as_str(), (Work::from(stage), waits))
+    let whole_job = job.expanded();
+    let works = whole_job.stages.iter().map(|(name, stage)| {
+        let stage_waits = waits(&stage.reads, &stage.after);
+        (name.as_str(), (Work::from(stage), stage_waits))
     });
     let preview = look(state, &works.collect(), contents, present);
-    let mut done: BTreeMap<String, DoneStage> = BTreeMap::new();
-    for name in dag::order(&whole).map_err(StagesInCircle)? {
-        let (Some(stage), Some(record)) = (whole.stages.get(name), state.stages.get(name)) else {
+    let mut done_stages: BTreeMap<String, DoneStage> = BTreeMap::new();
+    for name in dag::order(&whole_job).map_err(StagesInCircle)? {
+        let (Some(stage), Some(record)) = (whole_job.stages.get(name), state.stages.get(name))
+        else {
             continue;
         };
         // What stands before a stage that is still to do is planned with it.
-        let ready = dag::predecessors(stage)
+        let is_ready = dag::predecessors(stage)
             .into_iter()
-            .all(|before| done.contains_key(before));
-        if preview.stages.get(name) != Some(&Standing::Done) || !ready {
+            .all(|before| done_stages.contains_key(before));
+        if preview.stages.get(name) != Some(&Standing::Done) || !is_ready {
             continue;
         }
         let output = |output: &String| {
@@ -121,7 +122,7 @@ pub fn facts(
             Some((output.clone(), Bytes(artifact.bytes)))
         };
         let outputs: Option<BTreeMap<String, Bytes>> = stage.writes.keys().map(output).collect();
-        done.extend(outputs.map(|outputs| {
+        done_stages.extend(outputs.map(|outputs| {
             (
                 name.to_owned(),
                 DoneStage {
@@ -140,14 +141,14 @@ pub fn facts(
     let exhausted = state
         .exhausted
         .iter()
-        .filter(|offer| !done.contains_key(&offer.stage));
+        .filter(|offer| !done_stages.contains_key(&offer.stage));
     Ok(FromState {
         lineage: state.lineage.clone(),
         serial: state.serial,
         elapsed_ms: Millis(elapsed),
         spent_micro_usd: state.spent_micro_usd + set_aside,
         exhausted: exhausted.cloned().collect(),
-        done,
+        done: done_stages,
     })
 }
 

@@ -56,8 +56,8 @@ impl State {
                 ..
             } => {
                 // Another plan has an account of its own.
-                let same = self.job == *job && (self.plan == *plan || *continues);
-                if self.begun.is_none() || !same {
+                let same_job = self.job == *job && (self.plan == *plan || *continues);
+                if self.begun.is_none() || !same_job {
                     self.begun = Some(record.at.clone());
                     self.spent_micro_usd = Money(0);
                     self.exhausted.clear();
@@ -131,8 +131,8 @@ impl State {
         else {
             return None;
         };
-        let former = self.stages.get(stage);
-        let same_content = former.filter(|former| former.fingerprint == *fingerprint);
+        let former_record = self.stages.get(stage);
+        let same_content = former_record.filter(|former| former.fingerprint == *fingerprint);
         Some(StageRecord {
             status: Status::Provisioning,
             attempt: *attempt,
@@ -151,7 +151,7 @@ impl State {
             started_host: None,
             reserved_micro_usd: Money(0),
             usage_paid: false,
-            spent_micro_usd: former.map_or(Money(0), |former| former.spent_micro_usd),
+            spent_micro_usd: former_record.map_or(Money(0), |former| former.spent_micro_usd),
             checkpoint: same_content.and_then(|former| former.checkpoint.clone()),
             message: None,
             started: record.at.clone(),
@@ -191,8 +191,8 @@ impl State {
                 stage.ended = Some(record.at.clone());
             }),
             Event::NotBegun { stage, record } => {
-                let former = self.stages.get(stage);
-                if former.is_none_or(|former| former.attempt == 0) {
+                let former_record = self.stages.get(stage);
+                if former_record.is_none_or(|former| former.attempt == 0) {
                     self.stages.insert(stage.clone(), (**record).clone());
                 }
             }
@@ -327,8 +327,8 @@ impl State {
 
     /// An artifact of the state, if it has that content.
     fn held(&mut self, artifact: &str, digest: &Digest) -> Option<&mut Artifact> {
-        let held = self.artifacts.get_mut(artifact)?;
-        (held.digest == *digest).then_some(held)
+        let held_artifact = self.artifacts.get_mut(artifact)?;
+        (held_artifact.digest == *digest).then_some(held_artifact)
     }
 
     fn change(&mut self, stage: &str, change: impl FnOnce(&mut StageRecord)) {

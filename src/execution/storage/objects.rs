@@ -70,14 +70,14 @@ impl Objects {
             return Ok(Held::Missing);
         }
         let signature = tree::signature(&place).ok();
-        let known = || {
+        let is_known = || {
             self.whole
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .get(&place)
                 .cloned()
         };
-        if signature.is_some() && known() == signature {
+        if signature.is_some() && is_known() == signature {
             return Ok(Held::Whole);
         }
         match tree::measure_within(&place, Links::Keep, bounds) {
@@ -119,10 +119,11 @@ impl Objects {
     pub fn put_within(&self, from: &Path, links: Links, bounds: &Bounds) -> io::Result<Measured> {
         self.create()?;
         let building = self.building();
-        let put = || -> io::Result<Measured> {
-            let measured = tree::copy_measured(from, &building, links, Sharing::ReadOnly, bounds)?;
-            let place = self.path(&measured.digest, measured.kind);
-            match self.check(&measured.digest, measured.kind, bounds)? {
+        let put_measured = || -> io::Result<Measured> {
+            let measured_copy =
+                tree::copy_measured(from, &building, links, Sharing::ReadOnly, bounds)?;
+            let place = self.path(&measured_copy.digest, measured_copy.kind);
+            match self.check(&measured_copy.digest, measured_copy.kind, bounds)? {
                 Held::Whole => {
                     // It is of the time when it was last made.
                     tree::take_times(&building, &place)?;
@@ -130,9 +131,9 @@ impl Objects {
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .remove(&place);
-                    return Ok(measured);
+                    return Ok(measured_copy);
                 }
-                Held::Damaged(_) => self.discard(&measured.digest, measured.kind)?,
+                Held::Damaged(_) => self.discard(&measured_copy.digest, measured_copy.kind)?,
                 Held::Missing => {}
             }
             tree::sync(&building)?;
@@ -142,22 +143,22 @@ impl Objects {
                 .map_err(|error| file::named(&place, "create", error))?;
             sync_folder(folder)?;
             sync_folder(&self.root)?;
-            Ok(measured)
+            Ok(measured_copy)
         };
-        let result = put();
+        let put_result = put_measured();
         // Left over when the store had it already, or on an error.
         let removed = tree::remove(&building);
-        result.and_then(|measured| removed.map(|()| measured))
+        put_result.and_then(|measured| removed.map(|()| measured))
     }
 
     /// A folder of its own in the store's file system, which is removed when it is dropped, or by
     /// the next sweep.
     pub fn scratch(&self) -> io::Result<tempfile::TempDir> {
         self.create()?;
-        let made = tempfile::Builder::new()
+        let scratch_made = tempfile::Builder::new()
             .prefix("building-")
             .tempdir_in(&self.root);
-        made.map_err(|error| file::named(&self.root, "write to", error))
+        scratch_made.map_err(|error| file::named(&self.root, "write to", error))
     }
 
     /// Replaces `to` by a copy of the object that its reader may change at will. An error of kind

@@ -18,14 +18,14 @@ pub async fn there(bucket: &Bucket, pack: &Pack) -> Result<bool, BucketError> {
         Err(error) if error.kind == Trouble::Missing => return Ok(false),
         Err(error) => return Err(error),
     };
-    let last = pack.chunks() - 1;
-    Ok((0..=last).all(|number| {
-        let size = if number == last {
-            pack.bytes - last * pack.chunk_bytes
+    let last_chunk = pack.chunks() - 1;
+    Ok((0..=last_chunk).all(|number| {
+        let chunk_size = if number == last_chunk {
+            pack.bytes - last_chunk * pack.chunk_bytes
         } else {
             pack.chunk_bytes
         };
-        sizes.get(&pack::chunk(number)) == Some(&size)
+        sizes.get(&pack::chunk(number)) == Some(&chunk_size)
     }))
 }
 
@@ -37,22 +37,23 @@ pub async fn bring(
     kind: Kind,
     objects: &Objects,
 ) -> Result<Measured, BucketError> {
-    let failed = |error: io::Error| BucketError {
+    let bucket_failed = |error: io::Error| BucketError {
         kind: Trouble::Other,
         message: error.to_string(),
     };
-    let folder = objects.scratch().map_err(failed)?;
-    let whole = folder.path().join("pack");
-    let mut open = file_changes::create(&whole)
-        .map_err(|error| failed(file::named(&whole, "create", error)))?;
+    let folder = objects.scratch().map_err(bucket_failed)?;
+    let whole_file = folder.path().join("pack");
+    let mut open_file = file_changes::create(&whole_file)
+        .map_err(|error| bucket_failed(file::named(&whole_file, "create", error)))?;
     let mut digests = Vec::new();
     for object in pack.objects() {
         let bytes = bucket.read(&object).await?;
         digests.push(hash::digest(&bytes));
-        open.write_all(&bytes)
-            .map_err(|error| failed(file::named(&whole, "write", error)))?;
+        open_file
+            .write_all(&bytes)
+            .map_err(|error| bucket_failed(file::named(&whole_file, "write", error)))?;
     }
-    drop(open);
+    drop(open_file);
     if pack::digest(&digests) != pack.digest {
         let message = format!(
             "{}/{} is not what was written: somebody has changed it",
@@ -66,10 +67,10 @@ pub async fn bring(
     }
     let objects = objects.clone();
     let laid = interruptible::blocking(move |bounds| {
-        let content = lay(&whole, kind, folder.path(), bounds)?;
+        let content = lay(&whole_file, kind, folder.path(), bounds)?;
         objects.put_within(&content, Links::Keep, bounds)
     });
-    laid.await.map_err(failed)
+    laid.await.map_err(bucket_failed)
 }
 
 fn lay(whole: &Path, kind: Kind, folder: &Path, bounds: &Bounds) -> io::Result<std::path::PathBuf> {
@@ -84,12 +85,13 @@ fn lay(whole: &Path, kind: Kind, folder: &Path, bounds: &Bounds) -> io::Result<s
             Ok(target)
         }
         Kind::File | Kind::Executable => {
-            let mode = if kind == Kind::Executable {
+            let file_mode = if kind == Kind::Executable {
                 0o755
             } else {
                 0o644
             };
-            file_changes::set_permissions(whole, PermissionsExt::from_mode(mode)).map_err(fail)?;
+            file_changes::set_permissions(whole, PermissionsExt::from_mode(file_mode))
+                .map_err(fail)?;
             Ok(whole.to_owned())
         }
     }

@@ -32,8 +32,8 @@ pub(super) fn apply(
     let mut new = text(draft.clone());
     if catalog_folder::check(&new, out).is_err() {
         // One of them is at fault: each is checked alone.
-        let again: Vec<SourceAnswer> = used.into_iter().map(|(answer, _)| answer).collect();
-        (draft, outcomes, used) = lay_all(start, again, regions, &mut |draft| {
+        let used_answers: Vec<SourceAnswer> = used.into_iter().map(|(answer, _)| answer).collect();
+        (draft, outcomes, used) = lay_all(start, used_answers, regions, &mut |draft| {
             catalog_folder::check(&text(draft.clone()), out)
         });
         new = text(draft.clone());
@@ -63,7 +63,7 @@ pub(super) fn apply(
             .iter()
             .any(|outcome| outcome.status == SourceStatus::Unchanged);
     // A catalog written by hand keeps its form where nothing in it changes.
-    let changed = if updated || (created && worked) {
+    let changed_rows = if updated || (created && worked) {
         draft.drop_idle_interruptions();
         draft.drop_unused_sources();
         new = edit_in_place::files(&old, &draft)?;
@@ -84,7 +84,7 @@ pub(super) fn apply(
     }
     Ok(UpdateOutcome {
         outcomes,
-        changed,
+        changed: changed_rows,
         created: created && worked,
     })
 }
@@ -103,7 +103,7 @@ fn lay_all(
         let mut report = ImportReport::default();
         let mut changes = ChangedPrices::default();
         let mut day = None;
-        let status = match &answer.result {
+        let source_status = match &answer.result {
             Err(fault) => SourceStatus::Failed(fault.0.clone()),
             Ok(AnswerData {
                 content: AnswerContent::Skip(why),
@@ -112,17 +112,19 @@ fn lay_all(
             Ok(data) => {
                 day = data.day;
                 data.notes.iter().for_each(|note| report.note(note.clone()));
-                let mut next = draft.clone();
-                let laid = lay_one(data, &mut next, &mut report);
-                match laid.and_then(|()| check(&next).map_err(|error| Fault(error.to_string()))) {
+                let mut next_draft = draft.clone();
+                let laid = lay_one(data, &mut next_draft, &mut report);
+                match laid
+                    .and_then(|()| check(&next_draft).map_err(|error| Fault(error.to_string())))
+                {
                     Err(fault) => SourceStatus::Failed(fault.0),
                     Ok(()) => {
-                        restore_other_regions(&draft, &mut next, regions);
-                        next.drop_unused_sources();
-                        changes = ChangedPrices::between(&draft, &next);
-                        let same = next == draft;
-                        draft = next;
-                        if same {
+                        restore_other_regions(&draft, &mut next_draft, regions);
+                        next_draft.drop_unused_sources();
+                        changes = ChangedPrices::between(&draft, &next_draft);
+                        let is_unchanged = next_draft == draft;
+                        draft = next_draft;
+                        if is_unchanged {
                             SourceStatus::Unchanged
                         } else {
                             SourceStatus::Updated
@@ -131,13 +133,16 @@ fn lay_all(
                 }
             }
         };
-        let ok = matches!(status, SourceStatus::Updated | SourceStatus::Unchanged);
+        let ok = matches!(
+            source_status,
+            SourceStatus::Updated | SourceStatus::Unchanged
+        );
         let (source, cloud, part) = (answer.source, answer.cloud.clone(), answer.part.clone());
         outcomes.push(SourceOutcome {
             source,
             cloud,
             part,
-            status,
+            status: source_status,
             day,
             report,
             changes,
@@ -155,12 +160,12 @@ fn restore_other_regions(old: &Draft, new: &mut Draft, regions: &[Pattern]) {
     }
     new.prices
         .retain(|(cloud, region), _| asked_for(regions, cloud, region));
-    let others = old
+    let other_regions = old
         .prices
         .iter()
         .filter(|((cloud, region), _)| !asked_for(regions, cloud, region));
     new.prices
-        .extend(others.map(|(place, rows)| (place.clone(), rows.clone())));
+        .extend(other_regions.map(|(place, rows)| (place.clone(), rows.clone())));
 }
 
 fn lay_one(data: &AnswerData, draft: &mut Draft, report: &mut ImportReport) -> Result<(), Fault> {

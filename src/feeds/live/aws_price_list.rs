@@ -55,7 +55,7 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
         Ok(index) => index,
         Err(fault) => return vec![SourceAnswer::new("aws", "aws", "", Err(fault))],
     };
-    let mut unknown = ImportReport::default();
+    let mut unknown_regions = ImportReport::default();
     let (gate, mut tasks) = (Rc::new(Semaphore::new(MAX_PARALLEL_FILES)), Vec::new());
     if request.wanted.regions.is_empty()
         && let Some(why) = refusal_of_all_regions(&http, &request, &index).await
@@ -69,7 +69,7 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
     }
     for (name, region) in index.regions {
         if !request.places.contains(&format!("aws:{name}")) {
-            unknown.leave_of("aws: unknown region", &name);
+            unknown_regions.leave_of("aws: unknown region", &name);
             continue;
         }
         // A file is large: only what is asked for is fetched.
@@ -94,18 +94,18 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
     }
     let mut answers = Vec::new();
     for (name, task) in tasks {
-        let result = task
+        let region_result = task
             .await
             .unwrap_or_else(|error| Err(Fault(format!("it was not asked: {error}"))));
         // What no region can say, the first one does.
-        let left = std::mem::take(&mut unknown);
-        let result = result.map(|(mut quotes, fetched)| {
-            quotes.add_left_out(&left);
-            let mut answer = AnswerData::quotes(quotes);
-            answer.bodies.push(fetched);
-            answer
+        let left_regions = std::mem::take(&mut unknown_regions);
+        let region_result = region_result.map(|(mut quotes, fetched)| {
+            quotes.add_left_out(&left_regions);
+            let mut answer_data = AnswerData::quotes(quotes);
+            answer_data.bodies.push(fetched);
+            answer_data
         });
-        answers.push(SourceAnswer::new("aws", "aws", &name, result));
+        answers.push(SourceAnswer::new("aws", "aws", &name, region_result));
     }
     if answers.is_empty() {
         let fault = match request.wanted.regions.is_empty() {
@@ -140,12 +140,12 @@ async fn refusal_of_all_regions(
     request: &SourceRequest,
     index: &RegionIndex,
 ) -> Option<String> {
-    let known = index
+    let known_regions = index
         .regions
         .iter()
         .filter(|(name, _)| request.places.contains(&format!("aws:{name}")));
     let (mut files, mut bytes, mut unsaid) = (0_usize, 0_u64, false);
-    for (name, region) in known {
+    for (name, region) in known_regions {
         let Ok((url, csv)) = addresses(
             &request.endpoints.aws_prices,
             name,
@@ -159,11 +159,11 @@ async fn refusal_of_all_regions(
             continue;
         }
         let unit = format!("aws {name}");
-        let size = match http.size(&unit, &csv).await {
+        let list_size = match http.size(&unit, &csv).await {
             Err(_) if csv != url => http.size(&unit, &url).await,
             other => other,
         };
-        match size {
+        match list_size {
             Ok(Some(size)) => bytes += size,
             Ok(None) => unsaid = true,
             // That file will say itself what is wrong with it.
@@ -174,24 +174,24 @@ async fn refusal_of_all_regions(
     if bytes <= MAX_BYTES_UNASKED && !unsaid {
         return None;
     }
-    let size = match unsaid {
+    let size_words = match unsaid {
         true => "some hundred MB each".to_owned(),
         false => format!("{} MB in all", bytes.div_ceil(1_000_000)),
     };
     Some(format!(
-        "it has {files} files for the regions of the catalog, {size}: name regions with --region 'us-*', or all of them \
+        "it has {files} files for the regions of the catalog, {size_words}: name regions with --region 'us-*', or all of them \
          with --region '*'"
     ))
 }
 
 /// The addresses of the list of a region: of the form that the index names, and of its CSV form.
 fn addresses(index: &Url, region: &str, version: &str) -> Result<(Url, Url), Fault> {
-    let wrong = |error: &dyn std::fmt::Display| {
+    let wrong_index = |error: &dyn std::fmt::Display| {
         Fault(format!("the index has no address of {region}: {error}"))
     };
-    let url = index.join(version).map_err(|error| wrong(&error))?;
+    let url = index.join(version).map_err(|error| wrong_index(&error))?;
     if url.origin() != index.origin() {
-        return Err(wrong(&format!("it leads to {}", host_of(&url))));
+        return Err(wrong_index(&format!("it leads to {}", host_of(&url))));
     }
     let mut csv = url.clone();
     csv.set_path(&url.path().replace("index.json", "index.csv"));
@@ -215,27 +215,27 @@ async fn fetch_region(
             ),
             other => (other?, false),
         };
-    let about = "AWS price list: Linux machines on demand, shared tenancy";
-    let empty = |day| PriceQuotes::new("aws", "aws-list", day, about, index).full();
+    let about_source = "AWS price list: Linux machines on demand, shared tenancy";
+    let empty_list = |day| PriceQuotes::new("aws", "aws-list", day, about_source, index).full();
     let broken = |error: &dyn std::fmt::Display| {
         Fault(format!("what is kept of {region} is broken: {error}"))
     };
     if !fetched.changed {
         let text = std::fs::read(&fetched.path).map_err(|error| broken(&error))?;
-        let quotes = PriceQuotes::from_text(&text, empty(Date::default()))
+        let quotes = PriceQuotes::from_text(&text, empty_list(Date::default()))
             .map_err(|error| broken(&error))?;
         return Ok((quotes, fetched));
     }
     let (path, of) = (fetched.path.clone(), region.to_owned());
-    let start = empty(fetched.mark.day.unwrap_or_else(crate::util::clock::today));
-    let read = tokio::task::spawn_blocking(move || {
+    let start = empty_list(fetched.mark.day.unwrap_or_else(crate::util::clock::today));
+    let reading = tokio::task::spawn_blocking(move || {
         if is_json {
             aws_price_list_json::read(&path, &of, start)
         } else {
             read(&path, &of, start)
         }
     });
-    let quotes = read.await.map_err(|error| broken(&error))??;
+    let quotes = reading.await.map_err(|error| broken(&error))??;
     fetched.keep_made(&quotes.to_text().map_err(|error| broken(&error))?)?;
     Ok((quotes, fetched))
 }
@@ -294,12 +294,12 @@ pub(super) fn read(
     let header = header.ok_or_else(|| Fault(format!("the list of {region} has no header")))?;
     let mut columns = [usize::MAX; COLUMNS.len()];
     for (index, name) in COLUMNS.iter().enumerate() {
-        let found = header.iter().position(|known| {
+        let column_index = header.iter().position(|known| {
             known
                 .trim_start_matches('\u{feff}')
                 .eq_ignore_ascii_case(name)
         });
-        columns[index] = match found {
+        columns[index] = match column_index {
             Some(column) => column,
             None if index < REQUIRED_COLUMNS => {
                 return Err(Fault(format!(
@@ -319,7 +319,7 @@ pub(super) fn read(
             effective: cell(10),
             from: cell(11),
         };
-        let row = PriceListRow {
+        let price_row = PriceListRow {
             family: cell(4),
             machine: cell(5),
             tenancy: cell(6),
@@ -336,8 +336,8 @@ pub(super) fn read(
             processor: cell(19),
             price,
         };
-        if is_wanted(&row, region, &mut quotes) {
-            take_price(&row, region, &mut quotes);
+        if is_wanted(&price_row, region, &mut quotes) {
+            take_price(&price_row, region, &mut quotes);
         }
     }
     Ok(quotes)

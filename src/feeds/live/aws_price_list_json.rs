@@ -99,43 +99,43 @@ impl State {
 }
 
 fn row<'a>(product: &'a Product, price: TermPrice<'a>) -> PriceListRow<'a> {
-    let of = &product.attributes;
+    let attributes = &product.attributes;
     PriceListRow {
         family: &product.product_family,
-        machine: &of.instance_type,
-        tenancy: &of.tenancy,
-        system: &of.operating_system,
-        licence: &of.license_model,
-        software: &of.pre_installed_sw,
-        capacity: &of.capacitystatus,
-        market: &of.marketoption,
-        location_type: &of.location_type,
-        region: &of.region_code,
-        vcpus: &of.vcpu,
-        memory: &of.memory,
-        gpus: &of.gpu,
-        processor: &of.physical_processor,
+        machine: &attributes.instance_type,
+        tenancy: &attributes.tenancy,
+        system: &attributes.operating_system,
+        licence: &attributes.license_model,
+        software: &attributes.pre_installed_sw,
+        capacity: &attributes.capacitystatus,
+        market: &attributes.marketoption,
+        location_type: &attributes.location_type,
+        region: &attributes.region_code,
+        vcpus: &attributes.vcpu,
+        memory: &attributes.memory,
+        gpus: &attributes.gpu,
+        processor: &attributes.physical_processor,
         price,
     }
 }
 
 /// Reads a file of one region.
 pub(super) fn read(path: &Path, region: &str, quotes: PriceQuotes) -> Result<PriceQuotes, Fault> {
-    let wrong = |error: &dyn fmt::Display| {
+    let wrong_list = |error: &dyn fmt::Display| {
         Fault(format!("the list of {region} is not a price list: {error}"))
     };
-    let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
-    let mut state = State {
+    let file = std::fs::File::open(path).map_err(|error| wrong_list(&error))?;
+    let mut reader_state = State {
         region: region.to_owned(),
         quotes,
         wanted: BTreeMap::new(),
     };
     let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 18, file));
     reader
-        .deserialize_map(Top(&mut state))
+        .deserialize_map(Top(&mut reader_state))
         .and_then(|()| reader.end())
-        .map_err(|error| wrong(&error))?;
-    Ok(state.quotes)
+        .map_err(|error| wrong_list(&error))?;
+    Ok(reader_state.quotes)
 }
 
 /// The whole file.

@@ -1,8 +1,7 @@
 //! A row of AWS's price list, in CSV or JSON, and whether it is a machine as one rents it.
 
-use super::price_quotes::{MachineSize, PriceQuotes, hourly};
+use super::price_quotes::{MachineSize, PriceQuotes, day_of, hourly};
 use crate::model::units::scaled;
-use jiff::civil::Date;
 
 /// A product that is sold, and its price.
 #[derive(Default)]
@@ -79,37 +78,51 @@ pub(super) fn take_price(row: &PriceListRow, region: &str, quotes: &mut PriceQuo
     if price.currency != "USD" {
         return quotes.leave_of("not in US dollars", price.currency);
     }
-    if price
-        .effective
-        .get(..10)
-        .and_then(|day| day.parse::<Date>().ok())
-        .is_some_and(|day| day > quotes.day)
-    {
-        return quotes.leave("not yet in force");
+    match day_of(price.effective) {
+        Ok(Some(day)) if day > quotes.day => return quotes.leave("not yet in force"),
+        Ok(_) => {}
+        Err(why) => return quotes.leave_of(why, price.effective),
     }
     if !matches!(price.from, "" | "0") {
         return quotes.leave("for larger volumes only");
     }
-    let nano = match hourly(price.amount, price.unit) {
+    let hourly_nano = match hourly(price.amount, price.unit) {
         Ok(nano) => nano,
         Err(why @ "not by the hour") => return quotes.leave_of(why, price.unit),
         Err(why) => return quotes.leave(why),
     };
-    let figure = |text: &str, per| scaled(&text.replace(',', ""), per).map_or(0, i64::unsigned_abs);
+    // 0: the row does not say it.
+    let figure_or_zero =
+        |text: &str, per| scaled(&text.replace(',', ""), per).map_or(0, i64::unsigned_abs);
+    let cards = match row.gpus {
+        gpus if says_nothing(gpus) => Some(0),
+        gpus => scaled(gpus, 1000)
+            .ok()
+            .and_then(|count| u32::try_from(count).ok()),
+    };
     let arm = ["Graviton", "Apple M"]
         .iter()
         .any(|name| row.processor.contains(name));
-    let size = MachineSize {
-        vcpu_thousandths: figure(row.vcpus, 1000),
+    let machine_size = MachineSize {
+        vcpu_thousandths: figure_or_zero(row.vcpus, 1000),
         memory: row
             .memory
             .strip_suffix(" GiB")
-            .map_or(0, |text| figure(text, 1 << 30)),
-        cards: u32::try_from(figure(row.gpus, 1000)).unwrap_or(0),
+            .map_or(0, |text| figure_or_zero(text, 1 << 30)),
+        cards,
         card: None,
         arch: if arm { "arm64" } else { "x86_64" }.to_owned(),
     };
-    quotes.sizes.entry(row.machine.to_owned()).or_insert(size);
+    quotes
+        .sizes
+        .entry(row.machine.to_owned())
+        .or_insert(machine_size);
     let day = price.effective.get(..10).unwrap_or_default();
-    quotes.put(region, row.machine, false, nano, (false, day.to_owned()));
+    quotes.put(
+        region,
+        row.machine,
+        false,
+        hourly_nano,
+        (false, day.to_owned()),
+    );
 }

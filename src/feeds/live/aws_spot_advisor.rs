@@ -8,7 +8,7 @@ use crate::feeds::{ImportOptions, interruptions};
 
 pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<AnswerData, Fault> {
     let url = &request.endpoints.spot_advisor;
-    let fetched = cached_body::fetch(
+    let fetched_body = cached_body::fetch(
         http,
         "aws-spot-advisor",
         url,
@@ -16,7 +16,10 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
         crate::catalog::files::MAX_FILE_BYTES,
     )
     .await?;
-    let day = fetched.mark.day.unwrap_or_else(crate::util::clock::today);
+    let day = fetched_body
+        .mark
+        .day
+        .unwrap_or_else(crate::util::clock::today);
     let options = ImportOptions {
         cloud: Some("aws".to_owned()),
         dates: vec![day.to_string()],
@@ -25,7 +28,7 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
     };
     Ok(AnswerData::import(
         interruptions::import,
-        fetched,
+        fetched_body,
         options,
         day,
         Vec::new(),

@@ -47,11 +47,11 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
         if region.starts_with("us-gov-") || region.starts_with("cn-") {
             continue;
         }
-        let result = match &given_up {
+        let region_result = match &given_up {
             Some(fault) => Err(Fault::clone(fault)),
             None => fetch_region(&http, &config, region).await,
         };
-        let result = result.map(AnswerData::quotes).inspect_err(|fault| {
+        let region_result = region_result.map(AnswerData::quotes).inspect_err(|fault| {
             // Nobody waits for the same at each region.
             if fault.0.contains("connect")
                 || fault.0.contains("credentials")
@@ -60,7 +60,7 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
                 given_up = Some(fault.clone());
             }
         });
-        answers.push(SourceAnswer::new("aws-spot", "aws", region, result));
+        answers.push(SourceAnswer::new("aws-spot", "aws", region, region_result));
     }
     if answers.is_empty() {
         skip("none of its regions is asked for")
@@ -79,20 +79,21 @@ async fn fetch_region(
         .region(Region::new(region.to_owned()))
         .build();
     let client = Client::from_conf(special);
-    let about = "AWS spot prices, the cheapest zone of each region, and sizes of instance types";
+    let about_source =
+        "AWS spot prices, the cheapest zone of each region, and sizes of instance types";
     let today = crate::util::clock::today();
     let mut quotes = PriceQuotes::new(
         "aws",
         "aws-spot",
         today,
-        about,
+        about_source,
         "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html",
     );
     // From now on: the price of this moment only.
-    let now = std::time::SystemTime::from(crate::util::clock::now());
+    let request_time = std::time::SystemTime::from(crate::util::clock::now());
     let mut pages = client
         .describe_spot_price_history()
-        .start_time(now.into())
+        .start_time(request_time.into())
         .product_descriptions("Linux/UNIX")
         .into_paginator()
         .send();
@@ -143,6 +144,7 @@ async fn fetch_region(
     Ok(quotes)
 }
 
+/// The size of a machine type; 0: AWS does not say it.
 fn machine_size(info: &InstanceTypeInfo) -> MachineSize {
     let vcpus = info
         .v_cpu_info()
@@ -152,11 +154,7 @@ fn machine_size(info: &InstanceTypeInfo) -> MachineSize {
         .memory_info()
         .and_then(|memory| memory.size_in_mib())
         .unwrap_or(0);
-    let count = |cards: Option<i32>| {
-        u32::try_from(cards.unwrap_or(0))
-            .unwrap_or(0)
-            .saturating_mul(1000)
-    };
+    let count = |cards: Option<i32>| u32::try_from(cards?).ok()?.checked_mul(1000);
     let gpus = info.gpu_info().and_then(|info| info.gpus().first());
     let neurons = info
         .neuron_info()
@@ -164,7 +162,7 @@ fn machine_size(info: &InstanceTypeInfo) -> MachineSize {
     let (card, cards) = match (gpus, neurons) {
         (Some(gpu), _) => (gpu.name(), count(gpu.count())),
         (None, Some(device)) => (device.name(), count(device.count())),
-        (None, None) => (None, 0),
+        (None, None) => (None, Some(0)),
     };
     let architectures = info
         .processor_info()

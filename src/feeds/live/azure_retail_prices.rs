@@ -6,11 +6,10 @@
 //! day since which it holds only says whether it holds yet.
 
 use super::http_client::HttpClient;
-use super::price_quotes::{PriceQuotes, hourly};
+use super::price_quotes::{PriceQuotes, day_of, hourly};
 use super::source_answer::AnswerData;
 use super::source_request::SourceRequest;
 use super::{Fault, paged_list};
-use jiff::civil::Date;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
@@ -53,9 +52,9 @@ struct Item {
 /// The list, as quotes.
 pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<AnswerData, Fault> {
     let endpoint = &request.endpoints.azure;
-    let mut first = endpoint.clone();
-    first.set_query(Some(&format!("api-version={VERSION}&$filter={FILTER}")));
-    let next = |body: &[u8]| {
+    let mut first_page = endpoint.clone();
+    first_page.set_query(Some(&format!("api-version={VERSION}&$filter={FILTER}")));
+    let next_of_page = |body: &[u8]| {
         let page: Page = serde_json::from_slice(body)
             .map_err(|error| Fault(format!("this is not a price list: {error}")))?;
         page.next
@@ -63,10 +62,11 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
             .map(|next| next_page(endpoint, &next))
             .transpose()
     };
-    let pages = paged_list::fetch(http, "azure", &first, &HeaderMap::new(), next).await?;
+    let pages =
+        paged_list::fetch(http, "azure", &first_page, &HeaderMap::new(), next_of_page).await?;
     let day = pages.day.unwrap_or_else(crate::util::clock::today);
-    let about = "Azure Retail Prices API: Linux machines, on demand and spot";
-    let mut quotes = PriceQuotes::new("azure", "azure-retail", day, about, endpoint).full();
+    let about_source = "Azure Retail Prices API: Linux machines, on demand and spot";
+    let mut quotes = PriceQuotes::new("azure", "azure-retail", day, about_source, endpoint).full();
     for body in pages.bodies() {
         let page: Page = serde_json::from_slice(&body?)
             .map_err(|error| Fault(format!("a kept page is broken: {error}")))?;
@@ -89,9 +89,9 @@ fn next_page(endpoint: &Url, next: &str) -> Result<Url, Fault> {
     if url.origin() == endpoint.origin() {
         return Ok(url);
     }
-    let mut here = endpoint.clone();
-    here.set_query(url.query());
-    Ok(here)
+    let mut requested_page = endpoint.clone();
+    requested_page.set_query(url.query());
+    Ok(requested_page)
 }
 
 fn take_item(item: &Item, quotes: &mut PriceQuotes) {
@@ -120,16 +120,15 @@ fn take_item(item: &Item, quotes: &mut PriceQuotes) {
     if let Some(why) = other_product(&product, &sku, &meter) {
         return quotes.leave(why);
     }
-    let day = |field: &Option<String>| {
-        field
-            .as_deref()
-            .and_then(|text| text.get(..10)?.parse::<Date>().ok())
-    };
-    if day(&item.effective_start_date).is_some_and(|start| start > quotes.day) {
-        return quotes.leave("not yet in force");
-    }
-    if day(&item.effective_end_date).is_some_and(|end| end < quotes.day) {
-        return quotes.leave("no longer in force");
+    let day = |field: &Option<String>| day_of(field.as_deref().unwrap_or_default());
+    match (
+        day(&item.effective_start_date),
+        day(&item.effective_end_date),
+    ) {
+        (Ok(Some(start)), _) if start > quotes.day => return quotes.leave("not yet in force"),
+        (_, Ok(Some(end))) if end < quotes.day => return quotes.leave("no longer in force"),
+        (Err(why), _) | (_, Err(why)) => return quotes.leave(why),
+        (Ok(_), Ok(_)) => {}
     }
     if item
         .tier_minimum_units
@@ -143,7 +142,7 @@ fn take_item(item: &Item, quotes: &mut PriceQuotes) {
         return quotes.leave("no region or no instance type");
     }
     let unit = text(&item.unit_of_measure);
-    let nano = match hourly(
+    let hourly_nano = match hourly(
         &item
             .retail_price
             .as_ref()
@@ -154,30 +153,30 @@ fn take_item(item: &Item, quotes: &mut PriceQuotes) {
         Err(why @ "not by the hour") => return quotes.leave_of(why, &unit),
         Err(why) => return quotes.leave(why),
     };
-    let rank = (
+    let price_rank = (
         item.is_primary_meter_region.unwrap_or(false),
         text(&item.effective_start_date),
     );
     let spot = [&sku, &meter]
         .into_iter()
         .any(|name| name.to_ascii_lowercase().ends_with(" spot"));
-    quotes.put(&region, &machine, spot, nano, rank);
+    quotes.put(&region, &machine, spot, hourly_nano, price_rank);
 }
 
 /// What else is sold under the name of virtual machines.
 fn other_product(product: &str, sku: &str, meter: &str) -> Option<&'static str> {
-    let words = |text: &str, any: &[&str]| {
+    let has_word = |text: &str, any: &[&str]| {
         text.split_whitespace()
             .any(|word| any.iter().any(|any| any.eq_ignore_ascii_case(word)))
     };
     let low = |text: &str| text.to_ascii_lowercase().ends_with(" low priority");
-    if words(product, &["Windows", "Win"]) {
+    if has_word(product, &["Windows", "Win"]) {
         Some("Windows")
-    } else if product.contains("Cloud Services") || words(product, &["CloudServices"]) {
+    } else if product.contains("Cloud Services") || has_word(product, &["CloudServices"]) {
         Some("cloud services")
     } else if product.contains("Dedicated Host") || sku.contains("Dedicated Host") {
         Some("dedicated host")
-    } else if words(product, &["RHEL", "SUSE", "SLES", "SQL"]) || product.contains("Red Hat") {
+    } else if has_word(product, &["RHEL", "SUSE", "SLES", "SQL"]) || product.contains("Red Hat") {
         Some("another operating system or software")
     } else if low(sku) || low(meter) {
         // Of batch pools only, and not what a spot machine costs.
@@ -210,7 +209,7 @@ mod tests {
         let mut quotes = PriceQuotes::new(
             "azure",
             "azure-retail",
-            Date::constant(2026, 11, 20),
+            jiff::civil::Date::constant(2026, 11, 20),
             "",
             "",
         );

@@ -98,18 +98,22 @@ fn keep_within(folder: &Path, most: u64) {
     let mut files: Vec<(std::time::SystemTime, u64, PathBuf)> = entries
         .flatten()
         .filter_map(|entry| {
-            let found = entry.metadata().ok()?;
-            Some((found.modified().ok()?, found.len(), entry.path()))
+            let file_metadata = entry.metadata().ok()?;
+            Some((
+                file_metadata.modified().ok()?,
+                file_metadata.len(),
+                entry.path(),
+            ))
         })
         .collect();
     files.sort();
-    let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+    let mut total_size: u64 = files.iter().map(|(_, size, _)| size).sum();
     for (_, size, path) in files {
-        if total <= most {
+        if total_size <= most {
             return;
         }
         if file_changes::remove_file(path).is_ok() {
-            total -= size;
+            total_size -= size;
         }
     }
 }
@@ -118,8 +122,8 @@ fn keep_within(folder: &Path, most: u64) {
 /// fetched again then.
 pub(super) fn is_kept(http: &HttpClient, url: &Url, kind: &str) -> bool {
     let stem = cache_stem(http, url, kind);
-    let there = stem.with_extension("body").exists() || stem.with_extension("made").exists();
-    there && read_mark(&stem.with_extension("json"), url).is_some()
+    let is_there = stem.with_extension("body").exists() || stem.with_extension("made").exists();
+    is_there && read_mark(&stem.with_extension("json"), url).is_some()
 }
 
 fn cache_stem(http: &HttpClient, url: &Url, kind: &str) -> PathBuf {
@@ -142,18 +146,18 @@ pub(super) async fn fetch(
 ) -> Result<CachedBody, Fault> {
     let stem = cache_stem(http, url, kind);
     let (body, made) = (stem.with_extension("body"), stem.with_extension("made"));
-    let known =
+    let known_mark =
         read_mark(&stem.with_extension("json"), url).filter(|_| body.exists() || made.exists());
     // A body that breaks off twice is gone on with twice.
     http.retried(unit, url, async || {
-        attempt(http, unit, url, &stem, known.as_ref(), most).await
+        attempt(http, unit, url, &stem, known_mark.as_ref(), most).await
     })
     .await
 }
 
 fn read_mark(path: &Path, url: &Url) -> Option<BodyMark> {
-    let mark: BodyMark = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-    (mark.url == url.as_str()).then_some(mark)
+    let body_mark: BodyMark = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    (body_mark.url == url.as_str()).then_some(body_mark)
 }
 
 /// The headers of a request: for the rest of a body of which `begun` bytes are there, or for a body
@@ -163,19 +167,19 @@ fn request_headers(resume: Option<&BodyMark>, begun: u64, known: Option<&BodyMar
     // for.
     let mut headers =
         HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-    let mut set = |name: HeaderName, value: Option<&str>| {
+    let mut set_header = |name: HeaderName, value: Option<&str>| {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
             headers.insert(name, value);
         }
     };
     match (resume, known) {
         (Some(mark), _) => {
-            set(RANGE, Some(&format!("bytes={begun}-")));
-            set(IF_RANGE, validator(mark));
+            set_header(RANGE, Some(&format!("bytes={begun}-")));
+            set_header(IF_RANGE, validator(mark));
         }
         (None, Some(mark)) => {
-            set(IF_NONE_MATCH, mark.etag.as_deref());
-            set(IF_MODIFIED_SINCE, mark.modified.as_deref());
+            set_header(IF_NONE_MATCH, mark.etag.as_deref());
+            set_header(IF_MODIFIED_SINCE, mark.modified.as_deref());
         }
         (None, None) => {}
     }
@@ -195,9 +199,10 @@ async fn attempt(
         stem.with_extension("part"),
         stem.with_extension("part.json"),
     );
-    let begun = std::fs::metadata(&part).map_or(0, |found| found.len());
-    let resume = read_mark(&part_mark, url).filter(|mark| begun > 0 && validator(mark).is_some());
-    let headers = request_headers(resume.as_ref(), begun, known);
+    let bytes_begun = std::fs::metadata(&part).map_or(0, |found| found.len());
+    let resume =
+        read_mark(&part_mark, url).filter(|mark| bytes_begun > 0 && validator(mark).is_some());
+    let headers = request_headers(resume.as_ref(), bytes_begun, known);
     let response = send_request(http.get(url, &headers), url).await?;
     if let (StatusCode::NOT_MODIFIED, Some(mark)) = (response.status(), known) {
         return Ok(kept_body(stem, mark));
@@ -213,7 +218,7 @@ async fn attempt(
     }
     let response = check_status(response, url)?;
     let goes_on = response.status() == StatusCode::PARTIAL_CONTENT;
-    if goes_on && starts_at(&response) != Some(begun) {
+    if goes_on && starts_at(&response) != Some(bytes_begun) {
         let _ = file_changes::remove_file(&part);
         let text = format!("{} sends another part than asked for", host_of(url));
         return Err(AttemptFault {
@@ -221,16 +226,16 @@ async fn attempt(
             ..AttemptFault::lasting(text)
         });
     }
-    let mark = match (goes_on, resume) {
+    let body_mark = match (goes_on, resume) {
         (true, Some(mark)) => mark,
         _ => mark_of(&response, url, known),
     };
-    let start = if goes_on { begun } else { 0 };
+    let start = if goes_on { bytes_begun } else { 0 };
     if goes_on {
         http.tell(unit, &ProgressNews::Resumed { at: start });
     }
     let text =
-        serde_json::to_vec(&mark).map_err(|error| AttemptFault::lasting(error.to_string()))?;
+        serde_json::to_vec(&body_mark).map_err(|error| AttemptFault::lasting(error.to_string()))?;
     http_client::write_to_cache(&part_mark, &text)
         .map_err(|fault| AttemptFault::lasting(fault.0))?;
     let mut file = open_part(&part, goes_on)?;
@@ -244,7 +249,7 @@ async fn attempt(
     let path = keep_whole_body(stem, &file, &part, &part_mark)?;
     Ok(CachedBody {
         path,
-        mark,
+        mark: body_mark,
         changed: true,
         stem: stem.to_owned(),
     })
@@ -252,9 +257,9 @@ async fn attempt(
 
 /// The body that is in the cache, which has not changed.
 fn kept_body(stem: &Path, mark: &BodyMark) -> CachedBody {
-    let made = stem.with_extension("made");
-    let path = match made.exists() {
-        true => made,
+    let made_file = stem.with_extension("made");
+    let path = match made_file.exists() {
+        true => made_file,
         false => stem.with_extension("body"),
     };
     CachedBody {
@@ -307,34 +312,40 @@ async fn download(
     start: u64,
     most: u64,
 ) -> Result<(), AttemptFault> {
-    let total = response.content_length().map(|left| start + left);
-    let mut done = start;
-    let mut bound = http.bound(most);
-    bound.check(total.unwrap_or_default(), url)?;
+    let total_size = response.content_length().map(|left| start + left);
+    let mut bytes_done = start;
+    let mut size_bound = http.bound(most);
+    size_bound.check(total_size.unwrap_or_default(), url)?;
     loop {
-        match bound.next(&mut response, url, done).await {
+        match size_bound.next(&mut response, url, bytes_done).await {
             Ok(Some(chunk)) => {
                 file.write_all(&chunk).map_err(|error| {
                     AttemptFault::lasting(format!("cannot write to the cache: {error}"))
                 })?;
-                done += chunk.len() as u64;
-                http.tell(unit, &ProgressNews::Bytes { done, total });
+                bytes_done += chunk.len() as u64;
+                http.tell(
+                    unit,
+                    &ProgressNews::Bytes {
+                        done: bytes_done,
+                        total: total_size,
+                    },
+                );
             }
-            Ok(None) if total.is_some_and(|total| done < total) => {
+            Ok(None) if total_size.is_some_and(|total| bytes_done < total) => {
                 let text = format!(
-                    "the answer of {} broke off after {done} bytes",
+                    "the answer of {} broke off after {bytes_done} bytes",
                     host_of(url)
                 );
                 return Err(AttemptFault {
                     may_retry: true,
-                    made_progress: done - start > PROGRESS_BYTES,
+                    made_progress: bytes_done - start > PROGRESS_BYTES,
                     ..AttemptFault::lasting(text)
                 });
             }
             Ok(None) => return Ok(()),
             Err(trouble) => {
                 return Err(AttemptFault {
-                    made_progress: done - start > PROGRESS_BYTES,
+                    made_progress: bytes_done - start > PROGRESS_BYTES,
                     ..trouble
                 });
             }
@@ -366,16 +377,16 @@ fn mark_of(response: &Response, url: &Url, known: Option<&BodyMark>) -> BodyMark
     };
     let (etag, modified) = (text(ETAG), text(LAST_MODIFIED));
     // The same body as the last time was first seen then.
-    let same = known.filter(|mark| mark.etag.is_some() && mark.etag == etag);
-    let changed = http_client::day_of(response.headers(), LAST_MODIFIED);
-    let seen = same
+    let same_mark = known.filter(|mark| mark.etag.is_some() && mark.etag == etag);
+    let changed_day = http_client::day_of(response.headers(), LAST_MODIFIED);
+    let seen_day = same_mark
         .and_then(|mark| mark.day)
         .or_else(|| http_client::day_of(response.headers(), DATE));
     BodyMark {
         url: url.to_string(),
         etag,
         modified,
-        day: changed.or(seen),
-        dated: changed.is_some(),
+        day: changed_day.or(seen_day),
+        dated: changed_day.is_some(),
     }
 }

@@ -22,29 +22,32 @@ impl ChangedPrices {
     pub(super) fn between(old: &Draft, new: &Draft) -> Self {
         let mut changes = Self::default();
         for (place, rows) in &new.prices {
-            let before = old.prices.get(place);
+            let rows_before = old.prices.get(place);
             for (machine, row) in rows {
-                let before = before.and_then(|rows| rows.get(machine));
+                let row_before = rows_before.and_then(|rows| rows.get(machine));
                 for (old, new) in [
                     (
-                        before.and_then(|row| row.on_demand.as_ref()),
+                        row_before.and_then(|row| row.on_demand.as_ref()),
                         row.on_demand.as_ref(),
                     ),
-                    (before.and_then(|row| row.spot.as_ref()), row.spot.as_ref()),
+                    (
+                        row_before.and_then(|row| row.spot.as_ref()),
+                        row.spot.as_ref(),
+                    ),
                 ] {
                     changes.count(old, new);
                 }
             }
         }
         for (place, rows) in &old.prices {
-            let after = new.prices.get(place);
+            let rows_after = new.prices.get(place);
             for machine in rows
                 .keys()
-                .filter(|machine| after.is_none_or(|rows| !rows.contains_key(*machine)))
+                .filter(|machine| rows_after.is_none_or(|rows| !rows.contains_key(*machine)))
             {
-                let row = &rows[machine];
+                let row_now = &rows[machine];
                 changes.gone +=
-                    usize::from(row.on_demand.is_some()) + usize::from(row.spot.is_some());
+                    usize::from(row_now.on_demand.is_some()) + usize::from(row_now.spot.is_some());
             }
         }
         changes
@@ -87,11 +90,11 @@ pub struct KeptRows {
 impl KeptRows {
     /// Prices of a cloud and a region; empty: of all regions.
     pub(super) fn prices(draft: &Draft, cloud: &str, region: &str, today: Date) -> Self {
-        let rows = draft
+        let price_rows = draft
             .prices
             .iter()
             .filter(|((of, at), _)| of == cloud && (region.is_empty() || at == region));
-        let prices = rows
+        let prices = price_rows
             .flat_map(|(_, rows)| rows.values())
             .flat_map(|row| [&row.on_demand, &row.spot])
             .flatten();
@@ -103,12 +106,14 @@ impl KeptRows {
 
     /// Interruption rates of a cloud.
     pub(super) fn interruptions(draft: &Draft, cloud: &str, today: Date) -> Self {
-        let rows = draft
+        let rate_rows = draft
             .interruptions
             .iter()
             .filter(|((of, ..), _)| of == cloud);
         Self::of(
-            rows.map(|(_, (_, source))| draft.date_of(source)).collect(),
+            rate_rows
+                .map(|(_, (_, source))| draft.date_of(source))
+                .collect(),
             today,
         )
     }

@@ -109,9 +109,9 @@ fn http_address(variable: Variable, text: &str) -> Result<Url, Fault> {
 
 /// An address below another one.
 pub(super) fn below(url: &Url, path: &str) -> Url {
-    let mut below = url.clone();
-    below.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
-    below
+    let mut url_below = url.clone();
+    url_below.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
+    url_below
 }
 
 #[cfg(test)]

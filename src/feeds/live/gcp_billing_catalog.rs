@@ -9,7 +9,7 @@ use super::Fault;
 use super::endpoints::below;
 use super::http_client::{HttpClient, KEY_HEADER};
 use super::paged_list::{self, PagedList};
-use super::price_quotes::PriceQuotes;
+use super::price_quotes::{PriceQuotes, day_of};
 use super::source_answer::AnswerData;
 use super::source_request::SourceRequest;
 use crate::catalog::draft::MachineRow;
@@ -104,9 +104,9 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
         let way_out = "set SKY_GCP_API_KEY or GOOGLE_API_KEY: console.cloud.google.com/apis/credentials makes one";
         return Ok(AnswerData::skip(format!("it needs a key: {way_out}")));
     };
-    let value = HeaderValue::from_str(key)
+    let key_header = HeaderValue::from_str(key)
         .map_err(|_| Fault("the key has letters that no key has".to_owned()))?;
-    let headers = HeaderMap::from_iter([(HeaderName::from_static(KEY_HEADER), value)]);
+    let headers = HeaderMap::from_iter([(HeaderName::from_static(KEY_HEADER), key_header)]);
     let mut lists = Vec::new();
     for service in SERVICES {
         lists.push(fetch_list(http, request, service, &headers).await?);
@@ -116,8 +116,14 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
         .filter_map(|pages| pages.day)
         .min()
         .unwrap_or_else(crate::util::clock::today);
-    let about = "GCP Cloud Billing Catalog: machines, GPUs and TPUs added up from the prices of their parts";
-    let mut quotes = PriceQuotes::new("gcp", "gcp-billing", day, about, &request.endpoints.gcp);
+    let about_source = "GCP Cloud Billing Catalog: machines, GPUs and TPUs added up from the prices of their parts";
+    let mut quotes = PriceQuotes::new(
+        "gcp",
+        "gcp-billing",
+        day,
+        about_source,
+        &request.endpoints.gcp,
+    );
     let mut rates = Rates::new();
     for body in lists.iter().flat_map(PagedList::bodies) {
         let page: Page = serde_json::from_slice(&body?)
@@ -133,9 +139,9 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
     if !rates.is_empty() {
         add_up_machines(&rates, &request.machines, &mut quotes);
     }
-    let mut answer = AnswerData::quotes(quotes);
-    answer.pages = lists;
-    Ok(answer)
+    let mut answer_data = AnswerData::quotes(quotes);
+    answer_data.pages = lists;
+    Ok(answer_data)
 }
 
 async fn fetch_list(
@@ -144,19 +150,19 @@ async fn fetch_list(
     service: &str,
     headers: &HeaderMap,
 ) -> Result<PagedList, Fault> {
-    let mut first = below(&request.endpoints.gcp, &format!("{service}/skus"));
-    first.set_query(Some("currencyCode=USD&pageSize=5000"));
-    let next = |body: &[u8]| -> Result<Option<Url>, Fault> {
+    let mut first_page = below(&request.endpoints.gcp, &format!("{service}/skus"));
+    first_page.set_query(Some("currencyCode=USD&pageSize=5000"));
+    let next_of_page = |body: &[u8]| -> Result<Option<Url>, Fault> {
         let page: Page = serde_json::from_slice(body)
             .map_err(|error| Fault(format!("this is not a list of SKUs: {error}")))?;
         Ok((!page.next_page_token.is_empty()).then(|| {
-            let mut url = first.clone();
+            let mut url = first_page.clone();
             url.query_pairs_mut()
                 .append_pair("pageToken", &page.next_page_token);
             url
         }))
     };
-    paged_list::fetch(http, "gcp", &first, headers, next).await
+    paged_list::fetch(http, "gcp", &first_page, headers, next_of_page).await
 }
 
 /// Takes the price of a SKU, or counts why it is left out.
@@ -170,10 +176,10 @@ fn take_sku(sku: &Sku, rates: &mut Rates, quotes: &mut PriceQuotes) {
         }) => return quotes.leave_of(why, word),
     };
     for region in &sku.service_regions {
-        let key = (part.clone(), spot, region.clone());
-        match rates.get_mut(&key) {
+        let price_key = (part.clone(), spot, region.clone());
+        match rates.get_mut(&price_key) {
             None => {
-                rates.insert(key, nano);
+                rates.insert(price_key, nano);
             }
             Some(old) => {
                 // Of two the dearer, so that no plan costs more than it says.
@@ -225,8 +231,8 @@ fn priced_part(sku: &Sku, today: Date) -> Result<(Part, bool, i64), LeftOut<'_>>
         Part::Disk => "GiBy.mo",
         _ => "h",
     };
-    let nano = price_of(newest_in_force(sku, today)?, unit)?;
-    Ok((part, spot, nano))
+    let nano_price = price_of(newest_in_force(sku, today)?, unit)?;
+    Ok((part, spot, nano_price))
 }
 
 /// Leaves out what is not a part of a machine, and prices for committed, reserved or dedicated use.
@@ -265,19 +271,24 @@ fn is_by_the_hour_and_for_all(sku: &Sku) -> Result<(), LeftOut<'_>> {
 /// Returns the newest price that is in force.
 fn newest_in_force(sku: &Sku, today: Date) -> Result<&Pricing, LeftOut<'_>> {
     let in_force = |pricing: &&Pricing| {
-        let day = pricing.effective_time.get(..10);
-        let day = day.and_then(|day| day.parse::<Date>().ok());
-        day.is_none_or(|day| day <= today)
+        day_of(&pricing.effective_time).is_ok_and(|day| day.is_none_or(|day| day <= today))
     };
     let newest = sku
         .pricing_info
         .iter()
         .filter(in_force)
         .max_by_key(|pricing| pricing.effective_time.as_str());
-    newest.ok_or(LeftOut::because(match sku.pricing_info.is_empty() {
-        true => "no price",
-        false => "not yet in force",
-    }))
+    let mut days = sku
+        .pricing_info
+        .iter()
+        .map(|pricing| day_of(&pricing.effective_time));
+    newest.ok_or_else(|| {
+        LeftOut::because(match days.find_map(Result::err) {
+            Some(why) => why,
+            None if sku.pricing_info.is_empty() => "no price",
+            None => "not yet in force",
+        })
+    })
 }
 
 /// Returns the price of a unit in nano-USD.
@@ -348,25 +359,25 @@ fn part_of(description: &str) -> Option<Part> {
     if let Some((_, generation)) = TPUS.iter().find(|(mark, _)| description.contains(mark)) {
         return Some(Part::Tpu(generation, description.contains("Pod")));
     }
-    let head = text
+    let family_text = text
         .split(" running in")
         .next()
         .unwrap_or(text)
         .split(" attached to")
         .next()
         .unwrap_or(text);
-    let head = head.split(" in ").next().unwrap_or(head);
+    let family_text = family_text.split(" in ").next().unwrap_or(family_text);
     if let Some((_, name)) = GPUS
         .iter()
-        .find(|(mark, _)| head.trim_start_matches("Nvidia ") == *mark)
+        .find(|(mark, _)| family_text.trim_start_matches("Nvidia ") == *mark)
     {
         return Some(Part::Gpu(name));
     }
-    let words: Vec<&str> = head
+    let family_words: Vec<&str> = family_text
         .split_whitespace()
         .filter(|word| !["Instance", "AMD", "Arm", "Predefined", "Intel"].contains(word))
         .collect();
-    let (family, kind) = match words.as_slice() {
+    let (family, kind) = match family_words.as_slice() {
         ["Compute", "optimized", kind] => ("c2".to_owned(), *kind),
         ["Memory-optimized", kind] => ("m1".to_owned(), *kind),
         [family, "Memory-optimized", kind] | [family, kind] => (family.to_ascii_lowercase(), *kind),
@@ -424,7 +435,7 @@ fn add_up_machines(
     let regions: std::collections::BTreeSet<&String> =
         rates.keys().map(|(_, _, region)| region).collect();
     for (name, row) in machines {
-        let mut priced = false;
+        let mut any_priced = false;
         for (region, spot) in regions
             .iter()
             .flat_map(|region| [(*region, false), (*region, true)])
@@ -432,10 +443,10 @@ fn add_up_machines(
             let rate = |part: Part| rates.get(&(part, spot, region.clone())).copied();
             if let Some(nano) = machine_price(name, row, machines, &rate) {
                 quotes.put(region, name, spot, nano, Default::default());
-                priced = true;
+                any_priced = true;
             }
         }
-        if !priced {
+        if !any_priced {
             quotes.leave_of(
                 "the parts of the machine have no prices, or are not known",
                 name,
@@ -451,7 +462,7 @@ fn machine_price(
     machines: &BTreeMap<String, MachineRow>,
     rate: &dyn Fn(Part) -> Option<i64>,
 ) -> Option<i64> {
-    let total = match name.split_once('+') {
+    let total_price = match name.split_once('+') {
         Some((cards, host)) => {
             let host = host_price(host, machines.get(host)?, rate)?;
             // TPUs bring their hosts: a node with a host of one's own is not rented.
@@ -470,7 +481,7 @@ fn machine_price(
             }
         }
     };
-    i64::try_from(total).ok()
+    i64::try_from(total_price).ok()
 }
 
 fn host_price(name: &str, row: &MachineRow, rate: &dyn Fn(Part) -> Option<i64>) -> Option<i128> {
@@ -479,11 +490,11 @@ fn host_price(name: &str, row: &MachineRow, rate: &dyn Fn(Part) -> Option<i64>) 
     if matches!(family, "f1" | "g1" | "m2") || row.vcpu_thousandths == 0 || row.memory == 0 {
         return None;
     }
-    let shared = SHARED_CORE_MACHINES
+    let shared_core = SHARED_CORE_MACHINES
         .iter()
         .find(|(known, _)| *known == name)
         .map(|(_, thousandths)| i128::from(*thousandths));
-    let cores = shared.unwrap_or(i128::from(row.vcpu_thousandths));
+    let cores = shared_core.unwrap_or(i128::from(row.vcpu_thousandths));
     let core = i128::from(rate(Part::Core(family.to_owned()))?);
     let ram = i128::from(rate(Part::Ram(family.to_owned()))?);
     let cards = row
@@ -518,16 +529,16 @@ fn gpu_price(row: &MachineRow, rate: &dyn Fn(Part) -> Option<i64>) -> Option<i12
 fn tpu_price(name: &str, rate: &dyn Fn(Part) -> Option<i64>) -> Option<i128> {
     let (generation, size) = name.strip_prefix("tpu-")?.split_once('-')?;
     let (_, known) = TPUS.iter().find(|(_, known)| *known == generation)?;
-    let size: i128 = size.parse().ok()?;
+    let slice_size: i128 = size.parse().ok()?;
     let early = matches!(*known, "v2" | "v3" | "v4");
-    let pod = early && (size > 8 || *known == "v4");
+    let pod = early && (slice_size > 8 || *known == "v4");
     let per = match *known {
         _ if early => 8,
         "v5p" => 2,
         _ => 1,
     };
     Some(div_half_even(
-        i128::from(rate(Part::Tpu(known, pod))?) * size,
+        i128::from(rate(Part::Tpu(known, pod))?) * slice_size,
         per,
     ))
 }

@@ -54,9 +54,9 @@ impl BodyLimit {
     }
 
     fn too_large(&self, url: &Url) -> AttemptFault {
-        let most = self.most >> 20;
+        let most_megabytes = self.most >> 20;
         AttemptFault::lasting(format!(
-            "{} answers more than {most} MiB: no list is so long",
+            "{} answers more than {most_megabytes} MiB: no list is so long",
             host_of(url)
         ))
     }
@@ -69,7 +69,7 @@ impl BodyLimit {
         before: u64,
     ) -> Result<Option<impl Deref<Target = [u8]> + use<>>, AttemptFault> {
         // What is packed may come for ever without anything to unpack.
-        let piece = match tokio::time::timeout(SLOW_START, response.chunk()).await {
+        let next_piece = match tokio::time::timeout(SLOW_START, response.chunk()).await {
             Ok(piece) => piece.map_err(|error| connection_fault(&error, url))?,
             Err(_) => {
                 return Err(AttemptFault::lasting(format!(
@@ -78,7 +78,9 @@ impl BodyLimit {
                 )));
             }
         };
-        let Some(piece) = piece else { return Ok(None) };
+        let Some(piece) = next_piece else {
+            return Ok(None);
+        };
         self.came += piece.len() as u64;
         if before + piece.len() as u64 > self.most {
             return Err(self.too_large(url));
@@ -150,9 +152,10 @@ impl HttpClient {
             let follow =
                 move || redirect::Policy::custom(move |attempt| redirected(attempt, keyed));
             // A machine without certificates can still ask mirrors over plain HTTP.
-            let built = builder().redirect(follow()).build();
-            let built = built.or_else(|_| builder().redirect(follow()).tls_certs_only([]).build());
-            built.map_err(|error| {
+            let built_client = builder().redirect(follow()).build();
+            let built_client =
+                built_client.or_else(|_| builder().redirect(follow()).tls_certs_only([]).build());
+            built_client.map_err(|error| {
                 Fault(format!(
                     "cannot set up HTTPS: {}",
                     innermost_message(&error)
@@ -206,7 +209,7 @@ impl HttpClient {
         mut attempt: impl AsyncFnMut() -> Result<T, AttemptFault>,
     ) -> Result<T, Fault> {
         let server = url.origin().ascii_serialization();
-        let waits = || {
+        let retry_pauses = || {
             let builder = ExponentialBuilder::default()
                 .with_min_delay(self.first_wait)
                 .with_factor(2.0);
@@ -216,7 +219,7 @@ impl HttpClient {
                 .with_jitter()
                 .build()
         };
-        let mut left = waits();
+        let mut pauses_left = retry_pauses();
         loop {
             if let Some(fault) = self.given_up.borrow().get(&server) {
                 return Err(fault.clone());
@@ -226,10 +229,10 @@ impl HttpClient {
                 Err(trouble) => trouble,
             };
             if trouble.made_progress {
-                left = waits();
+                pauses_left = retry_pauses();
             }
-            let next = left.next().filter(|_| trouble.may_retry);
-            let wait = next.map(|wait| trouble.pause.unwrap_or(wait));
+            let next_pause = pauses_left.next().filter(|_| trouble.may_retry);
+            let wait = next_pause.map(|wait| trouble.pause.unwrap_or(wait));
             let fault = match wait {
                 Some(wait) if wait > LONGEST_PAUSE => Fault(format!(
                     "{}; the server asks to wait {} s",
@@ -278,8 +281,11 @@ impl HttpClient {
             let mut response = check_status(send_request(self.get(url, headers), url).await?, url)?;
             let day = day_of(response.headers(), DATE);
             let mut bytes = Vec::new();
-            let mut bound = self.bound(most as u64);
-            while let Some(piece) = bound.next(&mut response, url, bytes.len() as u64).await? {
+            let mut size_bound = self.bound(most as u64);
+            while let Some(piece) = size_bound
+                .next(&mut response, url, bytes.len() as u64)
+                .await?
+            {
                 bytes.extend_from_slice(&piece);
             }
             Ok(Body { bytes, day })
@@ -300,17 +306,18 @@ fn redirected(attempt: redirect::Attempt<'_>, keyed: bool) -> redirect::Action {
     let Some(from) = attempt.previous().last() else {
         return attempt.follow();
     };
-    let to = attempt.url();
-    let wrong = if attempt.previous().len() > MAX_REDIRECTS || attempt.previous().contains(to) {
-        "redirects in a circle, or too often"
-    } else if from.scheme() == "https" && to.scheme() != "https" {
-        "redirects from HTTPS to HTTP"
-    } else if keyed && from.origin() != to.origin() {
-        "redirects to another host, which must not see the key"
-    } else {
-        return attempt.follow();
-    };
-    attempt.error(wrong)
+    let redirect_url = attempt.url();
+    let wrong_redirect =
+        if attempt.previous().len() > MAX_REDIRECTS || attempt.previous().contains(redirect_url) {
+            "redirects in a circle, or too often"
+        } else if from.scheme() == "https" && redirect_url.scheme() != "https" {
+            "redirects from HTTPS to HTTP"
+        } else if keyed && from.origin() != redirect_url.origin() {
+            "redirects to another host, which must not see the key"
+        } else {
+            return attempt.follow();
+        };
+    attempt.error(wrong_redirect)
 }
 
 /// Sends a request.
@@ -360,8 +367,8 @@ fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Duration::try_from(until.duration_since(crate::util::clock::now()))
+    let pause_end = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Duration::try_from(pause_end.duration_since(crate::util::clock::now()))
         .ok()
         .or(Some(Duration::ZERO))
 }
@@ -405,11 +412,11 @@ pub(super) fn connection_fault(error: &reqwest::Error, url: &Url) -> AttemptFaul
 
 /// The words of the innermost error, without Rust's `(os error N)`.
 fn innermost_message(error: &dyn Error) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
+    let mut innermost_error = error;
+    while let Some(source) = innermost_error.source() {
+        innermost_error = source;
     }
-    let text = inner.to_string();
+    let text = innermost_error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| {

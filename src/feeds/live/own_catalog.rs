@@ -41,52 +41,52 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
             "no catalog is named: --from, or SKY_CATALOG_URL".to_owned(),
         ));
     };
-    let plain = |error: crate::catalog::CatalogError| Fault(error.to_string());
+    let plain_fault = |error: crate::catalog::CatalogError| Fault(error.to_string());
     let url = match Url::parse(from) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => url,
         _ => {
-            let files = files::read(Path::new(from)).map_err(plain)?;
+            let files = files::read(Path::new(from)).map_err(plain_fault)?;
             return Ok(AnswerData::own(
-                Draft::read(&files).map_err(plain)?,
+                Draft::read(&files).map_err(plain_fault)?,
                 Vec::new(),
             ));
         }
     };
     let mut folder = url.clone();
     folder.set_path(url.path().trim_end_matches(CATALOG));
-    let get = async |name: &str| {
+    let get_file = async |name: &str| {
         let address = below(&folder, name);
-        let fetched =
+        let fetched_body =
             cached_body::fetch(http, "catalog", &address, "catalog", files::MAX_FILE_BYTES).await?;
-        let bytes = crate::util::file::read_within(&fetched.path, files::MAX_FILE_BYTES);
+        let bytes = crate::util::file::read_within(&fetched_body.path, files::MAX_FILE_BYTES);
         let bytes = bytes.map_err(|error| Fault(error.to_string()))?;
-        let file = files::file(name.to_owned(), address.to_string(), bytes).map_err(plain)?;
-        Ok::<_, Fault>((file, fetched))
+        let file = files::file(name.to_owned(), address.to_string(), bytes).map_err(plain_fault)?;
+        Ok::<_, Fault>((file, fetched_body))
     };
-    let (index, mark) = get(CATALOG).await?;
-    let named = catalog_toml::read(&index).map_err(plain)?.files;
-    if named.len() > MAX_FILES {
+    let (index, mark) = get_file(CATALOG).await?;
+    let named_files = catalog_toml::read(&index).map_err(plain_fault)?.files;
+    if named_files.len() > MAX_FILES {
         return Err(Fault(format!(
             "{CATALOG} names {} files, and no catalog has more than {MAX_FILES}",
-            named.len()
+            named_files.len()
         )));
     }
     let (mut files, mut marks) = (vec![index], vec![mark]);
-    let mut total = 0;
-    for name in named
+    let mut total_bytes = 0;
+    for name in named_files
         .iter()
         .map(String::as_str)
-        .chain(USUAL_TABLES.into_iter().filter(|_| named.is_empty()))
+        .chain(USUAL_TABLES.into_iter().filter(|_| named_files.is_empty()))
     {
         if !is_table(name) {
             return Err(Fault(format!(
                 "{CATALOG} names a file that is not a table beside it: `{name}`"
             )));
         }
-        match get(name).await {
+        match get_file(name).await {
             Ok((file, mark)) => {
-                total += file.text.len() as u64;
-                if total > MAX_TOTAL_BYTES {
+                total_bytes += file.text.len() as u64;
+                if total_bytes > MAX_TOTAL_BYTES {
                     return Err(Fault(format!(
                         "the tables of {CATALOG} are larger than {} MiB",
                         MAX_TOTAL_BYTES >> 20
@@ -95,21 +95,25 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
                 files.push(file);
                 marks.push(mark);
             }
-            Err(fault) if named.is_empty() && fault.0.ends_with(" answers 404 Not Found") => {}
+            Err(fault) if named_files.is_empty() && fault.0.ends_with(" answers 404 Not Found") => {
+            }
             Err(fault) => return Err(fault),
         }
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(AnswerData::own(Draft::read(&files).map_err(plain)?, marks))
+    Ok(AnswerData::own(
+        Draft::read(&files).map_err(plain_fault)?,
+        marks,
+    ))
 }
 
 /// `prices.csv` or `acme/prices.csv`; nothing that leads elsewhere.
 fn is_table(name: &str) -> bool {
-    let parts: Vec<&str> = name.split('/').collect();
-    let plain = |part: &&str| {
+    let path_parts: Vec<&str> = name.split('/').collect();
+    let is_plain_part = |part: &&str| {
         !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '?', '#', '%'])
     };
-    name.ends_with(".csv") && parts.len() <= 2 && parts.iter().all(plain)
+    name.ends_with(".csv") && path_parts.len() <= 2 && path_parts.iter().all(is_plain_part)
 }
 
 /// Lays a catalog over another one: its prices where they are not older, all its other rows.

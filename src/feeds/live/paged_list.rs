@@ -108,57 +108,57 @@ pub(super) async fn fetch(
     if let Some(state) = &resumed {
         http.tell(unit, &ProgressNews::ResumedPages { pages: state.pages });
     }
-    let mut seen = BTreeSet::new();
+    let mut seen_pages = BTreeSet::new();
     let mut may_restart = resumed.is_some();
-    let mut state = resumed.unwrap_or_else(|| ListState::begin(first));
-    while let Some(url) = state.next.clone() {
+    let mut list_state = resumed.unwrap_or_else(|| ListState::begin(first));
+    while let Some(url) = list_state.next.clone() {
         let url = Url::parse(&url)
             .map_err(|error| Fault(format!("the next page is not an address: {error}")))?;
         let page = match http.body(unit, &url, headers, MAX_PAGE_BYTES).await {
             // The place where the list was left is known to the server for some time only.
             Err(fault) if may_restart && fault.0.contains(" answers 4") => {
                 may_restart = false;
-                state = ListState::begin(first);
+                list_state = ListState::begin(first);
                 continue;
             }
             page => page?,
         };
         may_restart = false;
-        let number = state.pages + 1;
+        let page_number = list_state.pages + 1;
         let following = next(&page.bytes).map_err(|Fault(why)| {
             let host = http_client::host_of(&url);
-            Fault(format!("page {number} of {host}: {why}"))
+            Fault(format!("page {page_number} of {host}: {why}"))
         })?;
-        seen.insert(url.to_string());
-        let leads_back = |url: &Url| seen.contains(url.as_str());
-        if number >= MAX_PAGES || following.as_ref().is_some_and(leads_back) {
+        seen_pages.insert(url.to_string());
+        let leads_back = |url: &Url| seen_pages.contains(url.as_str());
+        if page_number >= MAX_PAGES || following.as_ref().is_some_and(leads_back) {
             let host = http_client::host_of(&url);
             return Err(Fault(format!("the pages of {host} lead in a circle")));
         }
-        let bytes = state.bytes + page.bytes.len() as u64;
-        let most = http.most(MAX_LIST_BYTES);
-        if bytes > most {
+        let bytes = list_state.bytes + page.bytes.len() as u64;
+        let most_bytes = http.most(MAX_LIST_BYTES);
+        if bytes > most_bytes {
             let _ = file_changes::remove_dir_all(&folder);
-            let (host, most) = (http_client::host_of(&url), most >> 20);
+            let (host, most) = (http_client::host_of(&url), most_bytes >> 20);
             return Err(Fault(format!(
                 "{host} answers more than {most} MiB: no list is so long"
             )));
         }
-        http_client::write_to_cache(&folder.join(format!("{number:05}.json")), &page.bytes)?;
-        state = ListState {
-            pages: number,
+        http_client::write_to_cache(&folder.join(format!("{page_number:05}.json")), &page.bytes)?;
+        list_state = ListState {
+            pages: page_number,
             bytes,
             next: following.map(|url| url.to_string()),
-            day: state.day.or(page.day),
-            ..state
+            day: list_state.day.or(page.day),
+            ..list_state
         };
-        let text = serde_json::to_vec(&state).map_err(|error| Fault(error.to_string()))?;
+        let text = serde_json::to_vec(&list_state).map_err(|error| Fault(error.to_string()))?;
         http_client::write_to_cache(&path, &text)?;
-        http.tell(unit, &ProgressNews::Page { pages: number });
+        http.tell(unit, &ProgressNews::Page { pages: page_number });
     }
     Ok(PagedList {
         folder,
-        count: state.pages,
-        day: state.day,
+        count: list_state.pages,
+        day: list_state.day,
     })
 }

@@ -17,8 +17,8 @@ pub(super) struct MachineSize {
     pub vcpu_thousandths: u64,
     /// Bytes.
     pub memory: u64,
-    /// Thousandths of cards.
-    pub cards: u32,
+    /// Thousandths of cards; none: how many cards it has is not known.
+    pub cards: Option<u32>,
     /// The name of the cards; most feeds only count them.
     #[serde(default)]
     pub card: Option<String>,
@@ -65,8 +65,18 @@ struct CachedQuotes {
 /// unit of hours, or no price.
 pub(super) fn hourly(price: &str, unit: &str) -> Result<i64, &'static str> {
     let hours = hours(unit).ok_or("not by the hour")?;
-    let nano = scaled(price, 1_000_000_000).map_err(|_| "no price")?;
-    i64::try_from(div_half_even(i128::from(nano), i128::from(hours))).map_err(|_| "no price")
+    let unit_nano = scaled(price, 1_000_000_000).map_err(|_| "no price")?;
+    i64::try_from(div_half_even(i128::from(unit_nano), i128::from(hours))).map_err(|_| "no price")
+}
+
+/// The day of a timestamp of a feed; none if the feed says none. The error is why a row with it is
+/// left out.
+pub(super) fn day_of(text: &str) -> Result<Option<Date>, &'static str> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let day = text.get(..10).and_then(|day| day.parse().ok());
+    day.map(Some).ok_or("a day that cannot be read")
 }
 
 fn hours(unit: &str) -> Option<u32> {
@@ -127,10 +137,10 @@ impl PriceQuotes {
             return;
         }
         let new = PriceQuote { rank, nano };
-        let key = (region.to_owned(), machine.to_owned(), spot);
-        match self.quotes.get_mut(&key) {
+        let quote_key = (region.to_owned(), machine.to_owned(), spot);
+        match self.quotes.get_mut(&quote_key) {
             None => {
-                self.quotes.insert(key, new);
+                self.quotes.insert(quote_key, new);
                 return;
             }
             Some(old) if *old < new => *old = new,
@@ -164,8 +174,8 @@ impl PriceQuotes {
 
     /// Reads what [`Self::to_text`] wrote; cloud, name, about and url are those of `empty`.
     pub(super) fn from_text(text: &[u8], empty: Self) -> Result<Self, serde_json::Error> {
-        let kept: CachedQuotes = serde_json::from_slice(text)?;
-        let quotes = kept
+        let cached_quotes: CachedQuotes = serde_json::from_slice(text)?;
+        let quotes = cached_quotes
             .quotes
             .into_iter()
             .map(|(region, machine, spot, nano)| {
@@ -178,9 +188,9 @@ impl PriceQuotes {
                 )
             });
         Ok(Self {
-            day: kept.day,
-            report: kept.report,
-            sizes: kept.sizes,
+            day: cached_quotes.day,
+            report: cached_quotes.report,
+            sizes: cached_quotes.sizes,
             quotes: quotes.collect(),
             ..empty
         })
@@ -213,16 +223,16 @@ impl PriceQuotes {
                 ..SourceEntry::default()
             },
         );
-        let mut listed = ListedRows {
+        let mut listed_rows = ListedRows {
             cloud: cloud.clone(),
             id: id.clone(),
             full: self.full,
             ..ListedRows::default()
         };
-        let mut left = LeftRows::default();
+        let mut left_rows = LeftRows::default();
         // Feeds are not sure of the case of their names.
-        let before = draft.prices.clone();
-        let known: BTreeMap<String, String> = draft
+        let prices_before = draft.prices.clone();
+        let known_names: BTreeMap<String, String> = draft
             .machines
             .keys()
             .filter(|(of, _)| *of == cloud)
@@ -233,19 +243,19 @@ impl PriceQuotes {
                 report.leave_of(format!("{cloud}: unknown region"), &region);
                 continue;
             }
-            let machine = known
+            let machine = known_names
                 .get(&machine.to_ascii_lowercase())
                 .cloned()
                 .unwrap_or(machine);
-            listed.add(&region, &machine, spot);
-            left.meet(&machine);
-            let size = self.sizes.get(&machine);
-            if let Some(reason) = why_unknown(draft, &cloud, &machine, size, report)? {
-                left.leave(&region, &machine, reason);
+            listed_rows.add(&region, &machine, spot);
+            left_rows.meet(&machine);
+            let machine_size = self.sizes.get(&machine);
+            if let Some(reason) = why_unknown(draft, &cloud, &machine, machine_size, report)? {
+                left_rows.leave(&region, &machine, reason);
                 continue;
             }
             let price = Some((quote.nano, id.clone()));
-            let row = if spot {
+            let price_row = if spot {
                 PriceRow {
                     on_demand: None,
                     spot: price,
@@ -256,13 +266,13 @@ impl PriceQuotes {
                     spot: None,
                 }
             };
-            draft.put_price(&cloud, &region, &machine, row);
+            draft.put_price(&cloud, &region, &machine, price_row);
             report.take(format!("{cloud}: prices"));
         }
-        left.note(draft, &before, &cloud, &id);
-        full_price_lists::drop_rows_not_listed(draft, &before, &listed, report);
-        price_outliers::leave_out(draft, &cloud, &before, report);
-        full_price_lists::note_price_changes(draft, &before, &listed);
+        left_rows.note(draft, &prices_before, &cloud, &id);
+        full_price_lists::drop_rows_not_listed(draft, &prices_before, &listed_rows, report);
+        price_outliers::leave_out(draft, &cloud, &prices_before, report);
+        full_price_lists::note_price_changes(draft, &prices_before, &listed_rows);
         Ok(())
     }
 }
@@ -276,12 +286,12 @@ fn by_ordered_name(
     let (mut otherwise_named, mut found) = (Vec::new(), Vec::new());
     for ((region, machine, spot), quote) in quotes {
         let (name, is_other_name) = listed_names::ordered_name(cloud, &machine)?;
-        let into = if is_other_name {
+        let target_quotes = if is_other_name {
             &mut otherwise_named
         } else {
             &mut found
         };
-        into.push((region, name.to_owned(), spot, quote));
+        target_quotes.push((region, name.to_owned(), spot, quote));
     }
     otherwise_named.append(&mut found);
     Ok(otherwise_named)
@@ -296,17 +306,17 @@ fn why_unknown(
     size: Option<&MachineSize>,
     report: &mut ImportReport,
 ) -> Result<Option<&'static str>, CatalogError> {
-    let key = (cloud.to_owned(), machine.to_owned());
+    let machine_key = (cloud.to_owned(), machine.to_owned());
     let sized = |row: &MachineRow| row.vcpu_thousandths > 0 && row.memory > 0;
     if vendor_facts::machine(draft, cloud, machine, report)?
-        || draft.machines.get(&key).is_some_and(sized)
+        || draft.machines.get(&machine_key).is_some_and(sized)
     {
         return Ok(None);
     }
     Ok(
         match size.map(|size| new_machine(draft, cloud, machine, size)) {
             Some(Ok(row)) => {
-                draft.machines.insert(key, row);
+                draft.machines.insert(machine_key, row);
                 None
             }
             Some(Err(why)) => {
@@ -337,16 +347,13 @@ fn new_machine(
         .iter()
         .filter(|((of, other), _)| of == cloud && family(other) == family(name))
         .find_map(|(_, row)| row.accelerator.as_ref());
-    let accelerator = match (size.cards, sibling) {
-        (0, None) => None,
-        (cards, None) if size.card.is_some() => {
-            let named = size.card.as_deref().unwrap_or_default();
-            Some((
-                draft.accelerator_name(named).unwrap_or(named).to_owned(),
-                cards,
-            ))
+    let accelerator = match (size.cards, size.card.as_deref(), sibling) {
+        (Some(0), None, None) => None,
+        (Some(cards @ 1..), Some(feed_name), None) => {
+            let name = draft.accelerator_name(feed_name).unwrap_or(feed_name);
+            Some((name.to_owned(), cards))
         }
-        (cards, Some((name, _))) if cards > 0 => Some((name.clone(), cards)),
+        (Some(cards @ 1..), _, Some((name, _))) => Some((name.clone(), cards)),
         // Feeds do not count every kind of card, and name none.
         _ => return Err(CARDS_UNKNOWN),
     };

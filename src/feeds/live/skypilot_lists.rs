@@ -60,8 +60,8 @@ const SCHEMAS: [u32; 4] = [8, 7, 6, 5];
 pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> Vec<SourceAnswer> {
     let mut answers = Vec::new();
     for (theirs, ours) in CLOUDS.iter().filter(|(_, ours)| request.wants(ours)) {
-        let result = fetch_list(&http, &request, theirs, ours).await;
-        answers.push(SourceAnswer::new("skypilot", ours, "", result));
+        let list_result = fetch_list(&http, &request, theirs, ours).await;
+        answers.push(SourceAnswer::new("skypilot", ours, "", list_result));
     }
     answers
 }
@@ -76,25 +76,35 @@ async fn fetch_list(
     for schema in SCHEMAS {
         let path = format!("v{schema}/{theirs}/vms.csv");
         let url = below(&request.endpoints.skypilot, &path);
-        let mut fetched =
+        let mut fetched_body =
             match cached_body::fetch(http, &unit, &url, "skypilot", MAX_LIST_BYTES).await {
                 Err(fault) if fault.0.ends_with(" answers 404 Not Found") => continue,
                 other => other?,
             };
-        let mut notes = Vec::new();
-        if !fetched.mark.dated {
+        let mut list_notes = Vec::new();
+        if !fetched_body.mark.dated {
             match day_of_last_commit(http, request, &unit, &path).await {
-                Some(day) => (fetched.mark.day, fetched.mark.dated) = (Some(day), true),
-                None => notes.push(format!("When SkyPilot's list of {ours} was changed is not known: it is dated by the day when it was first fetched.")),
+                Some(day) => (fetched_body.mark.day, fetched_body.mark.dated) = (Some(day), true),
+                None => list_notes.push(format!("When SkyPilot's list of {ours} was changed is not known: it is dated by the day when it was first fetched.")),
             }
         }
-        if !ends_with_a_line(&fetched.path) {
+        if !ends_with_a_line(&fetched_body.path) {
             return Err(Fault(format!(
                 "the list of {ours} ends in the middle of a row: it was cut off"
             )));
         }
-        let day = fetched.mark.day.unwrap_or_else(crate::util::clock::today);
-        return Ok(imported_file(ours, schema, day, &url, fetched, notes));
+        let day = fetched_body
+            .mark
+            .day
+            .unwrap_or_else(crate::util::clock::today);
+        return Ok(imported_file(
+            ours,
+            schema,
+            day,
+            &url,
+            fetched_body,
+            list_notes,
+        ));
     }
     Ok(AnswerData::skip(format!(
         "{} has no list of {ours}",
@@ -122,14 +132,14 @@ fn imported_file(
 
 /// Whether the last line of a file has an end.
 fn ends_with_a_line(path: &Path) -> bool {
-    let last = || -> std::io::Result<u8> {
+    let last_byte = || -> std::io::Result<u8> {
         let mut file = std::fs::File::open(path)?;
         file.seek(SeekFrom::End(-1))?;
         let mut byte = [0];
         file.read_exact(&mut byte)?;
         Ok(byte[0])
     };
-    last().is_ok_and(|byte| byte == b'\n')
+    last_byte().is_ok_and(|byte| byte == b'\n')
 }
 
 /// The day of the last change of a list: the file host does not say it.
@@ -147,8 +157,8 @@ async fn day_of_last_commit(
         .body(unit, &url, &HeaderMap::new(), 1 << 20)
         .await
         .ok()?;
-    let value: serde_json::Value = serde_json::from_slice(&body.bytes).ok()?;
-    value
+    let commit_json: serde_json::Value = serde_json::from_slice(&body.bytes).ok()?;
+    commit_json
         .get(0)?
         .get("commit")?
         .get("committer")?

@@ -38,10 +38,10 @@ pub(super) fn check_regions(
         })
         .collect();
     for pattern in &wanted.regions {
-        let one = std::slice::from_ref(pattern);
+        let one_pattern = std::slice::from_ref(pattern);
         if of_clouds
             .iter()
-            .any(|(cloud, region)| asked_for(one, cloud, region))
+            .any(|(cloud, region)| asked_for(one_pattern, cloud, region))
         {
             continue;
         }
@@ -60,15 +60,15 @@ pub(super) fn check_regions(
             };
             strsim::damerau_levenshtein(letters, start)
         };
-        let mut near: Vec<(usize, String)> = of_clouds
+        let mut near_names: Vec<(usize, String)> = of_clouds
             .iter()
             .map(name)
             .map(|name| (distance(&name), name))
             .collect();
-        near.sort();
-        near.dedup();
-        near.retain(|(distance, _)| *distance <= 3 && *distance < letters.len().max(2));
-        let names: Vec<String> = near
+        near_names.sort();
+        near_names.dedup();
+        near_names.retain(|(distance, _)| *distance <= 3 && *distance < letters.len().max(2));
+        let names: Vec<String> = near_names
             .into_iter()
             .take(3)
             .map(|(_, name)| format!("`{name}`"))
@@ -79,13 +79,13 @@ pub(super) fn check_regions(
                 .to_owned(),
             names => format!("did you mean {}?", names.join(" or ")),
         };
-        let of = match wanted.clouds.as_slice() {
+        let of_clouds_words = match wanted.clouds.as_slice() {
             [] => "the catalog".to_owned(),
             clouds => clouds.join(", "),
         };
         return Err(CatalogError::file(
             "--region",
-            format!("no place of {of} matches `{text}`"),
+            format!("no place of {of_clouds_words} matches `{text}`"),
             hint,
         ));
     }

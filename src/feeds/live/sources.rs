@@ -77,7 +77,7 @@ pub(super) fn chosen_sources(
             .iter()
             .any(|(_, ours)| *ours == cloud)
     };
-    let known: BTreeSet<&str> = SOURCES
+    let known_clouds: BTreeSet<&str> = SOURCES
         .iter()
         .flat_map(|(_, clouds, _)| clouds.iter().copied())
         .chain(skypilot_lists::CLOUDS.iter().map(|(_, ours)| *ours))
@@ -85,11 +85,11 @@ pub(super) fn chosen_sources(
     if let Some(unknown) = wanted
         .clouds
         .iter()
-        .find(|cloud| !known.contains(cloud.as_str()))
+        .find(|cloud| !known_clouds.contains(cloud.as_str()))
     {
         let hint = format!(
             "the clouds are {}",
-            known.into_iter().collect::<Vec<_>>().join(", ")
+            known_clouds.into_iter().collect::<Vec<_>>().join(", ")
         );
         return Err(CatalogError::file(
             "--cloud",
@@ -105,7 +105,7 @@ pub(super) fn chosen_sources(
             .iter()
             .any(|cloud| clouds.contains(&cloud.as_str())),
     };
-    let asked =
+    let is_asked =
         |name: &str, clouds: &[&str]| match wanted.sources.iter().any(|source| source == name) {
             // An own catalog is of any cloud.
             true => name == "catalog" || serves(name, clouds),
@@ -115,19 +115,19 @@ pub(super) fn chosen_sources(
                     && (name != "catalog" || endpoints.own.is_some())
             }
         };
-    let chosen: Vec<&str> = SOURCES
+    let chosen_names: Vec<&str> = SOURCES
         .iter()
-        .filter(|(name, clouds, _)| asked(name, clouds))
+        .filter(|(name, clouds, _)| is_asked(name, clouds))
         .map(|(name, ..)| *name)
         .collect();
-    if chosen.is_empty() {
+    if chosen_names.is_empty() {
         return Err(CatalogError::file(
             "--cloud",
             "none of the named sources has that cloud",
             "leave --source out",
         ));
     }
-    Ok(chosen)
+    Ok(chosen_names)
 }
 
 /// Asks one source.
@@ -136,16 +136,16 @@ pub(super) async fn ask(
     http: Rc<HttpClient>,
     request: Rc<SourceRequest>,
 ) -> Vec<SourceAnswer> {
-    let one = |cloud: &str, result| vec![SourceAnswer::new(name, cloud, "", result)];
+    let one_answer = |cloud: &str, result| vec![SourceAnswer::new(name, cloud, "", result)];
     let mut answers = match name {
         "skypilot" => skypilot_lists::fetch(http.clone(), request.clone()).await,
-        "azure" => one("azure", azure_retail_prices::fetch(&http, &request).await),
-        "gcp" => one("gcp", gcp_billing_catalog::fetch(&http, &request).await),
+        "azure" => one_answer("azure", azure_retail_prices::fetch(&http, &request).await),
+        "gcp" => one_answer("gcp", gcp_billing_catalog::fetch(&http, &request).await),
         "aws" => aws_price_list::fetch(http.clone(), request.clone()).await,
         #[cfg(feature = "aws")]
         "aws-spot" => aws_spot_prices::fetch(http.clone(), request.clone()).await,
-        "aws-spot-advisor" => one("aws", aws_spot_advisor::fetch(&http, &request).await),
-        _ => one("", own_catalog::fetch(&http, &request).await),
+        "aws-spot-advisor" => one_answer("aws", aws_spot_advisor::fetch(&http, &request).await),
+        _ => one_answer("", own_catalog::fetch(&http, &request).await),
     };
     // What was asked for by its name and cannot be asked has failed.
     let skipped = |answer: &SourceAnswer| {
@@ -158,13 +158,13 @@ pub(super) async fn ask(
         )
     };
     if request.wanted.sources.iter().any(|source| source == name) {
-        let all = answers.iter().all(skipped);
+        let all_skipped = answers.iter().all(skipped);
         for answer in &mut answers {
             if let Ok(AnswerData {
                 content: AnswerContent::Skip(why),
                 ..
             }) = &answer.result
-                && (all || request.wanted.clouds.contains(&answer.cloud))
+                && (all_skipped || request.wanted.clouds.contains(&answer.cloud))
             {
                 answer.result = Err(Fault(why.clone()));
             }

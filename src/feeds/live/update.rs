@@ -23,18 +23,18 @@ pub async fn update(
     out: &Path,
     watch: Rc<dyn ProgressWatcher>,
 ) -> Result<UpdateOutcome, CatalogError> {
-    let chosen = chosen_sources(wanted, &settings.endpoints)?;
-    let known = Draft::read(&updated_catalog::read(out)?.0)?;
-    let places: BTreeSet<String> = known.places.into_keys().collect();
+    let chosen_names = chosen_sources(wanted, &settings.endpoints)?;
+    let known_draft = Draft::read(&updated_catalog::read(out)?.0)?;
+    let places: BTreeSet<String> = known_draft.places.into_keys().collect();
     check_regions(wanted, &places)?;
-    let shown = settings.cache.display().to_string();
+    let shown_cache = settings.cache.display().to_string();
     let unusable =
-        |why: String| CatalogError::file(&shown, why, "name another folder with --cache");
+        |why: String| CatalogError::file(&shown_cache, why, "name another folder with --cache");
     crate::util::cache::create(&settings.cache).map_err(|error| unusable(error.to_string()))?;
     let _lock = lock_cache(&settings.cache)?;
     let http =
         Rc::new(HttpClient::new(settings, watch.clone()).map_err(|fault| unusable(fault.0))?);
-    let machines = known
+    let machines = known_draft
         .machines
         .into_iter()
         .filter(|((cloud, _), _)| cloud == "gcp");
@@ -47,13 +47,13 @@ pub async fn update(
         machines: machines.map(|((_, name), row)| (name, row)).collect(),
     });
     let tasks = tokio::task::LocalSet::new();
-    let mut asked = Vec::new();
-    for name in &chosen {
-        asked.push(tasks.spawn_local(ask(name, http.clone(), request.clone())));
+    let mut sources_asked = Vec::new();
+    for name in &chosen_names {
+        sources_asked.push(tasks.spawn_local(ask(name, http.clone(), request.clone())));
     }
     let mut answers = Vec::new();
     let gathered = tasks.run_until(async {
-        for task in asked {
+        for task in sources_asked {
             answers.extend(
                 task.await
                     .map_err(|error| unusable(format!("a source was not asked: {error}")))?,

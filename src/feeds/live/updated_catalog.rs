@@ -18,12 +18,12 @@ pub(super) fn read(out: &Path) -> Result<(Vec<files::File>, bool), CatalogError>
             "name a folder",
         ));
     }
-    let empty = match std::fs::read_dir(out) {
+    let is_empty = match std::fs::read_dir(out) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
         Err(error) => return Err(unreadable(out, &error)),
     };
-    if !empty {
+    if !is_empty {
         let hint = "name a catalog, a new folder, or nothing: ./catalog";
         return Err(CatalogError::file(
             out.display().to_string(),

@@ -33,6 +33,18 @@ enum NotInForce {
 }
 
 impl Sources<'_> {
+    /// The source of what the file says without days of its own.
+    fn of_whole_file(&self, draft: &mut Draft, file: &File) -> Result<String, CatalogError> {
+        self.of(draft, None, None).map_err(|why| {
+            let cloud = self.cloud_file.cloud.get_ref();
+            CatalogError::file(
+                &file.shown,
+                format!("the registration of `{cloud}` {why}"),
+                "ask the cloud for its newest file",
+            )
+        })
+    }
+
     /// The source of a row; the reason if it does not hold today.
     fn of(
         &self,
@@ -40,24 +52,24 @@ impl Sources<'_> {
         from: Option<&Spanned<String>>,
         until: Option<&Spanned<String>>,
     ) -> Result<String, NotInForce> {
-        let whole = self.cloud_file.valid_until.get_ref();
-        let until = until.map_or(whole, |until| until.get_ref().min(whole));
+        let whole_until = self.cloud_file.valid_until.get_ref();
+        let row_until = until.map_or(whole_until, |until| until.get_ref().min(whole_until));
         if let Some(from) = from.filter(|from| *from.get_ref() > self.today) {
             return Err(NotInForce::Before(from.get_ref().clone()));
         }
-        if *until < self.today {
-            return Err(NotInForce::After(until.clone()));
+        if *row_until < self.today {
+            return Err(NotInForce::After(row_until.clone()));
         }
         let (cloud, date) = (
             self.cloud_file.cloud.get_ref(),
             self.cloud_file.date.get_ref(),
         );
-        let id = format!("joined-{cloud}-{date}-until-{until}");
+        let id = format!("joined-{cloud}-{date}-until-{row_until}");
         let source = SourceEntry {
             date: date.clone(),
             about: format!("{}: registered by a file", self.cloud_file.about),
             url: self.cloud_file.url.clone(),
-            valid_until: until.clone(),
+            valid_until: row_until.clone(),
             list: String::new(),
         };
         draft.sources.insert(id.clone(), source);
@@ -77,14 +89,13 @@ pub(super) fn add_rows(
         cloud_file,
         today: today.to_string(),
     };
-    // The file as a whole holds today, so this cannot fail.
-    let whole = sources.of(draft, None, None).unwrap_or_default();
-    registration.places += add_places(cloud_file, draft, &whole);
-    registration.machines += add_machines(cloud_file, draft, &whole);
-    terms(cloud_file, draft, &whole);
+    let whole_source = sources.of_whole_file(draft, file)?;
+    registration.places += add_places(cloud_file, draft, &whole_source);
+    registration.machines += add_machines(cloud_file, draft, &whole_source);
+    terms(cloud_file, draft, &whole_source);
     add_prices(cloud_file, file, &sources, draft, registration)?;
     add_services(cloud_file, file, &sources, draft, registration)?;
-    network(cloud_file, file, draft, &whole)?;
+    network(cloud_file, file, draft, &whole_source)?;
     limits(cloud_file, file, &sources, draft, registration)
 }
 
@@ -105,15 +116,15 @@ fn figure_or_zero(value: &Option<Figure>, per: i64) -> u64 {
 
 /// The regions that a list names; `*` is all regions of the file.
 fn regions_of(cloud_file: &CloudFile, wanted: &List) -> Vec<String> {
-    let wanted = wanted.get_ref();
-    if wanted.iter().any(|region| region.get_ref() == "*") {
+    let wanted_regions = wanted.get_ref();
+    if wanted_regions.iter().any(|region| region.get_ref() == "*") {
         return cloud_file
             .places
             .keys()
             .map(|region| region.get_ref().clone())
             .collect();
     }
-    wanted
+    wanted_regions
         .iter()
         .map(|region| region.get_ref().clone())
         .collect()
@@ -122,7 +133,7 @@ fn regions_of(cloud_file: &CloudFile, wanted: &List) -> Vec<String> {
 /// Adds the places, and returns how many there are.
 fn add_places(cloud_file: &CloudFile, draft: &mut Draft, source: &str) -> usize {
     for (region, place) in &cloud_file.places {
-        let row = PlaceRow {
+        let place_row = PlaceRow {
             country: text_of(&place.country),
             location: place.location.clone(),
             operator: place.operator.clone(),
@@ -135,7 +146,7 @@ fn add_places(cloud_file: &CloudFile, draft: &mut Draft, source: &str) -> usize 
         };
         draft.places.insert(
             format!("{}:{}", cloud_file.cloud.get_ref(), region.get_ref()),
-            row,
+            place_row,
         );
     }
     cloud_file.places.len()
@@ -150,8 +161,9 @@ fn add_machines(cloud_file: &CloudFile, draft: &mut Draft, source: &str) -> usiz
             .count
             .as_ref()
             .map_or(1000, |count| count.get_ref().scaled(1000));
+        // The check of the file has refused a count that is too large or negative.
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let row = MachineRow {
+        let machine_row = MachineRow {
             vcpu_thousandths: figure_or_zero(&machine.vcpus, 1000),
             memory: figure_or_zero(&machine.memory_gib, 1 << 30),
             accelerator: machine
@@ -163,12 +175,12 @@ fn add_machines(cloud_file: &CloudFile, draft: &mut Draft, source: &str) -> usiz
         };
         draft
             .machines
-            .insert((cloud.clone(), name.get_ref().clone()), row);
+            .insert((cloud.clone(), name.get_ref().clone()), machine_row);
         for tee in &machine.tee {
-            let key = (cloud.clone(), name.get_ref().clone(), tee.get_ref().clone());
+            let tee_key = (cloud.clone(), name.get_ref().clone(), tee.get_ref().clone());
             let (places, source) = (format!("{cloud}:*"), source.to_owned());
             draft.confidential.insert(
-                key,
+                tee_key,
                 ConfidentialRow {
                     places,
                     source,
@@ -205,16 +217,19 @@ fn add_prices(
             rate.as_ref()
                 .map(|rate| (rate.get_ref().scaled(NANO), source.clone()))
         };
-        let row = PriceRow {
+        let price_row = PriceRow {
             on_demand: rate(&price.on_demand),
             spot: rate(&price.spot),
         };
         for region in regions_of(cloud_file, &price.places) {
-            let there = draft
+            let prices_there = draft
                 .prices
                 .entry((cloud.clone(), region.clone()))
                 .or_default();
-            if there.insert(name.clone(), row.clone()).is_some() {
+            if prices_there
+                .insert(name.clone(), price_row.clone())
+                .is_some()
+            {
                 let message = format!("`{name}` has two prices at {region} that hold today");
                 return Err(fault(
                     file,
@@ -229,9 +244,9 @@ fn add_prices(
                 .as_ref()
                 .filter(|_| price.spot.is_some())
             {
-                let key = (cloud.clone(), name.clone(), region);
+                let rate_key = (cloud.clone(), name.clone(), region);
                 draft.interruptions.insert(
-                    key,
+                    rate_key,
                     (percent.get_ref().scaled(PPM_PER_PERCENT), source.clone()),
                 );
             }
@@ -264,7 +279,7 @@ fn add_services(
                 continue;
             }
         };
-        let row = ServiceRow {
+        let service_row = ServiceRow {
             unit: service.unit.get_ref().clone(),
             price: service.price.get_ref().scaled(NANO),
             vcpu_thousandths: figure_or_zero(&service.vcpus, 1000),
@@ -273,13 +288,17 @@ fn add_services(
             evidence: String::new(),
         };
         for region in regions_of(cloud_file, &service.places) {
-            let key = (
+            let service_key = (
                 format!("{cloud}:{region}"),
                 name.clone(),
                 version.clone(),
                 service.product.clone(),
             );
-            if draft.services.insert(key, row.clone()).is_some() {
+            if draft
+                .services
+                .insert(service_key, service_row.clone())
+                .is_some()
+            {
                 let message = format!("`{name}` is offered twice at {region}");
                 return Err(fault(
                     file,
@@ -295,19 +314,21 @@ fn add_services(
 }
 
 fn terms(cloud_file: &CloudFile, draft: &mut Draft, source: &str) {
-    let figure =
+    let optional_figure =
         |value: &Option<Figure>, per| value.as_ref().map(|value| value.get_ref().scaled(per));
     let terms = &cloud_file.terms;
-    let row = CloudRow {
+    let terms_row = CloudRow {
         times: [&terms.increment_s, &terms.minimum_s, &terms.boot_s]
-            .map(|time| figure(time, MILLIS_PER_SECOND)),
-        free_egress: figure(&terms.free_egress_gb, NANO),
-        storage: figure(&terms.storage_usd_per_gb_month, NANO),
+            .map(|time| optional_figure(time, MILLIS_PER_SECOND)),
+        free_egress: optional_figure(&terms.free_egress_gb, NANO),
+        storage: optional_figure(&terms.storage_usd_per_gb_month, NANO),
         source: source.to_owned(),
         evidence: "its own file".to_owned(),
-        gigabyte: figure(&terms.gb_bytes, 1),
+        gigabyte: optional_figure(&terms.gb_bytes, 1),
     };
-    draft.clouds.insert(cloud_file.cloud.get_ref().clone(), row);
+    draft
+        .clouds
+        .insert(cloud_file.cloud.get_ref().clone(), terms_row);
 }
 
 fn network(
@@ -317,9 +338,9 @@ fn network(
     source: &str,
 ) -> Result<(), CatalogError> {
     let cloud = cloud_file.cloud.get_ref();
-    let own = |region: &str| format!("{cloud}:{region}");
+    let own_place = |region: &str| format!("{cloud}:{region}");
     let places: Vec<String> = draft.places.keys().cloned().collect();
-    let end = |end: &Spanned<String>| -> Result<String, CatalogError> {
+    let route_end = |end: &Spanned<String>| -> Result<String, CatalogError> {
         let text = end.get_ref().as_str();
         if text == "*"
             || cloud_file
@@ -327,7 +348,7 @@ fn network(
                 .keys()
                 .any(|region| region.get_ref() == text)
         {
-            return Ok(own(text));
+            return Ok(own_place(text));
         }
         let pattern = Pattern(text.to_owned());
         if text == "internet"
@@ -336,11 +357,11 @@ fn network(
         {
             return Ok(text.to_owned());
         }
-        let near = places
+        let nearest_place = places
             .iter()
             .map(|place| (strsim::levenshtein(place, text), place))
             .min();
-        let hint = match near.filter(|(distance, _)| *distance <= 3) {
+        let hint = match nearest_place.filter(|(distance, _)| *distance <= 3) {
             Some((_, near)) => format!("did you mean `{near}`?"),
             None => "name `internet`, a region of this file, `*` for all of them, or a place of the catalog".to_owned(),
         };
@@ -356,17 +377,17 @@ fn network(
             .above_gb
             .as_ref()
             .map_or(0, |above| above.get_ref().scaled(NANO).unsigned_abs());
-        let entry = draft
+        let egress_row = draft
             .egress
-            .entry((own(row.from.get_ref()), end(&row.to)?))
+            .entry((own_place(row.from.get_ref()), route_end(&row.to)?))
             .or_default();
-        entry
+        egress_row
             .tiers
             .insert(above, row.usd_per_gb.get_ref().scaled(NANO));
-        entry.source = source.to_owned();
+        egress_row.source = source.to_owned();
     }
     for row in &cloud_file.throughput {
-        let (from, to) = (end(&row.from)?, end(&row.to)?);
+        let (from, to) = (route_end(&row.from)?, route_end(&row.to)?);
         draft.throughput.insert(
             (from, to),
             (
@@ -406,13 +427,13 @@ fn quotas(
     draft: &mut Draft,
 ) -> Result<(), CatalogError> {
     let cloud = cloud_file.cloud.get_ref();
-    let whole = sources.of(draft, None, None).unwrap_or_default();
-    let named = |regions: &List| places_of(cloud, regions);
+    let whole_source = sources.of_whole_file(draft, file)?;
+    let named_places = |regions: &List| places_of(cloud, regions);
     for quota in &cloud_file.quotas {
         let domains = quota
             .places
             .as_ref()
-            .map_or_else(|| vec![cloud.clone()], named);
+            .map_or_else(|| vec![cloud.clone()], named_places);
         let mut figures: BTreeMap<String, i64> = BTreeMap::new();
         figures.extend(
             quota
@@ -434,11 +455,16 @@ fn quotas(
                 for (card, most) in cards {
                     let of_machine =
                         |row: &MachineRow| row.accelerator.as_ref().map(|(name, _)| name.clone());
-                    let same = |name: &String| name.eq_ignore_ascii_case(card.get_ref());
-                    let known = draft.accelerator_name(card.get_ref()).map(str::to_owned);
-                    let known =
-                        known.or_else(|| draft.machines.values().filter_map(of_machine).find(same));
-                    let Some(known) = known else {
+                    let same_name = |name: &String| name.eq_ignore_ascii_case(card.get_ref());
+                    let known_card = draft.accelerator_name(card.get_ref()).map(str::to_owned);
+                    let known_card = known_card.or_else(|| {
+                        draft
+                            .machines
+                            .values()
+                            .filter_map(of_machine)
+                            .find(same_name)
+                    });
+                    let Some(known) = known_card else {
                         let message = format!("`{}` is nothing that is counted", card.get_ref());
                         let hint = "name an accelerator that a machine of this file has";
                         return Err(fault(file, card.span(), message, hint));
@@ -452,7 +478,7 @@ fn quotas(
             for (what, most) in &figures {
                 draft.quotas.insert(
                     (domain.clone(), what.clone()),
-                    (*most, whole.clone(), String::new()),
+                    (*most, whole_source.clone(), String::new()),
                 );
             }
         }
@@ -468,7 +494,7 @@ fn discounts(
     registration: &mut Registration,
 ) -> Result<(), CatalogError> {
     let cloud = cloud_file.cloud.get_ref();
-    let named = |regions: &List| places_of(cloud, regions);
+    let named_places = |regions: &List| places_of(cloud, regions);
     for discount in &cloud_file.discounts {
         let percent = discount.percent.get_ref();
         let source = match sources.of(
@@ -487,7 +513,7 @@ fn discounts(
         let places = discount
             .places
             .as_ref()
-            .map_or_else(|| vec![format!("{cloud}:*")], named);
+            .map_or_else(|| vec![format!("{cloud}:*")], named_places);
         let types = discount.instance_types.as_ref().map_or_else(
             || "*".to_owned(),
             |types| {
@@ -499,9 +525,9 @@ fn discounts(
                     .join(";")
             },
         );
-        let key = (places.join(";"), types);
-        let row = (percent.scaled(PPM_PER_PERCENT), source, String::new());
-        if draft.discounts.insert(key, row).is_some() {
+        let discount_key = (places.join(";"), types);
+        let discount_row = (percent.scaled(PPM_PER_PERCENT), source, String::new());
+        if draft.discounts.insert(discount_key, discount_row).is_some() {
             let message = "there is another discount for the same places and instance types";
             return Err(fault(
                 file,

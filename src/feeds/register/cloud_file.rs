@@ -186,11 +186,11 @@ impl<'de> Deserialize<'de> for Cards {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Cards, A::Error> {
-                let mut named = BTreeMap::new();
+                let mut named_cards = BTreeMap::new();
                 while let Some((name, most)) = map.next_entry()? {
-                    named.insert(name, most);
+                    named_cards.insert(name, most);
                 }
-                Ok(Cards::Named(named))
+                Ok(Cards::Named(named_cards))
             }
         }
         deserializer.deserialize_any(Reader)
@@ -217,15 +217,7 @@ pub(super) fn fault(
     message: impl Into<String>,
     hint: impl Into<String>,
 ) -> CatalogError {
-    let before = file.text.get(..span.start).unwrap_or("");
-    let line = before.matches('\n').count();
-    CatalogError {
-        line: u32::try_from(line + 1).unwrap_or(0),
-        column: u32::try_from(before.rsplit('\n').next().unwrap_or("").chars().count() + 1)
-            .unwrap_or(0),
-        text: file.text.lines().nth(line).unwrap_or("").to_owned(),
-        ..CatalogError::file(&file.shown, message, hint)
-    }
+    CatalogError::at_offset((&file.shown, &file.text), span.start, message, hint)
 }
 
 /// The keys, with dots, of a text or a name that has a control character.
@@ -235,19 +227,19 @@ fn steering(value: &toml::Value, at: &str) -> Option<String> {
         toml::Value::String(text) => bad(text).then(|| at.to_owned()),
         toml::Value::Array(values) => values.iter().find_map(|value| steering(value, at)),
         toml::Value::Table(table) => table.iter().find_map(|(key, value)| {
-            let shown: String = key
+            let shown_key: String = key
                 .chars()
                 .map(|letter| if letter.is_control() { '?' } else { letter })
                 .collect();
-            let at = if at.is_empty() {
-                shown
+            let key_path = if at.is_empty() {
+                shown_key
             } else {
-                format!("{at}.{shown}")
+                format!("{at}.{shown_key}")
             };
             if bad(key) {
-                Some(at)
+                Some(key_path)
             } else {
-                steering(value, &at)
+                steering(value, &key_path)
             }
         }),
         _ => None,
@@ -262,7 +254,7 @@ impl CloudFile {
             format: Spanned<u32>,
         }
         let hint = "`sky guide register` shows the form of the file";
-        let wrong = |error: toml::de::Error| {
+        let wrong_file = |error: toml::de::Error| {
             fault(
                 file,
                 error.span().unwrap_or(0..0),
@@ -271,7 +263,7 @@ impl CloudFile {
             )
         };
         // The version first: another one may have other keys.
-        let version: Version = toml::from_str(&file.text).map_err(wrong)?;
+        let version: Version = toml::from_str(&file.text).map_err(wrong_file)?;
         if *version.format.get_ref() != FORMAT {
             let message = format!("format {} is not known", version.format.get_ref());
             return Err(fault(
@@ -282,7 +274,7 @@ impl CloudFile {
             ));
         }
         // What is printed later must not steer a terminal.
-        let table: toml::Table = toml::from_str(&file.text).map_err(wrong)?;
+        let table: toml::Table = toml::from_str(&file.text).map_err(wrong_file)?;
         if let Some(at) = steering(&toml::Value::Table(table), "") {
             let message = format!("`{at}` has a control character in it");
             return Err(fault(
@@ -292,6 +284,6 @@ impl CloudFile {
                 "write it without escapes and line breaks",
             ));
         }
-        toml::from_str(&file.text).map_err(wrong)
+        toml::from_str(&file.text).map_err(wrong_file)
     }
 }

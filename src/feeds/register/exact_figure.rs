@@ -15,9 +15,9 @@ pub(super) struct PlainDecimal(pub String);
 impl PlainDecimal {
     /// Reads a decimal of at most nine digits after the point.
     pub(super) fn read<E: de::Error>(text: &str) -> Result<Self, E> {
-        let plain = text.trim().trim_start_matches('$');
-        match crate::model::units::scaled(plain, 1_000_000_000) {
-            Ok(_) => Ok(PlainDecimal(plain.to_owned())),
+        let plain_text = text.trim().trim_start_matches('$');
+        match crate::model::units::scaled(plain_text, 1_000_000_000) {
+            Ok(_) => Ok(PlainDecimal(plain_text.to_owned())),
             Err(error) => Err(E::custom(format!(
                 "{error}; write a plain decimal like 0.25"
             ))),
@@ -29,9 +29,10 @@ impl PlainDecimal {
         crate::model::units::scaled(&self.0, i128::from(per)).ok()
     }
 
-    /// In units of one part of `per`, of a figure that was checked.
+    /// In units of one part of `per`. A figure that is too large, which the check of the file
+    /// refuses, is the largest that there is: an unknown price must never be nothing.
     pub(super) fn scaled(&self, per: i64) -> i64 {
-        self.checked(per).unwrap_or_default()
+        self.checked(per).unwrap_or(i64::MAX)
     }
 }
 

@@ -15,10 +15,10 @@ pub(super) fn read(location: &str) -> Result<Vec<u8>, CatalogError> {
     }
     let path = Path::new(location.strip_prefix("file://").unwrap_or(location));
     crate::util::file::read_within(path, MAX_FILE_BYTES as u64).map_err(|error| {
-        let named = error.to_string();
-        let message = named
+        let named_error = error.to_string();
+        let message = named_error
             .split_once(": ")
-            .map_or(named.as_str(), |(_, why)| why);
+            .map_or(named_error.as_str(), |(_, why)| why);
         CatalogError::file(
             location,
             format!("cannot read it: {message}"),

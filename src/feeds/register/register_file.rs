@@ -17,34 +17,40 @@ use std::path::Path;
 /// Registers a file in the catalog folder `out`, which is created as a copy of the shipped
 /// catalog if it is not there. Nothing is changed if anything is wrong.
 pub fn register(options: &RegisterOptions, out: &Path) -> Result<Registration, CatalogError> {
-    let shown = &options.location;
-    let bytes = file_or_url::read(shown)?;
+    let shown_location = &options.location;
+    let bytes = file_or_url::read(shown_location)?;
     let created = !out.join(CATALOG).exists();
     if created {
         is_free_for_a_catalog(out)?;
     }
-    let old = match created {
+    let old_files = match created {
         true => Vec::new(),
         false => files::read(out)?,
     };
     let mut draft = match created {
         true => Draft::read(&files::shipped()?)?,
-        false => Draft::read(&old)?,
+        false => Draft::read(&old_files)?,
     };
     let signer = signed_by(options, out, &bytes, &draft)?;
-    let key = signer.as_ref().map(|signer| signer.key.clone());
-    let file = files::file(shown.clone(), shown.clone(), bytes)?;
+    let signer_key = signer.as_ref().map(|signer| signer.key.clone());
+    let file = files::file(shown_location.clone(), shown_location.clone(), bytes)?;
     let cloud_file = CloudFile::read(&file)?;
     check_cloud_file::check(&cloud_file, &file)?;
     in_force(&cloud_file, &file, options.today)?;
     if let Some(signer) = &signer {
         is_own_key(&cloud_file, &file, signer, &draft)?;
     }
-    let replaced = make_room(&cloud_file, &file, key.as_deref(), options, &mut draft)?;
+    let replaced = make_room(
+        &cloud_file,
+        &file,
+        signer_key.as_deref(),
+        options,
+        &mut draft,
+    )?;
     let mut registration = Registration {
         cloud: cloud_file.cloud.get_ref().clone(),
         about: cloud_file.about.clone(),
-        key: key.clone(),
+        key: signer_key.clone(),
         valid_until: cloud_file.valid_until.get_ref().clone(),
         replaced,
         created,
@@ -61,13 +67,13 @@ pub fn register(options: &RegisterOptions, out: &Path) -> Result<Registration, C
         let message = "the file offers nothing that holds today";
         let hint =
             "a cloud joins with what it offers: `[[prices]]` or `[[services]]` that hold today";
-        return Err(CatalogError::file(shown, message, hint));
+        return Err(CatalogError::file(shown_location, message, hint));
     }
-    leave_out_suspicious_prices(&mut draft, &mut registration, shown)?;
-    let record = registered_row(&cloud_file, &file, key);
+    leave_out_suspicious_prices(&mut draft, &mut registration, shown_location)?;
+    let record = registered_row(&cloud_file, &file, signer_key);
     draft.registered.insert(registration.cloud.clone(), record);
     draft.drop_unused_sources();
-    registration.changed = catalog_folder::save(&old, &draft, out)
+    registration.changed = catalog_folder::save(&old_files, &draft, out)
         .map_err(|error| trace_error::at_cloud_file(error, &cloud_file, &file, out))?;
     Ok(registration)
 }
@@ -143,15 +149,15 @@ fn signed_by(
     bytes: &[u8],
     draft: &Draft,
 ) -> Result<Option<Signer>, CatalogError> {
-    let named = !options.signature.is_empty();
-    let place = if named {
+    let signature_named = !options.signature.is_empty();
+    let place = if signature_named {
         options.signature.clone()
     } else {
         format!("{}.minisig", options.location)
     };
     let signature = match file_or_url::read(&place) {
         Ok(signature) => signature,
-        Err(_) if !named && options.allow_unsigned => return Ok(None),
+        Err(_) if !signature_named && options.allow_unsigned => return Ok(None),
         Err(error) => {
             let hint = "sign the file with `minisign -Sm FILE`; a file without a signature needs --allow-unsigned";
             return Err(CatalogError {
@@ -171,9 +177,15 @@ fn signed_by(
             .map(|row| row.key.clone())
             .filter(|key| !key.is_empty()),
     );
-    let key = signature::verify(&options.location, &place, bytes, &signature, &keys)?;
-    let for_any_cloud = keys.iter().take(for_any_cloud).any(|named| *named == key);
-    Ok(Some(Signer { key, for_any_cloud }))
+    let signing_key = signature::verify(&options.location, &place, bytes, &signature, &keys)?;
+    let for_any_cloud = keys
+        .iter()
+        .take(for_any_cloud)
+        .any(|named| *named == signing_key);
+    Ok(Some(Signer {
+        key: signing_key,
+        for_any_cloud,
+    }))
 }
 
 /// Refuses a file that is signed by the key of another cloud, unless the user trusts that key for
@@ -215,9 +227,9 @@ fn is_own_key(
 
 /// Whether the file holds on the day of the registration.
 fn in_force(cloud_file: &CloudFile, file: &files::File, today: Date) -> Result<(), CatalogError> {
-    let until = cloud_file.valid_until.get_ref();
-    if *until < today.to_string() {
-        let message = format!("the file expired on {until}, and today is {today}");
+    let valid_until = cloud_file.valid_until.get_ref();
+    if *valid_until < today.to_string() {
+        let message = format!("the file expired on {valid_until}, and today is {today}");
         return Err(cloud_file::fault(
             file,
             cloud_file.valid_until.span(),
@@ -267,11 +279,11 @@ fn make_room(
         cloud_file::fault(file, cloud_file.cloud.span(), message, hint)
     };
     let Some(before) = draft.registered.get(cloud) else {
-        let taken = draft.places.keys().any(|place| of_cloud(place))
+        let name_taken = draft.places.keys().any(|place| of_cloud(place))
             || draft.machines.keys().any(|(of, _)| of == cloud)
             || draft.clouds.contains_key(cloud);
         let hint = "a cloud joins under a name of its own";
-        return if taken {
+        return if name_taken {
             Err(fault(format!("the name `{cloud}` is taken"), hint))
         } else {
             Ok(false)
@@ -305,10 +317,11 @@ fn make_room(
             "a file of an earlier day is not taken back",
         ));
     }
-    let newer = before.date < *cloud_file.date.get_ref() || before.revision < cloud_file.revision;
-    let same = before.file_sha256 == *hash::digest(file.text.as_bytes());
+    let is_newer =
+        before.date < *cloud_file.date.get_ref() || before.revision < cloud_file.revision;
+    let same_file = before.file_sha256 == *hash::digest(file.text.as_bytes());
     // Without a signature, nothing tells an older file from a newer one but the user.
-    if key.is_some() && !newer && !same && !before.key.is_empty() {
+    if key.is_some() && !is_newer && !same_file && !before.key.is_empty() {
         let message = format!(
             "the catalog has another file of `{cloud}` of {}, revision {}, and this one is revision {}",
             before.date, before.revision, cloud_file.revision

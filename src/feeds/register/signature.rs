@@ -26,15 +26,15 @@ pub(super) fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
             let message = "what is given is not a key, and no file with one";
             return Err(CatalogError::file("--key", message, hint));
         };
-        let found = listed(text, &content)?;
-        if found.is_empty() {
+        let listed_keys = listed(text, &content)?;
+        if listed_keys.is_empty() {
             return Err(CatalogError::file(
                 text,
                 "there is no key in it",
                 "a key is a line that starts with `RW`",
             ));
         }
-        keys.extend(found);
+        keys.extend(listed_keys);
     }
     Ok(keys)
 }
@@ -56,8 +56,8 @@ fn listed(name: &str, content: &str) -> Result<Vec<String>, CatalogError> {
         if text.is_empty() || text.starts_with('#') || text.starts_with("untrusted comment:") {
             continue;
         }
-        let key = text.split_whitespace().next().unwrap_or_default();
-        if PublicKey::from_base64(key).is_err() {
+        let key_text = text.split_whitespace().next().unwrap_or_default();
+        if PublicKey::from_base64(key_text).is_err() {
             // It may be a secret key: the line is not said again.
             let secret = content
                 .lines()
@@ -77,7 +77,7 @@ fn listed(name: &str, content: &str) -> Result<Vec<String>, CatalogError> {
                 ..CatalogError::file(name, message, hint)
             });
         }
-        keys.push(key.to_owned());
+        keys.push(key_text.to_owned());
     }
     Ok(keys)
 }

@@ -38,7 +38,7 @@ pub(super) fn at_cloud_file(
 
 /// The part of the file that the faulty row of the table `name` was made of.
 fn place(cloud_file: &CloudFile, name: &str, error: &CatalogError) -> Option<Range<usize>> {
-    let row = FaultyRow {
+    let faulty_row = FaultyRow {
         cloud_file,
         cells: cells(&error.text),
         // Messages of cells start with the name of the column.
@@ -49,16 +49,16 @@ fn place(cloud_file: &CloudFile, name: &str, error: &CatalogError) -> Option<Ran
     };
     let cloud = cloud_file.cloud.get_ref().as_str();
     match (name, folder_and_stem(name)) {
-        ("places.csv", _) => row.place(),
-        ("clouds.csv", _) if row.cell(0) == cloud => row.terms(),
-        ("services.csv", _) => row.service(),
-        ("egress.csv", _) => row.egress(),
-        ("throughput.csv", _) => row.throughput(),
-        ("interruptions.csv", _) if row.cell(0) == cloud => row.interruption(),
-        ("quotas.csv", _) => row.quota(),
-        ("discounts.csv", _) => row.discount(),
-        (_, Some((of, "machines"))) if of == cloud => row.machine(),
-        (_, Some((of, stem))) if of == cloud => row.price(stem),
+        ("places.csv", _) => faulty_row.place(),
+        ("clouds.csv", _) if faulty_row.cell(0) == cloud => faulty_row.terms(),
+        ("services.csv", _) => faulty_row.service(),
+        ("egress.csv", _) => faulty_row.egress(),
+        ("throughput.csv", _) => faulty_row.throughput(),
+        ("interruptions.csv", _) if faulty_row.cell(0) == cloud => faulty_row.interruption(),
+        ("quotas.csv", _) => faulty_row.quota(),
+        ("discounts.csv", _) => faulty_row.discount(),
+        (_, Some((of, "machines"))) if of == cloud => faulty_row.machine(),
+        (_, Some((of, stem))) if of == cloud => faulty_row.price(stem),
         _ => None,
     }
 }
@@ -114,19 +114,19 @@ impl FaultyRow<'_> {
             .cloud_file
             .places
             .get_key_value(self.region(self.cell(0))?.as_str())?;
-        let value = match self.column {
+        let faulty_span = match self.column {
             "country" => text_span(&place.country),
             "parent_country" => text_span(&place.parent_country),
             "us_cloud_act" => text_span(&place.us_cloud_act),
             "class" => text_span(&place.class),
             _ => None,
         };
-        Some(value.unwrap_or(key.span()))
+        Some(faulty_span.unwrap_or(key.span()))
     }
 
     fn terms(&self) -> Option<Range<usize>> {
         let terms = &self.cloud_file.terms;
-        let value = match self.column {
+        let faulty_span = match self.column {
             "increment_s" => span(&terms.increment_s),
             "minimum_s" => span(&terms.minimum_s),
             "boot_s" => span(&terms.boot_s),
@@ -135,27 +135,27 @@ impl FaultyRow<'_> {
             "gb_bytes" => span(&terms.gb_bytes),
             _ => None,
         };
-        Some(value.unwrap_or(self.cloud_file.cloud.span()))
+        Some(faulty_span.unwrap_or(self.cloud_file.cloud.span()))
     }
 
     fn service(&self) -> Option<Range<usize>> {
-        let wanted = self.region(self.cell(0))?;
-        let same = |row: &&Service| {
+        let wanted_region = self.region(self.cell(0))?;
+        let same_service = |row: &&Service| {
             row.service.get_ref() == self.cell(1)
                 && row.version.as_ref().map_or("", |version| version.get_ref()) == self.cell(5)
                 && row.product == self.cell(6)
-                && lists(&row.places, &wanted)
+                && lists(&row.places, &wanted_region)
         };
-        let row = self.cloud_file.services.iter().find(same)?;
-        let value = match self.column {
-            "unit" => Some(row.unit.span()),
-            "price" => Some(row.price.span()),
-            "version" => text_span(&row.version),
-            "vcpus" => span(&row.vcpus),
-            "memory_gib" => span(&row.memory_gib),
+        let service_row = self.cloud_file.services.iter().find(same_service)?;
+        let faulty_span = match self.column {
+            "unit" => Some(service_row.unit.span()),
+            "price" => Some(service_row.price.span()),
+            "version" => text_span(&service_row.version),
+            "vcpus" => span(&service_row.vcpus),
+            "memory_gib" => span(&service_row.memory_gib),
             _ => None,
         };
-        Some(value.unwrap_or(row.service.span()))
+        Some(faulty_span.unwrap_or(service_row.service.span()))
     }
 
     fn egress(&self) -> Option<Range<usize>> {
@@ -163,15 +163,15 @@ impl FaultyRow<'_> {
             self.region(self.cell(0))?,
             self.region_or_place(self.cell(1)),
         );
-        let same = |row: &&Egress| *row.from.get_ref() == from && *row.to.get_ref() == to;
-        let row = self.cloud_file.egress.iter().find(same)?;
-        let value = match self.column {
-            "to" => Some(row.to.span()),
-            "above_gb" => span(&row.above_gb),
-            "usd_per_gb" => Some(row.usd_per_gb.span()),
+        let same_pair = |row: &&Egress| *row.from.get_ref() == from && *row.to.get_ref() == to;
+        let egress_row = self.cloud_file.egress.iter().find(same_pair)?;
+        let faulty_span = match self.column {
+            "to" => Some(egress_row.to.span()),
+            "above_gb" => span(&egress_row.above_gb),
+            "usd_per_gb" => Some(egress_row.usd_per_gb.span()),
             _ => None,
         };
-        Some(value.unwrap_or(row.from.span()))
+        Some(faulty_span.unwrap_or(egress_row.from.span()))
     }
 
     fn throughput(&self) -> Option<Range<usize>> {
@@ -179,22 +179,22 @@ impl FaultyRow<'_> {
             self.region_or_place(self.cell(0)),
             self.region_or_place(self.cell(1)),
         );
-        let same = |row: &&Throughput| *row.from.get_ref() == from && *row.to.get_ref() == to;
-        let row = self.cloud_file.throughput.iter().find(same)?;
-        let value = match self.column {
-            "to" => Some(row.to.span()),
-            "gbps" => Some(row.gbps.span()),
+        let same_pair = |row: &&Throughput| *row.from.get_ref() == from && *row.to.get_ref() == to;
+        let throughput_row = self.cloud_file.throughput.iter().find(same_pair)?;
+        let faulty_span = match self.column {
+            "to" => Some(throughput_row.to.span()),
+            "gbps" => Some(throughput_row.gbps.span()),
             _ => None,
         };
-        Some(value.unwrap_or(row.from.span()))
+        Some(faulty_span.unwrap_or(throughput_row.from.span()))
     }
 
     fn interruption(&self) -> Option<Range<usize>> {
-        let same = |row: &&Price| {
+        let same_price = |row: &&Price| {
             row.instance_type.get_ref() == self.cell(1) && row.interrupted_percent.is_some()
         };
-        let row = self.cloud_file.prices.iter().find(same)?;
-        Some(span(&row.interrupted_percent).unwrap_or(row.instance_type.span()))
+        let price_row = self.cloud_file.prices.iter().find(same_price)?;
+        Some(span(&price_row.interrupted_percent).unwrap_or(price_row.instance_type.span()))
     }
 
     fn quota(&self) -> Option<Range<usize>> {
@@ -204,7 +204,7 @@ impl FaultyRow<'_> {
         } else {
             Some(self.region(self.cell(0))?)
         };
-        let row = self
+        let quota_row = self
             .cloud_file
             .quotas
             .iter()
@@ -216,26 +216,26 @@ impl FaultyRow<'_> {
                     .any(|known| known.get_ref() == place),
                 _ => false,
             })?;
-        let value = match self.cell(1) {
-            "cpus" => span(&row.cpus),
-            "instances" => span(&row.instances),
-            _ => row.accelerators.as_ref().map(Spanned::span),
+        let faulty_span = match self.cell(1) {
+            "cpus" => span(&quota_row.cpus),
+            "instances" => span(&quota_row.instances),
+            _ => quota_row.accelerators.as_ref().map(Spanned::span),
         };
-        value.or_else(|| row.places.as_ref().map(Spanned::span))
+        faulty_span.or_else(|| quota_row.places.as_ref().map(Spanned::span))
     }
 
     fn discount(&self) -> Option<Range<usize>> {
-        let same = |row: &&Discount| row.percent.get_ref().0 == self.cell(2);
+        let same_discount = |row: &&Discount| row.percent.get_ref().0 == self.cell(2);
         self.cloud_file
             .discounts
             .iter()
-            .find(same)
+            .find(same_discount)
             .map(|row| row.percent.span())
     }
 
     fn machine(&self) -> Option<Range<usize>> {
         let (key, machine) = self.cloud_file.machines.get_key_value(self.cell(0))?;
-        let value = match self.column {
+        let faulty_span = match self.column {
             "vcpus" => span(&machine.vcpus),
             "memory_gib" => span(&machine.memory_gib),
             "accelerator" => text_span(&machine.accelerator),
@@ -243,24 +243,24 @@ impl FaultyRow<'_> {
             "arch" => text_span(&machine.arch),
             _ => None,
         };
-        Some(value.unwrap_or(key.span()))
+        Some(faulty_span.unwrap_or(key.span()))
     }
 
     fn price(&self, stem: &str) -> Option<Range<usize>> {
-        let wanted = if self.cell(5).is_empty() {
+        let wanted_region = if self.cell(5).is_empty() {
             stem
         } else {
             self.cell(5)
         };
-        let same = |row: &&Price| {
-            row.instance_type.get_ref() == self.cell(0) && lists(&row.places, wanted)
+        let same_price = |row: &&Price| {
+            row.instance_type.get_ref() == self.cell(0) && lists(&row.places, wanted_region)
         };
-        let row = self.cloud_file.prices.iter().find(same)?;
-        let value = match self.column {
-            "on_demand" => span(&row.on_demand),
-            "spot" => span(&row.spot),
+        let price_row = self.cloud_file.prices.iter().find(same_price)?;
+        let faulty_span = match self.column {
+            "on_demand" => span(&price_row.on_demand),
+            "spot" => span(&price_row.spot),
             _ => None,
         };
-        Some(value.unwrap_or(row.instance_type.span()))
+        Some(faulty_span.unwrap_or(price_row.instance_type.span()))
     }
 }

@@ -19,12 +19,12 @@ pub fn div_half_even(numerator: i128, denominator: i128) -> i128 {
             numerator.div_euclid(denominator),
             numerator.rem_euclid(denominator),
         );
-        let up = match rest.cmp(&(denominator - rest)) {
+        let round_up = match rest.cmp(&(denominator - rest)) {
             std::cmp::Ordering::Less => 0,
             std::cmp::Ordering::Greater => 1,
             std::cmp::Ordering::Equal => quotient & 1,
         };
-        return i128::from(quotient) + i128::from(up);
+        return i128::from(quotient) + i128::from(round_up);
     }
     let quotient = numerator.div_euclid(denominator);
     let twice = numerator.rem_euclid(denominator) * 2;
@@ -89,8 +89,8 @@ impl DataRate {
     /// What moving `bytes` costs at this rate, rounded up.
     pub fn cost(self, bytes: Bytes) -> Money {
         // Nano-USD per 10⁹ bytes, to micro-USD.
-        let exact = i128::from(self.0) * i128::from(bytes.0);
-        Money(saturate((exact + 999_999_999_999) / 1_000_000_000_000))
+        let exact_cost = i128::from(self.0) * i128::from(bytes.0);
+        Money(saturate((exact_cost + 999_999_999_999) / 1_000_000_000_000))
     }
 }
 
@@ -99,7 +99,7 @@ impl Bandwidth {
     pub fn time(self, bytes: Bytes) -> Millis {
         let bits_ms = i128::from(bytes.0) * 8 * 1000;
         let time = div_half_even(bits_ms, i128::from(self.0.max(1)));
-        Millis(u64::try_from(time).unwrap_or(u64::MAX))
+        Millis(saturate_unsigned(time))
     }
 }
 

@@ -10,12 +10,12 @@ pub struct UnitError(pub String);
 /// Reads a plain decimal such as `12`, `0.0875` or `1_000.5` as `digits / 10^scale`.
 pub fn decimal(text: &str) -> Result<(i128, u32), UnitError> {
     let bad = || UnitError(format!("`{text}` is not a number"));
-    let lower = text.trim().to_ascii_lowercase();
-    let body = lower.strip_prefix('-').unwrap_or(&lower);
+    let lower_case = text.trim().to_ascii_lowercase();
+    let body = lower_case.strip_prefix('-').unwrap_or(&lower_case);
     if matches!(body.trim_start_matches('+'), "nan" | "inf" | "infinity") {
         return Err(UnitError(format!("`{text}` is not a finite number")));
     }
-    if lower.starts_with('-') {
+    if lower_case.starts_with('-') {
         return Err(UnitError(format!("`{text}` is negative")));
     }
     let (mantissa, exponent) = match body.trim_start_matches('+').split_once('e') {
@@ -63,10 +63,10 @@ pub fn decimal(text: &str) -> Result<(i128, u32), UnitError> {
 /// `text * per_unit`, exact up to one half-even rounding, within `0..=i64::MAX`.
 pub fn scaled(text: &str, per_unit: i128) -> Result<i64, UnitError> {
     let (digits, scale) = decimal(text)?;
-    let scaled = digits
+    let scaled_digits = digits
         .checked_mul(per_unit)
         .map(|value| div_half_even(value, 10_i128.pow(scale)));
-    scaled
+    scaled_digits
         .and_then(|value| i64::try_from(value).ok())
         .ok_or_else(|| UnitError(format!("`{text}` is out of range")))
 }
@@ -74,17 +74,18 @@ pub fn scaled(text: &str, per_unit: i128) -> Result<i64, UnitError> {
 /// Splits `"1.5 GiB"` into `("1.5", "GiB")`.
 pub(crate) fn number_and_unit(text: &str) -> (&str, &str) {
     let text = text.trim();
-    let end = text
+    let number_end = text
         .char_indices()
         .find(|(at, c)| {
             let exponent = (*c == 'e' || *c == 'E')
                 && text[at + 1..].starts_with(|n: char| n.is_ascii_digit() || n == '-' || n == '+')
                 && text[..*at].ends_with(|n: char| n.is_ascii_digit());
-            let sign = (*c == '-' || *c == '+') && (*at == 0 || text[..*at].ends_with(['e', 'E']));
-            !(c.is_ascii_digit() || *c == '.' || *c == '_' || exponent || sign)
+            let is_sign =
+                (*c == '-' || *c == '+') && (*at == 0 || text[..*at].ends_with(['e', 'E']));
+            !(c.is_ascii_digit() || *c == '.' || *c == '_' || exponent || is_sign)
         })
         .map_or(text.len(), |(at, _)| at);
-    (&text[..end], text[end..].trim())
+    (&text[..number_end], text[number_end..].trim())
 }
 
 fn with_unit(
@@ -98,16 +99,16 @@ fn with_unit(
         decimal(text)?;
     }
     decimal(number)?;
-    let known = units.iter().find(|(name, _)| *name == unit);
-    let Some((_, per_unit)) = known else {
+    let known_unit = units.iter().find(|(name, _)| *name == unit);
+    let Some((_, per_unit)) = known_unit else {
         let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
-        let found = if unit.is_empty() {
+        let found_unit = if unit.is_empty() {
             "has no unit".to_owned()
         } else {
             format!("has the unknown unit `{unit}`")
         };
         return Err(UnitError(format!(
-            "`{text}` {found}; a {what} is written like `{example}` (units: {})",
+            "`{text}` {found_unit}; a {what} is written like `{example}` (units: {})",
             names.join(", ")
         )));
     };
@@ -146,30 +147,30 @@ impl Millis {
             ("h", 3_600_000),
             ("d", 86_400_000),
         ];
-        let mut parts: Vec<String> = Vec::new();
+        let mut time_parts: Vec<String> = Vec::new();
         let mut digits_again = false;
         for character in text.trim().chars() {
-            let number = character.is_ascii_digit() || character == '.';
-            if parts.is_empty() || (number && digits_again) {
-                parts.push(String::new());
+            let is_digit = character.is_ascii_digit() || character == '.';
+            if time_parts.is_empty() || (is_digit && digits_again) {
+                time_parts.push(String::new());
             }
             digits_again = character.is_ascii_alphabetic() && character != 'e' && character != 'E'
-                || (digits_again && !number);
-            if let Some(part) = parts.last_mut() {
+                || (digits_again && !is_digit);
+            if let Some(part) = time_parts.last_mut() {
                 part.push(character);
             }
         }
-        if parts.is_empty() {
-            parts.push(String::new());
+        if time_parts.is_empty() {
+            time_parts.push(String::new());
         }
-        let mut total: i64 = 0;
-        for part in &parts {
-            let part = with_unit(part.trim(), "time", "2 h 30 m", &UNITS)?;
-            total = total
-                .checked_add(part)
+        let mut total_time: i64 = 0;
+        for part in &time_parts {
+            let part_time = with_unit(part.trim(), "time", "2 h 30 m", &UNITS)?;
+            total_time = total_time
+                .checked_add(part_time)
                 .ok_or_else(|| UnitError(format!("`{text}` is out of range")))?;
         }
-        Ok(Millis(total.unsigned_abs()))
+        Ok(Millis(total_time.unsigned_abs()))
     }
 }
 
@@ -177,10 +178,10 @@ impl Money {
     /// Reads `"$60"`, `"$0.25"`, `"60 USD"`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
         let trimmed = text.trim();
-        let number = trimmed
+        let plain_number = trimmed
             .strip_prefix('$')
             .or_else(|| trimmed.strip_suffix("USD"));
-        match number {
+        match plain_number {
             Some(number) => scaled(number.trim(), 1_000_000).map(Money),
             None => {
                 match number_and_unit(trimmed).0 {

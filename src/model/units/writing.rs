@@ -1,23 +1,25 @@
 //! Quantities as texts for people.
 
-use super::quantity::{Bandwidth, Bytes, DataRate, Millis, Money, Rate, div_half_even};
+use super::quantity::{
+    Bandwidth, Bytes, DataRate, Millis, Money, Rate, div_half_even, saturate_unsigned,
+};
 use std::fmt;
 
 impl fmt::Display for Money {
     /// Dollars and cents, with thousands separators; amounts under a cent keep four decimals, or
     /// all six: no cost is shown as none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
+        let sign_mark = if self.0 < 0 { "-" } else { "" };
         let micro = i128::from(self.0).abs();
         if micro > 0 && micro < 100 {
-            return f.pad(&format!("{sign}$0.{micro:06}"));
+            return f.pad(&format!("{sign_mark}$0.{micro:06}"));
         }
         if micro > 0 && micro < 5_000 {
-            return f.pad(&format!("{sign}$0.{:04}", div_half_even(micro, 100)));
+            return f.pad(&format!("{sign_mark}$0.{:04}", div_half_even(micro, 100)));
         }
         let cents = div_half_even(micro, 10_000);
         f.pad(&format!(
-            "{sign}${}.{:02}",
+            "{sign_mark}${}.{:02}",
             grouped(cents / 100),
             cents % 100
         ))
@@ -45,9 +47,9 @@ fn decimal_text(nano: i64) -> String {
         nano / 1_000_000_000,
         nano.unsigned_abs() % 1_000_000_000
     );
-    let point = text.len() - 9;
-    let kept = text.trim_end_matches('0').len().max(point + 2);
-    text[..kept].to_owned()
+    let point_index = text.len() - 9;
+    let kept_length = text.trim_end_matches('0').len().max(point_index + 2);
+    text[..kept_length].to_owned()
 }
 
 impl fmt::Display for Bytes {
@@ -96,7 +98,7 @@ impl fmt::Display for Bandwidth {
 impl fmt::Display for Millis {
     /// Two largest units that matter: `5 h 43 m`, `33 m 7 s`, `12.5 s`, `20 ms`, `0 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = u64::try_from(div_half_even(i128::from(self.0), 1000)).unwrap_or(u64::MAX);
+        let seconds = saturate_unsigned(div_half_even(i128::from(self.0), 1000));
         let text = if self.0 == 0 {
             "0 s".to_owned()
         } else if self.0 < 1_000 {
@@ -108,8 +110,7 @@ impl fmt::Display for Millis {
         } else if seconds < 3600 {
             two(seconds / 60, "m", seconds % 60, "s")
         } else {
-            let minutes =
-                u64::try_from(div_half_even(i128::from(self.0), 60_000)).unwrap_or(u64::MAX);
+            let minutes = saturate_unsigned(div_half_even(i128::from(self.0), 60_000));
             two(minutes / 60, "h", minutes % 60, "m")
         };
         f.pad(&text)
@@ -142,20 +143,20 @@ impl Millis {
         let (hours, minutes, rest) = (self.0 / 3_600_000, self.0 / 60_000 % 60, self.0 % 60_000);
         let seconds = format!("{}.{:03}", rest / 1000, rest % 1000);
         let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
-        let parts = [
+        let unit_parts = [
             (hours > 0, format!("{hours} h")),
             (minutes > 0, format!("{minutes} m")),
             (rest > 0, format!("{seconds} s")),
         ];
-        let shown: Vec<String> = parts
+        let shown_parts: Vec<String> = unit_parts
             .into_iter()
             .filter(|(shown, _)| *shown)
             .map(|(_, text)| text)
             .collect();
-        if shown.is_empty() {
+        if shown_parts.is_empty() {
             "0 s".to_owned()
         } else {
-            shown.join(" ")
+            shown_parts.join(" ")
         }
     }
 }

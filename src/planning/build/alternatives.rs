@@ -37,7 +37,7 @@ pub(super) struct Dag<'a> {
 impl<'a> Dag<'a> {
     pub(super) fn of(instance: &'a Instance, placement: &Placement) -> Self {
         let usage = Usage::of(instance);
-        let used = usage.totals(placement);
+        let used_caps = usage.totals(placement);
         let shape = instance.shape();
         let (stage_artifacts, spread) = (artifacts_by_stage(instance), spread(instance, placement));
         Self {
@@ -46,7 +46,7 @@ impl<'a> Dag<'a> {
             stage_artifacts,
             spread,
             usage,
-            used,
+            used: used_caps,
         }
     }
 }
@@ -160,14 +160,14 @@ impl<'a> StageMoves<'a> {
         for (own, position) in by_own_cost {
             let site = self.choices[position].site;
             let is_wanted = cheapest.wants(own);
-            let mut wanted = elsewhere.each_ref().map(|list| list.wants(own));
-            if !is_wanted && !wanted.contains(&true) {
+            let mut wanted_lists = elsewhere.each_ref().map(|list| list.wants(own));
+            if !is_wanted && !wanted_lists.contains(&true) {
                 break;
             }
-            for (wanted, is_there) in wanted.iter_mut().zip(self.is_elsewhere(site)) {
+            for (wanted, is_there) in wanted_lists.iter_mut().zip(self.is_elsewhere(site)) {
                 *wanted &= is_there;
             }
-            if !is_wanted && !wanted.contains(&true) {
+            if !is_wanted && !wanted_lists.contains(&true) {
                 continue;
             }
             let transfers = transfers
@@ -178,7 +178,7 @@ impl<'a> StageMoves<'a> {
             };
             let cost = own + transfers;
             cheapest.add(cost, position);
-            let lists = elsewhere.iter_mut().zip(wanted);
+            let lists = elsewhere.iter_mut().zip(wanted_lists);
             for (list, _) in lists.filter(|(_, wanted)| *wanted) {
                 list.add(cost, position);
             }
@@ -193,30 +193,32 @@ impl<'a> StageMoves<'a> {
     /// none of these is in another place or another cloud, also the cheapest one that is.
     fn checked(&self, shortlist: &Shortlist) -> Vec<CheckedChoice> {
         let instance = &self.parts.compiled.instance;
-        let own = self.choices[self.kept];
-        let now = self.transfer_cost(own.site).map(|cost| own.cost + cost);
+        let own_choice = self.choices[self.kept];
+        let cost_now = self
+            .transfer_cost(own_choice.site)
+            .map(|cost| own_choice.cost + cost);
         let check = |(cost, position): &(Money, ChoiceId)| {
-            let dearer = now.map(|now| *cost - now);
+            let dearer = cost_now.map(|now| *cost - now);
             within_limits(self.parts, self.dag, self.stage, *position, dearer)
         };
         let cheapest = shortlist.cheapest.found.iter().filter_map(check);
         // Transfers that are counted on their own: the first that are found are the cheapest.
-        let mut found: Vec<CheckedChoice> = match on_their_own(instance) {
+        let mut checked_choices: Vec<CheckedChoice> = match on_their_own(instance) {
             true => cheapest.take(ALTERNATIVES).collect(),
             false => cheapest.collect(),
         };
-        found.sort_unstable();
-        found.truncate(ALTERNATIVES);
+        checked_choices.sort_unstable();
+        checked_choices.truncate(ALTERNATIVES);
         for (distance, list) in shortlist.elsewhere.iter().enumerate() {
             let is_there = |found: &CheckedChoice| {
                 self.is_elsewhere(self.choices[found.choice].site)[distance]
             };
-            if !found.iter().any(is_there) {
-                found.extend(list.found.iter().find_map(check));
+            if !checked_choices.iter().any(is_there) {
+                checked_choices.extend(list.found.iter().find_map(check));
             }
         }
-        found.sort_unstable();
-        found
+        checked_choices.sort_unstable();
+        checked_choices
     }
 }
 
@@ -254,22 +256,22 @@ fn within_limits(
     placement[stage] = position;
     let dearer = dearer.filter(|_| on_their_own(instance));
     let (cost, time, late) = if let Some(dearer) = dearer {
-        let end = dag.followers.moved(
+        let stage_ends = dag.followers.moved(
             instance,
             &dag.shape,
             &placement,
             &parts.solved.evaluation.end,
             stage,
         );
-        let late = instance
+        let is_late = instance
             .stages
             .iter()
-            .zip(&end)
+            .zip(&stage_ends)
             .any(|(stage, end)| stage.deadline.is_some_and(|by| *end > by));
         (
             parts.solved.evaluation.cost() + dearer,
-            end.into_iter().fold(Millis(0), Ord::max),
-            late,
+            stage_ends.into_iter().fold(Millis(0), Ord::max),
+            is_late,
         )
     } else {
         let evaluation = evaluate(instance, &dag.shape, &placement)?;
@@ -297,7 +299,7 @@ fn alternative(parts: &Parts<'_>, stage: StageId, checked: CheckedChoice) -> Alt
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));
     let choice = compiled.instance.stages[stage].choices[checked.choice];
     let candidate = &compiled.candidates[stage][choice.tag];
-    let counted = compiled
+    let is_counted = compiled
         .instance
         .caps
         .iter()
@@ -322,6 +324,6 @@ fn alternative(parts: &Parts<'_>, stage: StageId, checked: CheckedChoice) -> Alt
         boot_ms: candidate.boot,
         cost_micro_usd: candidate.cost - candidate.beside,
         extras: candidate.extras,
-        counted_with_others: counted,
+        counted_with_others: is_counted,
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         parts.catalog,
         &parts.solved.placement,
     );
-    let parts = &Parts {
+    let extended_parts = &Parts {
         compiled: &extended,
         ..parts.clone()
     };
@@ -36,21 +36,21 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         solved,
         single,
         ..
-    } = parts;
+    } = extended_parts;
     let evaluation = &solved.evaluation;
     let dag = Dag::of(&compiled.instance, &solved.placement);
     let mut stages: Vec<PlannedStage> = compiled
         .stages
         .ids()
-        .map(|stage| planned_stage(parts, &dag, stage))
+        .map(|stage| planned_stage(extended_parts, &dag, stage))
         .collect();
-    let links = planned_links(parts, &stages);
+    let links = planned_links(extended_parts, &stages);
     let totals = totals(evaluation, &stages);
     stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
-    let mut transfers: Vec<PlannedTransfer> = planned_transfers(parts);
+    let mut transfers: Vec<PlannedTransfer> = planned_transfers(extended_parts);
     transfers
         .sort_by(|a, b| (a.start_ms, &a.artifact, &a.to).cmp(&(b.start_ms, &b.artifact, &b.to)));
-    let old_prices = old_prices::of(parts, &stages, &transfers, evaluation.cost());
+    let old_prices = old_prices::of(extended_parts, &stages, &transfers, evaluation.cost());
     let has_estimate =
         |stage: &&PlannedStage| stage.disk_micro_usd.0 > 0 && extras_at(catalog, &stage.place).1;
     let estimated_disks = stages
@@ -64,7 +64,7 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         format_version: FORMAT_VERSION.to_owned(),
         sky_version: env!("CARGO_PKG_VERSION").to_owned(),
         job: job.name.clone(),
-        inputs: parts.inputs.clone(),
+        inputs: extended_parts.inputs.clone(),
         objective: PlannedObjective::of(policy.minimize, policy.hour),
         limits: Limits {
             deadline_ms: policy.deadline,
@@ -76,11 +76,11 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         datasets: planned_datasets(job),
         totals,
         single_cloud: single.clone(),
-        solver: report(parts, solver),
-        considered: considered(parts),
-        warnings: plan_warnings(parts),
+        solver: report(extended_parts, solver),
+        considered: considered(extended_parts),
+        warnings: plan_warnings(extended_parts),
         links,
-        from_state: parts.from_state.cloned(),
+        from_state: extended_parts.from_state.cloned(),
         // Whoever has the files at hand names their content: planning reads none.
         contents: Contents::default(),
         digest: None,
@@ -102,13 +102,13 @@ fn totals(evaluation: &Evaluation, stages: &[PlannedStage]) -> Totals {
 }
 
 fn considered(parts: &Parts<'_>) -> Considered {
-    let counts = &parts.compiled.counts;
+    let candidate_counts = &parts.compiled.counts;
     Considered {
-        clouds: counts.clouds,
-        places: counts.places,
+        clouds: candidate_counts.clouds,
+        places: candidate_counts.places,
         offers: parts.catalog.offers.len() as u64,
-        candidates: counts.candidates,
-        kept: counts.kept,
+        candidates: candidate_counts.candidates,
+        kept: candidate_counts.kept,
     }
 }
 
@@ -118,13 +118,16 @@ fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
     let (value, bound) = match proof.time_bound {
         Some(bound) => (solved.evaluation.makespan.signed(), bound.signed()),
         None => {
-            let worth = worth(&parts.compiled.instance, solved.evaluation.makespan);
-            ((solved.evaluation.cost() + worth).0, proof.cost_bound.0)
+            let time_worth = worth(&parts.compiled.instance, solved.evaluation.makespan);
+            (
+                (solved.evaluation.cost() + time_worth).0,
+                proof.cost_bound.0,
+            )
         }
     };
-    let missing = i128::from(value.saturating_sub(bound).max(0)) * 1_000_000;
+    let missing_parts = i128::from(value.saturating_sub(bound).max(0)) * 1_000_000;
     // Rounded up: a gap is never understated.
-    let gap = (missing + i128::from(value.max(1)) - 1) / i128::from(value.max(1));
+    let gap = (missing_parts + i128::from(value.max(1)) - 1) / i128::from(value.max(1));
     SolverReport {
         name: solver.name.to_owned(),
         version: solver.version.clone(),

@@ -64,8 +64,9 @@ pub fn frontier(
     if compiled.results.partly_priced
         && !solve::feasible(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver)?
     {
-        let left = compile::compile_with(job, policy, catalog, compile::PartlyPriced::There);
-        compiled = left.map_err(NoPlan::Refused)?;
+        let left_results =
+            compile::compile_with(job, policy, catalog, compile::PartlyPriced::There);
+        compiled = left_results.map_err(NoPlan::Refused)?;
     }
     let mut walk = Walk {
         instance: Instance {
@@ -78,33 +79,33 @@ pub fn frontier(
         unmet_limits: UnmetLimits::default(),
     };
     let steps = (STEPS / job.stages.len().max(1)).clamp(most, MOST_STEPS.max(most));
-    let mut found: Vec<(Solved, bool)> = Vec::new();
-    let mut whole = false;
+    let mut points_found: Vec<(Solved, bool)> = Vec::new();
+    let mut is_whole = false;
     let mut deadline = walk.limit;
-    while found.len() < steps {
+    while points_found.len() < steps {
         let Some(next) = walk.cheapest(deadline)? else {
-            whole = true;
+            is_whole = true;
             break;
         };
         let faster = next.evaluation.makespan.0.checked_sub(1).map(Millis);
-        add(&mut found, next);
+        add(&mut points_found, next);
         if faster.is_none() {
             // Nothing is faster than no time.
-            whole = true;
+            is_whole = true;
             break;
         }
         deadline = faster;
     }
-    if found.is_empty() {
+    if points_found.is_empty() {
         return Err(NoPlan::Infeasible(walk.unmet_limits));
     }
-    let total = whole.then_some(found.len());
-    let found = if whole {
-        spread(found, most)
+    let total_points = is_whole.then_some(points_found.len());
+    let points_found = if is_whole {
+        spread(points_found, most)
     } else {
-        walk.spaced(found, most)?
+        walk.spaced(points_found, most)?
     };
-    let point = |(solved, proven): &(Solved, bool)| Point {
+    let frontier_point = |(solved, proven): &(Solved, bool)| Point {
         figures: Figures {
             cost: solved.evaluation.cost(),
             makespan: solved.evaluation.makespan,
@@ -113,8 +114,8 @@ pub fn frontier(
         stages: placed(&compiled, solved, catalog),
     };
     Ok(Frontier {
-        points: found.iter().map(point).collect(),
-        total,
+        points: points_found.iter().map(frontier_point).collect(),
+        total: total_points,
     })
 }
 
@@ -122,19 +123,19 @@ pub fn frontier(
 /// cost no less make room for it: where many choices tie, the fastest of the cheapest comes in
 /// more than one step.
 fn add(found: &mut Vec<(Solved, bool)>, next: Solved) {
-    let mut proven = next.proof.optimal;
+    let mut is_proven = next.proof.optimal;
     if let Some((_, last_proven)) = found.last_mut() {
         // That nothing as cheap is faster than the last one is what this one shows.
-        *last_proven &= proven;
+        *last_proven &= is_proven;
     }
     while let Some((last, last_proven)) = found.last() {
         if last.evaluation.cost() < next.evaluation.cost() {
             break;
         }
-        proven &= last_proven;
+        is_proven &= last_proven;
         found.pop();
     }
-    found.push((next, proven));
+    found.push((next, is_proven));
 }
 
 /// So many of them, the first and the last among them.
@@ -143,13 +144,13 @@ fn spread<T>(found: Vec<T>, most: usize) -> Vec<T> {
     if count <= most {
         return found;
     }
-    let kept: std::collections::BTreeSet<usize> = (0..most)
+    let kept_steps: std::collections::BTreeSet<usize> = (0..most)
         .map(|step| step * (count - 1) / (most - 1))
         .collect();
     found
         .into_iter()
         .enumerate()
-        .filter(|(index, _)| kept.contains(index))
+        .filter(|(index, _)| kept_steps.contains(index))
         .map(|(_, point)| point)
         .collect()
 }
@@ -218,14 +219,14 @@ impl Walk<'_> {
                 break;
             };
             // Of the points in between nothing is known, so each is proven on its own.
-            let proven = next.proof.optimal;
+            let is_proven = next.proof.optimal;
             while points
                 .last()
                 .is_some_and(|(last, _)| last.evaluation.cost() >= next.evaluation.cost())
             {
                 points.pop();
             }
-            points.push((next, proven));
+            points.push((next, is_proven));
         }
         Ok(points)
     }
@@ -234,7 +235,7 @@ impl Walk<'_> {
 fn placed(compiled: &Compiled, solved: &Solved, catalog: &Catalog) -> Vec<Placed> {
     let mut order: Vec<StageId> = compiled.stages.ids().collect();
     order.sort_by_key(|stage| (solved.evaluation.start[*stage], *stage));
-    let one = |stage: StageId| {
+    let placed_stage = |stage: StageId| {
         let tag = compiled.instance.stages[stage].choices[solved.placement[stage]].tag;
         let offer = &catalog.offers[compiled.candidates[stage][tag].offer.index()];
         Placed {
@@ -244,5 +245,5 @@ fn placed(compiled: &Compiled, solved: &Solved, catalog: &Catalog) -> Vec<Placed
             purchase: offer.purchase,
         }
     };
-    order.into_iter().map(one).collect()
+    order.into_iter().map(placed_stage).collect()
 }

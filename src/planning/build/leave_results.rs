@@ -25,17 +25,17 @@ pub(in crate::planning) fn first<A, E>(
     let Ok(compiled) = compile::compile(job, policy, catalog) else {
         return Ok(None);
     };
-    let found = answer(&compiled)?;
-    if !is_good(&found)
+    let first_answer = answer(&compiled)?;
+    if !is_good(&first_answer)
         && compiled.results.partly_priced
         && let Ok(left) = compile::compile_with(job, policy, catalog, PartlyPriced::There)
     {
-        let second = answer(&left)?;
-        if is_good(&second) {
-            return Ok(Some((left, second)));
+        let second_answer = answer(&left)?;
+        if is_good(&second_answer) {
+            return Ok(Some((left, second_answer)));
         }
     }
-    Ok(Some((compiled, found)))
+    Ok(Some((compiled, first_answer)))
 }
 
 /// The problem of a job, and its best placement.
@@ -88,13 +88,13 @@ pub fn left_for_a_plan(
     let unsaid: BTreeSet<ArtifactRef> = homeward
         .filter(|output| !job.outputs.contains_key(output))
         .collect();
-    let mut there = job.clone();
-    there.outputs.extend(
+    let mut job_with_results_there = job.clone();
+    job_with_results_there.outputs.extend(
         unsaid
             .iter()
             .map(|output| (output.clone(), Destination::There)),
     );
-    let helps = !unsaid.is_empty() && feasible(&there, policy, catalog, effort)?;
+    let helps = !unsaid.is_empty() && feasible(&job_with_results_there, policy, catalog, effort)?;
     Ok(if helps { unsaid } else { BTreeSet::new() })
 }
 

@@ -39,13 +39,13 @@ pub(super) fn of(
         .filter(of_a_list)
         .filter(|stage| is_old(&machines(stage)))
         .collect();
-    let mut lines: Vec<Line> = old_stages.iter().map(|stage| machines(stage)).collect();
-    lines.extend(beside(parts, stages, transfers).into_iter().filter(is_old));
-    let oldest = lines.iter().map(|line| line.day).min()?.to_owned();
+    let mut old_lines: Vec<Line> = old_stages.iter().map(|stage| machines(stage)).collect();
+    old_lines.extend(beside(parts, stages, transfers).into_iter().filter(is_old));
+    let oldest = old_lines.iter().map(|line| line.day).min()?.to_owned();
     let mut kinds: BTreeMap<String, Money> = BTreeMap::new();
-    for line in &lines {
-        let sum = kinds.entry(line.kind.to_owned()).or_insert(Money(0));
-        *sum += line.cost;
+    for line in &old_lines {
+        let kind_total = kinds.entry(line.kind.to_owned()).or_insert(Money(0));
+        *kind_total += line.cost;
     }
     let cost: Money = kinds.values().copied().sum();
     let share = div_half_even(i128::from(cost.0) * 1_000_000, i128::from(total.0.max(1)));
@@ -88,22 +88,22 @@ fn beside<'a>(
             .get(&place.cloud)
             .and_then(|terms| terms.source))
     };
-    let mut lines = Vec::new();
+    let mut lines_beside = Vec::new();
     for stage in stages {
         let cost = stage.disk_micro_usd + stage.address_micro_usd;
-        lines.push(Line {
+        lines_beside.push(Line {
             kind: "boot disks and addresses",
             cost,
             day: day(extras_at(catalog, &stage.place).0),
         });
-        lines.push(Line {
+        lines_beside.push(Line {
             kind: "storage",
             cost: stage.storage_micro_usd,
             day: kept_at(&stage.place),
         });
     }
     for transfer in transfers {
-        lines.push(Line {
+        lines_beside.push(Line {
             kind: "storage",
             cost: transfer.storage_micro_usd,
             day: kept_at(&transfer.to),
@@ -120,12 +120,12 @@ fn beside<'a>(
                 .network
                 .priced(from, to)
                 .and_then(|(_, source)| source);
-            lines.push(Line {
+            lines_beside.push(Line {
                 kind: "egress",
                 cost: transfer.cost_micro_usd,
                 day: day(source),
             });
         }
     }
-    lines
+    lines_beside
 }

@@ -43,7 +43,7 @@ pub(crate) fn optimum(
     else {
         return Ok(None);
     };
-    let mut best = Optimum {
+    let mut best_optimum = Optimum {
         figures: Figures {
             cost: solved.evaluation.cost(),
             makespan: solved.evaluation.makespan,
@@ -56,11 +56,11 @@ pub(crate) fn optimum(
         let name = base_name(name).to_owned();
         let tag = compiled.instance.stages[index].choices[solved.placement[index]].tag;
         let offer = catalog.offers[compiled.candidates[index][tag].offer.index()];
-        let end = best.ends.entry(name.clone()).or_default();
-        *end = (*end).max(solved.evaluation.end[index]);
-        best.offers.entry(name).or_default().push(offer);
+        let stage_end = best_optimum.ends.entry(name.clone()).or_default();
+        *stage_end = (*stage_end).max(solved.evaluation.end[index]);
+        best_optimum.offers.entry(name).or_default().push(offer);
     }
-    Ok(Some(best))
+    Ok(Some(best_optimum))
 }
 
 /// By stage: the labels of what it, or any replica of it, reads.

@@ -84,7 +84,7 @@ fn planned(
                 None
             };
             let (compiled, solved) = (&compiled, &solved);
-            let parts = Parts {
+            let plan_parts = Parts {
                 job,
                 policy,
                 catalog,
@@ -98,7 +98,7 @@ fn planned(
                 name: solver.name(),
                 version: solver.version(),
             };
-            let mut plan = assemble::assemble(&parts, &solver);
+            let mut plan = assemble::assemble(&plan_parts, &solver);
             plan.solver.time_limited = settings.effort.is_time_limited();
             signed(plan)
         }
@@ -138,7 +138,7 @@ fn single_cloud(
     };
     let limited = policy.deadline.is_some() || policy.budget.is_some();
     for (policy, within_limits) in [(policy, true), (&unlimited, false)] {
-        let mut best: Option<SingleCloud> = None;
+        let mut best_cloud: Option<SingleCloud> = None;
         for cloud in complete_clouds(compiled, catalog) {
             // A comparison with some clouds only would be none.
             if settings.effort.should_stop() {
@@ -159,16 +159,19 @@ fn single_cloud(
                 within_limits,
                 ..found
             };
-            let rank = |single: &SingleCloud| match policy.minimize {
+            let rank_of = |single: &SingleCloud| match policy.minimize {
                 Objective::Cost => (single.cost_micro_usd.0, single.makespan_ms.signed()),
                 Objective::Time => (single.makespan_ms.signed(), single.cost_micro_usd.0),
             };
-            if best.as_ref().is_none_or(|best| rank(&found) < rank(best)) {
-                best = Some(found);
+            if best_cloud
+                .as_ref()
+                .is_none_or(|best| rank_of(&found) < rank_of(best))
+            {
+                best_cloud = Some(found);
             }
         }
-        if best.is_some() || !limited {
-            return Ok(best);
+        if best_cloud.is_some() || !limited {
+            return Ok(best_cloud);
         }
     }
     Ok(None)

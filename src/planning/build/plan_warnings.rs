@@ -26,23 +26,24 @@ pub(super) fn plan_warnings(parts: &Parts<'_>) -> Vec<String> {
     let mut warnings: Vec<String> = unknown.iter().map(ToString::to_string).collect();
     let misplaced = job.datasets.iter().filter_map(|(name, dataset)| {
         let place = &catalog.places[catalog.place_id(&dataset.at)? as usize];
-        let key = crate::planning::rule::forbids_place(policy, &dataset.labels, place)?;
+        let rule_key = crate::planning::rule::forbids_place(policy, &dataset.labels, place)?;
         let country = place.country.as_deref().unwrap_or("unknown country");
         Some(format!(
-            "dataset {name} is already at {} ({country}), which {key} does not allow; the rule is applied to every \
+            "dataset {name} is already at {} ({country}), which {rule_key} does not allow; the rule is applied to every \
              place that the plan brings it to",
             place.name
         ))
     });
     warnings.extend(misplaced);
-    let taken = compiled
+    let taken_choices = compiled
         .instance
         .stages
         .iter()
         .zip(&solved.placement)
         .zip(&compiled.candidates);
-    let taken = taken.map(|((stage, pick), candidates)| &candidates[stage.choices[*pick].tag]);
-    warnings.extend(compile::assumptions(taken, catalog));
+    let taken_candidates =
+        taken_choices.map(|((stage, pick), candidates)| &candidates[stage.choices[*pick].tag]);
+    warnings.extend(compile::assumptions(taken_candidates, catalog));
     warnings.extend(handed_on(compiled, solved));
     warnings.extend(left_there(compiled, policy));
     warnings.extend(prices_and_retirements(parts));
@@ -104,25 +105,25 @@ fn left_there(compiled: &Compiled, policy: &Policy) -> Vec<String> {
                 .push(output.artifact.to_string());
         }
     }
-    let said = |(why, outputs): (&Stays, Vec<String>)| {
-        let named = outputs
+    let stay_words = |(why, outputs): (&Stays, Vec<String>)| {
+        let named_outputs = outputs
             .iter()
             .take(NAMED)
             .cloned()
             .collect::<Vec<_>>()
             .join(", ");
-        let more = outputs.len().saturating_sub(NAMED);
-        let names = if more > 0 {
-            format!("{named} and {more} more")
+        let more_outputs = outputs.len().saturating_sub(NAMED);
+        let names = if more_outputs > 0 {
+            format!("{named_outputs} and {more_outputs} more")
         } else {
-            named
+            named_outputs
         };
         let (verb, is) = if outputs.len() == 1 {
             ("stays", "is")
         } else {
             ("stay", "are")
         };
-        let why = match why {
+        let stay_reason = match why {
             Stays::Unpriced => {
                 "the catalog has no egress price for the way to this machine".to_owned()
             }
@@ -142,10 +143,10 @@ fn left_there(compiled: &Compiled, policy: &Policy) -> Vec<String> {
             ),
         };
         format!(
-            "{names} {verb} where it {is} made and {is} not brought home: {why}; or write `\"there\"` for it in `[outputs]`"
+            "{names} {verb} where it {is} made and {is} not brought home: {stay_reason}; or write `\"there\"` for it in `[outputs]`"
         )
     };
-    by_reason.into_iter().map(said).collect()
+    by_reason.into_iter().map(stay_words).collect()
 }
 
 /// Where transfers come straight from their origins for the sake of the proof: what handing them on
@@ -156,7 +157,7 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
     }
     // Of every stage its one choice: the rest need not be copied for this.
     let instance = &compiled.instance;
-    let taken = |(stage, pick): (&StageChoices, &ChoiceId)| StageChoices {
+    let taken_choice = |(stage, pick): (&StageChoices, &ChoiceId)| StageChoices {
         choices: IdVec::from(vec![stage.choices[*pick]]),
         ..StageChoices::default()
     };
@@ -165,7 +166,7 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
             .stages
             .iter()
             .zip(&solved.placement)
-            .map(taken)
+            .map(taken_choice)
             .collect(),
         artifacts: instance.artifacts.clone(),
         links: instance.links.clone(),
@@ -173,14 +174,14 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
         ..Instance::default()
     };
     let placement = relayed.stages.map(|_| ChoiceId::default());
-    let found = evaluate_on(
+    let relayed_evaluation = evaluate_on(
         &relayed,
         &relayed.shape(),
         &placement,
         &routes::cheapest(&relayed, &placement),
     )?;
-    let saved = solved.evaluation.cost() - found.cost();
-    (saved > Money(0)).then(|| {
-        format!("copies taken from other places that hold the data could save {saved}: `[transfers] relay = true`")
+    let saved_cost = solved.evaluation.cost() - relayed_evaluation.cost();
+    (saved_cost > Money(0)).then(|| {
+        format!("copies taken from other places that hold the data could save {saved_cost}: `[transfers] relay = true`")
     })
 }

@@ -47,20 +47,21 @@ fn pairs_of_sites(
 ) -> BTreeSet<(SiteId, SiteId)> {
     let mut pairs: BTreeSet<(SiteId, SiteId)> = BTreeSet::new();
     for artifact in &instance.artifacts {
-        let from = match artifact.origin {
+        let from_sites = match artifact.origin {
             Origin::Site(site) => BTreeSet::from([site]),
             Origin::Stage(stage) => possible[stage].clone(),
         };
         // Readers that may be at the same places are many, the sets of places few.
-        let to: BTreeSet<SiteId> = artifact
+        let to_sites: BTreeSet<SiteId> = artifact
             .readers
             .iter()
             .flat_map(|reader| &possible[*reader])
             .copied()
             .collect();
         pairs.extend(
-            from.iter()
-                .flat_map(|from| to.iter().map(move |to| (*from, *to))),
+            from_sites
+                .iter()
+                .flat_map(|from| to_sites.iter().map(move |to| (*from, *to))),
         );
     }
     pairs.retain(|(from, to)| from != to);
@@ -85,11 +86,13 @@ fn planned_link(parts: &Parts<'_>, from: SiteId, to: SiteId, volume: Bytes) -> O
     let (links, sites) = (&parts.compiled.instance.links, &parts.compiled.sites);
     let name = |site: SiteId| parts.catalog.places[sites[site] as usize].name.clone();
     let price = &links.tariffs[links.class(from, to)?];
-    let used = price.pool.map_or(Bytes(0), |pool| links.pools[pool].used);
-    let dearest = price.tariff.greatest_rate(used, used + volume);
+    let used_volume = price.pool.map_or(Bytes(0), |pool| links.pools[pool].used);
+    let dearest = price
+        .tariff
+        .greatest_rate(used_volume, used_volume + volume);
     // By decimal GB both, so that they add up.
     let dearest = price.tariff.gigabyte().decimal_rate(dearest);
-    let keep = price
+    let keep_rate = price
         .keep
         .gigabyte()
         .decimal_rate(price.keep.last_rate(Bytes(1)));
@@ -97,7 +100,7 @@ fn planned_link(parts: &Parts<'_>, from: SiteId, to: SiteId, volume: Bytes) -> O
     Some(PlannedLink {
         from: name(from),
         to: name(to),
-        rate_nano_usd_per_gb: DataRate(dearest.0.saturating_add(keep.0)),
+        rate_nano_usd_per_gb: DataRate(dearest.0.saturating_add(keep_rate.0)),
         bits_per_second: links.bandwidth[links.pair(from, to)].0,
         assumed_speed: speed.is_none(),
     })

@@ -91,11 +91,12 @@ pub(super) fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) ->
 fn destinations(compiled: &Compiled, stage: StageId) -> BTreeMap<String, Destination> {
     // Stages and artifacts are both in the order of their names.
     let outputs = &compiled.results.outputs;
-    let first = outputs.partition_point(|output| output.stage < stage);
-    let own = outputs[first..]
+    let first_output = outputs.partition_point(|output| output.stage < stage);
+    let own_outputs = outputs[first_output..]
         .iter()
         .take_while(|output| output.stage == stage);
-    own.map(|output| (output.artifact.file_name().to_owned(), output.destination))
+    own_outputs
+        .map(|output| (output.artifact.file_name().to_owned(), output.destination))
         .collect()
 }
 

@@ -78,7 +78,7 @@ pub fn verify(
 
 /// Whether a plan leaves an output where it is made that would be brought home if some plan could.
 fn leaves_results(plan: &Plan, compiled: &compile::Compiled) -> bool {
-    let left = |output: &compile::Output| {
+    let leaves_result = |output: &compile::Output| {
         let planned = plan
             .stages
             .iter()
@@ -86,7 +86,7 @@ fn leaves_results(plan: &Plan, compiled: &compile::Compiled) -> bool {
         planned.and_then(|stage| stage.outputs.get(output.artifact.file_name()))
             == Some(&Destination::There)
     };
-    compiled.results.homeward().any(left)
+    compiled.results.homeward().any(leaves_result)
 }
 
 /// Job and policy as they are written, and what is left of them after a state.
@@ -128,7 +128,7 @@ fn rewritten(plan: &Plan, written: &WrittenAndLeft<'_>, catalog: &Catalog) -> Ve
     let Ok(inputs) = inputs(job, written, catalog) else {
         return Vec::new();
     };
-    let parts = Parts {
+    let plan_parts = Parts {
         job,
         policy,
         catalog,
@@ -142,13 +142,16 @@ fn rewritten(plan: &Plan, written: &WrittenAndLeft<'_>, catalog: &Catalog) -> Ve
         name: "",
         version: String::new(),
     };
-    let again = with_unchecked_members(assemble::assemble(&parts, &solver), plan);
-    let mut found = Vec::new();
-    match (serde_json::to_value(plan), serde_json::to_value(&again)) {
-        (Ok(says), Ok(should)) => compare("", &says, &should, &mut found),
-        _ => found.push(Difference::new("the file", "no JSON", "JSON")),
+    let plan_again = with_unchecked_members(assemble::assemble(&plan_parts, &solver), plan);
+    let mut differences = Vec::new();
+    match (
+        serde_json::to_value(plan),
+        serde_json::to_value(&plan_again),
+    ) {
+        (Ok(says), Ok(should)) => compare("", &says, &should, &mut differences),
+        _ => differences.push(Difference::new("the file", "no JSON", "JSON")),
     }
-    found
+    differences
 }
 
 /// Makes the placement problem that a plan is a solution of; `None`: the inputs have none.
@@ -215,11 +218,15 @@ fn with_unchecked_members(again: Plan, plan: &Plan) -> Plan {
 
 /// The positions of the choices that the stages take.
 fn placement(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Placement, Difference> {
-    let of = |(index, name): (StageId, &String)| {
-        let at = || format!("stages.{name}");
+    let choice_of = |(index, name): (StageId, &String)| {
+        let stage_key = || format!("stages.{name}");
         let mut planned = plan.stages.iter().filter(|stage| stage.name == *name);
         let (Some(stage), None) = (planned.next(), planned.next()) else {
-            return Err(Difference::new(at(), "not once", "one stage of the job"));
+            return Err(Difference::new(
+                stage_key(),
+                "not once",
+                "one stage of the job",
+            ));
         };
         let takes = |choice: &crate::planning::problem::Choice| {
             let offer = &catalog.offers[compiled.candidates[index][choice.tag].offer.index()];
@@ -232,7 +239,7 @@ fn placement(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Plac
         let says = || format!("{} {} {}", stage.place, stage.instance_type, stage.purchase);
         position.ok_or_else(|| {
             Difference::new(
-                at(),
+                stage_key(),
                 says(),
                 "an offer that it may take, and that no other beats",
             )
@@ -241,7 +248,7 @@ fn placement(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Plac
     let mut placement: Placement = compiled
         .stages
         .iter_enumerated()
-        .map(of)
+        .map(choice_of)
         .collect::<Result<_, _>>()?;
     // What stands for bringing an output home has one choice.
     placement.resize(compiled.instance.stages.len(), ChoiceId::default());
@@ -258,18 +265,19 @@ fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
             .find(|(_, artifact)| **artifact == transfer.artifact)?
             .0;
         let brought_home = transfer.readers.is_empty();
-        let again = plan
+        let arrived_again = plan
             .transfers
             .iter()
             .any(|other| other.artifact == transfer.artifact && other.to == transfer.from);
-        (again && !brought_home).then_some(((artifact, site(&transfer.to)?), site(&transfer.from)?))
+        (arrived_again && !brought_home)
+            .then_some(((artifact, site(&transfer.to)?), site(&transfer.from)?))
     };
     plan.transfers.iter().filter_map(relayed).collect()
 }
 
 /// Member by member.
 fn compare(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) {
-    let inside = |key: &str| {
+    let member_path = |key: &str| {
         if at.is_empty() {
             key.to_owned()
         } else {
@@ -283,7 +291,7 @@ fn compare(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) 
             for key in keys {
                 let null = Value::Null;
                 compare(
-                    &inside(key),
+                    &member_path(key),
                     says.get(key).unwrap_or(&null),
                     should.get(key).unwrap_or(&null),
                     found,
@@ -294,7 +302,7 @@ fn compare(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) 
             for (index, (says, should)) in says.iter().zip(should).enumerate() {
                 let name = says.get("name").and_then(Value::as_str).map(str::to_owned);
                 compare(
-                    &inside(&name.unwrap_or_else(|| index.to_string())),
+                    &member_path(&name.unwrap_or_else(|| index.to_string())),
                     says,
                     should,
                     found,

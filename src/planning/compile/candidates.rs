@@ -63,8 +63,8 @@ pub(super) fn ways_out(contenders: &[Contender], size: Bytes, places: &Places<'_
         .map(|contender| places.catalog.offers[contender.offer.index()].place)
         .collect();
     let cheapest = |from: u32| {
-        let others = stops.iter().filter(|to| **to != from);
-        others
+        let other_stops = stops.iter().filter(|to| **to != from);
+        other_stops
             .filter_map(|to| places.tariff(from, *to))
             .map(|tariff| tariff.cost(size))
             .min()
@@ -85,7 +85,7 @@ pub(super) fn candidates(
     limits: &[QuotaLimit],
 ) -> Vec<Candidate> {
     let place = |candidate: &Candidate| places.catalog.offers[candidate.offer.index()].place;
-    let mut kept = Vec::new();
+    let mut kept_candidates = Vec::new();
     for group in all_candidates(stage, contenders, ways_out, places, limits)
         .chunk_by(|a, b| place(a) == place(b))
     {
@@ -93,9 +93,9 @@ pub(super) fn candidates(
             .iter()
             .filter(|limit| limit.holds_at(place(&group[0])))
             .collect();
-        undominated(group.to_vec(), &limits, places, &mut kept);
+        undominated(group.to_vec(), &limits, places, &mut kept_candidates);
     }
-    kept
+    kept_candidates
 }
 
 /// All of a stage's candidates among the contenders, whether or not another in the same place
@@ -116,14 +116,14 @@ pub(super) fn all_candidates(
             .iter()
             .filter(|limit| limit.holds_at(place(&group[0])))
             .collect();
-        let within = |contender: &&Contender| {
+        let is_within = |contender: &&Contender| {
             let machine = catalog.machine(&catalog.offers[contender.offer.index()]);
             !limits
                 .iter()
                 .any(|limit| limit.exceeded_by(machine, stage.nodes))
         };
-        let within = group.iter().filter(within);
-        all.extend(within.filter_map(|contender| calculator.candidate(contender)));
+        let contenders_within = group.iter().filter(is_within);
+        all.extend(contenders_within.filter_map(|contender| calculator.candidate(contender)));
     }
     all
 }
@@ -179,7 +179,7 @@ impl<'a> CandidateCalculator<'a> {
         let duration = boot + expected.time;
         let billed = quantity.map_or_else(|| places.billed(offer.place, duration), |_| Millis(0));
         let moving = self.moving_cost(offer, &expected);
-        let own = match quantity {
+        let own_cost = match quantity {
             Some(quantity) => unit.cost(offer.rate, quantity),
             None => offer.rate.cost(stage.nodes, billed),
         };
@@ -187,16 +187,16 @@ impl<'a> CandidateCalculator<'a> {
             Some(_) => Extras::default(),
             None => catalog.extras_prices(offer, self.written),
         };
-        let beside = extras.cost(stage.nodes, billed);
+        let extra_cost = extras.cost(stage.nodes, billed);
         Some(Candidate {
             offer: contender.offer,
             duration,
             boot,
             run: expected.time,
             billed,
-            cost: own + moving + beside,
+            cost: own_cost + moving + extra_cost,
             extras,
-            beside,
+            beside: extra_cost,
             moving,
             interruptions: expected.interruptions,
             every: expected.every,
@@ -294,8 +294,8 @@ pub fn assumptions<'a>(
     taken: impl IntoIterator<Item = &'a Candidate>,
     catalog: &Catalog,
 ) -> Vec<String> {
-    let assumed = taken.into_iter().filter(|candidate| candidate.assumed);
-    let clouds: BTreeSet<&str> = assumed
+    let assumed_candidates = taken.into_iter().filter(|candidate| candidate.assumed);
+    let clouds: BTreeSet<&str> = assumed_candidates
         .map(|candidate| {
             catalog
                 .place(&catalog.offers[candidate.offer.index()])
@@ -305,10 +305,10 @@ pub fn assumptions<'a>(
         })
         .collect();
     let percent = spot::ASSUMED_INTERRUPTIONS / 10_000;
-    let said = |cloud| {
+    let assumption_words = |cloud| {
         format!(
             "how often spot machines of {cloud} are interrupted is not known: {percent} % of them a month is assumed"
         )
     };
-    clouds.into_iter().map(said).collect()
+    clouds.into_iter().map(assumption_words).collect()
 }

@@ -87,9 +87,9 @@ fn spreads<'a>(
             }
             let limit = i64::from(spread.at_most);
             let binding = move |(domain, uses): (String, IdVec<StageId, Vec<CandidateUse>>)| {
-                let most = uses.iter().filter(|uses| !uses.is_empty()).count();
+                let most_domains = uses.iter().filter(|uses| !uses.is_empty()).count();
                 let label = format!("spread.{index} at {domain}");
-                (signed(most as u64) > limit).then_some(Cap {
+                (signed(most_domains as u64) > limit).then_some(Cap {
                     label,
                     limit,
                     concurrent: false,
@@ -108,7 +108,7 @@ fn cap(
     candidates: &StageCandidates,
     used: impl Fn(StageId, &Candidate) -> i64,
 ) -> Option<Cap> {
-    let mut most: i64 = 0;
+    let mut most_units: i64 = 0;
     let mut uses = IdVec::with_capacity(candidates.len());
     for (stage, choices) in candidates.iter_enumerated() {
         let of_stage = choices
@@ -119,10 +119,10 @@ fn cap(
             });
         let of_stage: Vec<CandidateUse> = of_stage.filter(|entry| entry.used > 0).collect();
         let dearest = of_stage.iter().map(|entry| entry.used).fold(0, i64::max);
-        most = most.saturating_add(dearest);
+        most_units = most_units.saturating_add(dearest);
         uses.push(of_stage);
     }
-    (most > limit).then_some(Cap {
+    (most_units > limit).then_some(Cap {
         label,
         limit,
         concurrent,

@@ -60,18 +60,18 @@ const RELAY_PAIRS: usize = 1_000;
 
 /// Pairs of sites between which data with several readers could be handed on.
 fn relay_pairs(instance: &Instance) -> usize {
-    let shared = instance
+    let shared_artifacts = instance
         .artifacts
         .iter()
         .filter(|artifact| artifact.readers.len() > 1);
-    let pairs = shared.map(|artifact| {
-        let mut read: IdVec<SiteId, bool> = IdVec::filled(false, instance.links.sites);
+    let pairs = shared_artifacts.map(|artifact| {
+        let mut site_reads: IdVec<SiteId, bool> = IdVec::filled(false, instance.links.sites);
         let choices = artifact
             .readers
             .iter()
             .flat_map(|reader| &instance.stages[*reader].choices);
-        choices.for_each(|choice| read[choice.site] = true);
-        read.into_iter().filter(|read| *read).count().pow(2)
+        choices.for_each(|choice| site_reads[choice.site] = true);
+        site_reads.into_iter().filter(|read| *read).count().pow(2)
     });
     pairs.sum()
 }
@@ -103,8 +103,8 @@ pub fn compile_with(
     let brings_home = results.homeward().next().is_some();
     let sites = Sites::of(job, catalog, &candidates, brings_home);
     let first_arrival = StageId::from_index(stages.len());
-    let read = artifacts(job, catalog, &stages, &sites);
-    let (names, mut artifacts) = results::with_homeward(read, &results, first_arrival);
+    let artifacts_read = artifacts(job, catalog, &stages, &sites);
+    let (names, mut artifacts) = results::with_homeward(artifacts_read, &results, first_arrival);
     if let Some(home) = sites.home {
         results::share_link(&mut artifacts, home, first_arrival);
     }
@@ -220,7 +220,7 @@ impl Sites {
     /// Numbers the places with a candidate or a dataset, and this machine if outputs are brought to
     /// it; ascending by name.
     fn of(job: &Job, catalog: &Catalog, candidates: &StageCandidates, brings_home: bool) -> Self {
-        let here = catalog.place_id(&PlaceName::here());
+        let home_place = catalog.place_id(&PlaceName::here());
         let stored = job
             .datasets
             .values()
@@ -229,7 +229,7 @@ impl Sites {
         let places: IdVec<SiteId, u32> = offering(catalog, candidates)
             .into_iter()
             .chain(stored)
-            .chain(here.filter(|_| brings_home))
+            .chain(home_place.filter(|_| brings_home))
             .collect::<BTreeSet<u32>>()
             .into_iter()
             .collect();
@@ -237,7 +237,7 @@ impl Sites {
             .iter_enumerated()
             .map(|(site, place)| (*place, site))
             .collect();
-        let home = here.and_then(|here| of_place.get(&here).copied());
+        let home = home_place.and_then(|here| of_place.get(&here).copied());
         Self {
             places,
             of_place,
@@ -272,7 +272,7 @@ fn artifacts(
             readers.entry(read).or_default().push(index);
         }
     }
-    let number = |name: &String| stages.binary_search(name).ok();
+    let stage_number = |name: &String| stages.binary_search(name).ok();
     let lies = |dataset: &Dataset| {
         let place = catalog.place_id(&dataset.at)?;
         Some(Origin::Site(*sites.of_place.get(&place)?))
@@ -280,26 +280,26 @@ fn artifacts(
     let origin = |artifact: &ArtifactRef| match (artifact, job.made.get(artifact)) {
         (_, Some(made)) => lies(made),
         (ArtifactRef::Dataset(name), _) => lies(job.datasets.get(name)?),
-        (ArtifactRef::Output { stage, .. }, _) => number(stage).map(Origin::Stage),
+        (ArtifactRef::Output { stage, .. }, _) => stage_number(stage).map(Origin::Stage),
     };
-    let made = readers.into_iter().filter_map(|(artifact, readers)| {
-        let bytes = job.size(artifact);
+    let artifacts_made = readers.into_iter().filter_map(|(artifact, readers)| {
+        let bytes = job.size(artifact)?;
         let label = artifact.to_string();
-        let made = Artifact {
+        let artifact_made = Artifact {
             label,
             origin: origin(artifact)?,
             bytes,
             link_bytes: bytes,
             readers,
         };
-        Some((artifact.clone(), made))
+        Some((artifact.clone(), artifact_made))
     });
-    made.collect()
+    artifacts_made.collect()
 }
 
 /// Pairs of stages ordered by `after` alone.
 fn precedence(job: &Job, stages: &IdVec<StageId, String>) -> Vec<Precedence> {
-    let number = |name: &String| stages.binary_search(name).ok();
+    let stage_number = |name: &String| stages.binary_search(name).ok();
     let pairs = job
         .stages
         .iter()
@@ -307,8 +307,8 @@ fn precedence(job: &Job, stages: &IdVec<StageId, String>) -> Vec<Precedence> {
     pairs
         .filter_map(|(before, after)| {
             Some(Precedence {
-                before: number(before)?,
-                after: number(after)?,
+                before: stage_number(before)?,
+                after: stage_number(after)?,
             })
         })
         .collect::<BTreeSet<_>>()
@@ -329,10 +329,10 @@ fn storage(
             ..Price::default()
         })
         .collect();
-    let kept =
+    let kept_cost =
         |stage: &Stage, price: &Price| stage.writes.values().map(|bytes| price.kept(*bytes)).sum();
     job.stages
         .values()
-        .map(|stage| prices.map(|price| kept(stage, price)))
+        .map(|stage| prices.map(|price| kept_cost(stage, price)))
         .collect()
 }

@@ -99,41 +99,41 @@ fn lists<'a>(places: &Places<'a>, sites: &IdVec<SiteId, u32>) -> BTreeSet<List<'
     let pairs = sites
         .iter()
         .flat_map(|from| sites.iter().map(move |to| (*from, *to)));
-    let list = |(from, to)| {
+    let price_list = |(from, to)| {
         Some((
             places.cloud(from),
             places.leaves_cloud(from, to),
             network.tariff(from, to)?,
         ))
     };
-    pairs.filter_map(list).collect()
+    pairs.filter_map(price_list).collect()
 }
 
 /// A list's prices with the free allowance in them, and the volume that it starts from.
 fn counted(places: &Places<'_>, list: &List<'_>, lists: &BTreeSet<List<'_>>) -> (Tariff, Bytes) {
     let (cloud, leaves, tariff) = *list;
-    let used = places
+    let used_volume = places
         .policy
         .accounts
         .get(cloud)
         .and_then(|account| account.used_this_month);
-    let (Some(used), true) = (used, leaves) else {
+    let (Some(used), true) = (used_volume, leaves) else {
         return (tariff.clone(), Bytes(0));
     };
-    let free = places
+    let free_volume = places
         .catalog
         .terms
         .get(cloud)
         .map_or(Bytes(0), |terms| terms.free_egress);
     // By the price of the first bytes: those are what an allowance takes off.
-    let first = |tariff: &Tariff| tariff.last_rate(Bytes(1));
+    let first_rate = |tariff: &Tariff| tariff.last_rate(Bytes(1));
     let charged = lists
         .iter()
-        .filter(|(of, leaves, tariff)| *of == cloud && *leaves && first(tariff).0 > 0);
-    let cheapest = charged.min_by_key(|(_, _, tariff)| (first(tariff), *tariff));
+        .filter(|(of, leaves, tariff)| *of == cloud && *leaves && first_rate(tariff).0 > 0);
+    let cheapest = charged.min_by_key(|(_, _, tariff)| (first_rate(tariff), *tariff));
     (
         if cheapest == Some(list) {
-            tariff.with_free(free)
+            tariff.with_free(free_volume)
         } else {
             tariff.clone()
         },

@@ -219,10 +219,11 @@ pub(super) fn duration(
         Work::Duration(duration) => Some(*duration),
         Work::DurationBy(durations) => {
             // Of the entries that the machine satisfies, the one nearest to what it has.
-            let met = durations
+            let met_durations = durations
                 .iter()
                 .filter(|(need, _)| has(machine, need, catalog));
-            met.max_by_key(|(need, duration)| (need.thousandths, std::cmp::Reverse(**duration)))
+            met_durations
+                .max_by_key(|(need, duration)| (need.thousandths, std::cmp::Reverse(**duration)))
                 .map(|(_, duration)| *duration)
         }
         Work::Flops {
@@ -261,21 +262,21 @@ fn gib(memory: Bytes) -> String {
 
 /// The needs in words: `8 vCPU, 32 GiB memory, V100:4 or tpu-v3-8, sgx or sev-snp`.
 pub(super) fn text(needs: &Needs) -> String {
-    let list = |items: Vec<String>| items.join(" or ");
-    let mut parts = Vec::new();
-    parts.extend(needs.service.as_ref().map(ToString::to_string));
+    let joined_by_or = |items: Vec<String>| items.join(" or ");
+    let mut need_words = Vec::new();
+    need_words.extend(needs.service.as_ref().map(ToString::to_string));
     if needs.vcpu_thousandths > 0 {
         let count = u32::try_from(needs.vcpu_thousandths).unwrap_or(u32::MAX);
-        parts.push(format!(
+        need_words.push(format!(
             "{} vCPU",
             crate::model::accelerator::count_text(count)
         ));
     }
     if needs.memory.0 > 0 {
-        parts.push(format!("{} memory", gib(needs.memory)));
+        need_words.push(format!("{} memory", gib(needs.memory)));
     }
     if !needs.accelerators.is_empty() {
-        parts.push(list(
+        need_words.push(joined_by_or(
             needs
                 .accelerators
                 .iter()
@@ -284,11 +285,11 @@ pub(super) fn text(needs: &Needs) -> String {
         ));
     }
     if !needs.tee.is_empty() {
-        parts.push(list(needs.tee.iter().map(Tee::to_string).collect()));
+        need_words.push(joined_by_or(needs.tee.iter().map(Tee::to_string).collect()));
     }
-    parts.extend(needs.arch.clone().filter(|arch| arch != ANY_ARCH));
+    need_words.extend(needs.arch.clone().filter(|arch| arch != ANY_ARCH));
     if !needs.instance_types.is_empty() {
-        parts.push(list(
+        need_words.push(joined_by_or(
             needs
                 .instance_types
                 .iter()
@@ -297,15 +298,15 @@ pub(super) fn text(needs: &Needs) -> String {
         ));
     }
     if !needs.places.is_empty() {
-        parts.push(format!(
+        need_words.push(format!(
             "at {}",
-            list(needs.places.iter().map(ToString::to_string).collect())
+            joined_by_or(needs.places.iter().map(ToString::to_string).collect())
         ));
     }
     if let Some(Latency { to, at_most }) = &needs.latency {
-        parts.push(format!("at most {at_most} to {to}"));
+        need_words.push(format!("at most {at_most} to {to}"));
     }
-    parts.extend(
+    need_words.extend(
         needs
             .max_price
             .map(|rate| format!("at most {} an hour", Money(rate.0 / 1000).exact())),
@@ -318,9 +319,9 @@ pub(super) fn text(needs: &Needs) -> String {
             .collect();
         return sets.join(if needs.ordered { ", else " } else { " or " });
     }
-    if parts.is_empty() {
+    if need_words.is_empty() {
         "any machine".to_owned()
     } else {
-        parts.join(", ")
+        need_words.join(", ")
     }
 }

@@ -93,14 +93,14 @@ impl<'a> OfferFilter<'a> {
 
     /// How an offer meets all that the stage itself says, or the first need that it does not meet.
     pub(super) fn taken(&self, offer: &Offer) -> Result<Met, &'static str> {
-        let met = self.met(offer)?;
+        let needs_met = self.met(offer)?;
         if self.said_by.is_none() && !self.is_bought(offer) {
             return Err("allocation");
         }
         if self.is_exhausted(offer) {
             return Err("unavailable");
         }
-        Ok(met)
+        Ok(needs_met)
     }
 
     /// Whether an offer would do but for its last day.
@@ -151,13 +151,13 @@ impl<'a> OfferFilter<'a> {
             return Err(unmet);
         }
         let tees = needs::tees(needs, offer.tee).ok_or("tee")?;
-        let met = self
+        let needs_met = self
             .alternatives
             .met(offer, needs::hourly(offer, catalog), tees, self.trusted)
             .ok_or("any_of")?;
         Ok(Met {
-            demanded: met.demanded || !needs.tee.is_empty(),
-            ..met
+            demanded: needs_met.demanded || !needs.tee.is_empty(),
+            ..needs_met
         })
     }
 
@@ -230,7 +230,7 @@ struct Alternatives {
 impl Alternatives {
     fn of(needs: &Needs, places: &Places<'_>) -> Self {
         let catalog = places.catalog;
-        let set = |needs: &Needs| {
+        let needs_set = |needs: &Needs| {
             let machine = |machine: &Machine| needs::meets(needs, machine, catalog);
             let place =
                 |(id, name): (u32, &String)| needs::at(needs, name) && places.within(id, needs);
@@ -243,7 +243,7 @@ impl Alternatives {
         let max_prices = needs.any_of.iter().map(|needs| needs.max_price).collect();
         Self {
             ordered: needs.ordered,
-            sets: needs.any_of.iter().map(set).collect(),
+            sets: needs.any_of.iter().map(needs_set).collect(),
             max_prices,
         }
     }
@@ -265,28 +265,30 @@ impl Alternatives {
                 demanded: false,
             });
         }
-        let met = |(place, (machines, places, tee)): (usize, &(Vec<bool>, Vec<bool>, TeeSet))| {
-            let demanded = !tee.is_empty();
-            let dear = self.max_prices[place]
-                .zip(hourly)
-                .is_some_and(|(most, hourly)| hourly > most);
-            let there = !dear && machines[offer.machine as usize] && places[offer.place as usize];
-            let tees = if demanded { tees.and(*tee) } else { tees };
-            let rank = if self.ordered { signed_count(place) } else { 0 };
-            (there && !(demanded && tees.is_empty())).then_some(Met {
-                rank,
-                tees,
-                demanded,
-            })
-        };
-        let mut all = self.sets.iter().enumerate().filter_map(met);
-        let first = all.next()?;
+        let set_met =
+            |(place, (machines, places, tee)): (usize, &(Vec<bool>, Vec<bool>, TeeSet))| {
+                let demanded = !tee.is_empty();
+                let dear = self.max_prices[place]
+                    .zip(hourly)
+                    .is_some_and(|(most, hourly)| hourly > most);
+                let may_stand_there =
+                    !dear && machines[offer.machine as usize] && places[offer.place as usize];
+                let tees = if demanded { tees.and(*tee) } else { tees };
+                let set_rank = if self.ordered { signed_count(place) } else { 0 };
+                (may_stand_there && !(demanded && tees.is_empty())).then_some(Met {
+                    rank: set_rank,
+                    tees,
+                    demanded,
+                })
+            };
+        let mut all_met = self.sets.iter().enumerate().filter_map(set_met);
+        let first_met = all_met.next()?;
         let trustworthy = |met: &Met| trusted.is_none_or(|trusted| met.tees.meets(trusted));
         Some(
-            std::iter::once(first)
-                .chain(all)
+            std::iter::once(first_met)
+                .chain(all_met)
                 .find(trustworthy)
-                .unwrap_or(first),
+                .unwrap_or(first_met),
         )
     }
 }

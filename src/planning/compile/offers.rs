@@ -80,9 +80,9 @@ pub(super) fn allowed_at(
     place: u32,
 ) -> Result<Allowed, Funnel> {
     let offers = &places.catalog.offers;
-    let first = offers.partition_point(|offer| offer.place < place);
-    let end = offers.partition_point(|offer| offer.place <= place);
-    allowed_among(request, places, first..end)
+    let first_offer = offers.partition_point(|offer| offer.place < place);
+    let end_offer = offers.partition_point(|offer| offer.place <= place);
+    allowed_among(request, places, first_offer..end_offer)
 }
 
 /// The offers of some range in the catalog that a request may take, or how they ran out.
@@ -92,19 +92,19 @@ fn allowed_among(
     among: Range<usize>,
 ) -> Result<Allowed, Funnel> {
     let (catalog, policy) = (places.catalog, places.policy);
-    let filter = OfferFilter::of(request, places);
+    let offer_filter = OfferFilter::of(request, places);
     let mut funnel = Funnel {
         needs: needs::text(request.needs),
         ..Funnel::default()
     };
-    let mut allowed = Allowed {
+    let mut allowed_offers = Allowed {
         offers: Vec::new(),
-        allocation: filter.allocation(),
+        allocation: offer_filter.allocation(),
     };
     let mut forbids: BTreeMap<Terms, Option<String>> = BTreeMap::new();
     let offers = among.map(|index| (OfferId::from_index(index), &catalog.offers[index]));
-    for (index, offer) in offers.filter(|(_, offer)| filter.is_in_question(offer)) {
-        let met = match filter.taken(offer) {
+    for (index, offer) in offers.filter(|(_, offer)| offer_filter.is_in_question(offer)) {
+        let needs_met = match offer_filter.taken(offer) {
             Ok(met) => met,
             Err(need) => {
                 count(&mut funnel.unmet, need);
@@ -112,31 +112,34 @@ fn allowed_among(
             }
         };
         funnel.fitting += 1;
-        let forbidden = match filter.place_forbidden_by(offer) {
+        let forbidden = match offer_filter.place_forbidden_by(offer) {
             Some(key) => Some(key.clone()),
             None => forbids
-                .entry(filter.terms(offer, met.tees))
+                .entry(offer_filter.terms(offer, needs_met.tees))
                 .or_insert_with_key(|terms| rule::forbids_machine(policy, request.labels, terms))
                 .clone(),
         };
-        match forbidden.or_else(|| filter.purchase_forbidden_by(offer)) {
+        match forbidden.or_else(|| offer_filter.purchase_forbidden_by(offer)) {
             Some(key) => count(&mut funnel.forbidden, &key),
             None => {
-                allowed.offers.push(AllowedOffer {
+                allowed_offers.offers.push(AllowedOffer {
                     offer: index,
-                    rank: met.rank,
-                    tee: filter.tee(met),
+                    rank: needs_met.rank,
+                    tee: offer_filter.tee(needs_met),
                 });
             }
         }
     }
-    if !allowed.offers.is_empty() {
-        return Ok(allowed);
+    if !allowed_offers.offers.is_empty() {
+        return Ok(allowed_offers);
     }
-    let met = |offer: &&Offer| filter.was_met_by(offer);
-    let lapsed: Vec<&Offer> = catalog.lapsed.iter().filter(met).collect();
-    let last = lapsed.iter().map(|offer| catalog.held_until(offer)).max();
-    funnel.lapsed = last.map(|last| Box::new((lapsed.len() as u64, last.to_owned())));
+    let was_met = |offer: &&Offer| offer_filter.was_met_by(offer);
+    let lapsed_offers: Vec<&Offer> = catalog.lapsed.iter().filter(was_met).collect();
+    let last_day = lapsed_offers
+        .iter()
+        .map(|offer| catalog.held_until(offer))
+        .max();
+    funnel.lapsed = last_day.map(|last| Box::new((lapsed_offers.len() as u64, last.to_owned())));
     Err(funnel)
 }
 
@@ -152,10 +155,10 @@ pub(super) fn contenders(
     places: &Places<'_>,
     limits: &[QuotaLimit],
 ) -> (Vec<Contender>, usize) {
-    let mut kept = Vec::new();
-    let mut seen = 0;
+    let mut kept_contenders = Vec::new();
+    let mut offers_seen = 0;
     for in_place in by_place(allowed, work, places) {
-        seen += in_place.len();
+        offers_seen += in_place.len();
         let Some((_, first_of_place)) = in_place.first() else {
             continue;
         };
@@ -164,11 +167,11 @@ pub(super) fn contenders(
             .iter()
             .filter(|limit| limit.holds_at(place))
             .collect();
-        let first = kept.len();
-        worth_taking(in_place, &limits, places, &mut kept);
-        kept[first..].sort_unstable_by_key(|contender: &Contender| contender.offer);
+        let first = kept_contenders.len();
+        worth_taking(in_place, &limits, places, &mut kept_contenders);
+        kept_contenders[first..].sort_unstable_by_key(|contender: &Contender| contender.offer);
     }
-    (kept, seen)
+    (kept_contenders, offers_seen)
 }
 
 /// All offers that may be taken for a kind of work, whether or not another in the same place beats
@@ -188,12 +191,11 @@ pub(super) fn all_contenders(
 /// The offers that may be taken for a kind of work and how fast they are, by place.
 fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i128, Contender)>> {
     let catalog = places.catalog;
-    let mut wanted = vec![false; catalog.machines.len()];
-    allowed
-        .offers
-        .iter()
-        .for_each(|allowed| wanted[catalog.offers[allowed.offer.index()].machine as usize] = true);
-    let machines = wanted.into_iter().zip(&catalog.machines);
+    let mut wanted_machines = vec![false; catalog.machines.len()];
+    allowed.offers.iter().for_each(|allowed| {
+        wanted_machines[catalog.offers[allowed.offer.index()].machine as usize] = true
+    });
+    let machines = wanted_machines.into_iter().zip(&catalog.machines);
     let paces: Vec<Option<i128>> = machines
         .map(|(wanted, machine)| {
             if wanted {

@@ -114,8 +114,11 @@ impl<'a> Places<'a> {
         let (Some(keep), Some(terms)) = (self.policy.keep, self.terms[place as usize]) else {
             return Tariff::free();
         };
-        let nano = i128::from(terms.storage.0) * i128::from(keep.0);
-        let rate = DataRate(saturate(div_half_even(nano, HOURS_PER_MONTH * MS_PER_HOUR)));
+        let nano_cost = i128::from(terms.storage.0) * i128::from(keep.0);
+        let rate = DataRate(saturate(div_half_even(
+            nano_cost,
+            HOURS_PER_MONTH * MS_PER_HOUR,
+        )));
         Tariff::flat(terms.gigabyte, rate)
     }
 
@@ -130,12 +133,13 @@ impl<'a> Places<'a> {
     /// Whether a place is known to be near enough: in the country, or with a round trip to some
     /// place in it that was measured and is short enough.
     fn near(&self, place: u32, bound: &Latency) -> bool {
-        let inside =
+        let in_country =
             |place: u32| self.catalog.places[place as usize].country.as_ref() == Some(&bound.to);
-        let short = |(&(a, b), trip): (&(u32, u32), &Millis)| {
-            *trip <= bound.at_most && ((a == place && inside(b)) || (b == place && inside(a)))
+        let short_trip = |(&(a, b), trip): (&(u32, u32), &Millis)| {
+            *trip <= bound.at_most
+                && ((a == place && in_country(b)) || (b == place && in_country(a)))
         };
-        inside(place) || self.catalog.round_trips.iter().any(short)
+        in_country(place) || self.catalog.round_trips.iter().any(short_trip)
     }
 }
 
@@ -143,21 +147,21 @@ impl<'a> Places<'a> {
 /// link. `None`: neither is known, and a speed has to be assumed.
 pub fn speed(catalog: &Catalog, policy: &Policy, from: u32, to: u32) -> Option<Bandwidth> {
     let is_here = |place: u32| catalog.places[place as usize].name == PlaceName::here();
-    let measured = catalog.network.speed(from, to).map(|speed| speed.bandwidth);
+    let measured_speed = catalog.network.speed(from, to).map(|speed| speed.bandwidth);
     let declared = match from == to {
         true => None,
         false if is_here(from) => policy.home.uplink,
         false if is_here(to) => policy.home.download_speed(),
         false => None,
     };
-    measured.into_iter().chain(declared).min()
+    measured_speed.into_iter().chain(declared).min()
 }
 
 /// The machine time that is billed for `time`.
 pub fn billed(terms: &Terms, time: Millis) -> Millis {
-    let whole = match terms.increment.0 {
+    let whole_time = match terms.increment.0 {
         0 => time.0,
         increment => time.0.div_ceil(increment).saturating_mul(increment),
     };
-    Millis(whole.max(terms.minimum.0))
+    Millis(whole_time.max(terms.minimum.0))
 }

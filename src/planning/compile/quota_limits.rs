@@ -42,13 +42,13 @@ impl QuotaLimit {
             Some((name, count)) if only.is_none_or(|only| only.contains(name)) => u64::from(*count),
             _ => 0,
         };
-        let each = match &self.counted {
+        let used_by_each = match &self.counted {
             Counted::Vcpus => machine.vcpu_thousandths,
             Counted::Instances => u64::from(machine.is_rented()),
             Counted::Cards => cards(None),
             Counted::CardsOf(names) => cards(Some(names)),
         };
-        signed(each.saturating_mul(u64::from(nodes)))
+        signed(used_by_each.saturating_mul(u64::from(nodes)))
     }
 
     /// Returns whether so many machines alone are too many.
@@ -75,7 +75,7 @@ pub(super) fn signed(value: u64) -> i64 {
 /// quota for itself.
 pub(super) fn quota_limits(places: &Places<'_>) -> Vec<QuotaLimit> {
     let mut limits = Vec::new();
-    let own = places
+    let own_quotas = places
         .policy
         .quotas
         .iter()
@@ -85,8 +85,8 @@ pub(super) fn quota_limits(places: &Places<'_>) -> Vec<QuotaLimit> {
         .quotas
         .iter()
         .map(|(pattern, quota)| ("catalog.quotas", pattern, quota));
-    for (table, pattern, quota) in own.chain(providers) {
-        let plain = [
+    for (table, pattern, quota) in own_quotas.chain(providers) {
+        let plain_quotas = [
             ("cpus", Counted::Vcpus, quota.vcpu_thousandths),
             ("instances", Counted::Instances, quota.instances),
             (
@@ -95,10 +95,10 @@ pub(super) fn quota_limits(places: &Places<'_>) -> Vec<QuotaLimit> {
                 quota.accelerators.map(|count| count.saturating_mul(1000)),
             ),
         ];
-        let plain = plain
+        let plain_limits = plain_quotas
             .into_iter()
             .map(|(name, counted, most)| (name.to_owned(), counted, most));
-        let named = quota.by_accelerator.iter().map(|(name, count)| {
+        let named_limits = quota.by_accelerator.iter().map(|(name, count)| {
             let catalog = places.catalog;
             let boards = catalog
                 .accelerators
@@ -111,8 +111,8 @@ pub(super) fn quota_limits(places: &Places<'_>) -> Vec<QuotaLimit> {
                 Some(count.saturating_mul(1000)),
             )
         });
-        let figures: Vec<(String, Counted, i64)> = plain
-            .chain(named)
+        let figures: Vec<(String, Counted, i64)> = plain_limits
+            .chain(named_limits)
             .filter_map(|(name, counted, most)| {
                 Some((format!("{table}.{pattern}.{name}"), counted, signed(most?)))
             })
@@ -141,10 +141,10 @@ fn domains(places: &Places<'_>, pattern: &Pattern) -> BTreeMap<String, Vec<bool>
             &place.name.cloud
         };
         if pattern.matches(name) {
-            let inside = domains
+            let inside_domain = domains
                 .entry(name.clone())
                 .or_insert_with(|| vec![false; places.names.len()]);
-            inside[index] = true;
+            inside_domain[index] = true;
         }
     }
     domains

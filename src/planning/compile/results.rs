@@ -94,9 +94,10 @@ pub(super) fn results(
     candidates: &StageCandidates,
     partly_priced: PartlyPriced,
 ) -> Result<Results, Vec<ForbiddenHome>> {
-    let read: BTreeSet<&ArtifactRef> = job.stages.values().flat_map(|stage| &stage.reads).collect();
-    let here = places.catalog.place_id(&PlaceName::here());
-    let none = BTreeSet::new();
+    let artifacts_read: BTreeSet<&ArtifactRef> =
+        job.stages.values().flat_map(|stage| &stage.reads).collect();
+    let home_place = places.catalog.place_id(&PlaceName::here());
+    let no_labels = BTreeSet::new();
     let mut by_labels: BTreeMap<&BTreeSet<String>, Option<String>> = BTreeMap::new();
     let mut results = Results::default();
     let mut clashes: Vec<ForbiddenHome> = Vec::new();
@@ -108,14 +109,14 @@ pub(super) fn results(
                 stage: name.clone(),
                 name: output.clone(),
             };
-            let carried = labels.of_artifact.get(&artifact).unwrap_or(&none);
+            let carried = labels.of_artifact.get(&artifact).unwrap_or(&no_labels);
             forbidden = by_labels
                 .entry(carried)
                 .or_insert_with(|| rule::forbids_home(places.policy, carried))
                 .clone();
-            let said = job.outputs.get(&artifact).copied();
-            let (destination, stays) = match (said, &forbidden, here) {
-                (None, ..) if read.contains(&artifact) => continue,
+            let destination_said = job.outputs.get(&artifact).copied();
+            let (destination, stays) = match (destination_said, &forbidden, home_place) {
+                (None, ..) if artifacts_read.contains(&artifact) => continue,
                 (Some(Destination::There), ..) | (None, _, None) => (Destination::There, None),
                 (Some(Destination::Home), Some(rule), _) => {
                     clashes.push(ForbiddenHome {
@@ -186,11 +187,11 @@ fn priced_ways(
         .map(|candidate| places.catalog.offers[candidate.offer.index()].place)
         .collect();
     stops.dedup();
-    let priced = stops
+    let priced_places = stops
         .iter()
         .filter(|place| places.tariff(**place, here).is_some())
         .count();
-    match priced {
+    match priced_places {
         0 => PricedWays::None,
         all if all == stops.len() => PricedWays::All,
         _ => PricedWays::Some,
@@ -231,10 +232,11 @@ pub(super) fn with_homeward(
         };
         (output.artifact.clone(), artifact)
     });
-    let mut all: Vec<(ArtifactRef, Artifact)> = read.into_iter().chain(homeward).collect();
+    let mut all_artifacts: Vec<(ArtifactRef, Artifact)> =
+        read.into_iter().chain(homeward).collect();
     // Of two with the same name the one that stages read stays first.
-    all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    all.into_iter().unzip()
+    all_artifacts.sort_by(|(a, _), (b, _)| a.cmp(b));
+    all_artifacts.into_iter().unzip()
 }
 
 /// Has transfers that leave this machine share its link, and those that arrive at it.
@@ -263,17 +265,17 @@ fn share(artifacts: &mut IdVec<ArtifactId, Artifact>, shares: impl Fn(&Artifact)
         *transfers.entry(artifact.bytes.0).or_default() += artifact.readers.len() as u64;
     }
     // By size: what passes until a transfer of that size has arrived.
-    let mut passed: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut passed_bytes: BTreeMap<u64, u64> = BTreeMap::new();
     let mut larger: u64 = transfers.values().sum();
     let mut smaller: u64 = 0;
     for (size, count) in &transfers {
-        passed.insert(*size, smaller.saturating_add(size.saturating_mul(larger)));
+        passed_bytes.insert(*size, smaller.saturating_add(size.saturating_mul(larger)));
         smaller = smaller.saturating_add(size.saturating_mul(*count));
         larger -= count;
     }
     for artifact in artifacts.iter_mut().filter(|artifact| shares(artifact)) {
         artifact.link_bytes = Bytes(
-            passed
+            passed_bytes
                 .get(&artifact.bytes.0)
                 .copied()
                 .unwrap_or(artifact.bytes.0),

@@ -44,14 +44,14 @@ pub fn with_spares(
     let places = Places::new(catalog, policy);
     let limits = quota_limits(&places);
     let sizes = needs::Sizes::of(catalog);
-    let none = BTreeSet::new();
-    let mut known: Vec<(Kind<'_>, Vec<Contender>)> = Vec::new();
+    let no_labels = BTreeSet::new();
+    let mut known_kinds: Vec<(Kind<'_>, Vec<Contender>)> = Vec::new();
     let mut extended = compiled.clone();
     for (index, (name, stage)) in compiled.stages.ids().zip(&job.stages) {
         let picked = compiled.instance.stages[index].choices[placement[index]];
         let kind = Kind {
             needs: needs::rounded(&stage.needs, &sizes),
-            labels: compiled.labels.of_stage.get(name).unwrap_or(&none),
+            labels: compiled.labels.of_stage.get(name).unwrap_or(&no_labels),
             allocation: stage.allocation,
             work: &stage.work,
             nodes: stage.nodes,
@@ -64,21 +64,21 @@ pub fn with_spares(
             without: &stage.without,
         };
         // Offers that one stage has found used up are its own.
-        let found = known
+        let known_index = known_kinds
             .iter()
             .position(|(other, _)| *other == kind)
             .filter(|_| stage.without.is_empty());
-        let contenders = match found {
-            Some(found) => known[found].1.clone(),
-            None if known.len() >= LOOKED_UP => continue,
+        let contenders = match known_index {
+            Some(found) => known_kinds[found].1.clone(),
+            None if known_kinds.len() >= LOOKED_UP => continue,
             None => {
-                let allowed = offers::allowed_at(&request, &places, kind.place);
-                let all = allowed.map_or_else(
+                let allowed_offers = offers::allowed_at(&request, &places, kind.place);
+                let all = allowed_offers.map_or_else(
                     |_| Vec::new(),
                     |allowed| offers::all_contenders(&allowed, kind.work, &places),
                 );
                 if stage.without.is_empty() {
-                    known.push((kind.clone(), all.clone()));
+                    known_kinds.push((kind.clone(), all.clone()));
                 }
                 all
             }
@@ -116,12 +116,14 @@ fn spares(
     limits: &[QuotaLimit],
 ) -> Vec<Candidate> {
     let offers: BTreeSet<OfferId> = had.iter().map(|candidate| candidate.offer).collect();
-    let others: Vec<Contender> = contenders
+    let other_contenders: Vec<Contender> = contenders
         .iter()
         .filter(|contender| !offers.contains(&contender.offer))
         .copied()
         .collect();
-    let at_risk = others.iter().any(|contender| contender.monthly > 0);
+    let at_risk = other_contenders
+        .iter()
+        .any(|contender| contender.monthly > 0);
     let ways_out: Option<WaysOut> =
         stage
             .checkpoint
@@ -131,11 +133,12 @@ fn spares(
                 let stops: Vec<Contender> = had
                     .iter()
                     .map(contender)
-                    .chain(others.iter().copied())
+                    .chain(other_contenders.iter().copied())
                     .collect();
                 candidates::ways_out(&stops, checkpoint.size, places)
             });
-    let mut spares = candidates::all_candidates(stage, &others, ways_out.as_ref(), places, limits);
+    let mut spares =
+        candidates::all_candidates(stage, &other_contenders, ways_out.as_ref(), places, limits);
     spares.sort_by_key(|spare| (spare.cost, spare.duration, spare.offer));
     spares.retain(|spare| spare.duration > Millis(0));
     spares.truncate(SPARES);

@@ -61,34 +61,34 @@ pub fn expected(
         hazard: hazard(monthly).checked_mul(i128::from(nodes))?,
     };
     let (run, boot) = (i128::from(run.0), i128::from(boot.0));
-    let plain = || gang.pieces(run, run, run, boot);
+    let unsaved_pieces = || gang.pieces(run, run, run, boot);
     let Some(checkpoint) = checkpoint else {
-        return gang.outcome(plain()?, None);
+        return gang.outcome(unsaved_pieces()?, None);
     };
     let (save, restart) = (
         i128::from(checkpoint.save.0),
         i128::from(checkpoint.restart.0),
     );
-    let every = match checkpoint.every {
+    let save_interval = match checkpoint.every {
         Some(every) => i128::from(every.0).max(1),
         None => gang.interval(save, run),
     };
-    if every >= run {
-        return gang.outcome(plain()?, None);
+    if save_interval >= run {
+        return gang.outcome(unsaved_pieces()?, None);
     }
-    let saved = gang.pieces(
+    let saved_pieces = gang.pieces(
         run,
-        every,
-        every.checked_add(save)?,
+        save_interval,
+        save_interval.checked_add(save)?,
         boot.checked_add(restart)?,
     );
-    match (saved, checkpoint.every) {
-        (Some(saved), None) => match plain() {
+    match (saved_pieces, checkpoint.every) {
+        (Some(saved), None) => match unsaved_pieces() {
             Some(plain) if plain <= saved => gang.outcome(plain, None),
-            _ => gang.outcome(saved, Some(every)),
+            _ => gang.outcome(saved, Some(save_interval)),
         },
-        (saved, Some(_)) => gang.outcome(saved?, Some(every)),
-        (None, None) => gang.outcome(plain()?, None),
+        (saved, Some(_)) => gang.outcome(saved?, Some(save_interval)),
+        (None, None) => gang.outcome(unsaved_pieces()?, None),
     }
 }
 
@@ -138,19 +138,19 @@ impl Gang {
     fn outcome(&self, time: i128, every: Option<i128>) -> Option<Expected> {
         let interruptions = div_half_even(self.load(time)?.checked_mul(1_000_000)?, ONE);
         let millis = |value: i128| u64::try_from(value).map(Millis).ok();
-        let every = every.and_then(millis);
+        let interval = every.and_then(millis);
         Some(Expected {
             time: millis(time)?,
             interruptions: u64::try_from(interruptions).ok()?,
-            every,
+            every: interval,
         })
     }
 }
 
 /// −ln(1 − p) for `p` in parts per million, which is taken to be at most 99.9 %.
 fn hazard(parts: u32) -> i128 {
-    let kept = i128::from(1_000_000 - parts.min(999_000));
-    let mut share = kept * ONE / 1_000_000;
+    let kept_share = i128::from(1_000_000 - parts.min(999_000));
+    let mut share = kept_share * ONE / 1_000_000;
     let mut halvings = 0;
     while share < ONE / 2 {
         share *= 2;

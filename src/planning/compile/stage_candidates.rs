@@ -40,15 +40,15 @@ pub(super) fn all_candidates(
     };
     let mut all = StageCandidates::new();
     let mut starved = Vec::new();
-    let mut counts = Counts::default();
+    let mut total_counts = Counts::default();
     for ((name, stage), needs) in job.stages.iter().zip(&rounded) {
-        let known = requests.of(Request {
+        let known_request = requests.of(Request {
             needs,
             labels: labels.of_stage.get(name).unwrap_or(&no_labels),
             allocation: stage.allocation,
             without: &stage.without,
         });
-        let allowed = match &known.allowed {
+        let allowed_offers = match &known_request.allowed {
             Ok(allowed) => allowed,
             Err(funnel) => {
                 starved.push(Funnel {
@@ -59,18 +59,30 @@ pub(super) fn all_candidates(
                 continue;
             }
         };
-        let work = known_work(&mut known.by_work, allowed, &stage.work, places, limits);
-        let seen = work.seen;
-        let kept = work.candidates(stage, places, limits);
-        if kept.is_empty() {
-            starved.push(offers::none_left(name, stage, allowed, places, limits));
+        let work = known_work(
+            &mut known_request.by_work,
+            allowed_offers,
+            &stage.work,
+            places,
+            limits,
+        );
+        let offers_seen = work.seen;
+        let kept_candidates = work.candidates(stage, places, limits);
+        if kept_candidates.is_empty() {
+            starved.push(offers::none_left(
+                name,
+                stage,
+                allowed_offers,
+                places,
+                limits,
+            ));
         }
-        counts.candidates += seen;
-        counts.kept += kept.len() as u64;
-        all.push(kept.into());
+        total_counts.candidates += offers_seen;
+        total_counts.kept += kept_candidates.len() as u64;
+        all.push(kept_candidates.into());
     }
     if starved.is_empty() {
-        Ok((all, counts))
+        Ok((all, total_counts))
     } else {
         Err(starved)
     }

@@ -85,8 +85,8 @@ pub fn conflict(
             defaults: Vec::new(),
         });
     };
-    let mut search = Search::new(&oracle, &constraints);
-    let (found, smallest) = match search.smallest() {
+    let mut conflict_search = Search::new(&oracle, &constraints);
+    let (found, smallest) = match conflict_search.smallest() {
         Ok(found) => found,
         // All lines together clash: that is known, and for less there is no time.
         Err(_) if effort.should_stop() => (constraints.ids().collect(), false),
@@ -152,11 +152,11 @@ impl Oracle<'_> {
             }
             let enough = self.feasible_without([constraint])?;
             // If other lines clash too, only those of this set are looked at.
-            let others = constraints
+            let other_constraints = constraints
                 .iter_enumerated()
                 .filter(|(other, _)| !enough && !clashing.contains(other));
-            let dropped = others.map(|(_, constraint)| constraint);
-            let (job, policy) = without_constraints(self.job, self.policy, dropped);
+            let dropped_constraints = other_constraints.map(|(_, constraint)| constraint);
+            let (job, policy) = without_constraints(self.job, self.policy, dropped_constraints);
             relaxed.push(Clashing {
                 constraint: constraint.clone(),
                 enough,
@@ -169,10 +169,10 @@ impl Oracle<'_> {
     /// Returns the constraints that were not written, and each of which would be enough to change.
     fn changeable_defaults(&self, constraints: &Constraints) -> Result<Vec<Clashing>, SolverError> {
         let mut changeable = Vec::new();
-        let others = default_constraints(self.policy)
+        let other_defaults = default_constraints(self.policy)
             .into_iter()
             .filter(|constraint| !constraints.as_slice().contains(constraint));
-        for constraint in others {
+        for constraint in other_defaults {
             if self.effort.should_stop() {
                 break;
             }
@@ -232,27 +232,27 @@ impl<'a> Search<'a> {
             ));
         }
         self.questions = self.questions.saturating_sub(1);
-        let dropped = self
+        let dropped_constraints = self
             .constraints
             .iter_enumerated()
             .filter(|(index, _)| !kept.contains(index));
-        let answer = self
+        let is_feasible = self
             .oracle
-            .feasible_without(dropped.map(|(_, constraint)| constraint))?;
-        let known = if answer {
+            .feasible_without(dropped_constraints.map(|(_, constraint)| constraint))?;
+        let known_sets = if is_feasible {
             &mut self.possible
         } else {
             &mut self.clashing
         };
-        known.push(kept.clone());
-        Ok(answer)
+        known_sets.push(kept.clone());
+        Ok(is_feasible)
     }
 
     /// A set that clashes, and whether it is a smallest one; if not, it is still one of which
     /// every line is needed.
     fn smallest(&mut self) -> Result<(BTreeSet<ConstraintId>, bool), SolverError> {
-        let all: Vec<ConstraintId> = self.constraints.ids().collect();
-        let minimal = self.minimal(&BTreeSet::new(), false, &all)?;
+        let all_constraints: Vec<ConstraintId> = self.constraints.ids().collect();
+        let minimal = self.minimal(&BTreeSet::new(), false, &all_constraints)?;
         let mut groups: Vec<BTreeSet<ConstraintId>> = Vec::new();
         loop {
             let Some(least) = hitting_set::smallest(&groups) else {
@@ -267,14 +267,14 @@ impl<'a> Search<'a> {
             if !self.feasible(&least)? {
                 return Ok((least, true));
             }
-            let mut kept = least;
-            let rest: Vec<ConstraintId> = all
+            let mut kept_constraints = least;
+            let other_constraints: Vec<ConstraintId> = all_constraints
                 .iter()
                 .copied()
-                .filter(|index| !kept.contains(index))
+                .filter(|index| !kept_constraints.contains(index))
                 .collect();
             let mut group = BTreeSet::new();
-            self.grow(&mut kept, &rest, &mut group)?;
+            self.grow(&mut kept_constraints, &other_constraints, &mut group)?;
             groups.push(group);
         }
     }
@@ -309,9 +309,9 @@ impl<'a> Search<'a> {
         rest: &[ConstraintId],
         group: &mut BTreeSet<ConstraintId>,
     ) -> Result<(), SolverError> {
-        let with: BTreeSet<ConstraintId> = kept.iter().chain(rest).copied().collect();
-        if self.feasible(&with)? {
-            *kept = with;
+        let with_candidate: BTreeSet<ConstraintId> = kept.iter().chain(rest).copied().collect();
+        if self.feasible(&with_candidate)? {
+            *kept = with_candidate;
             return Ok(());
         }
         if let [constraint] = rest {

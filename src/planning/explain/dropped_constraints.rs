@@ -59,11 +59,11 @@ fn drop_one(
             policy.places.deny.remove(pattern);
         }
         ConstraintKind::Partitions => {
-            let closed = CLASSES
+            let closed_classes = CLASSES
                 .iter()
                 .filter(|(_, open)| !open)
                 .map(|(name, _)| (*name).to_owned());
-            policy.partitions.extend(closed);
+            policy.partitions.extend(closed_classes);
         }
         ConstraintKind::Spot => policy.allow_spot = Some(true),
         // Not "none", which may be less than what was said.
@@ -114,12 +114,12 @@ fn drop_quota(pattern: &Pattern, counted: &Counted, policy: &mut Policy) {
 
 /// Drops a need, also from the alternatives, into each of which it was copied.
 fn drop_need(need: Need, stage: &mut Stage) {
-    let common = stage.needs.clone();
+    let common_needs = stage.needs.clone();
     for other in stage
         .needs
         .any_of
         .iter_mut()
-        .filter(|other| need.same(other, &common))
+        .filter(|other| need.same(other, &common_needs))
     {
         need.clear(other);
     }

@@ -131,18 +131,18 @@ pub fn explain(
         catalog,
     } = *inputs;
     let foreign = |plan: &Plan| {
-        let first = plan.stages.first();
-        first.map_or(ExplainError::OtherInputs, |stage| {
+        let first_stage = plan.stages.first();
+        first_stage.map_or(ExplainError::OtherInputs, |stage| {
             ExplainError::Foreign(stage.name.clone())
         })
     };
-    let given = job;
-    let job = &sent_as_planned(given, plan);
+    let given_job = job;
+    let job = &sent_as_planned(given_job, plan);
     let compiled = compile::compile(job, policy, catalog).map_err(|_| foreign(plan))?;
-    let constraints = offer_lines(given, policy);
+    let constraints = offer_lines(given_job, policy);
     let case = Case {
         plan,
-        given,
+        given: given_job,
         job,
         policy,
         catalog,
@@ -150,26 +150,26 @@ pub fn explain(
         effort,
         constraints,
     };
-    let mut chosen: Vec<&PlannedStage> = plan
+    let mut chosen_stages: Vec<&PlannedStage> = plan
         .stages
         .iter()
         .filter(|stage| named.is_empty() || named.contains(stage.name.as_str()))
         .collect();
-    let mut dear: Vec<&PlannedStage> = chosen.clone();
+    let mut dear: Vec<&PlannedStage> = chosen_stages.clone();
     dear.sort_by_key(|stage| (std::cmp::Reverse(stage.cost_micro_usd), &stage.name));
-    let count = chosen.len();
+    let count = chosen_stages.len();
     dear.truncate(if count <= STAGES { STAGES } else { DEAREST });
-    chosen.retain(|stage| dear.contains(stage));
-    let stages: Vec<Why> = chosen
+    chosen_stages.retain(|stage| dear.contains(stage));
+    let stages: Vec<Why> = chosen_stages
         .iter()
         .map(|stage| case.why(stage))
         .collect::<Result<_, _>>()?;
-    let asked: BTreeSet<&str> = named.iter().map(|name| base_name(name)).collect();
+    let asked_stages: BTreeSet<&str> = named.iter().map(|name| base_name(name)).collect();
     let left_out = count - stages.len();
     Ok(Explanation {
         stages,
         left_out,
-        rules: case.rules(&asked)?,
+        rules: case.rules(&asked_stages)?,
     })
 }
 
@@ -191,16 +191,18 @@ fn sent_as_planned(job: &Job, plan: &Plan) -> Job {
 
 /// Lines that decide about single offers: what follows the needs.
 fn offer_lines(job: &Job, policy: &Policy) -> Vec<Constraint> {
-    let all = default_constraints(policy)
+    let all_constraints = default_constraints(policy)
         .into_iter()
         .chain(written_constraints(job, policy));
-    let whole = |constraint: &Constraint| {
+    let is_of_whole = |constraint: &Constraint| {
         matches!(
             constraint.kind,
             ConstraintKind::Deadline | ConstraintKind::Budget | ConstraintKind::Spread(_)
         )
     };
-    all.filter(|constraint| !whole(constraint)).collect()
+    all_constraints
+        .filter(|constraint| !is_of_whole(constraint))
+        .collect()
 }
 
 struct Case<'a> {
@@ -255,8 +257,9 @@ impl Case<'_> {
         let of_stage = |constraint: &&Constraint| {
             constraint.file == ConstraintFile::Policy || constraint.stage() == Some(name)
         };
-        let rest: Vec<&Constraint> = self.constraints.iter().filter(of_stage).collect();
-        let (needs, mut rest): (Vec<&Constraint>, Vec<&Constraint>) = rest
+        let stage_constraints: Vec<&Constraint> =
+            self.constraints.iter().filter(of_stage).collect();
+        let (needs, mut rest): (Vec<&Constraint>, Vec<&Constraint>) = stage_constraints
             .into_iter()
             .partition(|constraint| matches!(constraint.kind, ConstraintKind::Need(..)));
         let count = |dropped: &[&Constraint]| {
@@ -271,17 +274,17 @@ impl Case<'_> {
         };
         drop(needs);
         let fitting = count(&rest);
-        let mut before = fitting;
-        let mut left = Vec::new();
+        let mut count_before = fitting;
+        let mut offers_left = Vec::new();
         while !rest.is_empty() {
             let constraint = rest.remove(0);
-            let now = count(&rest);
-            if now != before {
-                left.push((constraint.clone(), now));
+            let count_now = count(&rest);
+            if count_now != count_before {
+                offers_left.push((constraint.clone(), count_now));
             }
-            before = now;
+            count_before = count_now;
         }
-        (fitting, left)
+        (fitting, offers_left)
     }
 
     /// The job with one stage only, which reads data with the labels that it reads in the whole.
@@ -289,13 +292,13 @@ impl Case<'_> {
         const DATA: &str = "data";
         let mut stage = self.job.stages.get(name)?.clone();
         let labels = labels(self.job).remove(name)?;
-        let at = self.catalog.places.first()?.name.clone();
+        let first_place = self.catalog.places.first()?.name.clone();
         stage.reads = BTreeSet::from([crate::model::ArtifactRef::Dataset(DATA.to_owned())]);
         stage.after.clear();
         stage.removes.clear();
         stage.count = 1;
         let dataset = Dataset {
-            at,
+            at: first_place,
             path: None,
             size: crate::model::Bytes(0),
             labels,
@@ -318,14 +321,14 @@ impl Case<'_> {
         if instance.stages[stage].choices.is_empty() {
             return Ok(None);
         }
-        let mut found = solve::solve(&instance, &Highs, self.effort)?;
-        let beyond = matches!(found, Outcome::Infeasible(_));
+        let mut solved_elsewhere = solve::solve(&instance, &Highs, self.effort)?;
+        let beyond = matches!(solved_elsewhere, Outcome::Infeasible(_));
         if beyond {
             instance.deadline = None;
             instance.budget = None;
-            found = solve::solve(&instance, &Highs, self.effort)?;
+            solved_elsewhere = solve::solve(&instance, &Highs, self.effort)?;
         }
-        let Outcome::Solved(solved) = found else {
+        let Outcome::Solved(solved) = solved_elsewhere else {
             return Ok(None);
         };
         let offers: IdVec<StageId, Offer> = self
@@ -337,17 +340,17 @@ impl Case<'_> {
                 self.catalog.offers[self.compiled.candidates[stage][tag].offer.index()]
             })
             .collect();
-        let other = |planned: &&PlannedStage| {
+        let is_other = |planned: &&PlannedStage| {
             let Ok(index) = self.compiled.stages.binary_search(&planned.name) else {
                 return false;
             };
             index != stage && !self.is(&offers[index], planned)
         };
-        let moved = self.plan.stages.iter().filter(other).count();
+        let moved_count = self.plan.stages.iter().filter(is_other).count();
         Ok(Some(Elsewhere {
             offer: offers[stage],
             figures: figures(&solved),
-            moved,
+            moved: moved_count,
             beyond,
         }))
     }
@@ -360,7 +363,7 @@ impl Case<'_> {
 
     /// The rate up to which a plan with an offer costs no more than the best without it.
     fn break_even(&self, stage: &str, offer: OfferId) -> Result<BreakEven, ExplainError> {
-        let taken = self.catalog.offers[offer.index()];
+        let taken_offer = self.catalog.offers[offer.index()];
         let mut catalog = self.catalog.clone();
         catalog.offers.remove(offer.index());
         let Some(free) = optimum(self.job, self.policy, &catalog, self.effort)? else {
@@ -377,36 +380,39 @@ impl Case<'_> {
             .plan
             .stages
             .iter()
-            .filter(|planned| self.is(&taken, planned))
+            .filter(|planned| self.is(&taken_offer, planned))
             .collect();
         let cost = |rate: i64| -> i128 {
-            let of = |planned: &&PlannedStage| match &planned.usage {
+            let usage_of = |planned: &&PlannedStage| match &planned.usage {
                 Some(usage) => usage.unit.cost(Rate(rate), usage.quantity),
                 None => Rate(rate).cost(planned.nodes, planned.billed_ms),
             };
-            takers.iter().map(|planned| i128::from(of(planned).0)).sum()
+            takers
+                .iter()
+                .map(|planned| i128::from(usage_of(planned).0))
+                .sum()
         };
-        let worth =
+        let time_worth =
             |time: Millis| i128::from(self.policy.hour.map_or(0, |hour| hour.cost(1, time).0));
-        let saved = i128::from(free.figures.cost.0) - i128::from(totals.cost_micro_usd.0)
-            + worth(free.figures.makespan)
-            - worth(totals.makespan_ms);
-        let limit = cost(taken.rate.0) + saved;
+        let saved_cost = i128::from(free.figures.cost.0) - i128::from(totals.cost_micro_usd.0)
+            + time_worth(free.figures.makespan)
+            - time_worth(totals.makespan_ms);
+        let limit = cost(taken_offer.rate.0) + saved_cost;
         // The greatest rate within the limit.
         let (mut low, mut high) = (0_i64, i64::MAX / 4);
         while low < high {
-            let middle = low + (high - low + 1) / 2;
-            if cost(middle) <= limit {
-                low = middle
+            let middle_rate = low + (high - low + 1) / 2;
+            if cost(middle_rate) <= limit {
+                low = middle_rate
             } else {
-                high = middle - 1
+                high = middle_rate - 1
             }
         }
-        let other = free
+        let other_offer = free
             .offers
             .get(base_name(stage))
             .and_then(|offers| offers.first());
-        let Some(other) = other else {
+        let Some(other) = other_offer else {
             return Ok(BreakEven::Never);
         };
         Ok(BreakEven::At {

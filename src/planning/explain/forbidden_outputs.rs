@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 pub(super) fn leave_forbidden_outputs(job: &Job, policy: &Policy) -> Job {
     let expanded = job.expanded();
     let labels = dag::labels(&expanded);
-    let read: BTreeSet<&ArtifactRef> = expanded
+    let artifacts_read: BTreeSet<&ArtifactRef> = expanded
         .stages
         .values()
         .flat_map(|stage| &stage.reads)
@@ -24,7 +24,7 @@ pub(super) fn leave_forbidden_outputs(job: &Job, policy: &Policy) -> Job {
                 name: name.clone(),
             };
             let carried = &labels.of_artifact[&artifact];
-            if !read.contains(&artifact) && forbids_home(policy, carried).is_some() {
+            if !artifacts_read.contains(&artifact) && forbids_home(policy, carried).is_some() {
                 let output = ArtifactRef::Output {
                     stage: base_name(stage).to_owned(),
                     name: name.clone(),

@@ -8,9 +8,9 @@ const BRANCHES: usize = 200_000;
 /// A smallest set that meets all `sets` (none of them empty); of several the one that
 /// is found first, in rising order of members. `None`: the work was too much.
 pub(super) fn smallest<T: Copy + Ord>(sets: &[BTreeSet<T>]) -> Option<BTreeSet<T>> {
-    let mut left = BRANCHES;
+    let mut branches_left = BRANCHES;
     for size in 0..=sets.len() {
-        match extend(sets, &mut BTreeSet::new(), size, &mut left) {
+        match extend(sets, &mut BTreeSet::new(), size, &mut branches_left) {
             Search::Found(found) => return Some(found),
             Search::None => {}
             Search::GaveUp => return None,
@@ -45,10 +45,10 @@ fn extend<T: Copy + Ord>(
         }
         *left -= 1;
         taken.insert(*member);
-        let found = extend(sets, taken, more - 1, left);
+        let found_set = extend(sets, taken, more - 1, left);
         taken.remove(member);
-        if !matches!(found, Search::None) {
-            return found;
+        if !matches!(found_set, Search::None) {
+            return found_set;
         }
     }
     Search::None
@@ -56,11 +56,11 @@ fn extend<T: Copy + Ord>(
 
 /// A number of sets of which no two share a member: each needs one of its own.
 fn apart<T: Copy + Ord>(sets: &[&BTreeSet<T>]) -> usize {
-    let mut seen: BTreeSet<T> = BTreeSet::new();
+    let mut seen_items: BTreeSet<T> = BTreeSet::new();
     let mut count = 0;
     for set in sets {
-        if set.is_disjoint(&seen) {
-            seen.extend(set.iter());
+        if set.is_disjoint(&seen_items) {
+            seen_items.extend(set.iter());
             count += 1;
         }
     }

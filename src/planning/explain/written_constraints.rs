@@ -33,13 +33,13 @@ pub fn written_constraints(job: &Job, policy: &Policy) -> Vec<Constraint> {
 fn stage_constraints(name: &str, stage: &Stage) -> Vec<Constraint> {
     let constraint =
         |key: &str, kind: ConstraintKind| Constraint::job(format!("stages.{name}.{key}"), kind);
-    let given = Need::ALL
+    let given_needs = Need::ALL
         .into_iter()
         .filter(|need| need.is_given(&stage.needs));
-    let mut constraints: Vec<Constraint> = given
+    let mut constraints: Vec<Constraint> = given_needs
         .map(|need| {
-            let key = format!("needs.{}", need.key());
-            constraint(&key, ConstraintKind::Need(name.to_owned(), need))
+            let need_key = format!("needs.{}", need.key());
+            constraint(&need_key, ConstraintKind::Need(name.to_owned(), need))
         })
         .collect();
     if stage.deadline.is_some() {
@@ -150,7 +150,7 @@ fn operator_constraints(policy: &Policy) -> Vec<Constraint> {
 
 /// Returns the constraints on clouds and places: what is allowed, then what is denied.
 fn place_constraints(policy: &Policy) -> Vec<Constraint> {
-    let denied =
+    let denied_constraints =
         |table: &str, patterns: &BTreeSet<Pattern>, kind: fn(Pattern) -> ConstraintKind| {
             patterns
                 .iter()
@@ -165,13 +165,13 @@ fn place_constraints(policy: &Policy) -> Vec<Constraint> {
             "clouds.allow",
             ConstraintKind::CloudsAllow,
         )]),
-        denied("clouds", &policy.clouds.deny, ConstraintKind::CloudsDeny),
+        denied_constraints("clouds", &policy.clouds.deny, ConstraintKind::CloudsDeny),
         given([(
             policy.places.allow.is_some(),
             "places.allow",
             ConstraintKind::PlacesAllow,
         )]),
-        denied("places", &policy.places.deny, ConstraintKind::PlacesDeny),
+        denied_constraints("places", &policy.places.deny, ConstraintKind::PlacesDeny),
     ]
     .concat()
 }
@@ -195,12 +195,12 @@ fn quota_constraints(policy: &Policy) -> Vec<Constraint> {
     let mut constraints = Vec::new();
     for (pattern, quota) in &policy.quotas {
         for counted in counted(quota) {
-            let key = match &counted {
+            let quota_key = match &counted {
                 Counted::Accelerator(name) => format!("quotas.{pattern}.accelerators.{name}"),
                 other => format!("quotas.{pattern}.{}", other.key()),
             };
             let kind = ConstraintKind::Quota(pattern.clone(), counted);
-            constraints.push(Constraint::policy(key, kind));
+            constraints.push(Constraint::policy(quota_key, kind));
         }
     }
     constraints
@@ -208,24 +208,24 @@ fn quota_constraints(policy: &Policy) -> Vec<Constraint> {
 
 /// Returns the units in which a quota counts.
 fn counted(quota: &Quota) -> Vec<Counted> {
-    let mut list = Vec::new();
+    let mut counted_quotas = Vec::new();
     if quota.vcpu_thousandths.is_some() {
-        list.push(Counted::Cpus);
+        counted_quotas.push(Counted::Cpus);
     }
     if quota.instances.is_some() {
-        list.push(Counted::Instances);
+        counted_quotas.push(Counted::Instances);
     }
     if quota.accelerators.is_some() {
-        list.push(Counted::Accelerators);
+        counted_quotas.push(Counted::Accelerators);
     }
-    list.extend(
+    counted_quotas.extend(
         quota
             .by_accelerator
             .keys()
             .cloned()
             .map(Counted::Accelerator),
     );
-    list
+    counted_quotas
 }
 
 /// Returns the constraints that hold although no line says so: what is forbidden unless a line

@@ -40,11 +40,16 @@ pub struct Usage<'a> {
 impl<'a> Usage<'a> {
     /// Looks up what every choice uses.
     pub fn of(instance: &'a Instance) -> Self {
-        let mut of: IdVec<StageId, IdVec<ChoiceId, Vec<(CapId, i64)>>> = instance
+        let mut uses_of_choices: IdVec<StageId, IdVec<ChoiceId, Vec<(CapId, i64)>>> = instance
             .stages
             .map(|stage| stage.choices.map(|_| Vec::new()));
         for (index, cap) in instance.caps.iter_enumerated() {
-            for ((stage, uses), of) in instance.stages.iter().zip(&cap.uses).zip(&mut of) {
+            for ((stage, uses), of) in instance
+                .stages
+                .iter()
+                .zip(&cap.uses)
+                .zip(&mut uses_of_choices)
+            {
                 for CandidateUse { candidate, used } in uses {
                     // Choices rise by tag; one that was dropped uses nothing.
                     if let Ok(position) = stage
@@ -58,7 +63,7 @@ impl<'a> Usage<'a> {
         }
         Self {
             caps: &instance.caps,
-            of,
+            of: uses_of_choices,
         }
     }
 
@@ -78,13 +83,13 @@ impl<'a> Usage<'a> {
 
     /// By cap: what all stages together use.
     pub fn totals(&self, placement: &Placement) -> IdVec<CapId, i64> {
-        let mut used = self.caps.map(|_| 0_i64);
+        let mut used_units = self.caps.map(|_| 0_i64);
         for (of, position) in self.of.iter().zip(placement) {
             of[*position]
                 .iter()
-                .for_each(|(cap, more)| used[*cap] += more);
+                .for_each(|(cap, more)| used_units[*cap] += more);
         }
-        used
+        used_units
     }
 
     /// Whether every cap still holds when one stage of a placement that keeps all of them takes
@@ -97,13 +102,14 @@ impl<'a> Usage<'a> {
         from: ChoiceId,
         to: ChoiceId,
     ) -> Option<bool> {
-        let before = |cap: CapId| {
-            let of = &self.of[stage][from];
-            of.binary_search_by_key(&cap, |(cap, _)| *cap)
-                .map_or(0, |index| of[index].1)
+        let units_before = |cap: CapId| {
+            let units_of_choice = &self.of[stage][from];
+            units_of_choice
+                .binary_search_by_key(&cap, |(cap, _)| *cap)
+                .map_or(0, |index| units_of_choice[index].1)
         };
         let exceeded = |(cap, used): &&(CapId, i64)| {
-            totals[*cap] - before(*cap) + used > self.caps[*cap].limit
+            totals[*cap] - units_before(*cap) + used > self.caps[*cap].limit
         };
         let mut exceeded = self.of[stage][to].iter().filter(exceeded).peekable();
         match exceeded.peek().is_none() {
@@ -173,37 +179,39 @@ pub struct Antichain {
 /// maximum flow between "before" and "after" (Fulkerson 1956).
 pub fn heaviest_antichain(shape: &Shape, weights: &IdVec<StageId, i64>) -> Antichain {
     let heavy: Vec<StageId> = weights.ids().filter(|stage| weights[*stage] > 0).collect();
-    let below = descendants(shape);
-    let comparable = |a: StageId, b: StageId| has_bit(&below[a], b);
+    let stages_below = descendants(shape);
+    let comparable = |a: StageId, b: StageId| has_bit(&stages_below[a], b);
     // Nodes: source, sink, then "before" and "after" of every stage.
     let mut network: DiGraph<(), u64> = DiGraph::new();
     let source = network.add_node(());
     let sink = network.add_node(());
-    let before: Vec<NodeIndex> = heavy.iter().map(|_| network.add_node(())).collect();
-    let after: Vec<NodeIndex> = heavy.iter().map(|_| network.add_node(())).collect();
+    let nodes_before: Vec<NodeIndex> = heavy.iter().map(|_| network.add_node(())).collect();
+    let nodes_after: Vec<NodeIndex> = heavy.iter().map(|_| network.add_node(())).collect();
     let weight = |stage: StageId| weights[stage].unsigned_abs();
     for (index, stage) in heavy.iter().enumerate() {
-        network.add_edge(source, before[index], weight(*stage));
-        network.add_edge(after[index], sink, weight(*stage));
+        network.add_edge(source, nodes_before[index], weight(*stage));
+        network.add_edge(nodes_after[index], sink, weight(*stage));
         // Never full: the cut that a maximum flow leaves is to run through stages alone.
         for (other, _) in heavy
             .iter()
             .enumerate()
             .filter(|(_, later)| comparable(*stage, **later))
         {
-            network.add_edge(before[index], after[other], u64::MAX);
+            network.add_edge(nodes_before[index], nodes_after[other], u64::MAX);
         }
     }
     let (most, flows) = dinics(&network, source, sink);
-    let total: i64 = heavy.iter().map(|stage| weights[*stage]).sum();
-    let reached = with_room(&network, source, &flows);
-    let free = |index: &usize| reached[before[*index].index()] && !reached[after[*index].index()];
+    let total_weight: i64 = heavy.iter().map(|stage| weights[*stage]).sum();
+    let reached_nodes = with_room(&network, source, &flows);
+    let is_free = |index: &usize| {
+        reached_nodes[nodes_before[*index].index()] && !reached_nodes[nodes_after[*index].index()]
+    };
     let stages = (0..heavy.len())
-        .filter(free)
+        .filter(is_free)
         .map(|index| heavy[index])
         .collect();
     Antichain {
-        weight: total - saturate(i128::from(most)),
+        weight: total_weight - saturate(i128::from(most)),
         stages,
     }
 }
@@ -211,8 +219,8 @@ pub fn heaviest_antichain(shape: &Shape, weights: &IdVec<StageId, i64>) -> Antic
 /// Returns, by node, whether more could flow there from `source`: what a minimum cut leaves on its
 /// side.
 pub fn with_room(network: &DiGraph<(), u64>, source: NodeIndex, flows: &[u64]) -> Vec<bool> {
-    let mut reached = vec![false; network.node_count()];
-    reached[source.index()] = true;
+    let mut reached_nodes = vec![false; network.node_count()];
+    reached_nodes[source.index()] = true;
     let mut stack = vec![source];
     while let Some(node) = stack.pop() {
         let onward = network
@@ -224,31 +232,31 @@ pub fn with_room(network: &DiGraph<(), u64>, source: NodeIndex, flows: &[u64]) -
             .filter(|edge| flows[edge.id().index()] > 0)
             .map(|edge| edge.source());
         for next in onward.chain(back).collect::<Vec<_>>() {
-            if !std::mem::replace(&mut reached[next.index()], true) {
+            if !std::mem::replace(&mut reached_nodes[next.index()], true) {
                 stack.push(next);
             }
         }
     }
-    reached
+    reached_nodes
 }
 
 /// By stage, as bits: the stages that wait for it.
 fn descendants(shape: &Shape) -> IdVec<StageId, Vec<u64>> {
     let count = shape.inputs.len();
-    let mut below = shape.inputs.map(|_| vec![0_u64; count.div_ceil(64)]);
+    let mut stages_below = shape.inputs.map(|_| vec![0_u64; count.div_ceil(64)]);
     for &stage in shape.order.iter().rev() {
-        let own = below[stage].clone();
+        let own_bits = stages_below[stage].clone();
         for StageInput { origin, .. } in &shape.inputs[stage] {
             if let Origin::Stage(before) = origin {
-                below[*before]
+                stages_below[*before]
                     .iter_mut()
-                    .zip(&own)
+                    .zip(&own_bits)
                     .for_each(|(bits, own)| *bits |= own);
-                below[*before][stage.index() / 64] |= 1 << (stage.index() % 64);
+                stages_below[*before][stage.index() / 64] |= 1 << (stage.index() % 64);
             }
         }
     }
-    below
+    stages_below
 }
 
 /// Whether a stage is in a set of stages that is kept as bits.

@@ -59,11 +59,11 @@ impl Evaluation {
 
 /// Returns what a makespan is worth to `instance`.
 pub fn worth(instance: &Instance, makespan: Millis) -> Money {
-    let worth = div_half_even(
+    let time_worth = div_half_even(
         i128::from(makespan.0) * i128::from(instance.hour.0),
         MS_PER_HOUR,
     );
-    Money(saturate(worth))
+    Money(saturate(time_worth))
 }
 
 impl Instance {
@@ -78,10 +78,14 @@ impl Instance {
 
     /// By how much stages end after their own deadlines, in sum; the job's deadline is not in it.
     pub fn lateness(&self, evaluation: &Evaluation) -> Millis {
-        let late = |(stage, end): (&StageChoices, &Millis)| {
+        let lateness_of = |(stage, end): (&StageChoices, &Millis)| {
             stage.deadline.map_or(Millis(0), |deadline| *end - deadline)
         };
-        self.stages.iter().zip(&evaluation.end).map(late).sum()
+        self.stages
+            .iter()
+            .zip(&evaluation.end)
+            .map(lateness_of)
+            .sum()
     }
 }
 
@@ -91,9 +95,9 @@ impl Instance {
 pub fn evaluate(instance: &Instance, shape: &Shape, placement: &Placement) -> Option<Evaluation> {
     let routes = routes::cheapest(instance, placement);
     let cheap = evaluate_on(instance, shape, placement, &routes)?;
-    let timed =
+    let is_timed =
         instance.deadline.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
-    let may_differ = timed
+    let may_differ = is_timed
         || instance.hour != Money(0)
         || instance.minimize == Objective::Time
         || !instance.links.pools.is_empty();
@@ -101,22 +105,22 @@ pub fn evaluate(instance: &Instance, shape: &Shape, placement: &Placement) -> Op
         return Some(cheap);
     }
     let straight = evaluate_on(instance, shape, placement, &Routes::new())?;
-    let rank = |found: &Evaluation| {
-        let late = instance
+    let rank_of = |found: &Evaluation| {
+        let late_by = instance
             .deadline
             .map_or(Millis(0), |deadline| found.makespan - deadline);
-        let over = instance
+        let over_budget = instance
             .budget
             .map_or(Money(0), |budget| (found.cost() - budget).max(Money(0)));
         (
-            late + instance.lateness(found),
-            over,
+            late_by + instance.lateness(found),
+            over_budget,
             instance.score(found),
             found.cost(),
             found.makespan,
         )
     };
-    Some(if rank(&straight) < rank(&cheap) {
+    Some(if rank_of(&straight) < rank_of(&cheap) {
         straight
     } else {
         cheap
@@ -143,48 +147,50 @@ pub fn evaluate_on(
         };
         let holders = routes::destinations(artifact, origin, site);
         for &to in &holders {
-            let from = match routes.get(&(index, to)) {
+            let from_site = match routes.get(&(index, to)) {
                 // Whoever has no transfer of its own cannot hand one on.
                 Some(holder) if !holders.contains(holder) => return None,
                 Some(holder) => *holder,
                 None => origin,
             };
-            let price = &instance.links.tariffs[instance.links.class(from, to)?];
-            let kept = price.kept(artifact.bytes);
+            let price = &instance.links.tariffs[instance.links.class(from_site, to)?];
+            let kept_cost = price.kept(artifact.bytes);
             let (cost, last_rate) = match price.pool {
                 Some(pool) => {
-                    let before = volumes[pool];
-                    let after = before.saturating_add(artifact.bytes.0);
-                    volumes[pool] = after;
+                    let volume_before = volumes[pool];
+                    let volume_after = volume_before.saturating_add(artifact.bytes.0);
+                    volumes[pool] = volume_after;
                     let tariff = &instance.links.pools[pool].tariff;
-                    let cost = tariff.cost(Bytes(after)) - tariff.cost(Bytes(before));
-                    (cost, tariff.last_rate(Bytes(after)))
+                    let cost = tariff.cost(Bytes(volume_after)) - tariff.cost(Bytes(volume_before));
+                    (cost, tariff.last_rate(Bytes(volume_after)))
                 }
                 None => (
-                    price.cost(artifact.bytes) - kept,
+                    price.cost(artifact.bytes) - kept_cost,
                     price.tariff.last_rate(artifact.bytes),
                 ),
             };
-            let start = ready + travel(instance, routes, index, origin, from);
-            let duration = instance.links.time(from, to, artifact.link_bytes);
+            let start = ready + travel(instance, routes, index, origin, from_site);
+            let duration = instance.links.time(from_site, to, artifact.link_bytes);
             transfers.push(Transfer {
                 artifact: index,
-                from,
+                from: from_site,
                 to,
                 start,
                 duration,
                 cost,
                 last_rate,
-                kept,
+                kept: kept_cost,
             });
         }
     }
-    let chosen = || {
+    let chosen_choices = || {
         let stages = instance.stages.iter().zip(placement);
         stages.map(|(stage, pick)| stage.choices[*pick])
     };
-    let compute = chosen().map(|choice| choice.cost - choice.storage).sum();
-    let storage = chosen().map(|choice| choice.storage).sum::<Money>()
+    let compute = chosen_choices()
+        .map(|choice| choice.cost - choice.storage)
+        .sum();
+    let storage = chosen_choices().map(|choice| choice.storage).sum::<Money>()
         + transfers
             .iter()
             .map(|transfer| transfer.kept)
@@ -216,13 +222,24 @@ fn schedule(
     routes: &Routes,
 ) -> Schedule {
     let mut start = placement.map(|_| Millis(0));
-    let mut end = placement.map(|_| Millis(0));
+    let mut stage_ends = placement.map(|_| Millis(0));
     for &stage in &shape.order {
         let choice = instance.stages[stage].choices[placement[stage]];
-        start[stage] = ready(instance, shape, routes, placement, &end, stage, choice.site);
-        end[stage] = start[stage] + choice.duration;
+        start[stage] = ready(
+            instance,
+            shape,
+            routes,
+            placement,
+            &stage_ends,
+            stage,
+            choice.site,
+        );
+        stage_ends[stage] = start[stage] + choice.duration;
     }
-    Schedule { start, end }
+    Schedule {
+        start,
+        end: stage_ends,
+    }
 }
 
 /// Who waits for each stage, and the order of all.
@@ -236,21 +253,24 @@ pub struct Followers {
 impl Followers {
     /// Works out from the shape of a DAG which stages wait for which.
     pub fn new(shape: &Shape) -> Self {
-        let mut after = shape.inputs.map(|_| Vec::new());
+        let mut readers_after = shape.inputs.map(|_| Vec::new());
         for (stage, inputs) in shape.inputs.iter_enumerated() {
             for StageInput { origin, .. } in inputs {
                 if let Origin::Stage(before) = origin {
-                    after[*before].push(stage);
+                    readers_after[*before].push(stage);
                 }
             }
         }
-        let mut rank = shape.inputs.map(|_| 0);
+        let mut stage_ranks = shape.inputs.map(|_| 0);
         shape
             .order
             .iter()
             .enumerate()
-            .for_each(|(at, stage)| rank[*stage] = at);
-        Self { after, rank }
+            .for_each(|(at, stage)| stage_ranks[*stage] = at);
+        Self {
+            after: readers_after,
+            rank: stage_ranks,
+        }
     }
 
     /// Ends by stage when `stage` alone was picked anew, where all transfers come straight from
@@ -263,29 +283,29 @@ impl Followers {
         end: &IdVec<StageId, Millis>,
         stage: StageId,
     ) -> IdVec<StageId, Millis> {
-        let mut end = end.clone();
-        let mut open = BTreeSet::from([(self.rank[stage], stage)]);
-        while let Some((_, next)) = open.pop_first() {
+        let mut moved_ends = end.clone();
+        let mut open_stages = BTreeSet::from([(self.rank[stage], stage)]);
+        while let Some((_, next)) = open_stages.pop_first() {
             let choice = instance.stages[next].choices[placement[next]];
             let new = ready(
                 instance,
                 shape,
                 &Routes::new(),
                 placement,
-                &end,
+                &moved_ends,
                 next,
                 choice.site,
             ) + choice.duration;
             // Those after the stage itself wait for its transfers from another site.
-            if std::mem::replace(&mut end[next], new) != new || next == stage {
-                open.extend(
+            if std::mem::replace(&mut moved_ends[next], new) != new || next == stage {
+                open_stages.extend(
                     self.after[next]
                         .iter()
                         .map(|after| (self.rank[*after], *after)),
                 );
             }
         }
-        end
+        moved_ends
     }
 }
 
@@ -330,19 +350,22 @@ fn travel(
     if routes.is_empty() {
         return instance.links.time(origin, to, bytes);
     }
-    let mut at = to;
+    let mut hop_site = to;
     let mut time = Millis(0);
     // Routes are trees; were they not, the walk would end all the same.
     for _ in 0..=routes.len() {
-        match routes.get(&(artifact, at)).filter(|_| at != origin) {
+        match routes
+            .get(&(artifact, hop_site))
+            .filter(|_| hop_site != origin)
+        {
             None => break,
             Some(holder) => {
-                time += instance.links.time(*holder, at, bytes);
-                at = *holder;
+                time += instance.links.time(*holder, hop_site, bytes);
+                hop_site = *holder;
             }
         }
     }
-    time + instance.links.time(origin, at, bytes)
+    time + instance.links.time(origin, hop_site, bytes)
 }
 
 /// By stage: the artifacts that it makes or reads.
@@ -401,7 +424,7 @@ pub fn caused(
     let mut cost = Money(0);
     for index in stage_artifacts {
         let artifact = &instance.artifacts[*index];
-        let from = match artifact.origin {
+        let from_site = match artifact.origin {
             Origin::Stage(maker) if maker == stage => {
                 for readers in spread[*index].iter().filter(|readers| readers.site != to) {
                     let transfer = instance.links.cost(to, readers.site, artifact.bytes)?;
@@ -412,12 +435,12 @@ pub fn caused(
             Origin::Stage(maker) => site(maker),
             Origin::Site(from) => from,
         };
-        let there = spread[*index]
+        let readers_there = spread[*index]
             .iter()
             .find(|readers| readers.site == to)
             .map_or(0, |readers| readers.count);
-        if to != from && there <= usize::from(site(stage) == to) {
-            cost += instance.links.cost(from, to, artifact.bytes)?;
+        if to != from_site && readers_there <= usize::from(site(stage) == to) {
+            cost += instance.links.cost(from_site, to, artifact.bytes)?;
         }
     }
     Some(cost)
@@ -436,17 +459,17 @@ pub fn local_cost(
     let mut paid: Vec<SiteId> = Vec::new();
     for index in stage_artifacts {
         let artifact = &instance.artifacts[*index];
-        let from = match artifact.origin {
+        let from_site = match artifact.origin {
             Origin::Site(from) => from,
             Origin::Stage(stage) => site(stage),
         };
         paid.clear();
         for to in artifact.readers.iter().map(|reader| site(*reader)) {
-            if to == from || paid.contains(&to) {
+            if to == from_site || paid.contains(&to) {
                 continue;
             }
             paid.push(to);
-            let Some(transfer) = instance.links.cost(from, to, artifact.bytes) else {
+            let Some(transfer) = instance.links.cost(from_site, to, artifact.bytes) else {
                 return Money(i64::MAX);
             };
             cost += transfer;

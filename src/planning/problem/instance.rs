@@ -159,8 +159,8 @@ pub struct Pool {
 impl Pool {
     /// Returns what so many bytes cost on top of what is used already.
     pub fn cost_of_next(&self, bytes: Bytes) -> Money {
-        let after = Bytes(self.used.0.saturating_add(bytes.0));
-        self.tariff.cost(after) - self.tariff.cost(self.used)
+        let volume_after = Bytes(self.used.0.saturating_add(bytes.0));
+        self.tariff.cost(volume_after) - self.tariff.cost(self.used)
     }
 }
 
@@ -281,26 +281,29 @@ pub struct Shape {
 }
 
 fn order(inputs: &IdVec<StageId, Vec<StageInput>>) -> Vec<StageId> {
-    let mut waiting = inputs.map(|_| 0_usize);
-    let mut next: IdVec<StageId, Vec<StageId>> = inputs.map(|_| Vec::new());
+    let mut waiting_counts = inputs.map(|_| 0_usize);
+    let mut next_stages: IdVec<StageId, Vec<StageId>> = inputs.map(|_| Vec::new());
     for (stage, inputs) in inputs.iter_enumerated() {
         for input in inputs {
             if let Origin::Stage(before) = input.origin {
-                waiting[stage] += 1;
-                next[before].push(stage);
+                waiting_counts[stage] += 1;
+                next_stages[before].push(stage);
             }
         }
     }
-    let mut order: Vec<StageId> = inputs.ids().filter(|stage| waiting[*stage] == 0).collect();
-    let mut at = 0;
-    while at < order.len() {
-        for after in &next[order[at]] {
-            waiting[*after] -= 1;
-            if waiting[*after] == 0 {
+    let mut order: Vec<StageId> = inputs
+        .ids()
+        .filter(|stage| waiting_counts[*stage] == 0)
+        .collect();
+    let mut next_index = 0;
+    while next_index < order.len() {
+        for after in &next_stages[order[next_index]] {
+            waiting_counts[*after] -= 1;
+            if waiting_counts[*after] == 0 {
                 order.push(*after);
             }
         }
-        at += 1;
+        next_index += 1;
     }
     order
 }

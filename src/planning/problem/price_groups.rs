@@ -35,11 +35,11 @@ pub(super) fn price_groups(links: &Links, from: &[SiteId], to: &[SiteId]) -> Pri
             Cell::Way(links.class(source, destination))
         }
     };
-    let rows: Vec<Vec<Cell>> = from
+    let price_rows: Vec<Vec<Cell>> = from
         .iter()
         .map(|source| to.iter().map(|to| cell(*source, *to)).collect())
         .collect();
-    let (sources, rows) = merged(&rows);
+    let (sources, rows) = merged(&price_rows);
     let columns: Vec<Vec<Cell>> = (0..to.len())
         .map(|column| rows.iter().map(|row| row[column]).collect())
         .collect();
@@ -66,7 +66,7 @@ pub(super) fn price_groups(links: &Links, from: &[SiteId], to: &[SiteId]) -> Pri
 /// inputs give equal groups.
 fn merged(lines: &[Vec<Cell>]) -> (Vec<Vec<usize>>, Vec<Vec<Cell>>) {
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    let mut shared: Vec<Vec<Cell>> = Vec::new();
+    let mut shared_rows: Vec<Vec<Cell>> = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let agrees = |other: &Vec<Cell>| {
             other
@@ -74,10 +74,10 @@ fn merged(lines: &[Vec<Cell>]) -> (Vec<Vec<usize>>, Vec<Vec<Cell>>) {
                 .zip(line)
                 .all(|(a, b)| a == b || *a == Cell::Same || *b == Cell::Same)
         };
-        match shared.iter().position(agrees) {
+        match shared_rows.iter().position(agrees) {
             Some(group) => {
                 groups[group].push(index);
-                for (known, cell) in shared[group].iter_mut().zip(line) {
+                for (known, cell) in shared_rows[group].iter_mut().zip(line) {
                     if *known == Cell::Same {
                         *known = *cell;
                     }
@@ -85,9 +85,9 @@ fn merged(lines: &[Vec<Cell>]) -> (Vec<Vec<usize>>, Vec<Vec<Cell>>) {
             }
             None => {
                 groups.push(vec![index]);
-                shared.push(line.clone());
+                shared_rows.push(line.clone());
             }
         }
     }
-    (groups, shared)
+    (groups, shared_rows)
 }

@@ -79,7 +79,7 @@ impl<'a> Least<'a> {
         rates: &IdVec<PoolId, DataRate>,
     ) -> Self {
         let links = &instance.links;
-        let least = |price: &Price| match price.pool {
+        let least_rate = |price: &Price| match price.pool {
             Some(pool) => {
                 // Rounded down, as the pool's sum is rounded but once.
                 let gigabyte = i128::from(links.pools[pool].tariff.gigabyte().0);
@@ -90,7 +90,7 @@ impl<'a> Least<'a> {
             }
             None => price.cost(artifact.bytes),
         };
-        let by_class = links.tariffs.map(least);
+        let by_class = links.tariffs.map(least_rate);
         let relayed = if instance.relays && artifact.readers.len() > 1 {
             least_relays(instance, artifact, &by_class)
         } else {
@@ -204,7 +204,7 @@ pub fn least_time(
 
 /// By pool: the least price that any byte of this instance's transfers can have.
 pub fn least_rates(instance: &Instance) -> IdVec<PoolId, DataRate> {
-    let most: u64 = instance.artifacts.iter().fold(0, |sum, artifact| {
+    let most_bytes: u64 = instance.artifacts.iter().fold(0, |sum, artifact| {
         sum.saturating_add(
             artifact
                 .bytes
@@ -216,7 +216,7 @@ pub fn least_rates(instance: &Instance) -> IdVec<PoolId, DataRate> {
     pools
         .map(|pool| {
             pool.tariff
-                .least_rate(pool.used, Bytes(pool.used.0.saturating_add(most)))
+                .least_rate(pool.used, Bytes(pool.used.0.saturating_add(most_bytes)))
         })
         .collect()
 }
@@ -288,8 +288,8 @@ fn tree(
     if arcs.len() == destinations.len() {
         return Vec::new();
     }
-    let chosen = arborescence(destinations.len() + 1, &arcs);
-    let relays = chosen
+    let chosen_arcs = arborescence(destinations.len() + 1, &arcs);
+    let relays = chosen_arcs
         .into_iter()
         .map(|arc| arcs[arc])
         .filter(|arc| arc.from > 0);
@@ -313,69 +313,69 @@ struct Arc {
 /// Ids of the arcs of a cheapest arborescence from node 0, by contracting cycles (Chu and Liu
 /// 1965, Edmonds 1967). Every node must have an arc from node 0.
 fn arborescence(nodes: usize, arcs: &[Arc]) -> Vec<usize> {
-    let mut least: Vec<Option<Arc>> = vec![None; nodes];
+    let mut least_arcs: Vec<Option<Arc>> = vec![None; nodes];
     for arc in arcs.iter().filter(|arc| arc.to != 0 && arc.from != arc.to) {
-        let known = &mut least[arc.to];
-        if known.is_none_or(|known| (arc.cost, arc.id) < (known.cost, known.id)) {
-            *known = Some(*arc);
+        let least_arc = &mut least_arcs[arc.to];
+        if least_arc.is_none_or(|known| (arc.cost, arc.id) < (known.cost, known.id)) {
+            *least_arc = Some(*arc);
         }
     }
-    let Some(cycle) = cycle(&least) else {
-        return least.into_iter().flatten().map(|arc| arc.id).collect();
+    let Some(cycle) = cycle(&least_arcs) else {
+        return least_arcs.into_iter().flatten().map(|arc| arc.id).collect();
     };
     // The nodes of the cycle become one, the last.
     let mut name = vec![0; nodes];
-    let mut next = 0;
+    let mut next_name = 0;
     for node in (0..nodes).filter(|node| !cycle.contains(node)) {
-        name[node] = next;
-        next += 1;
+        name[node] = next_name;
+        next_name += 1;
     }
-    cycle.iter().for_each(|node| name[*node] = next);
+    cycle.iter().for_each(|node| name[*node] = next_name);
     let contracted: Vec<Arc> = arcs
         .iter()
         .filter(|arc| name[arc.from] != name[arc.to])
         .map(|arc| {
             // Entering the cycle saves the arc that enters the same node from inside it.
-            let saved = least[arc.to]
-                .filter(|_| name[arc.to] == next)
+            let saved_weight = least_arcs[arc.to]
+                .filter(|_| name[arc.to] == next_name)
                 .map_or((0, 0), |inside| inside.cost);
             Arc {
                 from: name[arc.from],
                 to: name[arc.to],
-                cost: (arc.cost.0 - saved.0, arc.cost.1 - saved.1),
+                cost: (arc.cost.0 - saved_weight.0, arc.cost.1 - saved_weight.1),
                 id: arc.id,
             }
         })
         .collect();
-    let mut chosen = arborescence(next + 1, &contracted);
+    let mut chosen_arcs = arborescence(next_name + 1, &contracted);
     let entered: Vec<usize> = arcs
         .iter()
-        .filter(|arc| chosen.contains(&arc.id) && cycle.contains(&arc.to))
+        .filter(|arc| chosen_arcs.contains(&arc.id) && cycle.contains(&arc.to))
         .map(|arc| arc.to)
         .collect();
-    chosen.extend(
+    chosen_arcs.extend(
         cycle
             .iter()
             .filter(|node| !entered.contains(node))
-            .filter_map(|node| least[*node])
+            .filter_map(|node| least_arcs[*node])
             .map(|arc| arc.id),
     );
-    chosen
+    chosen_arcs
 }
 
 /// Nodes of a cycle of the least arcs, if there is one.
 fn cycle(least: &[Option<Arc>]) -> Option<Vec<usize>> {
-    let mut seen = vec![0; least.len()];
+    let mut visits_seen = vec![0; least.len()];
     for start in 1..least.len() {
         let mut node = start;
-        while let Some(arc) = least[node].filter(|_| seen[node] == 0) {
-            seen[node] = start;
+        while let Some(arc) = least[node].filter(|_| visits_seen[node] == 0) {
+            visits_seen[node] = start;
             node = arc.from;
         }
-        if node != 0 && seen[node] == start {
-            let before = |at: &usize| least[*at].map(|arc| arc.from);
-            let others = std::iter::successors(before(&node), before);
-            let mut cycle: Vec<usize> = others.take_while(|at| *at != node).collect();
+        if node != 0 && visits_seen[node] == start {
+            let node_before = |at: &usize| least[*at].map(|arc| arc.from);
+            let nodes_before = std::iter::successors(node_before(&node), node_before);
+            let mut cycle: Vec<usize> = nodes_before.take_while(|at| *at != node).collect();
             cycle.push(node);
             cycle.sort_unstable();
             return Some(cycle);

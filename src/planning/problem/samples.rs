@@ -74,14 +74,14 @@ pub(crate) fn rich_instances() -> impl Strategy<Value = Instance> {
             instance.caps = caps
                 .into_iter()
                 .map(|(limit, concurrent, uses)| {
-                    let each = |uses: Vec<i64>| {
+                    let uses_of_each = |uses: Vec<i64>| {
                         IdVec::from(uses)
                             .into_iter_enumerated()
                             .filter(|(_, used)| *used > 0)
                             .map(|(candidate, used)| CandidateUse { candidate, used })
                             .collect()
                     };
-                    let uses = uses.into_iter().take(count).map(each).collect();
+                    let uses = uses.into_iter().take(count).map(uses_of_each).collect();
                     Cap {
                         label: "cap".to_owned(),
                         limit: limit + 1,
@@ -173,14 +173,14 @@ fn artifacts(sites: usize, stages: usize) -> impl Strategy<Value = IdVec<Artifac
         let artifacts = artifacts.into_iter().enumerate();
         artifacts
             .map(|(index, (origin, bytes, readers))| {
-                let later = |reader: &StageId| match origin {
+                let is_later = |reader: &StageId| match origin {
                     Origin::Stage(stage) => *reader > stage,
                     Origin::Site(_) => true,
                 };
                 let readers = readers
                     .into_iter()
                     .map(StageId::new)
-                    .filter(later)
+                    .filter(is_later)
                     .collect();
                 Artifact {
                     label: format!("a{index}"),

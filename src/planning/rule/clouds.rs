@@ -9,13 +9,13 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn place(policy: &Policy, _: &Labels, place: &Place) -> Option<String> {
-    let key = |table: &str, allowance: &Allowance, name: &str| {
-        let denied = allowance.deny.iter().any(|pattern| pattern.matches(name));
-        format!("{table}.{}", if denied { "deny" } else { "allow" })
+    let key_of = |table: &str, allowance: &Allowance, name: &str| {
+        let is_denied = allowance.deny.iter().any(|pattern| pattern.matches(name));
+        format!("{table}.{}", if is_denied { "deny" } else { "allow" })
     };
     let (cloud, name) = (&place.name.cloud, place.name.to_string());
     if !policy.clouds.permits(cloud) {
-        return Some(key("clouds", &policy.clouds, cloud));
+        return Some(key_of("clouds", &policy.clouds, cloud));
     }
-    (!policy.places.permits(&name)).then(|| key("places", &policy.places, &name))
+    (!policy.places.permits(&name)).then(|| key_of("places", &policy.places, &name))
 }

@@ -44,7 +44,7 @@ pub fn forbids_home(policy: &Policy, labels: &Labels) -> Option<String> {
 /// The machine as the rules see it.
 fn place(policy: &Policy) -> Place {
     let home = &policy.home;
-    let unknown = Place {
+    let unknown_home = Place {
         name: PlaceName::here(),
         country: None,
         location: "this machine".to_owned(),
@@ -56,7 +56,7 @@ fn place(policy: &Policy) -> Place {
         class: COMMERCIAL.to_owned(),
     };
     if home.country.is_none() {
-        return unknown;
+        return unknown_home;
     }
     let operator = home.operator.clone().unwrap_or_else(|| USER.to_owned());
     Place {
@@ -66,7 +66,7 @@ fn place(policy: &Policy) -> Place {
         parent_country: home.parent_country.clone(),
         certifications: home.certifications.clone(),
         cloud_act: home.us_cloud_act.unwrap_or(Reach::Unknown),
-        ..unknown
+        ..unknown_home
     }
 }
 

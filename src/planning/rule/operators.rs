@@ -23,22 +23,22 @@ fn place(policy: &Policy, _: &Labels, place: &Place) -> Option<String> {
         return Some("operators.parents".to_owned());
     }
     let names = [place.operator.as_str(), place.parent.as_str()];
-    let listed = |list: &BTreeSet<Pattern>| {
+    let is_listed = |list: &BTreeSet<Pattern>| {
         list.iter()
             .any(|pattern| names.iter().any(|name| pattern.matches(name)))
     };
     // Whoever is not known may be one of those who are denied.
-    let unknown = names.iter().any(|name| name.is_empty());
-    if !policy.operators.deny.is_empty() && (unknown || listed(&policy.operators.deny)) {
+    let has_unknown = names.iter().any(|name| name.is_empty());
+    if !policy.operators.deny.is_empty() && (has_unknown || is_listed(&policy.operators.deny)) {
         return Some("operators.deny".to_owned());
     }
-    let allowed = |list: &BTreeSet<Pattern>| {
-        let known = |pattern: &Pattern| {
+    let is_allowed = |list: &BTreeSet<Pattern>| {
+        let is_known = |pattern: &Pattern| {
             names
                 .iter()
                 .any(|name| !name.is_empty() && pattern.matches(name))
         };
-        list.iter().any(known)
+        list.iter().any(is_known)
     };
-    (!policy.operators.allow.as_ref().is_none_or(allowed)).then(|| "operators.allow".to_owned())
+    (!policy.operators.allow.as_ref().is_none_or(is_allowed)).then(|| "operators.allow".to_owned())
 }

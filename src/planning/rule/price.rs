@@ -10,9 +10,9 @@ pub(super) const RULE: Rule = Rule {
 
 /// What is not billed by the hour has no price that could be compared.
 fn machine(policy: &Policy, _: &Labels, terms: &Terms) -> Option<String> {
-    let over = policy
+    let is_over = policy
         .max_price
         .zip(terms.hourly)
         .is_some_and(|(most, hourly)| hourly > most);
-    over.then(|| "limits.max_price".to_owned())
+    is_over.then(|| "limits.max_price".to_owned())
 }

@@ -10,11 +10,11 @@ pub(super) const RULE: Rule = Rule {
 
 /// A machine runs with one environment: it must be one that all labels trust.
 fn machine(policy: &Policy, labels: &Labels, terms: &Terms) -> Option<String> {
-    let mut left = terms.tees;
+    let mut tees_left = terms.tees;
     entries_that_apply(&policy.trust, labels)
         .find(|(_, trusted)| {
-            left = left.and(trusted.iter().copied().collect());
-            left.is_empty()
+            tees_left = tees_left.and(trusted.iter().copied().collect());
+            tees_left.is_empty()
         })
         .map(|(label, _)| format!("trust.{label}"))
 }

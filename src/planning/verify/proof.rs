@@ -17,16 +17,16 @@ pub(in crate::planning) fn proof(plan: &Plan, policy: &Policy) -> Vec<Difference
         threads,
         ..
     } = &plan.solver;
-    let mut found = Vec::new();
-    let mut wrong = |at: &str, says: String, should: String| {
+    let mut differences = Vec::new();
+    let mut check_says = |at: &str, says: String, should: String| {
         if says != should {
-            found.push(Difference::new(format!("solver.{at}"), says, should));
+            differences.push(Difference::new(format!("solver.{at}"), says, should));
         }
     };
-    let worth = policy
+    let time_worth = policy
         .hour
         .map_or(0, |hour| hour.cost(1, plan.totals.makespan_ms).0);
-    let cost = i128::from(plan.totals.cost_micro_usd.0) + i128::from(worth);
+    let cost = i128::from(plan.totals.cost_micro_usd.0) + i128::from(time_worth);
     let time = i128::from(plan.totals.makespan_ms.0);
     let (value, bound) = match (plan.objective, bound_ms) {
         (PlannedObjective::Time, Some(bound)) => (time, i128::from(bound.0)),
@@ -37,7 +37,7 @@ pub(in crate::planning) fn proof(plan: &Plan, policy: &Policy) -> Vec<Difference
     } else {
         "none"
     };
-    wrong(
+    check_says(
         "bound_ms",
         if bound_ms.is_some() {
             "a bound on time"
@@ -48,40 +48,40 @@ pub(in crate::planning) fn proof(plan: &Plan, policy: &Policy) -> Vec<Difference
         by_time.to_owned(),
     );
     if bound > value {
-        let at = if bound_ms.is_some() {
+        let bound_key = if bound_ms.is_some() {
             "bound_ms"
         } else {
             "bound_micro_usd"
         };
-        wrong(
-            at,
+        check_says(
+            bound_key,
             bound.to_string(),
             format!("at most {value}, what the plan itself has"),
         );
     }
     if i128::from(bound_micro_usd.0) > cost {
-        wrong(
+        check_says(
             "bound_micro_usd",
             bound_micro_usd.0.to_string(),
             format!("at most {cost}, the plan's own"),
         );
     }
-    let missing = (value - bound).max(0) * 1_000_000;
-    let parts = (missing + value.max(1) - 1) / value.max(1);
-    wrong("gap", gap.to_string(), parts.to_string());
-    let closed = value <= bound
+    let missing_parts = (value - bound).max(0) * 1_000_000;
+    let gap_parts = (missing_parts + value.max(1) - 1) / value.max(1);
+    check_says("gap", gap.to_string(), gap_parts.to_string());
+    let is_closed = value <= bound
         && (plan.objective != PlannedObjective::Time || cost <= i128::from(bound_micro_usd.0));
     match status.as_str() {
-        "optimal" if closed => {}
-        "optimal" => wrong(
+        "optimal" if is_closed => {}
+        "optimal" => check_says(
             "status",
             status.clone(),
             "feasible: the bound is not reached".to_owned(),
         ),
         "feasible" => {}
-        other => wrong("status", other.to_owned(), "optimal or feasible".to_owned()),
+        other => check_says("status", other.to_owned(), "optimal or feasible".to_owned()),
     }
-    wrong("seed", seed.to_string(), SOLVER_SEED.to_string());
-    wrong("threads", threads.to_string(), "1".to_owned());
-    found
+    check_says("seed", seed.to_string(), SOLVER_SEED.to_string());
+    check_says("threads", threads.to_string(), "1".to_owned());
+    differences
 }

@@ -37,11 +37,11 @@ impl QuotaCheck {
 
     pub(super) fn within(&self, quota: &Quota, catalog: &Catalog) -> bool {
         let cards = |wanted: &str| {
-            let counted = self
+            let counted_cards = self
                 .cards
                 .iter()
                 .filter(|(name, _)| *name == wanted || catalog.is_accelerator(name, wanted));
-            counted.map(|(_, count)| *count).sum::<u64>()
+            counted_cards.map(|(_, count)| *count).sum::<u64>()
         };
         quota
             .vcpu_thousandths

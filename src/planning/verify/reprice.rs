@@ -66,8 +66,8 @@ impl Repriced {
 /// are compared by its price lists, else by what the plan says of them: each is priced alone, from
 /// the first byte of a month on.
 pub fn reprice(plan: &Plan, old: &Catalog, new: &Catalog) -> Repriced {
-    let old = Some(old).filter(|old| old.digest == plan.inputs.catalog);
-    let mut found = Repriced {
+    let old_catalog = Some(old).filter(|old| old.digest == plan.inputs.catalog);
+    let mut repriced_plan = Repriced {
         stages: plan
             .stages
             .iter()
@@ -76,33 +76,40 @@ pub fn reprice(plan: &Plan, old: &Catalog, new: &Catalog) -> Repriced {
         transfers: plan
             .transfers
             .iter()
-            .filter_map(|transfer| reprice_transfer(transfer, old, new))
+            .filter_map(|transfer| reprice_transfer(transfer, old_catalog, new))
             .collect(),
         ..Repriced::default()
     };
-    let stages = found.stages.iter().map(|stage| stage.difference);
-    for difference in stages.chain(found.transfers.iter().map(|transfer| transfer.difference)) {
+    let stages = repriced_plan.stages.iter().map(|stage| stage.difference);
+    for difference in stages.chain(
+        repriced_plan
+            .transfers
+            .iter()
+            .map(|transfer| transfer.difference),
+    ) {
         match difference {
-            Some(more) => found.difference = Money(found.difference.0.saturating_add(more.0)),
-            None => found.gone += 1,
+            Some(more) => {
+                repriced_plan.difference = Money(repriced_plan.difference.0.saturating_add(more.0))
+            }
+            None => repriced_plan.gone += 1,
         }
     }
-    found
+    repriced_plan
 }
 
 fn reprice_stage(stage: &PlannedStage, new: &Catalog) -> Option<RepricedStage> {
-    let old = stage.rate_nano_usd_per_hour;
+    let old_rate = stage.rate_nano_usd_per_hour;
     let rate =
         find_offer(new, &stage.place, &stage.instance_type, stage.purchase).map(|offer| offer.rate);
     let cost = |rate: Rate| rate.cost(stage.nodes, stage.billed_ms).0;
-    (rate != Some(old)).then(|| RepricedStage {
+    (rate != Some(old_rate)).then(|| RepricedStage {
         name: stage.name.clone(),
         place: stage.place.clone(),
         instance_type: stage.instance_type.clone(),
         purchase: stage.purchase,
-        old,
+        old: old_rate,
         new: rate,
-        difference: rate.map(|rate| Money(cost(rate).saturating_sub(cost(old)))),
+        difference: rate.map(|rate| Money(cost(rate).saturating_sub(cost(old_rate)))),
     })
 }
 
@@ -114,10 +121,11 @@ fn find_offer<'a>(
 ) -> Option<&'a Offer> {
     let id = catalog.place_id(place)?;
     let start = catalog.offers.partition_point(|offer| offer.place < id);
-    let here = catalog.offers[start..]
+    let offers_there = catalog.offers[start..]
         .iter()
         .take_while(|offer| offer.place == id);
-    here.into_iter()
+    offers_there
+        .into_iter()
         .find(|offer| offer.purchase == purchase && catalog.machine(offer).instance_type == machine)
 }
 
@@ -140,13 +148,13 @@ fn reprice_transfer(
             .as_ref()
             .is_some_and(|list| list.last_rate(transfer.bytes) == transfer.rate_nano_usd_per_gb),
     };
-    let before = was.map_or(transfer.cost_micro_usd, |list| list.cost(transfer.bytes));
+    let cost_before = was.map_or(transfer.cost_micro_usd, |list| list.cost(transfer.bytes));
     (!unchanged).then(|| RepricedTransfer {
         artifact: transfer.artifact.to_string(),
         from: transfer.from.clone(),
         to: transfer.to.clone(),
         old: transfer.rate_nano_usd_per_gb,
         new: is.as_ref().map(|list| list.last_rate(transfer.bytes)),
-        difference: is.map(|list| Money(list.cost(transfer.bytes).0.saturating_sub(before.0))),
+        difference: is.map(|list| Money(list.cost(transfer.bytes).0.saturating_sub(cost_before.0))),
     })
 }

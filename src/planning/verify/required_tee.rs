@@ -19,7 +19,7 @@ pub(super) fn tee(
         .map(|(_, trusted)| trusted)
         .chain(asked(needs))
         .collect();
-    let taken = |alternative: &Needs| -> Option<Option<Tee>> {
+    let tee_taken = |alternative: &Needs| -> Option<Option<Tee>> {
         let lists: Vec<&BTreeSet<Tee>> = lists.iter().copied().chain(asked(alternative)).collect();
         let accepted = |tee: &Tee| offered.has(*tee) && lists.iter().all(|list| list.contains(tee));
         match lists.is_empty() {
@@ -28,12 +28,12 @@ pub(super) fn tee(
         }
     };
     match needs.any_of.is_empty() {
-        true => taken(&Needs::default()),
+        true => tee_taken(&Needs::default()),
         false => needs
             .any_of
             .iter()
             .filter(|alternative| meets(alternative))
-            .find_map(taken),
+            .find_map(tee_taken),
     }
     .flatten()
 }

@@ -47,7 +47,7 @@ pub(super) fn host(
         return Err(file.fault(name.span(), message, hint));
     }
     let own_name = || name.get_ref().clone();
-    let mut reach = ssh_target(file, name, form)?;
+    let mut ssh_reach = ssh_target(file, name, form)?;
     let hint = "use letters, digits, `-`, `_` and `.`";
     let place = file.text(&form.place, word, "name of a place", hint)?;
     let place = PlaceName {
@@ -68,9 +68,9 @@ pub(super) fn host(
     }
     let slots = slots.map_or(1, |slots| *slots.get_ref());
     let offer = offer(file, form)?;
-    reach.identity = file.path(&form.identity)?;
+    ssh_reach.identity = file.path(&form.identity)?;
     Ok(OwnHost {
-        reach,
+        reach: ssh_reach,
         place,
         instance_type,
         slots,
@@ -158,8 +158,13 @@ fn offer(file: &HostsFile, form: &HostForm) -> Result<HostOffer, HostsFault> {
         "kind of accelerators",
         hint,
     )?;
-    let known = |text: &str| ["x86_64", "arm64"].contains(&text);
-    let arch = file.text(&form.arch, known, "architecture", "write x86_64 or arm64")?;
+    let is_known = |text: &str| ["x86_64", "arm64"].contains(&text);
+    let arch = file.text(
+        &form.arch,
+        is_known,
+        "architecture",
+        "write x86_64 or arm64",
+    )?;
     if let Some(tee) = form
         .tee
         .iter()
@@ -197,18 +202,23 @@ const ROOT: &str = ".local/share/sky";
 
 /// A key as `known_hosts` has it: its type and itself, without what may follow.
 fn host_key(file: &HostsFile, key: &Spanned<String>) -> Result<String, HostsFault> {
-    let parts: Vec<&str> = key.get_ref().split_ascii_whitespace().collect();
-    let fits = |text: &str| {
+    let key_parts: Vec<&str> = key.get_ref().split_ascii_whitespace().collect();
+    let fits_key = |text: &str| {
         text.chars()
             .all(|one| one.is_ascii_alphanumeric() || "-_.@+/=".contains(one))
     };
-    let named = |kind: &str| {
+    let is_key_type = |kind: &str| {
         ["ssh-", "ecdsa-", "sk-"]
             .iter()
             .any(|prefix| kind.starts_with(prefix))
     };
-    match parts[..] {
-        [kind, text, ..] if named(kind) && fits(kind) && fits(text) && text.starts_with("AAAA") => {
+    match key_parts[..] {
+        [kind, text, ..]
+            if is_key_type(kind)
+                && fits_key(kind)
+                && fits_key(text)
+                && text.starts_with("AAAA") =>
+        {
             Ok(format!("{kind} {text}"))
         }
         _ => {

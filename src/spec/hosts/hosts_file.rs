@@ -67,17 +67,17 @@ pub fn parse(file: &HostsFile) -> Result<OwnHosts, HostsFault> {
     }
     let hint = "write a day like 2026-11-01";
     let is_day = |text: &str| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
-    let mut own = OwnHosts {
+    let mut own_hosts = OwnHosts {
         date: file.text(&form.date, is_day, "day", hint)?,
         ..OwnHosts::default()
     };
     for (name, form) in &form.hosts {
-        own.hosts.push(host(file, name, form)?);
+        own_hosts.hosts.push(host(file, name, form)?);
     }
-    own.clusters = slurm_cluster::all(file, &form.clusters)?;
-    own.pods = kubernetes_pods::all(file, &form.kubernetes)?;
-    compare_hosts(file, &own.hosts, &form.hosts)?;
-    add_places(file, &form, &mut own)?;
+    own_hosts.clusters = slurm_cluster::all(file, &form.clusters)?;
+    own_hosts.pods = kubernetes_pods::all(file, &form.kubernetes)?;
+    compare_hosts(file, &own_hosts.hosts, &form.hosts)?;
+    add_places(file, &form, &mut own_hosts)?;
     let price = |text: &str| DataRate::parse_usd(text).ok().filter(|rate| rate.0 >= 0);
     let egress = file.number(
         &form.network.egress,
@@ -85,20 +85,20 @@ pub fn parse(file: &HostsFile) -> Result<OwnHosts, HostsFault> {
         "price of a GB",
         "write it like \"$0.02\"",
     )?;
-    own.egress = egress.unwrap_or(DataRate(0));
+    own_hosts.egress = egress.unwrap_or(DataRate(0));
     let speed = |text: &str| {
         Bandwidth::parse_gbps(text)
             .ok()
             .filter(|speed| speed.0 > 0)
             .map(|_| text.to_owned())
     };
-    own.gbps = file.number(
+    own_hosts.gbps = file.number(
         &form.network.gbps,
         speed,
         "speed",
         "write it in Gbit/s, like 1 or 0.1",
     )?;
-    Ok(own)
+    Ok(own_hosts)
 }
 
 /// Hosts that stand for each other must be the same; `tables` has the names of the hosts, in their
@@ -132,13 +132,13 @@ fn compare_hosts(
                 "keep one of them; `slots` says how many stages it takes",
             );
         }
-        let other = *by_offer
+        let other_host = *by_offer
             .entry((&host.place, &host.instance_type))
             .or_insert(host);
-        if other.offer != host.offer {
+        if other_host.offer != host.offer {
             let message = format!(
                 "it is another machine than {}, of the same type and place",
-                other.reach.name
+                other_host.reach.name
             );
             return fault(
                 message,
@@ -146,11 +146,11 @@ fn compare_hosts(
             );
         }
         // A type is one machine, wherever it is.
-        let other = *by_type.entry(&host.instance_type).or_insert(host);
-        if other.offer.size() != host.offer.size() {
+        let other_host = *by_type.entry(&host.instance_type).or_insert(host);
+        if other_host.offer.size() != host.offer.size() {
             let message = format!(
                 "its type `{}` is another machine at {}",
-                host.instance_type, other.place
+                host.instance_type, other_host.place
             );
             return fault(message, "give it a `type` of its own");
         }

@@ -92,12 +92,12 @@ fn pods(
     };
     let hint =
         "name an image with a POSIX shell, coreutils, tar, flock and setsid, like \"debian:12\"";
-    let named = |text: &str| plain(text) && !text.contains(char::is_whitespace);
-    let Some(image) = file.text(&form.image, named, "name of an image", hint)? else {
+    let is_plain_word = |text: &str| plain(text) && !text.contains(char::is_whitespace);
+    let Some(image) = file.text(&form.image, is_plain_word, "name of an image", hint)? else {
         return Err(file.fault(name.span(), "it has no `image`", hint));
     };
     let hint = "write it as kubectl takes it, without spaces";
-    let text = |value, what| file.text(value, named, what, hint);
+    let text = |value, what| file.text(value, is_plain_word, what, hint);
     let hint = "use lower-case letters, digits and `-`";
     let namespace = file.text(&form.namespace, is_label, "namespace", hint)?;
     let hint = "write it like \"nvidia.com/gpu\"";
@@ -105,15 +105,15 @@ fn pods(
     let hint = "write a key like \"cloud.google.com/gke-accelerator\"";
     let mut selector = BTreeMap::new();
     for (key, value) in &form.selector {
-        let key = file.text(&Some(key.clone()), is_key, "label of a node", hint)?;
-        let what = "value of a label";
-        let value = file.text(
+        let label_key = file.text(&Some(key.clone()), is_key, "label of a node", hint)?;
+        let value_words = "value of a label";
+        let label_value = file.text(
             &Some(value.clone()),
             is_value,
-            what,
+            value_words,
             "use letters, digits, `-`, `_` and `.`",
         )?;
-        selector.extend(key.zip(value));
+        selector.extend(label_key.zip(label_value));
     }
     let mut tolerations = Vec::new();
     for key in &form.tolerations {
@@ -127,9 +127,9 @@ fn pods(
         ));
     }
     let hint = "write it like \"10 min\", a second at least";
-    let long = |text: &str| Millis::parse(text).is_ok_and(|time| time.0 >= 1000);
+    let long_enough = |text: &str| Millis::parse(text).is_ok_and(|time| time.0 >= 1000);
     let wait = file
-        .text(&form.wait, long, "time", hint)?
+        .text(&form.wait, long_enough, "time", hint)?
         .and_then(|text| Millis::parse(&text).ok());
     Ok(KubernetesPods {
         host,
@@ -151,16 +151,19 @@ fn pods(
 
 /// Returns whether a name is a label by RFC 1123.
 fn is_label(text: &str) -> bool {
-    let fits = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
-    text.chars().all(fits) && !text.starts_with('-') && !text.ends_with('-') && text.len() <= 63
+    let fits_label = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
+    text.chars().all(fits_label)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text.len() <= 63
 }
 
 fn is_value(text: &str) -> bool {
-    let fits = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
-    let ends = |one: Option<char>| one.is_some_and(|one| one.is_ascii_alphanumeric());
-    text.chars().all(fits)
-        && ends(text.chars().next())
-        && ends(text.chars().last())
+    let fits_value = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
+    let ends_well = |one: Option<char>| one.is_some_and(|one| one.is_ascii_alphanumeric());
+    text.chars().all(fits_value)
+        && ends_well(text.chars().next())
+        && ends_well(text.chars().last())
         && text.len() <= 63
 }
 

@@ -32,15 +32,15 @@ pub(super) fn place(file: &HostsFile, form: &PlaceForm) -> Result<HostPlace, Hos
     let country = |value| {
         let hint =
             "write an ISO 3166 code such as DE (the United Kingdom is GB); leave it out if unknown";
-        let known = |text: &str| {
+        let is_known_country = |text: &str| {
             geography::COUNTRIES
                 .split_whitespace()
                 .any(|known| known == text)
         };
-        text(value, known, "country", hint)
+        text(value, is_known_country, "country", hint)
     };
     let hint = "write it without quotes, semicolons and control characters";
-    let reach = |text: &str| ["yes", "no", "contested", "unknown"].contains(&text);
+    let is_known_reach = |text: &str| ["yes", "no", "contested", "unknown"].contains(&text);
     let class = |text: &str| offer::CLASSES.iter().any(|(name, _)| *name == text);
     let classes = offer::CLASSES.map(|(name, _)| name).join(", ");
     let mut certifications = Vec::new();
@@ -56,7 +56,7 @@ pub(super) fn place(file: &HostsFile, form: &PlaceForm) -> Result<HostPlace, Hos
         parent_country: country(&form.parent_country)?,
         us_cloud_act: text(
             &form.us_cloud_act,
-            reach,
+            is_known_reach,
             "answer",
             "write yes, no, contested or unknown",
         )?,

@@ -48,11 +48,11 @@ impl HostsFile<'_> {
         message: impl Into<String>,
         hint: &str,
     ) -> HostsFault {
-        let before = self.text.get(..span.start).unwrap_or_default();
+        let text_before = self.text.get(..span.start).unwrap_or_default();
         HostsFault {
             file: self.path.display().to_string(),
-            line: before.matches('\n').count() + 1,
-            column: before
+            line: text_before.matches('\n').count() + 1,
+            column: text_before
                 .rsplit('\n')
                 .next()
                 .unwrap_or_default()

@@ -87,9 +87,9 @@ fn cluster(
         region: host.place.region,
     };
     let hint = "write it as sbatch takes it, without spaces";
-    let one =
+    let is_one_word =
         |text: &str| plain(text) && !text.contains(char::is_whitespace) && !text.starts_with('-');
-    let text = |value, what| file.text(value, one, what, hint);
+    let text = |value, what| file.text(value, is_one_word, what, hint);
     if let Some(nodes) = form.nodes.as_ref().filter(|nodes| *nodes.get_ref() == 0) {
         return Err(file.fault(
             nodes.span(),
@@ -98,8 +98,8 @@ fn cluster(
         ));
     }
     let hint = "write it like \"24 h\", a minute at least";
-    let long = |text: &str| Millis::parse(text).is_ok_and(|time| time.0 >= 60_000);
-    let time = file.text(&form.time, long, "time", hint)?;
+    let long_enough = |text: &str| Millis::parse(text).is_ok_and(|time| time.0 >= 60_000);
+    let time = file.text(&form.time, long_enough, "time", hint)?;
     let time = time
         .and_then(|text| Millis::parse(&text).ok())
         .map(|time| Duration::from_millis(time.0));
@@ -125,14 +125,14 @@ fn cluster(
 
 /// Whoever says how a log-in node is reached must say where it is.
 fn check_reached(file: &HostsFile, form: &SlurmClusterForm) -> Result<(), HostsFault> {
-    let reached = [
+    let reached_by = [
         ("user", &form.user),
         ("identity", &form.identity),
         ("known_hosts", &form.known_hosts),
         ("host_key", &form.host_key),
     ];
     if form.address.is_none()
-        && let Some((key, value)) = reached
+        && let Some((key, value)) = reached_by
             .iter()
             .find_map(|(key, value)| Some((key, value.as_ref()?)))
     {

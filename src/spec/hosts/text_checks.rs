@@ -12,6 +12,7 @@ pub(super) fn cell(text: &str) -> bool {
 
 /// A part of a place's name, of a type, of a host's name.
 pub(super) fn word(text: &str) -> bool {
-    let fits = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-    text.chars().all(fits) && !text.starts_with(['-', '.']) && text.len() <= 100
+    let fits_word =
+        |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    text.chars().all(fits_word) && !text.starts_with(['-', '.']) && text.len() <= 100
 }

@@ -15,37 +15,40 @@ pub(super) struct Node<'j> {
 impl<'j> Node<'j> {
     /// The value of a key; null counts as left out.
     pub(super) fn get(&self, key: &str) -> Option<Node<'j>> {
-        let value = self.value.get(key).filter(|value| !value.is_null())?;
-        let at = if self.at.is_empty() {
+        let member_value = self.value.get(key).filter(|value| !value.is_null())?;
+        let member_path = if self.at.is_empty() {
             key.to_owned()
         } else {
             format!("{}.{key}", self.at)
         };
-        Some(Node { at, value })
+        Some(Node {
+            at: member_path,
+            value: member_value,
+        })
     }
 
     /// The value of a key that must be there.
     pub(super) fn require(&self, key: &str, faults: &mut Vec<Fault>) -> Option<Node<'j>> {
-        let found = self.get(key);
-        if found.is_none() {
+        let required_node = self.get(key);
+        if required_node.is_none() {
             let message = match self.value {
                 Value::Object(_) => format!("`{key}` is missing"),
                 other => format!("is {}, not an object with `{key}`", kind(other)),
             };
             faults.push(Fault::new(self.at.clone(), message));
         }
-        found
+        required_node
     }
 
     /// The elements of a list.
     pub(super) fn items(&self, faults: &mut Vec<Fault>) -> Vec<Node<'j>> {
         match self.value {
             Value::Array(items) => {
-                let item = |(index, value)| Node {
+                let item_node = |(index, value)| Node {
                     at: format!("{}[{index}]", self.at),
                     value,
                 };
-                items.iter().enumerate().map(item).collect()
+                items.iter().enumerate().map(item_node).collect()
             }
             other => {
                 faults.push(Fault::new(

@@ -38,40 +38,43 @@ pub(super) fn lineage(tasks: &[Node], files: usize) -> Result<Lineage, Vec<usize
         found.updated.extend(node.reads.intersection(&node.writes));
     }
     found.shared = (0..files).filter(|file| writers[*file].len() > 1).collect();
-    let plain = |file: &usize| !found.shared.contains(file) && !found.updated.contains(file);
-    let before: Vec<BTreeSet<usize>> = tasks
+    let written_once = |file: &usize| !found.shared.contains(file) && !found.updated.contains(file);
+    let tasks_before: Vec<BTreeSet<usize>> = tasks
         .iter()
         .map(|node| {
             let by_file = node
                 .reads
                 .iter()
-                .filter(|file| plain(file))
+                .filter(|file| written_once(file))
                 .flat_map(|file| writers[*file].iter());
             node.before.iter().chain(by_file).copied().collect()
         })
         .collect();
-    let position = positions(&before)?;
+    let position = positions(&tasks_before)?;
     found.from = tasks
         .iter()
         .enumerate()
         .map(|(task, node)| {
-            let special = node.reads.iter().any(|file| !plain(file));
+            let special = node.reads.iter().any(|file| !written_once(file));
             let mut earlier = vec![false; if special { tasks.len() } else { 0 }];
             if special {
-                mark(&before, task, &mut earlier);
+                mark(&tasks_before, task, &mut earlier);
             }
-            let from = |file: &usize| match plain(file) {
+            let writers_before = |file: &usize| match written_once(file) {
                 true => writers[*file].clone(),
                 false => last(
                     writers[*file]
                         .iter()
                         .copied()
                         .filter(|writer| earlier[*writer]),
-                    &before,
+                    &tasks_before,
                     &position,
                 ),
             };
-            node.reads.iter().map(|file| (*file, from(file))).collect()
+            node.reads
+                .iter()
+                .map(|file| (*file, writers_before(file)))
+                .collect()
         })
         .collect();
     Ok(found)
@@ -89,23 +92,23 @@ fn last(
     }
     writers.sort_by_key(|writer| std::cmp::Reverse(position[*writer]));
     let mut covered = vec![false; before.len()];
-    let mut last = BTreeSet::new();
+    let mut last_writers = BTreeSet::new();
     for writer in writers {
         if !covered[writer] {
-            last.insert(writer);
+            last_writers.insert(writer);
             mark(before, writer, &mut covered);
         }
     }
-    last
+    last_writers
 }
 
 /// Marks all that `task` waits for, itself not included.
 fn mark(before: &[BTreeSet<usize>], task: usize, marked: &mut [bool]) {
-    let mut open = vec![task];
-    while let Some(task) = open.pop() {
+    let mut open_tasks = vec![task];
+    while let Some(task) = open_tasks.pop() {
         for earlier in &before[task] {
             if !std::mem::replace(&mut marked[*earlier], true) {
-                open.push(*earlier);
+                open_tasks.push(*earlier);
             }
         }
     }
@@ -113,42 +116,46 @@ fn mark(before: &[BTreeSet<usize>], task: usize, marked: &mut [bool]) {
 
 /// By task: its position in an order in which everything comes after what it waits for.
 fn positions(before: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
-    let mut waits: Vec<usize> = before.iter().map(BTreeSet::len).collect();
-    let mut after: Vec<Vec<usize>> = vec![Vec::new(); before.len()];
+    let mut waiting_counts: Vec<usize> = before.iter().map(BTreeSet::len).collect();
+    let mut tasks_after: Vec<Vec<usize>> = vec![Vec::new(); before.len()];
     for (task, earlier) in before.iter().enumerate() {
         for earlier in earlier {
-            after[*earlier].push(task);
+            tasks_after[*earlier].push(task);
         }
     }
-    let mut order: Vec<usize> = (0..before.len()).filter(|task| waits[*task] == 0).collect();
+    let mut order: Vec<usize> = (0..before.len())
+        .filter(|task| waiting_counts[*task] == 0)
+        .collect();
     let mut position = vec![usize::MAX; before.len()];
-    let mut next = 0;
-    while let Some(task) = order.get(next).copied() {
-        position[task] = next;
-        next += 1;
-        for later in &after[task] {
-            waits[*later] -= 1;
-            if waits[*later] == 0 {
+    let mut next_task = 0;
+    while let Some(task) = order.get(next_task).copied() {
+        position[task] = next_task;
+        next_task += 1;
+        for later in &tasks_after[task] {
+            waiting_counts[*later] -= 1;
+            if waiting_counts[*later] == 0 {
                 order.push(*later);
             }
         }
     }
-    let Some(mut at) = position.iter().position(|position| *position == usize::MAX) else {
+    let Some(mut unreached) = position.iter().position(|position| *position == usize::MAX) else {
         return Ok(position);
     };
     // Whoever was not reached waits for another one that was not: going on, we meet one again.
     let mut walk: Vec<usize> = Vec::new();
-    let mut seen = vec![false; before.len()];
-    while !std::mem::replace(&mut seen[at], true) {
-        walk.push(at);
-        let Some(earlier) = before[at]
+    let mut place_in_walk: Vec<Option<usize>> = vec![None; before.len()];
+    loop {
+        if let Some(first_visit) = place_in_walk[unreached] {
+            return Err(walk.split_off(first_visit));
+        }
+        place_in_walk[unreached] = Some(walk.len());
+        walk.push(unreached);
+        let earlier = before[unreached]
             .iter()
-            .find(|earlier| position[**earlier] == usize::MAX)
-        else {
-            break;
-        };
-        at = *earlier;
+            .find(|earlier| position[**earlier] == usize::MAX);
+        match earlier {
+            Some(earlier) => unreached = *earlier,
+            None => return Err(walk),
+        }
     }
-    let start = walk.iter().position(|task| *task == at).unwrap_or(0);
-    Err(walk.split_off(start))
 }

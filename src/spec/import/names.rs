@@ -10,31 +10,31 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Who has a valid name keeps it; of equal ones the first.
 pub(super) fn unique(texts: &[&str], fallback: &str, taken: &mut BTreeSet<String>) -> Vec<String> {
     let mut names = vec![String::new(); texts.len()];
-    let mut others = Vec::new();
+    let mut other_indices = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         if name_fault(text).is_none() && taken.insert((*text).to_owned()) {
             names[index] = (*text).to_owned();
         } else {
-            others.push(index);
+            other_indices.push(index);
         }
     }
     // The next number to try, by name: many equal names are no quadratic search.
     let mut numbers: BTreeMap<String, u64> = BTreeMap::new();
-    for index in others {
-        let plain = plain(texts[index], fallback);
-        let number = numbers.entry(plain.clone()).or_insert(1);
+    for index in other_indices {
+        let plain_name = plain(texts[index], fallback);
+        let next_number = numbers.entry(plain_name.clone()).or_insert(1);
         names[index] = loop {
-            let name = match *number {
-                1 => plain.clone(),
+            let name = match *next_number {
+                1 => plain_name.clone(),
                 number => {
                     let suffix = format!("-{number}");
                     format!(
                         "{}{suffix}",
-                        &plain[..plain.len().min(LONGEST_NAME - suffix.len())]
+                        &plain_name[..plain_name.len().min(LONGEST_NAME - suffix.len())]
                     )
                 }
             };
-            *number += 1;
+            *next_number += 1;
             if taken.insert(name.clone()) {
                 break name;
             }
@@ -46,14 +46,14 @@ pub(super) fn unique(texts: &[&str], fallback: &str, taken: &mut BTreeSet<String
 /// `text` as a name: what no name has becomes `-`, and of a long one the end stays, which tells
 /// paths apart.
 pub(super) fn plain(text: &str, fallback: &str) -> String {
-    let plain = |c: char| {
+    let plain_character = |c: char| {
         if c.is_ascii_alphanumeric() || c == '_' {
             c
         } else {
             '-'
         }
     };
-    let mut name: String = text.chars().map(plain).collect();
+    let mut name: String = text.chars().map(plain_character).collect();
     name = name
         .split('-')
         .filter(|part| !part.is_empty())

@@ -49,15 +49,15 @@ pub struct Settings {
 impl Default for Settings {
     /// Data on this machine, which every catalog has as a place; one virtual CPU a task.
     fn default() -> Self {
-        let one = Factor::ONE;
-        let at = PlaceName::here();
+        let unchanged = Factor::ONE;
+        let this_machine = PlaceName::here();
         Self {
-            at,
+            at: this_machine,
             fixed: false,
             vcpu_thousandths: 1000,
             memory: Bytes(0),
-            scale_data: one,
-            scale_time: one,
+            scale_data: unchanged,
+            scale_time: unchanged,
         }
     }
 }
@@ -72,7 +72,7 @@ struct Task<'j> {
 
 /// Reads a workflow. An error holds every mistake in it that was found.
 pub fn import(text: &str, settings: &Settings) -> Result<Imported, Vec<Fault>> {
-    let value: Value = serde_json::from_str(text).map_err(|error| {
+    let json_value: Value = serde_json::from_str(text).map_err(|error| {
         vec![
             Fault::new("", format!("not JSON: {error}"))
                 .hint("WfFormat is one JSON object, such as WfInstances has"),
@@ -83,7 +83,7 @@ pub fn import(text: &str, settings: &Settings) -> Result<Imported, Vec<Fault>> {
     let imported = read(
         &Node {
             at: String::new(),
-            value: &value,
+            value: &json_value,
         },
         settings,
         &mut faults,
@@ -116,8 +116,8 @@ fn read(
         faults.push(fault.hint("take an instance that was run, with workflow.execution.tasks"));
     }
     let files = files(&specification, settings, faults);
-    let listed = specification.require("tasks", faults)?.items(faults);
-    if listed.is_empty() {
+    let listed_tasks = specification.require("tasks", faults)?.items(faults);
+    if listed_tasks.is_empty() {
         if faults.is_empty() {
             faults.push(Fault::new(
                 format!("{}.tasks", specification.at),
@@ -127,8 +127,8 @@ fn read(
         return None;
     }
     let ran = execution?.require("tasks", faults)?.items(faults);
-    let tasks = tasks(&listed, &ran, settings, faults, warnings);
-    let nodes = nodes(&listed, &tasks, &files, faults, warnings);
+    let tasks = tasks(&listed_tasks, &ran, settings, faults, warnings);
+    let nodes = nodes(&listed_tasks, &tasks, &files, faults, warnings);
     if !faults.is_empty() {
         return None;
     }
@@ -198,8 +198,8 @@ fn files<'j>(specification: &Node<'j>, settings: &Settings, faults: &mut Vec<Fau
     let mut files = Files::default();
     for node in specification.list("files", faults) {
         let id = node.require("id", faults).and_then(|id| id.text(faults));
-        let size = node.require("sizeInBytes", faults);
-        let size = size.and_then(|size| Some((size.number(1, faults)?, size.at)));
+        let size_node = node.require("sizeInBytes", faults);
+        let size_and_path = size_node.and_then(|size| Some((size.number(1, faults)?, size.at)));
         let Some(id) = id else { continue };
         // Whoever names a file with a faulty size is right all the same.
         if files.index.insert(id, files.ids.len()).is_some() {
@@ -208,22 +208,22 @@ fn files<'j>(specification: &Node<'j>, settings: &Settings, faults: &mut Vec<Fau
                 format!("a second file is called `{}`", shown(id)),
             ));
         }
-        let (bytes, at) = size.unwrap_or_default();
-        let scaled = div_half_even(
+        let (bytes, at) = size_and_path.unwrap_or_default();
+        let scaled_size = div_half_even(
             i128::from(bytes) * i128::from(settings.scale_data.0),
             Factor::PER_UNIT,
         );
-        let scaled = u64::try_from(scaled)
+        let valid_size = u64::try_from(scaled_size)
             .ok()
             .filter(|bytes| *bytes <= MOST_BYTES.0);
-        if scaled.is_none() {
+        if valid_size.is_none() {
             faults.push(Fault::new(
                 at,
                 "is more than 1 EB (1,000 PB), with --scale-data",
             ));
         }
         files.ids.push(id);
-        files.sizes.push(Bytes(scaled.unwrap_or_default()));
+        files.sizes.push(Bytes(valid_size.unwrap_or_default()));
     }
     files
 }
@@ -249,13 +249,13 @@ fn tasks<'j>(
         }
     }
     let mut tasks = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut short = 0;
+    let mut seen_ids = BTreeSet::new();
+    let mut too_short = 0;
     for node in listed {
         let Some(id) = node.require("id", faults).and_then(|id| id.text(faults)) else {
             continue;
         };
-        if !seen.insert(id) {
+        if !seen_ids.insert(id) {
             faults.push(Fault::new(
                 format!("{}.id", node.at),
                 format!("a second task is called `{}`", shown(id)),
@@ -272,7 +272,7 @@ fn tasks<'j>(
             );
             continue;
         };
-        if let Some((work, needs)) = effort(&run, settings, &mut short, faults) {
+        if let Some((work, needs)) = effort(&run, settings, &mut too_short, faults) {
             tasks.push(Task {
                 at: node.at.clone(),
                 id,
@@ -288,8 +288,8 @@ fn tasks<'j>(
         );
         faults.push(Fault::new(format!("{}.id", node.at), message));
     }
-    if short > 0 {
-        let subject = counted(short, "task took", "tasks took");
+    if too_short > 0 {
+        let subject = counted(too_short, "task took", "tasks took");
         warnings.push(format!(
             "{subject} less than 1 ms: planned with 1 ms, the shortest time of a stage"
         ));
@@ -327,10 +327,10 @@ fn effort(
     } else {
         cores.min(MOST_CORES)
     };
-    let total = i128::from(nanoseconds)
+    let total_time = i128::from(nanoseconds)
         .checked_mul(i128::from(parallel) * i128::from(settings.scale_time.0));
-    let time =
-        total.map(|total| div_half_even(total, 1000 * Factor::PER_UNIT * (NANOSECONDS / 1000)));
+    let time = total_time
+        .map(|total| div_half_even(total, 1000 * Factor::PER_UNIT * (NANOSECONDS / 1000)));
     let Some(time) = time
         .and_then(|time| u64::try_from(time).ok())
         .filter(|time| *time <= LONGEST.0)
@@ -434,13 +434,13 @@ impl TaskIds<'_> {
         let Some(list) = node.require(key, faults) else {
             return Vec::new();
         };
-        let mut found = Vec::new();
+        let mut known_neighbours = Vec::new();
         for item in list.items(faults) {
             let Some(id) = item.text(faults) else {
                 continue;
             };
             match self.index.get(id) {
-                Some(task) => found.push(*task),
+                Some(task) => known_neighbours.push(*task),
                 // That task has a fault of its own.
                 None if self.listed.contains(id) => {}
                 None => {
@@ -449,19 +449,19 @@ impl TaskIds<'_> {
                 }
             }
         }
-        found
+        known_neighbours
     }
 }
 
 /// Returns the numbers of the files that a task lists under `key`.
 fn files_of(node: &Node<'_>, key: &str, files: &Files<'_>, faults: &mut Vec<Fault>) -> Vec<usize> {
-    let mut found = Vec::new();
+    let mut known_files = Vec::new();
     for item in node.list(key, faults) {
         let Some(id) = item.text(faults) else {
             continue;
         };
         match files.index.get(id) {
-            Some(file) => found.push(*file),
+            Some(file) => known_files.push(*file),
             None => {
                 let message = format!(
                     "there is no file `{}` in workflow.specification.files",
@@ -471,35 +471,35 @@ fn files_of(node: &Node<'_>, key: &str, files: &Files<'_>, faults: &mut Vec<Faul
             }
         }
     }
-    found
+    known_files
 }
 
 fn said_of_files(lineage: &Lineage, ids: &[&str], warnings: &mut Vec<String>) {
     const SHOWN: usize = 3;
-    let mut say = |files: &BTreeSet<usize>, one: &str, many: &str, so: &str| {
+    let mut say_files = |files: &BTreeSet<usize>, one: &str, many: &str, so: &str| {
         if files.is_empty() {
             return;
         }
         let ids: BTreeSet<&str> = files.iter().map(|file| ids[*file]).collect();
-        let first: Vec<String> = ids.iter().take(SHOWN).map(|id| shown(id)).collect();
-        let more = if ids.len() > SHOWN { ", …" } else { "" };
+        let first_names: Vec<String> = ids.iter().take(SHOWN).map(|id| shown(id)).collect();
+        let more_mark = if ids.len() > SHOWN { ", …" } else { "" };
         warnings.push(format!(
-            "{} ({}{more}): {so}",
+            "{} ({}{more_mark}): {so}",
             counted(ids.len(), one, many),
-            first.join(", ")
+            first_names.join(", ")
         ));
     };
-    let shared = &lineage.shared;
+    let shared_files = &lineage.shared;
     let so = "who reads it gets what the last of them before it wrote, or else a dataset";
-    say(
-        shared,
+    say_files(
+        shared_files,
         "file is written by several tasks",
         "files are written by several tasks",
         so,
     );
-    let updated = lineage.updated.difference(shared).copied().collect();
+    let updated = lineage.updated.difference(shared_files).copied().collect();
     let so = "the task reads what was there before it, and writes a new artifact";
-    say(
+    say_files(
         &updated,
         "file is read and written by one task",
         "files are read and written by one task",
@@ -587,8 +587,8 @@ impl Names {
         let mut by_id: Vec<usize> = (0..tasks.len()).collect();
         by_id.sort_by_key(|task| tasks[*task].id);
         let texts: Vec<&str> = by_id.iter().map(|task| tasks[*task].id).collect();
-        let mut taken = BTreeSet::new();
-        let of_stages = names::unique(&texts, "task", &mut taken);
+        let mut taken_names = BTreeSet::new();
+        let of_stages = names::unique(&texts, "task", &mut taken_names);
         let of_stages = by_id.into_iter().zip(of_stages).collect();
         let mut versions: BTreeSet<(&str, Option<&str>, usize, Option<usize>)> = BTreeSet::new();
         for (task, node) in nodes.iter().enumerate() {
@@ -601,7 +601,7 @@ impl Names {
             versions.extend(unwritten.map(|(file, _)| (ids[*file], None, *file, None)));
         }
         let texts: Vec<&str> = versions.iter().map(|version| version.0).collect();
-        let of_versions = names::unique(&texts, "file", &mut taken);
+        let of_versions = names::unique(&texts, "file", &mut taken_names);
         let of_versions = versions
             .iter()
             .map(|(_, _, file, writer)| (*file, *writer))
@@ -630,7 +630,7 @@ fn inputs(
     names: &Names,
 ) -> (BTreeSet<ArtifactRef>, BTreeSet<usize>) {
     let mut reads = BTreeSet::new();
-    let mut after = before.clone();
+    let mut tasks_before = before.clone();
     for (file, from) in &lineage.from[task] {
         if from.is_empty() {
             reads.insert(ArtifactRef::Dataset(names.of_version(*file, None)));
@@ -641,8 +641,8 @@ fn inputs(
                 names.of_version(*file, Some(*writer)),
             );
             reads.insert(ArtifactRef::Output { stage, name });
-            after.remove(writer);
+            tasks_before.remove(writer);
         }
     }
-    (reads, after)
+    (reads, tasks_before)
 }

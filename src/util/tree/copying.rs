@@ -123,18 +123,18 @@ fn read_value(
     let mut folders = vec![(PathBuf::new(), metadata)];
     walk(path, links, &mut |entry| {
         reader.bounds.check(reader.taken)?;
-        let to = target.map(|target| (target, target.to.join(&entry.inside)));
-        let listed = match entry.what {
+        let copy_target = target.map(|target| (target, target.to.join(&entry.inside)));
+        let listed_entry = match entry.what {
             What::Link(leads) => {
-                if let Some((_, to)) = &to {
-                    let made = std::os::unix::fs::symlink(&leads, to);
-                    made.map_err(|error| file::named(to, "create", error))?;
+                if let Some((_, to)) = &copy_target {
+                    let link_made = std::os::unix::fs::symlink(&leads, to);
+                    link_made.map_err(|error| file::named(to, "create", error))?;
                     set_time_of_name(to, &entry.metadata);
                 }
                 Listed::Link(leads)
             }
             What::Known(Kind::Directory) => {
-                if let Some((_, to)) = &to {
+                if let Some((_, to)) = &copy_target {
                     file_changes::create_dir(to)
                         .map_err(|error| file::named(to, "create", error))?;
                     folders.push((entry.inside.clone(), entry.metadata));
@@ -142,17 +142,19 @@ fn read_value(
                 Listed::Folder
             }
             What::Known(kind) => {
-                let before = reader.taken;
-                let target = to.as_ref().map(|(target, to)| Target { to, ..*target });
+                let bytes_before = reader.taken;
+                let target = copy_target
+                    .as_ref()
+                    .map(|(target, to)| Target { to, ..*target });
                 let digest = reader.file(&entry.path, &entry.metadata, target)?;
                 Listed::File {
                     executable: kind == Kind::Executable,
                     digest,
-                    bytes: reader.taken - before,
+                    bytes: reader.taken - bytes_before,
                 }
             }
         };
-        listing.update(line(&entry.inside, &listed).as_bytes());
+        listing.update(line(&entry.inside, &listed_entry).as_bytes());
         Ok(())
     })?;
     if let Some(target) = target {
@@ -207,25 +209,25 @@ impl Reader<'_> {
         }
         // What was a file a moment ago may be a pipe now, which nobody may ever write to.
         let flags = rustix::fs::OFlags::NONBLOCK.bits();
-        let mut open = File::options()
+        let mut open_file = File::options()
             .read(true)
             .custom_flags(flags.cast_signed())
             .open(from)
             .map_err(fail)?;
         let Some(target) = target else {
-            let digest = self.digest(&mut open, from)?;
+            let digest = self.digest(&mut open_file, from)?;
             large.inspect(|large| large.remember(&digest));
             return Ok(digest);
         };
         let mut written = create(target.to)?;
-        let shared = rustix::fs::ioctl_ficlone(&written, &open).is_ok();
-        let digest = match (shared, target.digested) {
+        let shares_blocks = rustix::fs::ioctl_ficlone(&written, &open_file).is_ok();
+        let digest = match (shares_blocks, target.digested) {
             (true, false) => {
                 self.taken += metadata.len();
                 hash::digest(b"")
             }
             (true, true) => self.digest(&mut written, target.to)?,
-            (false, _) => self.copy(&mut open, metadata, &mut written, (from, &target))?,
+            (false, _) => self.copy(&mut open_file, metadata, &mut written, (from, &target))?,
         };
         finish(&written, metadata, &target)?;
         Ok(digest)
@@ -256,19 +258,24 @@ impl Reader<'_> {
         let fail = |error| file::named(from, "copy", error);
         let mut hasher = hash::Hasher::default();
         let sparse = metadata.blocks().saturating_mul(512) < metadata.len();
-        let mut at = 0;
+        let mut copied_bytes = 0;
         loop {
-            let data = if sparse {
-                next_data(open, at, metadata.len()).map_err(fail)?
+            let next_piece = if sparse {
+                next_data(open, copied_bytes, metadata.len()).map_err(fail)?
             } else {
-                at
+                copied_bytes
             };
-            if data > at {
-                written.set_len(data).map_err(fail)?;
-                written.seek(io::SeekFrom::Start(data)).map_err(fail)?;
-                open.seek(io::SeekFrom::Start(data)).map_err(fail)?;
-                self.zeros(data - at, target.digested.then_some(&mut hasher))?;
-                at = data;
+            if next_piece > copied_bytes {
+                written.set_len(next_piece).map_err(fail)?;
+                written
+                    .seek(io::SeekFrom::Start(next_piece))
+                    .map_err(fail)?;
+                open.seek(io::SeekFrom::Start(next_piece)).map_err(fail)?;
+                self.zeros(
+                    next_piece - copied_bytes,
+                    target.digested.then_some(&mut hasher),
+                )?;
+                copied_bytes = next_piece;
             }
             let length = read(open, &mut self.buffer).map_err(fail)?;
             if length == 0 {
@@ -279,7 +286,7 @@ impl Reader<'_> {
             if target.digested {
                 hasher.update(&self.buffer[..length]);
             }
-            at += length as u64;
+            copied_bytes += length as u64;
             self.taken += length as u64;
             self.bounds.check(self.taken)?;
         }
@@ -339,7 +346,7 @@ fn create(to: &Path) -> io::Result<File> {
 
 /// Gives a copy of a file its mode and its time.
 fn finish(written: &File, metadata: &Metadata, target: &Target<'_>) -> io::Result<()> {
-    let mode = match (target.sharing, metadata.mode() & 0o111 != 0) {
+    let file_mode = match (target.sharing, metadata.mode() & 0o111 != 0) {
         (Sharing::Own, false) => 0o644,
         (Sharing::Own, true) => 0o755,
         (Sharing::ReadOnly, false) => 0o444,
@@ -349,8 +356,8 @@ fn finish(written: &File, metadata: &Metadata, target: &Target<'_>) -> io::Resul
         // A file system that keeps no such time is not a reason to fail.
         let _ = written.set_modified(time);
     }
-    let set = written.set_permissions(Permissions::from_mode(mode));
-    set.map_err(|error| file::named(target.to, "set the mode of", error))
+    let mode_set = written.set_permissions(Permissions::from_mode(file_mode));
+    mode_set.map_err(|error| file::named(target.to, "set the mode of", error))
 }
 
 /// Gives a folder or a link the time of the original, where the file system can.

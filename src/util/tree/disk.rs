@@ -29,8 +29,8 @@ pub fn sync(path: &Path) -> io::Result<usize> {
         })?;
     }
     if paths.len() > SYNCED_ONE_BY_ONE {
-        let open = File::open(path).map_err(|error| fail(path, error))?;
-        if rustix::fs::syncfs(&open).is_ok() {
+        let open_file = File::open(path).map_err(|error| fail(path, error))?;
+        if rustix::fs::syncfs(&open_file).is_ok() {
             return Ok(1);
         }
     }

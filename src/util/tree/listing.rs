@@ -30,21 +30,21 @@ pub enum Listed {
 /// What [`measure`] would say of a directory with these entries, by their names relative to it.
 pub fn measure_listed(entries: &BTreeMap<PathBuf, Listed>) -> io::Result<Measured> {
     let mut listing = hash::Hasher::default();
-    let mut total = 0;
+    let mut total_bytes = 0;
     // Paths compare by their parts, so this is the order of a walk.
     for (inside, listed) in entries {
         match listed {
             Listed::Link(target) if !stays_inside(inside, target) => {
                 return Err(refuse(inside, &leads_out(target)));
             }
-            Listed::File { bytes, .. } => total += bytes,
+            Listed::File { bytes, .. } => total_bytes += bytes,
             Listed::Link(_) | Listed::Folder => {}
         }
         listing.update(line(inside, listed).as_bytes());
     }
     Ok(Measured {
         digest: listing.finish(),
-        bytes: total,
+        bytes: total_bytes,
         kind: Kind::Directory,
     })
 }
@@ -52,7 +52,7 @@ pub fn measure_listed(entries: &BTreeMap<PathBuf, Listed>) -> io::Result<Measure
 /// The line of an entry in the listing of a directory.
 pub(super) fn line(inside: &Path, listed: &Listed) -> String {
     let name = name_in_listing(inside.as_os_str());
-    let line = match listed {
+    let json_line = match listed {
         Listed::Link(target) => {
             serde_json::json!([name, "symlink", name_in_listing(target.as_os_str())])
         }
@@ -68,7 +68,7 @@ pub(super) fn line(inside: &Path, listed: &Listed) -> String {
             ..
         } => serde_json::json!([name, Kind::Executable, digest]),
     };
-    format!("{line}\n")
+    format!("{json_line}\n")
 }
 
 /// A name as a listing has it: a text; or, if it is none in UTF-8, the list of its bytes.

@@ -64,11 +64,11 @@ pub(super) fn walk(
     Walk {
         root,
         links,
-        open: vec![real],
+        open: vec![real.clone()],
         followed: 0,
         visit,
     }
-    .folder(Path::new(""))
+    .folder(Path::new(""), &real)
 }
 
 struct Walk<'a> {
@@ -82,7 +82,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, inside: &Path) -> io::Result<()> {
+    /// Visits what is in a folder, which really is at `real`.
+    fn folder(&mut self, inside: &Path, real: &Path) -> io::Result<()> {
         let folder = self.root.join(inside);
         if self.open.len() > DEPTH {
             return Err(refuse(
@@ -97,12 +98,7 @@ impl Walk<'_> {
         }
         names.sort();
         for name in names {
-            let real = self
-                .open
-                .last()
-                .map(|open| open.join(&name))
-                .unwrap_or_default();
-            self.entry(inside.join(name), real)?;
+            self.entry(inside.join(&name), real.join(&name))?;
         }
         Ok(())
     }
@@ -115,27 +111,31 @@ impl Walk<'_> {
             return self.known(path, inside, metadata, real);
         }
         let target = std::fs::read_link(&path).map_err(fail)?;
-        let stays = stays_inside(&inside, &target);
-        let kept = match self.links {
-            Links::Keep if !stays => return Err(refuse(&path, &leads_out(&target))),
+        let stays_inside_root = stays_inside(&inside, &target);
+        let is_kept = match self.links {
+            Links::Keep if !stays_inside_root => return Err(refuse(&path, &leads_out(&target))),
             Links::Keep => true,
             // Below what a link led to, names that stay inside are not what they were.
-            Links::Resolve => stays && self.followed == 0,
+            Links::Resolve => stays_inside_root && self.followed == 0,
             Links::Follow => false,
         };
-        let resolved = if kept { None } else { self.resolve(&path)? };
+        let resolved = if is_kept { None } else { self.resolve(&path)? };
         match resolved {
             Some((metadata, real)) => {
                 self.followed += 1;
-                let result = self.known(path, inside, metadata, real);
+                let visit_result = self.known(path, inside, metadata, real);
                 self.followed -= 1;
-                result
+                visit_result
             }
-            None if !kept && !stays && self.links == Links::Resolve => {
-                let why = "outside of the artifact, where nothing is that could be copied";
+            None if !is_kept && !stays_inside_root && self.links == Links::Resolve => {
+                let nothing_there =
+                    "outside of the artifact, where nothing is that could be copied";
                 Err(refuse(
                     &path,
-                    &format!("is a symbolic link to {}, {why}", target.display()),
+                    &format!(
+                        "is a symbolic link to {}, {nothing_there}",
+                        target.display()
+                    ),
                 ))
             }
             None => (self.visit)(Entry {
@@ -157,9 +157,9 @@ impl Walk<'_> {
                     io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
                 )
         };
-        let found = std::fs::metadata(path)
+        let target_found = std::fs::metadata(path)
             .and_then(|metadata| Ok((metadata, std::fs::canonicalize(path)?)));
-        match found {
+        match target_found {
             Ok((metadata, real)) => {
                 let circle =
                     metadata.is_dir() && self.open.iter().any(|open| open.starts_with(&real));
@@ -186,8 +186,8 @@ impl Walk<'_> {
             metadata,
         })?;
         if kind == Kind::Directory {
-            self.open.push(real);
-            let result = self.folder(&below);
+            self.open.push(real.clone());
+            let result = self.folder(&below, &real);
             self.open.pop();
             result?;
         }

@@ -391,11 +391,11 @@ fn broken_sets(world: &World, keys: &[String], defaults: bool) -> Vec<u32> {
             let read: &ArtifactRef = stage.reads.iter().next().unwrap();
             let to = choice.offer.place;
             if at != to {
-                match catalog.network.egress(at, to, job.size(read)) {
+                match catalog.network.egress(at, to, job.size(read).unwrap()) {
                     Some(egress) => cost += i128::from(egress.cost.0),
                     None => possible = false,
                 }
-                let bits = i128::from(job.size(read).0) * 8;
+                let bits = i128::from(job.size(read).unwrap().0) * 8;
                 clock +=
                     div_half_even(bits * 1000, i128::from(catalog.network.bandwidth(at, to).0));
             }

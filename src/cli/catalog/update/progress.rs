@@ -42,8 +42,8 @@ impl Progress {
 
     fn bar(&self, unit: &str, show: impl FnOnce(&ProgressBar)) {
         let Some(bars) = &self.bars else { return };
-        let mut running = self.running.borrow_mut();
-        let bar = running.entry(unit.to_owned()).or_insert_with(|| {
+        let mut running_bars = self.running.borrow_mut();
+        let bar = running_bars.entry(unit.to_owned()).or_insert_with(|| {
             let bar = bars.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {wide_msg}") {
                 bar.set_style(style);
@@ -60,7 +60,7 @@ impl ProgressWatcher for Progress {
     fn tell(&self, unit: &str, news: &ProgressNews<'_>) {
         match news {
             ProgressNews::Bytes { done, total } => self.bar(unit, |bar| {
-                let of = total
+                let of_total = total
                     .filter(|total| *total > 0)
                     .map_or(String::new(), |total| {
                         format!(
@@ -69,7 +69,7 @@ impl ProgressWatcher for Progress {
                             u128::from(*done) * 100 / u128::from(total)
                         )
                     });
-                bar.set_message(format!("{} MB{of}", done / 1_000_000));
+                bar.set_message(format!("{} MB{of_total}", done / 1_000_000));
             }),
             ProgressNews::Page { pages } => {
                 self.bar(unit, |bar| bar.set_message(format!("{pages} pages")));
@@ -90,16 +90,16 @@ impl ProgressWatcher for Progress {
             }
             ProgressNews::Done => {
                 // Parts of a source have bars of their own: `skypilot aws`.
-                let mut running = self.running.borrow_mut();
-                running.retain(|name, bar| {
-                    let mine = name == unit
+                let mut running_bars = self.running.borrow_mut();
+                running_bars.retain(|name, bar| {
+                    let is_own_unit = name == unit
                         || name
                             .strip_prefix(unit)
                             .is_some_and(|rest| rest.starts_with(' '));
-                    if mine {
+                    if is_own_unit {
                         bar.finish_and_clear();
                     }
-                    !mine
+                    !is_own_unit
                 });
             }
         }

@@ -66,14 +66,14 @@ impl Aws {
         }
         let config = self.config().await?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = || {
+        let make_client = || {
             let special =
                 aws_sdk_ec2::config::Builder::from(config).region(Region::new(region.to_owned()));
             Client::from_conf(special.build())
         };
         Ok(clients
             .entry(region.to_owned())
-            .or_insert_with(made)
+            .or_insert_with(make_client)
             .clone())
     }
 
@@ -90,20 +90,29 @@ impl Aws {
 
     async fn regions(&self) -> Result<&[String], ProviderError> {
         let find = || async {
-            let given = environment::text(variables::SKY_AWS_REGIONS).unwrap_or_default();
-            let given: Vec<String> = given
+            let given_regions = environment::text(variables::SKY_AWS_REGIONS).unwrap_or_default();
+            let named_regions: Vec<String> = given_regions
                 .split(',')
                 .map(|name| name.trim().to_owned())
                 .collect();
-            let given: Vec<String> = given.into_iter().filter(|name| !name.is_empty()).collect();
-            if !given.is_empty() {
-                return Ok(given);
+            let region_names: Vec<String> = named_regions
+                .into_iter()
+                .filter(|name| !name.is_empty())
+                .collect();
+            if !region_names.is_empty() {
+                return Ok(region_names);
             }
-            let first = first();
-            let answer = self.client(&first).await?.describe_regions().send().await;
-            let answer = answer
-                .map_err(|error| classify(&error, &first, "list the regions of the account"))?;
-            Ok(answer
+            let first_region = first();
+            let regions_answer = self
+                .client(&first_region)
+                .await?
+                .describe_regions()
+                .send()
+                .await;
+            let regions_answer = regions_answer.map_err(|error| {
+                classify(&error, &first_region, "list the regions of the account")
+            })?;
+            Ok(regions_answer
                 .regions()
                 .iter()
                 .filter_map(|region| region.region_name().map(str::to_owned))
@@ -171,16 +180,16 @@ async fn load() -> Result<SdkConfig, ProviderError> {
         .timeout_config(times)
         .load()
         .await;
-    let missing = || denied("there are no credentials");
-    let provider = config.credentials_provider().ok_or_else(missing)?;
+    let no_credentials = || denied("there are no credentials");
+    let provider = config.credentials_provider().ok_or_else(no_credentials)?;
     match provider.provide_credentials().await {
         Ok(_) => Ok(config),
         // It would say which places it has looked in, over many lines.
-        Err(CredentialsError::CredentialsNotLoaded(_)) => Err(missing()),
+        Err(CredentialsError::CredentialsNotLoaded(_)) => Err(no_credentials()),
         Err(error) => {
-            let why = aws_sdk_ec2::error::DisplayErrorContext(&error).to_string();
+            let error_chain = aws_sdk_ec2::error::DisplayErrorContext(&error).to_string();
             // After its words comes the same as a structure of Rust's.
-            let words = why
+            let error_words = error_chain
                 .lines()
                 .next()
                 .unwrap_or_default()
@@ -188,12 +197,12 @@ async fn load() -> Result<SdkConfig, ProviderError> {
                 .next()
                 .unwrap_or_default();
             // What is not a machine of Amazon's has no role.
-            if words.contains("IMDS") {
-                return Err(missing());
+            if error_words.contains("IMDS") {
+                return Err(no_credentials());
             }
             Err(denied(&format!(
                 "credentials for aws are missing: {}",
-                words.chars().take(300).collect::<String>()
+                error_words.chars().take(300).collect::<String>()
             )))
         }
     }

@@ -61,18 +61,18 @@ pub(super) async fn check(aws: &Aws, needs: &[Need]) -> Vec<Finding> {
             )),
         }
         findings.extend(rehearse(&client, &region).await);
-        let wanted: Vec<&Need> = needs
+        let needs_here: Vec<&Need> = needs
             .iter()
             .filter(|need| need.place.region == region)
             .collect();
-        for instance_type in wanted
+        for instance_type in needs_here
             .iter()
             .map(|need| need.instance_type.as_str())
             .collect::<BTreeSet<_>>()
         {
             findings.push(run(aws, &client, &region, instance_type).await);
         }
-        findings.extend(limits(aws, &client, &region, &wanted).await);
+        findings.extend(limits(aws, &client, &region, &needs_here).await);
     }
     findings
 }
@@ -99,18 +99,20 @@ where
     E: Error + ProvideErrorMetadata + 'static,
     R: Debug,
 {
-    let about = permission(action, region);
+    let about_permission = permission(action, region);
     let Err(error) = result else {
-        return Finding::there(Topic::Permission, about, "granted");
+        return Finding::there(Topic::Permission, about_permission, "granted");
     };
-    let told = classify(&error, region, action);
-    match told.kind {
-        _ if code(&error) == REHEARSED => Finding::there(Topic::Permission, about, "granted"),
+    let told_error = classify(&error, region, action);
+    match told_error.kind {
+        _ if code(&error) == REHEARSED => {
+            Finding::there(Topic::Permission, about_permission, "granted")
+        }
         ErrorKind::Denied | ErrorKind::Unreachable | ErrorKind::Throttled => {
-            Finding::failed(Topic::Permission, about, &told)
+            Finding::failed(Topic::Permission, about_permission, &told_error)
         }
         // AWS looks at permissions before it looks for what a call names.
-        _ => Finding::there(Topic::Permission, about, "granted"),
+        _ => Finding::there(Topic::Permission, about_permission, "granted"),
     }
 }
 
@@ -133,12 +135,12 @@ async fn rehearse(client: &Client, region: &str) -> Vec<Finding> {
         .tags(tag)
         .dry_run(true)
         .send();
-    let end = client
+    let dry_run = client
         .terminate_instances()
         .instance_ids(NOBODY)
         .dry_run(true)
         .send();
-    let (images, groups, make, tags, end) = tokio::join!(images, groups, make, tags, end);
+    let (images, groups, make, tags, end) = tokio::join!(images, groups, make, tags, dry_run);
     vec![
         rehearsed(images, "DescribeImages", region),
         rehearsed(groups, "DescribeSecurityGroups", region),
@@ -150,18 +152,23 @@ async fn rehearse(client: &Client, region: &str) -> Vec<Finding> {
 
 /// Whether a machine of that type could be made.
 async fn run(aws: &Aws, client: &Client, region: &str, instance_type: &str) -> Finding {
-    let about = format!("ec2:RunInstances of {instance_type} in {region}");
+    let about_launch = format!("ec2:RunInstances of {instance_type} in {region}");
     match in_time(aws.images.image(client, region, instance_type), "aws").await {
-        Err(error) => Finding::failed(Topic::Permission, about, &error),
+        Err(error) => Finding::failed(Topic::Permission, about_launch, &error),
         Ok(image) => {
-            let call = client
+            let run_call = client
                 .run_instances()
                 .image_id(&image.id)
                 .instance_type(InstanceType::from(instance_type));
-            let result = call.min_count(1).max_count(1).dry_run(true).send().await;
+            let run_result = run_call
+                .min_count(1)
+                .max_count(1)
+                .dry_run(true)
+                .send()
+                .await;
             Finding {
-                about,
-                ..rehearsed(result, "RunInstances", region)
+                about: about_launch,
+                ..rehearsed(run_result, "RunInstances", region)
             }
         }
     }
@@ -169,7 +176,7 @@ async fn run(aws: &Aws, client: &Client, region: &str, instance_type: &str) -> F
 
 /// The quotas of what is wanted, in vCPUs.
 async fn limits(aws: &Aws, client: &Client, region: &str, needs: &[&Need]) -> Vec<Finding> {
-    let mut wanted: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut wanted_quotas: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut findings = Vec::new();
     for need in needs {
         let Some((on_demand, spot)) = quota_codes(&need.instance_type) else {
@@ -182,7 +189,7 @@ async fn limits(aws: &Aws, client: &Client, region: &str, needs: &[&Need]) -> Ve
                 } else {
                     on_demand
                 };
-                *wanted.entry(code).or_default() += cores * u64::from(need.machines);
+                *wanted_quotas.entry(code).or_default() += cores * u64::from(need.machines);
             }
             Err(error) => findings.push(Finding::failed(
                 Topic::Quota,
@@ -195,26 +202,26 @@ async fn limits(aws: &Aws, client: &Client, region: &str, needs: &[&Need]) -> Ve
         Ok(client) => client,
         Err(error) => return vec![Finding::failed(Topic::Quota, region, &error)],
     };
-    for (code, vcpus) in wanted {
-        let about = format!("vCPUs in {region} ({code})");
-        let answer = client
+    for (code, vcpus) in wanted_quotas {
+        let about_quota = format!("vCPUs in {region} ({code})");
+        let quota_answer = client
             .get_service_quota()
             .service_code("ec2")
             .quota_code(code)
             .send();
-        let asked = async {
-            let answer = answer
+        let asked_quota = async {
+            let quota_read = quota_answer
                 .await
                 .map_err(|error| classify(&error, region, &format!("see the quota {code}")))?;
-            let quota = answer.quota().cloned();
-            let named = quota
+            let quota = quota_read.quota().cloned();
+            let quota_name = quota
                 .as_ref()
                 .and_then(|quota| quota.quota_name())
                 .unwrap_or("vCPUs")
                 .to_owned();
-            Ok((named, quota.and_then(|quota| quota.value)))
+            Ok((quota_name, quota.and_then(|quota| quota.value)))
         };
-        findings.push(match in_time(asked, "aws").await {
+        findings.push(match in_time(asked_quota, "aws").await {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             // A count that comes as a float.
             Ok((named, Some(limit))) => Finding::quota(
@@ -223,9 +230,9 @@ async fn limits(aws: &Aws, client: &Client, region: &str, needs: &[&Need]) -> Ve
                 limit as u64,
                 None,
             ),
-            Ok((_, None)) => Finding::unknown(Topic::Quota, about, "AWS gives no figure"),
+            Ok((_, None)) => Finding::unknown(Topic::Quota, about_quota, "AWS gives no figure"),
             // Whoever may not see a quota may still be within it.
-            Err(error) => Finding::unknown(Topic::Quota, about, error.message),
+            Err(error) => Finding::unknown(Topic::Quota, about_quota, error.message),
         });
     }
     findings

@@ -104,14 +104,14 @@ impl Cloud for Aws {
         tags: &BTreeMap<&'static str, String>,
     ) -> Result<(), ProviderError> {
         let region = &instance.place.region;
-        let call = self
+        let tag_call = self
             .client(region)
             .await?
             .create_tags()
             .resources(&instance.id)
             .set_tags(Some(sdk_tags(tags)));
-        let tagged = call.send().await.map(drop);
-        tagged.map_err(|error| classify(&error, region, &format!("tag {}", instance.id)))
+        let tag_result = tag_call.send().await.map(drop);
+        tag_result.map_err(|error| classify(&error, region, &format!("tag {}", instance.id)))
     }
 
     async fn admit(&self, instance: &Instance) -> Result<(), ProviderError> {
@@ -134,17 +134,17 @@ impl Cloud for Aws {
             self.security_groups
                 .remember(region, &name_of_state(lineage))?;
         }
-        let ended = self
+        let terminate_result = self
             .client(region)
             .await?
             .terminate_instances()
             .instance_ids(&instance.id)
             .send()
             .await;
-        let ended = ended
+        let terminated = terminate_result
             .map(drop)
             .map_err(|error| classify(&error, region, &format!("terminate {}", instance.id)));
-        ended_or_gone(ended)
+        ended_or_gone(terminated)
     }
 
     async fn tidy(&self) -> Result<(), ProviderError> {

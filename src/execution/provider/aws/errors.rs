@@ -29,8 +29,8 @@ where
             (kind, format!("{code}: {message}"))
         }
         None => {
-            let words = DisplayErrorContext(error).to_string();
-            let words = words
+            let error_chain = DisplayErrorContext(error).to_string();
+            let error_words = error_chain
                 .lines()
                 .next()
                 .unwrap_or_default()
@@ -39,10 +39,10 @@ where
                 .collect::<String>();
             let kind = match error {
                 SdkError::ConstructionFailure(_) => ErrorKind::Other,
-                _ if words.contains("credential") => ErrorKind::Denied,
+                _ if error_words.contains("credential") => ErrorKind::Denied,
                 _ => ErrorKind::Unreachable,
             };
-            (kind, words)
+            (kind, error_words)
         }
     };
     let message = format!("aws {region}: cannot {about}: {words}");

@@ -56,42 +56,42 @@ impl SecurityGroups {
         anew: bool,
     ) -> Result<String, ProviderError> {
         let name = name_of_state(&owner.lineage);
-        let key = (region.to_owned(), name.clone());
+        let group_key = (region.to_owned(), name.clone());
         let _alone = self.making.lock().await;
-        let known = self
+        let known_group = self
             .open
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
+            .get(&group_key)
             .cloned();
-        if let Some(id) = known.filter(|_| !anew) {
+        if let Some(id) = known_group.filter(|_| !anew) {
             return Ok(id);
         }
         // First what it will be removed by.
         self.remember(region, &name)?;
-        let mut found = named(client, region, &name).await?;
-        if found.is_none() {
+        let mut found_group = named(client, region, &name).await?;
+        if found_group.is_none() {
             make(client, region, &name, owner).await?;
-            let begun = Instant::now();
-            while found.is_none() {
-                found = named(client, region, &name).await?;
-                if found.is_none() && begun.elapsed() > Duration::from_secs(30) {
+            let begun_at = Instant::now();
+            while found_group.is_none() {
+                found_group = named(client, region, &name).await?;
+                if found_group.is_none() && begun_at.elapsed() > Duration::from_secs(30) {
                     let message = format!(
                         "aws {region}: the security group {name} was made and is in no list yet"
                     );
                     return Err(ProviderError::new(ErrorKind::Unreachable, message));
                 }
-                if found.is_none() {
+                if found_group.is_none() {
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
             }
         }
-        let group = found.unwrap_or_else(|| SecurityGroup::builder().build());
+        let group = found_group.unwrap_or_else(|| SecurityGroup::builder().build());
         let id = self.let_in(client, region, &group).await?;
         self.open
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, id.clone());
+            .insert(group_key, id.clone());
         Ok(id)
     }
 
@@ -102,11 +102,11 @@ impl SecurityGroups {
         region: &str,
         id: &str,
     ) -> Result<(), ProviderError> {
-        let call = client
+        let join_call = client
             .authorize_security_group_ingress()
             .group_id(id)
             .ip_permissions(from_within(id));
-        match call.send().await {
+        match join_call.send().await {
             Err(error) if code(&error) != "InvalidPermission.Duplicate" => Err(classify(
                 &error,
                 region,
@@ -123,28 +123,28 @@ impl SecurityGroups {
         region: &str,
         instance: &Instance,
     ) -> Result<(), ProviderError> {
-        let key = instance
+        let group_key = instance
             .tags
             .get(instance_tags::LINEAGE)
             .map(|lineage| (region.to_owned(), name_of_state(lineage)));
-        let known = |key| {
+        let known_of = |key| {
             self.open
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .contains_key(key)
         };
-        if key.as_ref().is_some_and(known) {
+        if group_key.as_ref().is_some_and(known_of) {
             return Ok(());
         }
         let _alone = self.making.lock().await;
-        let answer = client
+        let instance_answer = client
             .describe_instances()
             .instance_ids(&instance.id)
             .send()
             .await;
-        let answer = answer
+        let instance_answer = instance_answer
             .map_err(|error| classify(&error, region, &format!("look at {}", instance.id)))?;
-        let instances = answer
+        let instances = instance_answer
             .reservations()
             .iter()
             .flat_map(|reservation| reservation.instances());
@@ -155,20 +155,21 @@ impl SecurityGroups {
         if ids.is_empty() {
             return Ok(());
         }
-        let call = client.describe_security_groups().set_group_ids(Some(ids));
-        let answer = call
+        let groups_call = client.describe_security_groups().set_group_ids(Some(ids));
+        let groups_answer = groups_call
             .filters(filter("tag-key", &[instance_tags::LINEAGE]))
             .send()
             .await;
-        let answer = answer.map_err(|error| classify(&error, region, "look up security groups"))?;
-        for group in answer.security_groups() {
+        let groups_answer =
+            groups_answer.map_err(|error| classify(&error, region, "look up security groups"))?;
+        for group in groups_answer.security_groups() {
             let id = self.let_in(client, region, group).await?;
             if let Some(name) = group.group_name() {
-                let key = (region.to_owned(), name.to_owned());
+                let group_key = (region.to_owned(), name.to_owned());
                 self.open
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .insert(key, id);
+                    .insert(group_key, id);
             }
         }
         Ok(())
@@ -185,14 +186,14 @@ impl SecurityGroups {
             let message = format!("aws {region}: a security group has no id");
             return Err(ProviderError::new(ErrorKind::Other, message));
         };
-        let here = self.here.get_or_try_init(own_addresses::addresses).await?;
-        let (missing, strange) = compare(&id, group.ip_permissions(), here);
+        let own_addresses = self.here.get_or_try_init(own_addresses::addresses).await?;
+        let (missing, strange) = compare(&id, group.ip_permissions(), own_addresses);
         for range in missing {
-            let call = client
+            let open_call = client
                 .authorize_security_group_ingress()
                 .group_id(&id)
                 .ip_permissions(permission(range));
-            match call.send().await {
+            match open_call.send().await {
                 Err(error) if code(&error) != "InvalidPermission.Duplicate" => {
                     return Err(classify(
                         &error,
@@ -204,11 +205,11 @@ impl SecurityGroups {
             }
         }
         if !strange.is_empty() {
-            let call = client
+            let close_call = client
                 .revoke_security_group_ingress()
                 .group_id(&id)
                 .set_ip_permissions(Some(strange));
-            match call.send().await {
+            match close_call.send().await {
                 Err(error) if code(&error) != "InvalidPermission.NotFound" => {
                     return Err(classify(
                         &error,
@@ -244,7 +245,7 @@ impl SecurityGroups {
         name: &str,
     ) -> Result<(), ProviderError> {
         let _alone = self.making.lock().await;
-        let begun = Instant::now();
+        let begun_at = Instant::now();
         while let Some(id) = named(client, region, name)
             .await?
             .and_then(|group| group.group_id().map(str::to_owned))
@@ -268,7 +269,7 @@ impl SecurityGroups {
                     if matches!(code(&error), "DependencyViolation" | "InvalidGroup.InUse") =>
                 {
                     // It costs nothing, and whoever deletes next tries again.
-                    if begun.elapsed() > ENDING {
+                    if begun_at.elapsed() > ENDING {
                         return Ok(());
                     }
                     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -296,15 +297,16 @@ async fn named(
     region: &str,
     name: &str,
 ) -> Result<Option<SecurityGroup>, ProviderError> {
-    let call = client.describe_security_groups();
+    let groups_call = client.describe_security_groups();
     // Whoever takes the name for a group of their own does not get it tagged like this.
-    let answer = call
+    let groups_answer = groups_call
         .filters(filter("group-name", &[name]))
         .filters(filter("tag-key", &[instance_tags::LINEAGE]))
         .send()
         .await;
-    let answer = answer.map_err(|error| classify(&error, region, "look up security groups"))?;
-    Ok(answer.security_groups().first().cloned())
+    let groups_answer =
+        groups_answer.map_err(|error| classify(&error, region, "look up security groups"))?;
+    Ok(groups_answer.security_groups().first().cloned())
 }
 
 async fn make(
@@ -318,14 +320,14 @@ async fn make(
         (instance_tags::JOB, &owner.job),
     ];
     let tags = tags.map(|(name, value)| Tag::builder().key(name).value(value).build());
-    let tagged = TagSpecification::builder()
+    let tagged_group = TagSpecification::builder()
         .resource_type(ResourceType::SecurityGroup)
         .set_tags(Some(tags.into()));
-    let call = client
+    let create_call = client
         .create_security_group()
         .group_name(name)
-        .tag_specifications(tagged.build());
-    match call
+        .tag_specifications(tagged_group.build());
+    match create_call
         .description("Lets sky reach its machines over SSH")
         .send()
         .await
@@ -369,14 +371,14 @@ fn compare<'a>(
     rules: &[IpPermission],
     wanted: &'a [String],
 ) -> (Vec<&'a str>, Vec<IpPermission>) {
-    let mut missing: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let mut missing_ranges: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let mut strange = Vec::new();
     for rule in rules {
-        let ours = rule.ip_protocol() == Some("tcp")
+        let is_ours = rule.ip_protocol() == Some("tcp")
             && rule.from_port() == Some(SSH)
             && rule.to_port() == Some(SSH);
-        let known = |range: &str| ours && wanted.iter().any(|wanted| wanted == range);
-        let mut rest = IpPermission::builder()
+        let is_known = |range: &str| is_ours && wanted.iter().any(|wanted| wanted == range);
+        let mut other_rule = IpPermission::builder()
             .set_ip_protocol(rule.ip_protocol().map(str::to_owned))
             .set_from_port(rule.from_port())
             .set_to_port(rule.to_port());
@@ -385,11 +387,11 @@ fn compare<'a>(
             let Some(text) = range.cidr_ip() else {
                 continue;
             };
-            if known(text) {
-                missing.retain(|missing| *missing != text);
+            if is_known(text) {
+                missing_ranges.retain(|missing| *missing != text);
             } else {
-                (rest, some) = (
-                    rest.ip_ranges(IpRange::builder().cidr_ip(text).build()),
+                (other_rule, some) = (
+                    other_rule.ip_ranges(IpRange::builder().cidr_ip(text).build()),
                     true,
                 );
             }
@@ -398,32 +400,33 @@ fn compare<'a>(
             let Some(text) = range.cidr_ipv6() else {
                 continue;
             };
-            if known(text) {
-                missing.retain(|missing| *missing != text);
+            if is_known(text) {
+                missing_ranges.retain(|missing| *missing != text);
             } else {
-                (rest, some) = (
-                    rest.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(text).build()),
+                (other_rule, some) = (
+                    other_rule.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(text).build()),
                     true,
                 );
             }
         }
-        let others: Vec<UserIdGroupPair> = rule
+        let other_pairs: Vec<UserIdGroupPair> = rule
             .user_id_group_pairs()
             .iter()
             .filter(|pair| pair.group_id() != Some(id))
             .cloned()
             .collect();
-        if !others.is_empty() || !rule.prefix_list_ids().is_empty() {
+        if !other_pairs.is_empty() || !rule.prefix_list_ids().is_empty() {
             let lists = rule.prefix_list_ids();
-            rest = rest.set_user_id_group_pairs(Some(others));
-            rest = rest.set_prefix_list_ids((!lists.is_empty()).then(|| lists.to_vec()));
+            other_rule = other_rule.set_user_id_group_pairs(Some(other_pairs));
+            other_rule =
+                other_rule.set_prefix_list_ids((!lists.is_empty()).then(|| lists.to_vec()));
             some = true;
         }
         if some {
-            strange.push(rest.build());
+            strange.push(other_rule.build());
         }
     }
-    (missing, strange)
+    (missing_ranges, strange)
 }
 
 #[cfg(test)]

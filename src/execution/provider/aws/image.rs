@@ -54,14 +54,14 @@ impl Images {
         region: &str,
         instance_type: &str,
     ) -> Result<Image, ProviderError> {
-        let key = (region.to_owned(), instance_type.to_owned());
-        let known = self
+        let image_key = (region.to_owned(), instance_type.to_owned());
+        let known_image = self
             .known
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
+            .get(&image_key)
             .cloned();
-        if let Some(image) = known {
+        if let Some(image) = known_image {
             return Ok(image);
         }
         let image = match environment::text(variables::SKY_AWS_IMAGE) {
@@ -78,14 +78,20 @@ impl Images {
             }
             None => {
                 let (arch, (owner, name)) = image_family(client, region, instance_type).await?;
-                let short = if arch == "arm64" { "arm64" } else { "amd64" };
-                newest(client, region, (owner, &name.replace("{}", short)), arch).await?
+                let short_arch = if arch == "arm64" { "arm64" } else { "amd64" };
+                newest(
+                    client,
+                    region,
+                    (owner, &name.replace("{}", short_arch)),
+                    arch,
+                )
+                .await?
             }
         };
         self.known
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, image.clone());
+            .insert(image_key, image.clone());
         Ok(image)
     }
 }
@@ -117,8 +123,8 @@ async fn image_family(
 }
 
 async fn by_id(client: &Client, region: &str, id: &str) -> Result<Image, ProviderError> {
-    let answer = client.describe_images().image_ids(id).send().await;
-    let answer = answer.map_err(|error| {
+    let images_answer = client.describe_images().image_ids(id).send().await;
+    let images_answer = images_answer.map_err(|error| {
         let error = classify(&error, region, &format!("look up SKY_AWS_IMAGE {id}"));
         // Every region has its own.
         ProviderError {
@@ -130,13 +136,17 @@ async fn by_id(client: &Client, region: &str, id: &str) -> Result<Image, Provide
             ..error
         }
     })?;
-    let missing = || {
+    let missing_image = || {
         ProviderError::new(
             ErrorKind::Other,
             format!("aws {region}: there is no image {id} there"),
         )
     };
-    answer.images().first().and_then(read).ok_or_else(missing)
+    images_answer
+        .images()
+        .first()
+        .and_then(read)
+        .ok_or_else(missing_image)
 }
 
 /// The newest of a name and an owner.
@@ -157,19 +167,21 @@ async fn newest(
         .set_filters(Some(filters))
         .into_paginator()
         .send();
-    let mut best: Option<(String, Image)> = None;
+    let mut best_image: Option<(String, Image)> = None;
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| classify(&error, region, "look up images"))?;
         for image in page.images() {
             let created = image.creation_date().unwrap_or_default().to_owned();
-            if let Some(image) =
-                read(image).filter(|_| best.as_ref().is_none_or(|(newest, _)| *newest < created))
-            {
-                best = Some((created, image));
+            if let Some(image) = read(image).filter(|_| {
+                best_image
+                    .as_ref()
+                    .is_none_or(|(newest, _)| *newest < created)
+            }) {
+                best_image = Some((created, image));
             }
         }
     }
-    best.map(|(_, image)| image).ok_or_else(|| {
+    best_image.map(|(_, image)| image).ok_or_else(|| {
         let message =
             format!("aws {region}: {owner} has no image `{name}` for {arch} there: name one by SKY_AWS_IMAGE");
         ProviderError::new(ErrorKind::Other, message)
@@ -182,10 +194,10 @@ fn read(image: &aws_sdk_ec2::types::Image) -> Option<Image> {
     let disk = disks
         .find(|disk| disk.device_name() == Some(&root))
         .and_then(|disk| disk.ebs());
-    let size = disk.and_then(|disk| disk.volume_size()).unwrap_or(8);
+    let disk_size = disk.and_then(|disk| disk.volume_size()).unwrap_or(8);
     Some(Image {
         id: image.image_id()?.to_owned(),
         root,
-        size,
+        size: disk_size,
     })
 }

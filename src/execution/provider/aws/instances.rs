@@ -18,16 +18,16 @@ pub(super) async fn describe(
         .set_filters(Some(filters))
         .into_paginator()
         .send();
-    let mut found = Vec::new();
+    let mut found_instances = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| classify(&error, region, "look for machines"))?;
         let instances = page
             .reservations()
             .iter()
             .flat_map(|reservation| reservation.instances());
-        found.extend(instances.filter_map(|instance| read(instance, region)));
+        found_instances.extend(instances.filter_map(|instance| read(instance, region)));
     }
-    Ok(found)
+    Ok(found_instances)
 }
 
 /// A filter of lists: what is called `name` has one of the values.
@@ -41,16 +41,16 @@ pub(super) fn filter(name: &str, values: &[&str]) -> Filter {
 
 /// An instance as the shared layer sees it.
 pub(super) fn read(instance: &aws_sdk_ec2::types::Instance, region: &str) -> Option<Instance> {
-    let state = instance.state().and_then(|state| state.name());
+    let instance_state = instance.state().and_then(|state| state.name());
     let reason = instance
         .state_reason()
         .and_then(|reason| reason.code())
         .unwrap_or_default();
-    let ended = matches!(
-        state,
+    let has_ended = matches!(
+        instance_state,
         Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated)
     );
-    let taken = matches!(
+    let was_taken = matches!(
         reason,
         "Server.SpotInstanceTermination" | "Server.SpotInstanceShutdown"
     );
@@ -72,7 +72,7 @@ pub(super) fn read(instance: &aws_sdk_ec2::types::Instance, region: &str) -> Opt
             .map(|kind| kind.as_str().to_owned())
             .unwrap_or_default(),
         // A stopped one has a volume that costs.
-        life: match (ended, taken) {
+        life: match (has_ended, was_taken) {
             (false, _) => Life::Alive,
             (true, true) => Life::Preempted,
             (true, false) => Life::Ended,

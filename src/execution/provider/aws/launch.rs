@@ -50,7 +50,7 @@ pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, Provi
         if wanted.spec.nodes > 1 {
             aws.security_groups.join(&client, region, &group).await?;
         }
-        let call = request(client.run_instances(), wanted, &group)
+        let run_call = request(client.run_instances(), wanted, &group)
             .image_id(&image.id)
             .block_device_mappings(
                 BlockDeviceMapping::builder()
@@ -68,13 +68,13 @@ pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, Provi
         // list of alternatives that is full is left at once, and who has to wait is the engine's to
         // say.
         let hasty = aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled());
-        let error = match call.customize().config_override(hasty).send().await {
+        let error = match run_call.customize().config_override(hasty).send().await {
             Ok(answer) => {
-                let made = answer
+                let instance_made = answer
                     .instances()
                     .first()
                     .and_then(|instance| read(instance, region));
-                let made = match made.filter(|made| made.life == Life::Alive) {
+                let instance_made = match instance_made.filter(|made| made.life == Life::Alive) {
                     Some(made) => made,
                     None => find(aws, &wanted.token, region).await?,
                 };
@@ -84,8 +84,8 @@ pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, Provi
                     .iter()
                     .map(|(name, value)| ((*name).to_owned(), value.clone()));
                 return Ok(Instance {
-                    tags: tags.chain(made.tags.clone()).collect(),
-                    ..made
+                    tags: tags.chain(instance_made.tags.clone()).collect(),
+                    ..instance_made
                 });
             }
             Err(error) => error,
@@ -113,13 +113,13 @@ fn request(
     group: &str,
 ) -> RunInstancesFluentBuilder {
     let tags = sdk_tags(&wanted.tags);
-    let tagged = |kind: ResourceType| {
+    let tagged_as = |kind: ResourceType| {
         TagSpecification::builder()
             .resource_type(kind)
             .set_tags(Some(tags.clone()))
             .build()
     };
-    let call = call
+    let run_call = call
         .client_token(&wanted.token.id)
         .min_count(1)
         .max_count(1)
@@ -133,25 +133,25 @@ fn request(
                 .http_put_response_hop_limit(1)
                 .build(),
         )
-        .tag_specifications(tagged(ResourceType::Instance))
-        .tag_specifications(tagged(ResourceType::Volume))
-        .tag_specifications(tagged(ResourceType::NetworkInterface));
-    let call = match &wanted.zone {
-        Some(zone) => call.placement(Placement::builder().availability_zone(zone).build()),
-        None => call,
+        .tag_specifications(tagged_as(ResourceType::Instance))
+        .tag_specifications(tagged_as(ResourceType::Volume))
+        .tag_specifications(tagged_as(ResourceType::NetworkInterface));
+    let run_call = match &wanted.zone {
+        Some(zone) => run_call.placement(Placement::builder().availability_zone(zone).build()),
+        None => run_call,
     };
-    let call = match wanted.spec.tee {
+    let run_call = match wanted.spec.tee {
         Some(Tee::SevSnp) => {
             let options = CpuOptionsRequest::builder().amd_sev_snp(AmdSevSnpSpecification::Enabled);
-            call.cpu_options(options.build())
+            run_call.cpu_options(options.build())
         }
         Some(Tee::NitroEnclave) => {
-            call.enclave_options(EnclaveOptionsRequest::builder().enabled(true).build())
+            run_call.enclave_options(EnclaveOptionsRequest::builder().enabled(true).build())
         }
-        _ => call,
+        _ => run_call,
     };
     if wanted.spec.purchase != Purchase::Spot {
-        return call;
+        return run_call;
     }
     let options = SpotMarketOptions::builder()
         .spot_instance_type(SpotInstanceType::OneTime)
@@ -161,21 +161,22 @@ fn request(
     let market = InstanceMarketOptionsRequest::builder()
         .market_type(MarketType::Spot)
         .spot_options(options.build());
-    call.instance_market_options(market.build())
-        .tag_specifications(tagged(ResourceType::SpotInstancesRequest))
+    run_call
+        .instance_market_options(market.build())
+        .tag_specifications(tagged_as(ResourceType::SpotInstancesRequest))
 }
 
 /// What was made under a token, when lists have it.
 async fn find(aws: &Aws, token: &Token, region: &str) -> Result<Instance, ProviderError> {
-    let begun = Instant::now();
+    let begun_at = Instant::now();
     loop {
-        let found = aws
+        let found_instances = aws
             .look(region, vec![filter("client-token", &[&token.id])])
             .await?;
-        let best = found
+        let best_instance = found_instances
             .into_iter()
             .min_by_key(|instance| (instance.life != Life::Alive, instance.id.clone()));
-        match best {
+        match best_instance {
             Some(instance) if instance.life == Life::Alive => return Ok(instance),
             Some(instance) => {
                 let message = format!(
@@ -184,7 +185,7 @@ async fn find(aws: &Aws, token: &Token, region: &str) -> Result<Instance, Provid
                 );
                 return Err(ProviderError::new(ErrorKind::Stockout, message));
             }
-            None if begun.elapsed() > NEWS => {
+            None if begun_at.elapsed() > NEWS => {
                 let message = format!(
                     "aws {region}: what was made for stage.{} is in no list yet",
                     token.stage
@@ -199,11 +200,11 @@ async fn find(aws: &Aws, token: &Token, region: &str) -> Result<Instance, Provid
 /// The size of the root volume, in GiB.
 fn volume(image: i32, disk: Bytes) -> i32 {
     let disk = i64::try_from(disk.0.div_ceil(GIB)).unwrap_or(MOST);
-    let size = i64::from(image)
+    let disk_size = i64::from(image)
         .saturating_add(disk)
         .saturating_add(ROOM)
         .min(MOST);
-    i32::try_from(size).unwrap_or(image)
+    i32::try_from(disk_size).unwrap_or(image)
 }
 
 /// A rate as text: in dollars an hour, to a millionth, rounded up.
@@ -220,11 +221,11 @@ fn base64(bytes: &[u8]) -> String {
         let byte = |index: usize| u32::from(three.get(index).copied().unwrap_or(0));
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for digit in 0..4 {
-            let value = (bits >> (18 - 6 * digit)) & 63;
+            let six_bits = (bits >> (18 - 6 * digit)) & 63;
             text.push(if digit > three.len() {
                 '='
             } else {
-                char::from(DIGITS[value as usize])
+                char::from(DIGITS[six_bits as usize])
             });
         }
     }

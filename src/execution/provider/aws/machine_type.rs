@@ -36,7 +36,7 @@ pub(super) fn quota_codes(instance_type: &str) -> Option<(&'static str, &'static
         .chars()
         .take_while(char::is_ascii_alphabetic)
         .collect();
-    let named = |name: &str| {
+    let quota_named = |name: &str| {
         QUOTAS
             .iter()
             .find(|(families, ..)| families.contains(&name))
@@ -49,8 +49,8 @@ pub(super) fn quota_codes(instance_type: &str) -> Option<(&'static str, &'static
         "mac" => return None,
         _ => family.get(..1).unwrap_or_default(),
     };
-    named(series)
-        .or_else(|| named(family))
+    quota_named(series)
+        .or_else(|| quota_named(family))
         .map(|(_, on_demand, spot)| (*on_demand, *spot))
 }
 
@@ -60,13 +60,13 @@ pub(super) async fn describe(
     region: &str,
     instance_type: &str,
 ) -> Result<InstanceTypeInfo, ProviderError> {
-    let call = client
+    let types_call = client
         .describe_instance_types()
         .instance_types(InstanceType::from(instance_type));
-    let answer = call.send().await;
-    let answer = answer
+    let types_answer = types_call.send().await;
+    let types_answer = types_answer
         .map_err(|error| classify(&error, region, &format!("look up the type {instance_type}")))?;
-    answer
+    types_answer
         .instance_types()
         .first()
         .cloned()

@@ -65,15 +65,15 @@ impl Azure {
         name: &str,
     ) -> Result<MachineType, ProviderError> {
         // Held meanwhile: many stages may ask for the same long list at once.
-        let mut known = self.machine_types.lock().await;
-        if !known.contains_key(place) {
-            known.insert(
+        let mut known_types = self.machine_types.lock().await;
+        if !known_types.contains_key(place) {
+            known_types.insert(
                 place.clone(),
                 Arc::new(machine_type::of_place(self.api().await?, place).await?),
             );
         }
-        let of_place = known[place].clone();
-        drop(known);
+        let of_place = known_types[place].clone();
+        drop(known_types);
         machine_type::named(&of_place, place, name)
     }
 
@@ -90,25 +90,29 @@ impl Azure {
         let Some(mut instance) = read(&found) else {
             return Ok(None);
         };
-        let mut known = lock(&self.addresses).get(&instance.id).cloned();
-        if known.is_none() && instance.life == Life::Alive {
-            known = instances::address(api, &found).await?;
-            lock(&self.addresses).extend(known.clone().map(|known| (instance.id.clone(), known)));
+        let mut known_address = lock(&self.addresses).get(&instance.id).cloned();
+        if known_address.is_none() && instance.life == Life::Alive {
+            known_address = instances::address(api, &found).await?;
+            lock(&self.addresses).extend(
+                known_address
+                    .clone()
+                    .map(|known| (instance.id.clone(), known)),
+            );
         }
         (instance.address, instance.inside) =
-            known.map_or((None, None), |(outside, inside)| (Some(outside), inside));
+            known_address.map_or((None, None), |(outside, inside)| (Some(outside), inside));
         if let Some(token) = instance.tags.get(instance_tags::TOKEN) {
             let spot = found["properties"]["priority"]
                 .as_str()
                 .is_some_and(|one| one.eq_ignore_ascii_case("Spot"));
-            let seen = Seen {
+            let seen_instance = Seen {
                 instance: instance.clone(),
                 spot,
             };
             lock(&self.seen)
                 .entry(token.clone())
                 .or_default()
-                .insert(instance_tags::node(&instance), seen);
+                .insert(instance_tags::node(&instance), seen_instance);
         }
         Ok(Some(instance))
     }
@@ -121,20 +125,20 @@ impl Azure {
             "/subscriptions/{}/providers/Microsoft.Compute/virtualMachines",
             api.subscription
         );
-        let listed = api
+        let listed_machines = api
             .list(&path, &[("api-version", MACHINES)], "look for machines")
             .await?;
-        let ours = |instance: &Instance| {
+        let is_ours = |instance: &Instance| {
             instance
                 .tags
                 .get(instance_tags::TOKEN)
                 .is_some_and(|known| token.is_none_or(|token| known == token))
         };
-        let mut found = Vec::new();
-        for instance in listed.iter().filter_map(read).filter(ours) {
+        let mut found_instances = Vec::new();
+        for instance in listed_machines.iter().filter_map(read).filter(is_ours) {
             let (group, name) = parts(&instance)?;
-            found.extend(self.look_at(group, name).await?.filter(ours));
+            found_instances.extend(self.look_at(group, name).await?.filter(is_ours));
         }
-        Ok(found)
+        Ok(found_instances)
     }
 }

@@ -113,11 +113,11 @@ pub(super) fn set_up() -> bool {
 
 /// The subscription that `az` works with, from its own file.
 fn of_profile() -> Option<String> {
-    let usual =
+    let usual_folder =
         || environment::text(variables::HOME).map(|home| PathBuf::from(home).join(".azure"));
     let folder = environment::text(variables::AZURE_CONFIG_DIR)
         .map(PathBuf::from)
-        .or_else(usual)?;
+        .or_else(usual_folder)?;
     default_of(&std::fs::read_to_string(folder.join("azureProfile.json")).ok()?)
 }
 
@@ -125,8 +125,8 @@ fn default_of(profile: &str) -> Option<String> {
     // It begins with a byte order mark.
     let profile: Value = serde_json::from_str(profile.trim_start_matches('\u{feff}')).ok()?;
     let subscriptions = profile["subscriptions"].as_array()?;
-    let one = subscriptions.iter().find(|one| one["isDefault"] == true)?;
-    one["id"].as_str().map(str::to_owned)
+    let default_subscription = subscriptions.iter().find(|one| one["isDefault"] == true)?;
+    default_subscription["id"].as_str().map(str::to_owned)
 }
 
 fn denied(why: &str) -> ProviderError {
@@ -134,21 +134,21 @@ fn denied(why: &str) -> ProviderError {
 }
 
 fn subscription(settings: &Settings) -> Result<String, ProviderError> {
-    let named = settings.subscription.clone().or_else(of_profile).ok_or_else(|| {
+    let named_subscription = settings.subscription.clone().or_else(of_profile).ok_or_else(|| {
         denied("nothing says which subscription: set AZURE_SUBSCRIPTION_ID to its id, or sign in with `az login`")
     })?;
     // It becomes part of addresses.
-    if !named
+    if !named_subscription
         .chars()
         .all(|one| one.is_ascii_alphanumeric() || one == '-')
     {
         let message = format!(
             "`{}` is not an id of a subscription: see AZURE_SUBSCRIPTION_ID",
-            named.escape_debug()
+            named_subscription.escape_debug()
         );
         return Err(denied(&message));
     }
-    Ok(named)
+    Ok(named_subscription)
 }
 
 /// The address, and whether it may be told who we are.
@@ -156,13 +156,13 @@ fn endpoint(settings: &Settings) -> Result<(Url, bool), ProviderError> {
     let text = settings.endpoint.as_deref().unwrap_or(ENDPOINT);
     let url = Url::parse(text).map_err(|error| denied(&format!("SKY_AZURE_ENDPOINT: {error}")))?;
     let host = url.host_str().unwrap_or_default();
-    let here = host == "localhost"
+    let is_local = host == "localhost"
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback());
     match url.scheme() {
         "https" => Ok((url, true)),
-        "http" if here => Ok((url, false)),
+        "http" if is_local => Ok((url, false)),
         _ => Err(denied(
             "SKY_AZURE_ENDPOINT must begin with https://, or be an address of this machine",
         )),
@@ -262,10 +262,10 @@ impl Api {
             Some(page) => page,
             None => return Ok(Vec::new()),
         };
-        let mut found = Vec::new();
+        let mut listed_items = Vec::new();
         loop {
             match page["value"].take() {
-                Value::Array(items) => found.extend(items),
+                Value::Array(items) => listed_items.extend(items),
                 _ => {
                     return Err(ProviderError::new(
                         ErrorKind::Other,
@@ -273,11 +273,13 @@ impl Api {
                     ));
                 }
             }
-            let next = page["nextLink"]
+            let next_page = page["nextLink"]
                 .as_str()
                 .filter(|next| !next.is_empty())
                 .map(str::to_owned);
-            let Some(next) = next else { return Ok(found) };
+            let Some(next) = next_page else {
+                return Ok(listed_items);
+            };
             page = self.follow(&next, about).await?.body;
         }
     }
@@ -290,7 +292,7 @@ impl Api {
         body: &Value,
         about: &str,
     ) -> Result<(), ProviderError> {
-        let answer = self
+        let put_answer = self
             .call(
                 Method::Put,
                 path,
@@ -299,7 +301,7 @@ impl Api {
                 about,
             )
             .await?;
-        self.done(answer, path, version, about).await
+        self.done(put_answer, path, version, about).await
     }
 
     /// Removes something and waits until it is gone. Fine if it is.
@@ -309,7 +311,7 @@ impl Api {
         version: &str,
         about: &str,
     ) -> Result<(), ProviderError> {
-        let begun = self
+        let delete_answer = self
             .call(
                 Method::Delete,
                 path,
@@ -318,11 +320,11 @@ impl Api {
                 about,
             )
             .await;
-        let gone = match begun {
+        let delete_result = match delete_answer {
             Ok(answer) => self.done(answer, path, version, about).await,
             Err(error) => Err(error),
         };
-        ended_or_gone(gone)
+        ended_or_gone(delete_result)
     }
 
     /// An address that an answer has named. Nobody else is told who we are.
@@ -347,7 +349,7 @@ impl Api {
         body: Option<&Value>,
         about: &str,
     ) -> Result<Answer, ProviderError> {
-        let call = async {
+        let send_call = async {
             let token = self.credential.get_token(&[&self.scope]).await?;
             let mut request = Request::new(url, method);
             request.insert_header(
@@ -365,7 +367,7 @@ impl Api {
                 .send(&azure_core::Context::default(), &mut request)
                 .await
         };
-        answered(call, about).await
+        answered(send_call, about).await
     }
 
     /// Waits for the end of what was begun: by its operation, or by what was to be made. What
@@ -387,15 +389,15 @@ impl Api {
         } = begun;
         // Else it is where the new thing is.
         let location = location.filter(|_| status == 202);
-        let mut over = operation.is_none() && location.is_none() && state(&body, about)?;
-        while !over {
+        let mut is_over = operation.is_none() && location.is_none() && state(&body, about)?;
+        while !is_over {
             if since.elapsed() > PATIENCE {
                 let message = format!("azure: cannot {about}: it is not over after 10 minutes");
                 return Err(ProviderError::new(ErrorKind::Unreachable, message));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LOOK);
-            over = match (&operation, &location) {
+            is_over = match (&operation, &location) {
                 (Some(address), _) => {
                     body = self.follow(address, about).await.map_err(forgotten)?.body;
                     match body["status"].as_str().unwrap_or_default() {
@@ -443,7 +445,7 @@ pub(super) async fn answered(
     call: impl Future<Output = azure_core::Result<Response>>,
     about: &str,
 ) -> Result<Answer, ProviderError> {
-    let whole = async {
+    let whole_answer = async {
         let response = call.await?;
         let header = |name: &'static str| response.headers().get_optional_string(&name.into());
         let (operation, location) = (header("azure-asyncoperation"), header("location"));
@@ -461,7 +463,7 @@ pub(super) async fn answered(
             body,
         })
     };
-    match tokio::time::timeout(ANSWER, whole).await {
+    match tokio::time::timeout(ANSWER, whole_answer).await {
         Ok(answer) => answer.map_err(|error| classify(&error, about)),
         Err(_) => {
             let message = format!(

@@ -42,27 +42,32 @@ pub(super) async fn check(azure: &Azure, needs: &[Need]) -> Vec<Finding> {
         Ok(api) => api,
         Err(error) => return vec![Finding::failed(Topic::Credentials, "azure", &error)],
     };
-    let about = format!("subscription {}", api.subscription);
+    let about_subscription = format!("subscription {}", api.subscription);
     let path = format!(
         "/subscriptions/{}/providers/Microsoft.Authorization/permissions",
         api.subscription
     );
-    let look = api.list(
+    let look_up = api.list(
         &path,
         &[("api-version", PERMISSIONS)],
         "see which permissions there are",
     );
-    let mut findings: Vec<Finding> = match in_time(look, "azure").await {
+    let mut findings: Vec<Finding> = match in_time(look_up, "azure").await {
         Ok(granted) => {
-            let known = Finding::there(Topic::Credentials, &*about, "Azure takes them");
-            std::iter::once(known)
-                .chain(permissions(&granted, &about))
+            let known_credentials =
+                Finding::there(Topic::Credentials, &*about_subscription, "Azure takes them");
+            std::iter::once(known_credentials)
+                .chain(permissions(&granted, &about_subscription))
                 .collect()
         }
         Err(error) if error.kind == ErrorKind::Denied => {
-            return vec![Finding::failed(Topic::Credentials, about, &error)];
+            return vec![Finding::failed(
+                Topic::Credentials,
+                about_subscription,
+                &error,
+            )];
         }
-        Err(error) => return vec![Finding::failed(Topic::Reach, about, &error)],
+        Err(error) => return vec![Finding::failed(Topic::Reach, about_subscription, &error)],
     };
     findings.extend(quotas(azure, api, needs).await);
     findings
@@ -75,7 +80,7 @@ fn covers(pattern: &str, action: &str) -> bool {
 
 /// The actions that no assignment grants: each grants its actions less those that it excepts.
 fn permissions(granted: &[Value], about: &str) -> Vec<Finding> {
-    let any = |of: &Value, field: &str, action: &str| {
+    let any_matches = |of: &Value, field: &str, action: &str| {
         of[field]
             .as_array()
             .into_iter()
@@ -83,21 +88,21 @@ fn permissions(granted: &[Value], about: &str) -> Vec<Finding> {
             .filter_map(Value::as_str)
             .any(|pattern| covers(pattern, action))
     };
-    let has = |action: &str| {
-        granted
-            .iter()
-            .any(|one| any(one, "actions", action) && !any(one, "notActions", action))
+    let has_action = |action: &str| {
+        granted.iter().any(|one| {
+            any_matches(one, "actions", action) && !any_matches(one, "notActions", action)
+        })
     };
-    let lacks = ACTIONS
+    let lacking_actions = ACTIONS
         .iter()
-        .filter(|action| !has(action))
+        .filter(|action| !has_action(action))
         .map(|action| (*action).to_owned());
-    Finding::permissions(about, ACTIONS.len(), lacks)
+    Finding::permissions(about, ACTIONS.len(), lacking_actions)
 }
 
 async fn quotas(azure: &Azure, api: &Api, needs: &[Need]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut wanted: BTreeMap<&PlaceName, BTreeMap<String, u64>> = BTreeMap::new();
+    let mut wanted_quotas: BTreeMap<&PlaceName, BTreeMap<String, u64>> = BTreeMap::new();
     for need in needs {
         match in_time(
             azure.machine_type(&need.place, &need.instance_type),
@@ -111,11 +116,11 @@ async fn quotas(azure: &Azure, api: &Api, needs: &[Need]) -> Vec<Finding> {
                 } else {
                     machine_type.family
                 };
-                let metrics = wanted.entry(&need.place).or_default();
+                let metrics = wanted_quotas.entry(&need.place).or_default();
                 let Some(cores) = machine_type.cores else {
-                    let about = format!("{} at {}", need.instance_type, need.place);
-                    let said = "Azure does not say how many cores it has".to_owned();
-                    findings.push(Finding::unknown(Topic::Quota, about, said));
+                    let about_type = format!("{} at {}", need.instance_type, need.place);
+                    let cores_unknown = "Azure does not say how many cores it has".to_owned();
+                    findings.push(Finding::unknown(Topic::Quota, about_type, cores_unknown));
                     continue;
                 };
                 let cores = cores * u64::from(need.machines);
@@ -125,12 +130,12 @@ async fn quotas(azure: &Azure, api: &Api, needs: &[Need]) -> Vec<Finding> {
                 }
             }
             Err(error) => {
-                let about = format!("{} at {}", need.instance_type, need.place);
-                findings.push(Finding::failed(Topic::Quota, about, &error));
+                let about_type = format!("{} at {}", need.instance_type, need.place);
+                findings.push(Finding::failed(Topic::Quota, about_type, &error));
             }
         }
     }
-    for (place, metrics) in wanted {
+    for (place, metrics) in wanted_quotas {
         match in_time(usages(api, place), "azure").await {
             Ok(usages) => findings.extend(
                 metrics
@@ -162,19 +167,25 @@ async fn usages(api: &Api, place: &PlaceName) -> Result<Vec<Value>, ProviderErro
 
 /// A quota of a region, beside what is wanted of it.
 fn compare(usages: &[Value], place: &PlaceName, family: &str, cores: u64) -> Finding {
-    let named = |usage: &&Value| {
+    let is_named = |usage: &&Value| {
         usage["name"]["value"]
             .as_str()
             .is_some_and(|name| name.eq_ignore_ascii_case(family))
     };
-    let about = format!("{family} at {place}");
-    let unknown = |said: &str| Finding::unknown(Topic::Quota, about.clone(), said.to_owned());
-    let Some(usage) = usages.iter().find(named) else {
-        return unknown("the region names no such quota");
+    let about_family = format!("{family} at {place}");
+    let unknown_quota =
+        |said: &str| Finding::unknown(Topic::Quota, about_family.clone(), said.to_owned());
+    let Some(usage) = usages.iter().find(is_named) else {
+        return unknown_quota("the region names no such quota");
     };
     match usage["limit"].as_u64() {
-        Some(limit) => Finding::quota(about.clone(), cores, limit, usage["currentValue"].as_u64()),
-        None => unknown("the region names no limit"),
+        Some(limit) => Finding::quota(
+            about_family.clone(),
+            cores,
+            limit,
+            usage["currentValue"].as_u64(),
+        ),
+        None => unknown_quota("the region names no limit"),
     }
 }
 

@@ -47,42 +47,41 @@ impl Cloud for Azure {
         token: &str,
         at: Option<&PlaceName>,
     ) -> Result<Vec<Instance>, ProviderError> {
-        let here = |instance: &Instance| at.is_none_or(|place| *place == instance.place);
-        let seen = lock(&self.seen).get(token).cloned().unwrap_or_default();
-        let whole = seen
-            .values()
-            .next()
-            .is_some_and(|one| instance_tags::nodes(&one.instance) as usize == seen.len());
-        let mut found = Vec::new();
-        for Seen { instance, .. } in seen.values().filter(|_| whole) {
+        let is_here = |instance: &Instance| at.is_none_or(|place| *place == instance.place);
+        let seen_instances = lock(&self.seen).get(token).cloned().unwrap_or_default();
+        let whole_gang = seen_instances.values().next().is_some_and(|one| {
+            instance_tags::nodes(&one.instance) as usize == seen_instances.len()
+        });
+        let mut found_instances = Vec::new();
+        for Seen { instance, .. } in seen_instances.values().filter(|_| whole_gang) {
             let (group, name) = parts(instance)?;
-            let known = self.look_at(group, name).await?;
-            found.extend(known.filter(|known| {
+            let known_instance = self.look_at(group, name).await?;
+            found_instances.extend(known_instance.filter(|known| {
                 known
                     .tags
                     .get(instance_tags::TOKEN)
                     .is_some_and(|own| own == token)
             }));
         }
-        if !whole || found.len() < seen.len() {
-            found = self.scan(Some(token)).await?;
-            let gone = seen.into_values().filter(|one| {
+        if !whole_gang || found_instances.len() < seen_instances.len() {
+            found_instances = self.scan(Some(token)).await?;
+            let gone_spot = seen_instances.into_values().filter(|one| {
                 one.spot
-                    && found.iter().all(|known| {
+                    && found_instances.iter().all(|known| {
                         instance_tags::node(known) != instance_tags::node(&one.instance)
                     })
             });
-            let gone: Vec<Instance> = gone
+            let gone_instances: Vec<Instance> = gone_spot
                 .map(|one| Instance {
                     life: Life::Preempted,
                     address: None,
                     ..one.instance
                 })
                 .collect();
-            found.extend(gone);
+            found_instances.extend(gone_instances);
         }
-        found.retain(here);
-        Ok(found)
+        found_instances.retain(is_here);
+        Ok(found_instances)
     }
 
     async fn all(&self) -> Result<Vec<Instance>, ProviderError> {
@@ -91,13 +90,13 @@ impl Cloud for Azure {
 
     async fn by_id(&self, id: &str) -> Result<Option<Instance>, ProviderError> {
         let id = of_id(id).unwrap_or_else(|| id.to_ascii_lowercase());
-        let plain = |text: &str| {
+        let is_plain = |text: &str| {
             !text.is_empty()
                 && text
                     .chars()
                     .all(|one| one.is_ascii_alphanumeric() || "-_.()".contains(one))
         };
-        if !id.split('/').all(plain) {
+        if !id.split('/').all(is_plain) {
             return Ok(None);
         }
         if let Some((group, name)) = id.split_once('/') {
@@ -108,17 +107,21 @@ impl Cloud for Azure {
             "/subscriptions/{}/providers/Microsoft.Compute/virtualMachines",
             api.subscription
         );
-        let listed = api
+        let listed_machines = api
             .list(&path, &[("api-version", MACHINES)], "look for machines")
             .await?;
-        let named = |instance: &Instance| {
+        let has_name = |instance: &Instance| {
             instance
                 .id
                 .split_once('/')
                 .is_some_and(|(_, name)| name == id)
         };
-        let found: Vec<Instance> = listed.iter().filter_map(read).filter(named).collect();
-        match found.as_slice() {
+        let found_instances: Vec<Instance> = listed_machines
+            .iter()
+            .filter_map(read)
+            .filter(has_name)
+            .collect();
+        match found_instances.as_slice() {
             [] => Ok(None),
             [one] => {
                 let (group, name) = parts(one)?;

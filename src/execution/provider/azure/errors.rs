@@ -20,12 +20,12 @@ pub(super) fn classify(error: &azure_core::Error, about: &str) -> ProviderError 
             let message = answer.error_message().unwrap_or_default();
             let status = u16::from(answer.status());
             let kind = of_code(code, message).unwrap_or_else(|| of_status(status));
-            let said = if code.is_empty() {
+            let error_words = if code.is_empty() {
                 format!("status {status}")
             } else {
                 code.to_owned()
             };
-            told(kind, about, &words(&said, message))
+            told(kind, about, &words(&error_words, message))
         }
         None => {
             let kind = if matches!(error.kind(), Kind::Io) {
@@ -42,7 +42,7 @@ pub(super) fn classify(error: &azure_core::Error, about: &str) -> ProviderError 
 pub(super) fn failure(error: &Value, about: &str) -> ProviderError {
     let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
     // What says more is inside.
-    let inner = error["details"]
+    let inner_error = error["details"]
         .as_array()
         .and_then(|details| details.first());
     let told_by = |value: &Value| {
@@ -50,7 +50,7 @@ pub(super) fn failure(error: &Value, about: &str) -> ProviderError {
         of_code(&code, &message).map(|kind| told(kind, about, &words(&code, &message)))
     };
     told_by(error)
-        .or_else(|| inner.and_then(told_by))
+        .or_else(|| inner_error.and_then(told_by))
         .unwrap_or_else(|| {
             let (code, message) = (text(error, "code"), text(error, "message"));
             told(
@@ -82,12 +82,16 @@ fn told(kind: ErrorKind, about: &str, words: &str) -> ProviderError {
 }
 
 fn way_out(words: &str) -> &'static str {
-    let has = |part: &str| words.contains(part);
-    if has("SubscriptionRegist") || has("SubscriptionNotRegistered") {
+    let has_words = |part: &str| words.contains(part);
+    if has_words("SubscriptionRegist") || has_words("SubscriptionNotRegistered") {
         "switch it on: `az provider register --namespace Microsoft.Compute`, and the same for Microsoft.Network"
-    } else if has("SubscriptionNotFound") {
+    } else if has_words("SubscriptionNotFound") {
         "is AZURE_SUBSCRIPTION_ID right?"
-    } else if has("AuthorizationFailed") || has("Policy") || has("ReadOnly") || has("ScopeLocked") {
+    } else if has_words("AuthorizationFailed")
+        || has_words("Policy")
+        || has_words("ReadOnly")
+        || has_words("ScopeLocked")
+    {
         "`sky guide azure` lists the permissions that sky needs"
     } else {
         SIGN_IN
@@ -96,7 +100,7 @@ fn way_out(words: &str) -> &'static str {
 
 /// What a code means, with what is said to it; none: the status says more.
 fn of_code(code: &str, message: &str) -> Option<ErrorKind> {
-    let said = |words: &str| message.to_ascii_lowercase().contains(words);
+    let says_words = |words: &str| message.to_ascii_lowercase().contains(words);
     Some(match code {
         "SkuNotAvailable"
         | "LocationNotAvailableForResourceType"
@@ -107,9 +111,9 @@ fn of_code(code: &str, message: &str) -> Option<ErrorKind> {
         }
         // AzureSpotIsNotSupportedForThisOffer and the like; a price of the plan that is too low by
         // now.
-        _ if code.contains("Spot") || said("max price") => ErrorKind::Stockout,
+        _ if code.contains("Spot") || says_words("max price") => ErrorKind::Stockout,
         _ if code.contains("Throttled") || code == "TooManyRequests" => ErrorKind::Throttled,
-        "OperationNotAllowed" if said("quota") || said("limit") => ErrorKind::Quota,
+        "OperationNotAllowed" if says_words("quota") || says_words("limit") => ErrorKind::Quota,
         _ if code.contains("Quota") || code.ends_with("LimitReached") => ErrorKind::Quota,
         "AuthorizationFailed"
         | "LinkedAuthorizationFailed"
@@ -154,18 +158,18 @@ fn of_status(status: u16) -> ErrorKind {
 /// An error with what lies beneath it.
 fn chain(error: &azure_core::Error) -> String {
     let mut text = error.to_string();
-    let mut below = std::error::Error::source(error);
-    while let Some(error) = below {
+    let mut error_below = std::error::Error::source(error);
+    while let Some(error) = error_below {
         text = format!("{text}: {error}");
-        below = error.source();
+        error_below = error.source();
     }
     text
 }
 
 /// One line of bounded length.
 fn short(text: &str) -> String {
-    let line: Vec<&str> = text.split_whitespace().collect();
-    line.join(" ").chars().take(400).collect()
+    let one_line: Vec<&str> = text.split_whitespace().collect();
+    one_line.join(" ").chars().take(400).collect()
 }
 
 #[cfg(test)]

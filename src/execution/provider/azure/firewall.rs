@@ -56,27 +56,27 @@ impl Firewall {
         region: &str,
         new: Option<&Value>,
     ) -> Result<(), ProviderError> {
-        let about = format!("open the network of {group} in {region}");
+        let about_network = format!("open the network of {group} in {region}");
         let path = rules_path(api, group, region);
-        let known = api
-            .look(&path, &[("api-version", NETWORKS)], &about)
+        let known_network = api
+            .look(&path, &[("api-version", NETWORKS)], &about_network)
             .await?;
-        let tags = match (&known, new) {
+        let tags = match (&known_network, new) {
             (Some(known), _) => known["tags"].clone(),
             (None, Some(tags)) => tags.clone(),
             (None, None) => return Ok(()),
         };
-        let here = self
+        let own_address = self
             .here
             .get_or_try_init(|| own_addresses::ipv4_addresses(AZURE))
             .await?;
-        let rules = rules(here);
-        if known.is_some_and(|known| fits(&known["properties"]["securityRules"], &rules)) {
+        let rules = rules(own_address);
+        if known_network.is_some_and(|known| fits(&known["properties"]["securityRules"], &rules)) {
             return Ok(());
         }
         let body =
             json!({ "location": region, "tags": tags, "properties": { "securityRules": rules } });
-        api.put(&path, NETWORKS, &body, &about).await
+        api.put(&path, NETWORKS, &body, &about_network).await
     }
 }
 
@@ -93,9 +93,9 @@ fn rules(sources: &[String]) -> Value {
     let mut ssh = rule("ssh", 100, "Allow", "Tcp", SSH);
     ssh["properties"]["sourceAddressPrefixes"] = sources.into();
     // Azure's own rules let in what is in the same network.
-    let mut rest = rule("nothing-else", 4096, "Deny", "*", "*");
-    rest["properties"]["sourceAddressPrefix"] = "*".into();
-    json!([ssh, rest])
+    let mut deny_rest = rule("nothing-else", 4096, "Deny", "*", "*");
+    deny_rest["properties"]["sourceAddressPrefix"] = "*".into();
+    json!([ssh, deny_rest])
 }
 
 /// Whether rules let in whom they should, and nobody else.
@@ -106,41 +106,44 @@ fn fits(known: &Value, wanted: &Value) -> bool {
         .filter(|(known, wanted)| known.len() == wanted.len());
     lists.is_some_and(|(known, wanted)| {
         wanted.iter().all(|wanted| {
-            let same = known.iter().find(|known| known["name"] == wanted["name"]);
-            same.is_some_and(|known| covers(&known["properties"], &wanted["properties"]))
+            let same_rules = known.iter().find(|known| known["name"] == wanted["name"]);
+            same_rules.is_some_and(|known| covers(&known["properties"], &wanted["properties"]))
         })
     })
 }
 
 /// Whether all that is wanted is so, and no source is named besides.
 fn covers(known: &Value, wanted: &Value) -> bool {
-    let set = |list: &Value| -> Option<BTreeSet<String>> {
+    let text_set = |list: &Value| -> Option<BTreeSet<String>> {
         list.as_array().map(|list| {
             list.iter()
                 .filter_map(|one| one.as_str().map(str::to_owned))
                 .collect()
         })
     };
-    let one = |name: &str| known[name].as_str().filter(|text| !text.is_empty());
-    let all = |name: &str| known[name].as_array().is_none_or(Vec::is_empty);
-    let same = wanted
+    let one_text = |name: &str| known[name].as_str().filter(|text| !text.is_empty());
+    let is_empty_list = |name: &str| known[name].as_array().is_none_or(Vec::is_empty);
+    let same_values = wanted
         .as_object()
         .into_iter()
         .flatten()
         .all(|(name, value)| match value {
-            Value::Array(_) => set(&known[name]) == set(value),
-            Value::String(text) => one(name).is_some_and(|known| known.eq_ignore_ascii_case(text)),
+            Value::Array(_) => text_set(&known[name]) == text_set(value),
+            Value::String(text) => {
+                one_text(name).is_some_and(|known| known.eq_ignore_ascii_case(text))
+            }
             _ => known[name] == *value,
         });
-    let named = [
+    let address_keys = [
         "sourceAddressPrefix",
         "sourceAddressPrefixes",
         "sourceApplicationSecurityGroups",
         "destinationPortRanges",
     ];
-    same && named
-        .into_iter()
-        .all(|name| wanted.get(name).is_some() || (one(name).is_none() && all(name)))
+    same_values
+        && address_keys.into_iter().all(|name| {
+            wanted.get(name).is_some() || (one_text(name).is_none() && is_empty_list(name))
+        })
 }
 
 #[cfg(test)]

@@ -21,12 +21,17 @@ pub(super) async fn get(
     group: &str,
     name: &str,
 ) -> Result<Option<Value>, ProviderError> {
-    let about = format!("look for {name}");
-    let call = api
+    let about_machine = format!("look for {name}");
+    let get_call = api
         .machines()
         .get(group, name, &api.subscription)
         .expand("instanceView");
-    match answered(async { Ok(call.send().await?.into_raw_response()) }, &about).await {
+    match answered(
+        async { Ok(get_call.send().await?.into_raw_response()) },
+        &about_machine,
+    )
+    .await
+    {
         Ok(answer) => Ok(Some(answer.body)),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -38,7 +43,7 @@ pub(super) async fn address(
     api: &Api,
     machine: &Value,
 ) -> Result<Option<(String, Option<String>)>, ProviderError> {
-    let about = "look for a machine's address";
+    let about_address = "look for a machine's address";
     let network = [("api-version", NETWORKS)];
     let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
     let interfaces = items(&machine["properties"]["networkProfile"]["networkInterfaces"]);
@@ -46,23 +51,26 @@ pub(super) async fn address(
         .iter()
         .filter_map(|interface| interface["id"].as_str())
     {
-        let Some(interface) = api.look(id, &network, about).await? else {
+        let Some(interface) = api.look(id, &network, about_address).await? else {
             continue;
         };
-        let parts = items(&interface["properties"]["ipConfigurations"]);
-        for part in &parts {
+        let address_parts = items(&interface["properties"]["ipConfigurations"]);
+        for part in &address_parts {
             let Some(id) = part["properties"]["publicIPAddress"]["id"].as_str() else {
                 continue;
             };
-            let known = api.look(id, &network, about).await?.unwrap_or_default();
-            if let Some(address) = known["properties"]["ipAddress"]
+            let known_address = api
+                .look(id, &network, about_address)
+                .await?
+                .unwrap_or_default();
+            if let Some(address) = known_address["properties"]["ipAddress"]
                 .as_str()
                 .filter(|address| !address.is_empty())
             {
-                let inside = part["properties"]["privateIPAddress"]
+                let private_address = part["properties"]["privateIPAddress"]
                     .as_str()
                     .map(str::to_owned);
-                return Ok(Some((address.to_owned(), inside)));
+                return Ok(Some((address.to_owned(), private_address)));
             }
         }
     }
@@ -81,12 +89,12 @@ pub(super) fn parts(instance: &Instance) -> Result<(&str, &str), ProviderError> 
 
 /// Group and name of Azure's own id. It tells no case apart, and its lists change it.
 pub(super) fn of_id(id: &str) -> Option<String> {
-    let parts: Vec<String> = id
+    let id_parts: Vec<String> = id
         .to_ascii_lowercase()
         .split('/')
         .map(str::to_owned)
         .collect();
-    match parts
+    match id_parts
         .iter()
         .map(String::as_str)
         .collect::<Vec<_>>()

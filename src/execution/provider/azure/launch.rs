@@ -64,26 +64,30 @@ pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, P
         return Ok(made);
     }
     azure.resource_groups.open(api, place, owner).await?;
-    let about = format!("create {name}");
+    let about_create = format!("create {name}");
     let body = body(
         wanted,
         &machine_type,
         &name,
         firewall::subnet(api, &group, &place.region),
     )?;
-    let call = api
+    let create_call = api
         .machines()
         .create_or_update(&group, &name, body, &api.subscription)
         .if_none_match("*");
-    let begun = answered(async { Ok(call.send().await?.into_raw_response()) }, &about).await;
-    let made = match begun {
+    let create_answer = answered(
+        async { Ok(create_call.send().await?.into_raw_response()) },
+        &about_create,
+    )
+    .await;
+    let machine_made = match create_answer {
         Ok(answer) => {
-            api.done(answer, &path(api, &group, &name), MACHINES, &about)
+            api.done(answer, &path(api, &group, &name), MACHINES, &about_create)
                 .await
         }
         Err(error) => Err(error),
     };
-    match made {
+    match machine_made {
         Err(error) if exists(&error) => {}
         // It may be there, or come to be: whoever asks again will see.
         Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => {
@@ -150,18 +154,22 @@ pub(super) async fn tag(
 
 /// Ends a machine, and all that it was made of. Fine if it is gone.
 pub(super) async fn remove(api: &Api, group: &str, name: &str) -> Result<(), ProviderError> {
-    let about = format!("delete {name}");
-    let call = api.machines().delete(group, name, &api.subscription);
-    let begun = answered(async { Ok(call.send().await?.into_raw_response()) }, &about).await;
-    let gone = match begun {
+    let about_delete = format!("delete {name}");
+    let delete_call = api.machines().delete(group, name, &api.subscription);
+    let delete_answer = answered(
+        async { Ok(delete_call.send().await?.into_raw_response()) },
+        &about_delete,
+    )
+    .await;
+    let delete_result = match delete_answer {
         Ok(answer) => {
-            api.done(answer, &path(api, group, name), MACHINES, &about)
+            api.done(answer, &path(api, group, name), MACHINES, &about_delete)
                 .await
         }
         Err(error) => Err(error),
     };
-    ended_or_gone(gone)?;
-    resource_group::sweep(api, group, name, &about).await
+    ended_or_gone(delete_result)?;
+    resource_group::sweep(api, group, name, &about_delete).await
 }
 
 fn body(
@@ -287,8 +295,8 @@ fn given_image(given: &str) -> Result<ImageReference, ProviderError> {
             ..ImageReference::default()
         });
     }
-    let parts: Vec<&str> = given.split(':').collect();
-    let [publisher, offer, sku, version] = parts.as_slice() else {
+    let image_parts: Vec<&str> = given.split(':').collect();
+    let [publisher, offer, sku, version] = image_parts.as_slice() else {
         let message = format!(
             "SKY_AZURE_IMAGE: `{}` is not an image: write PUBLISHER:OFFER:SKU:VERSION, or its id, that begins with /",
             given.escape_debug()
@@ -306,7 +314,7 @@ fn given_image(given: &str) -> Result<ImageReference, ProviderError> {
 }
 
 fn system(wanted: &Wanted, name: &str) -> OsProfile {
-    let key = SshPublicKey {
+    let ssh_key = SshPublicKey {
         path: Some(format!("/home/{ADMIN}/.ssh/authorized_keys")),
         key_data: Some(wanted.key.clone()),
     };
@@ -317,7 +325,7 @@ fn system(wanted: &Wanted, name: &str) -> OsProfile {
         linux_configuration: Some(LinuxConfiguration {
             disable_password_authentication: Some(true),
             ssh: Some(SshConfiguration {
-                public_keys: vec![key],
+                public_keys: vec![ssh_key],
             }),
             ..LinuxConfiguration::default()
         }),
@@ -342,7 +350,7 @@ fn interfaces(name: &str, subnet: String) -> NetworkProfile {
         }),
         ..VirtualMachinePublicIpAddressConfiguration::new(name.to_owned())
     };
-    let inside = VirtualMachineNetworkInterfaceIpConfiguration {
+    let inner_interface = VirtualMachineNetworkInterfaceIpConfiguration {
         properties: Some(VirtualMachineNetworkInterfaceIpConfigurationProperties {
             subnet: Some(SubResource { id: Some(subnet) }),
             primary: Some(true),
@@ -355,7 +363,7 @@ fn interfaces(name: &str, subnet: String) -> NetworkProfile {
         properties: Some(VirtualMachineNetworkInterfaceConfigurationProperties {
             primary: Some(true),
             delete_option: Some(OfInterface::Delete),
-            ..VirtualMachineNetworkInterfaceConfigurationProperties::new(vec![inside])
+            ..VirtualMachineNetworkInterfaceConfigurationProperties::new(vec![inner_interface])
         }),
         ..VirtualMachineNetworkInterfaceConfiguration::new(name.to_owned())
     };

@@ -66,7 +66,7 @@ struct Restriction {
 
 /// All types of a place. One answer has them all; the API cannot be asked for one.
 pub(super) async fn of_place(api: &Api, place: &PlaceName) -> Result<MachineTypes, ProviderError> {
-    let about = format!("look up what types {place} has");
+    let about_types = format!("look up what types {place} has");
     let region = &place.region;
     // It becomes part of addresses and filters.
     if region.is_empty()
@@ -83,15 +83,15 @@ pub(super) async fn of_place(api: &Api, place: &PlaceName) -> Result<MachineType
         "/subscriptions/{}/providers/Microsoft.Compute/skus",
         api.subscription
     );
-    let filter = format!("location eq '{region}'");
-    let found = api
+    let region_filter = format!("location eq '{region}'");
+    let listed_types = api
         .list(
             &path,
-            &[("api-version", VERSION), ("$filter", &filter)],
-            &about,
+            &[("api-version", VERSION), ("$filter", &region_filter)],
+            &about_types,
         )
         .await?;
-    Ok(found.into_iter().filter_map(read).collect())
+    Ok(listed_types.into_iter().filter_map(read).collect())
 }
 
 /// The type of that name, if it is available.
@@ -100,7 +100,7 @@ pub(super) fn named(
     place: &PlaceName,
     name: &str,
 ) -> Result<MachineType, ProviderError> {
-    let missing = |why: String| {
+    let missing_type = |why: String| {
         ProviderError::new(
             ErrorKind::Stockout,
             format!("azure: {place} has no {name}{why}"),
@@ -108,9 +108,9 @@ pub(super) fn named(
     };
     let machine_type = of_place
         .get(&name.to_ascii_lowercase())
-        .ok_or_else(|| missing(String::new()))?;
+        .ok_or_else(|| missing_type(String::new()))?;
     match &machine_type.withheld {
-        Some(reason) => Err(missing(format!(" for this subscription ({reason})"))),
+        Some(reason) => Err(missing_type(format!(" for this subscription ({reason})"))),
         None => Ok(machine_type.clone()),
     }
 }
@@ -134,35 +134,39 @@ fn read(sku: Value) -> Option<(String, MachineType)> {
     if !sku.resource_type.eq_ignore_ascii_case("virtualMachines") {
         return None;
     }
-    let said = |name: &str| {
-        let one = sku
+    let capability = |name: &str| {
+        let capability_entry = sku
             .capabilities
             .iter()
             .find(|one| one.name.eq_ignore_ascii_case(name));
-        one.map(|one| one.value.as_str())
+        capability_entry
+            .map(|one| one.value.as_str())
             .filter(|value| !value.is_empty())
     };
     // A restriction of zones leaves the region.
-    let whole = sku
+    let whole_region = sku
         .restrictions
         .iter()
         .find(|one| one.r#type.eq_ignore_ascii_case("Location"));
-    let encrypted = said("ConfidentialComputingType");
-    let with = |name: &str| encrypted.is_some_and(|what| what.to_ascii_uppercase().contains(name));
+    let encrypted = capability("ConfidentialComputingType");
+    let offers_encryption =
+        |name: &str| encrypted.is_some_and(|what| what.to_ascii_uppercase().contains(name));
     let tee = match () {
-        () if with("SNP") => Some(Tee::SevSnp),
-        () if with("TDX") => Some(Tee::Tdx),
+        () if offers_encryption("SNP") => Some(Tee::SevSnp),
+        () if offers_encryption("TDX") => Some(Tee::Tdx),
         () => has_sgx(&sku.name).then_some(Tee::Sgx),
     };
     let machine_type = MachineType {
-        arm: said("CpuArchitectureType").is_some_and(|arch| arch.eq_ignore_ascii_case("Arm64")),
-        old: said("HyperVGenerations").is_some_and(|generations| !generations.contains("V2")),
+        arm: capability("CpuArchitectureType")
+            .is_some_and(|arch| arch.eq_ignore_ascii_case("Arm64")),
+        old: capability("HyperVGenerations").is_some_and(|generations| !generations.contains("V2")),
         confidential: encrypted.is_some(),
         tee,
         family: sku.family.clone(),
-        cores: said("vCPUs").and_then(|cores| cores.parse().ok()),
-        nvme: said("DiskControllerTypes").is_some_and(|types| types.eq_ignore_ascii_case("NVMe")),
-        withheld: whole.map(|one| one.reason_code.clone()),
+        cores: capability("vCPUs").and_then(|cores| cores.parse().ok()),
+        nvme: capability("DiskControllerTypes")
+            .is_some_and(|types| types.eq_ignore_ascii_case("NVMe")),
+        withheld: whole_region.map(|one| one.reason_code.clone()),
     };
     Some((sku.name.to_ascii_lowercase(), machine_type))
 }

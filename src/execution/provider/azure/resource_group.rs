@@ -68,17 +68,17 @@ impl ResourceGroups {
         owner: &Owner,
     ) -> Result<(), ProviderError> {
         let (group, region) = (name_of_state(&owner.lineage), &place.region);
-        let key = (group.clone(), region.clone());
-        let mut open = self.open.lock().await;
-        if open.contains(&key) {
+        let group_key = (group.clone(), region.clone());
+        let mut open_groups = self.open.lock().await;
+        if open_groups.contains(&group_key) {
             return Ok(());
         }
         self.remember(&group)?;
         let tags = json!({ instance_tags::LINEAGE: owner.lineage, instance_tags::JOB: owner.job });
-        let about = format!("make the resource group {group}");
+        let about_group = format!("make the resource group {group}");
         let path = api.group(&group);
         match api
-            .look(&path, &[("api-version", RESOURCES)], &about)
+            .look(&path, &[("api-version", RESOURCES)], &about_group)
             .await?
         {
             None => {
@@ -86,12 +86,13 @@ impl ResourceGroups {
                     &path,
                     RESOURCES,
                     &json!({ "location": region, "tags": tags }),
-                    &about,
+                    &about_group,
                 )
                 .await?
             }
             Some(known) if known["properties"]["provisioningState"] == "Deleting" => {
-                let message = format!("azure: cannot {about}: the last one is still being deleted");
+                let message =
+                    format!("azure: cannot {about_group}: the last one is still being deleted");
                 return Err(ProviderError::new(ErrorKind::Throttled, message));
             }
             Some(_) => {}
@@ -99,10 +100,10 @@ impl ResourceGroups {
         self.firewall
             .let_in(api, &group, region, Some(&tags))
             .await?;
-        let about = format!("make the network {} in {group}", network(region));
+        let about_network = format!("make the network {} in {group}", network(region));
         let path = network_path(api, &group, region);
         if api
-            .look(&path, &[("api-version", NETWORKS)], &about)
+            .look(&path, &[("api-version", NETWORKS)], &about_network)
             .await?
             .is_none()
         {
@@ -115,9 +116,9 @@ impl ResourceGroups {
             });
             let properties = json!({ "addressSpace": { "addressPrefixes": ["10.0.0.0/16"] }, "subnets": [subnet] });
             let body = json!({ "location": region, "tags": tags, "properties": properties });
-            api.put(&path, NETWORKS, &body, &about).await?;
+            api.put(&path, NETWORKS, &body, &about_network).await?;
         }
-        open.insert(key);
+        open_groups.insert(group_key);
         Ok(())
     }
 
@@ -129,11 +130,11 @@ impl ResourceGroups {
         instance: &Instance,
     ) -> Result<(), ProviderError> {
         let region = &instance.place.region;
-        let key = (group.to_owned(), region.clone());
-        let mut open = self.open.lock().await;
-        if !open.contains(&key) {
+        let group_key = (group.to_owned(), region.clone());
+        let mut open_groups = self.open.lock().await;
+        if !open_groups.contains(&group_key) {
             self.firewall.let_in(api, group, region, None).await?;
-            open.insert(key);
+            open_groups.insert(group_key);
         }
         Ok(())
     }
@@ -141,26 +142,29 @@ impl ResourceGroups {
     /// Removes a group with all that is in it, and what is known of it, unless a machine is in it
     /// or something that we have not made. Fine if it is gone.
     pub(super) async fn remove(&self, api: &Api, group: &str) -> Result<(), ProviderError> {
-        let mut open = self.open.lock().await;
-        let about = format!("remove the resource group {group}");
+        let mut open_groups = self.open.lock().await;
+        let about_removal = format!("remove the resource group {group}");
         let path = api.group(group);
         let machines = format!("{path}/providers/Microsoft.Compute/virtualMachines");
         if let Some(known) = api
-            .look(&path, &[("api-version", RESOURCES)], &about)
+            .look(&path, &[("api-version", RESOURCES)], &about_removal)
             .await?
         {
             let marked = known["tags"][instance_tags::LINEAGE]
                 .as_str()
                 .is_some_and(|lineage| name_of_state(lineage) == group);
             let machines = api
-                .list(&machines, &[("api-version", MACHINES)], &about)
+                .list(&machines, &[("api-version", MACHINES)], &about_removal)
                 .await?;
-            if !marked || !machines.is_empty() || !strangers(api, group, &about).await?.is_empty() {
+            if !marked
+                || !machines.is_empty()
+                || !strangers(api, group, &about_removal).await?.is_empty()
+            {
                 return Ok(());
             }
-            api.delete(&path, RESOURCES, &about).await?;
+            api.delete(&path, RESOURCES, &about_removal).await?;
         }
-        open.retain(|(known, _)| known != group);
+        open_groups.retain(|(known, _)| known != group);
         self.noted.forget(group)
     }
 }
@@ -172,16 +176,19 @@ pub(super) async fn contents(
     about: &str,
 ) -> Result<Vec<(String, String)>, ProviderError> {
     let path = format!("{}/resources", api.group(group));
-    let found = api
+    let listed_resources = api
         .list(&path, &[("api-version", RESOURCES)], about)
         .await?;
-    let read = |one: Value| {
+    let read_resource = |one: Value| {
         Some((
             one["type"].as_str()?.to_owned(),
             one["name"].as_str()?.to_owned(),
         ))
     };
-    Ok(found.into_iter().filter_map(read).collect())
+    Ok(listed_resources
+        .into_iter()
+        .filter_map(read_resource)
+        .collect())
 }
 
 /// What is in a group and has no name that we give.
@@ -203,7 +210,7 @@ pub(super) async fn sweep(
     machine: &str,
     about: &str,
 ) -> Result<(), ProviderError> {
-    let left = contents(api, group, about).await?;
+    let left_resources = contents(api, group, about).await?;
     let kinds = [
         ("Microsoft.Network/networkInterfaces", NETWORKS),
         ("Microsoft.Network/publicIPAddresses", NETWORKS),
@@ -213,7 +220,7 @@ pub(super) async fn sweep(
         let of_it = |(one, name): &&(String, String)| {
             one.eq_ignore_ascii_case(kind) && name.to_ascii_lowercase().starts_with(machine)
         };
-        for (_, name) in left.iter().filter(of_it) {
+        for (_, name) in left_resources.iter().filter(of_it) {
             api.delete(
                 &format!("{}/providers/{kind}/{name}", api.group(group)),
                 version,

@@ -32,11 +32,13 @@ impl<C: Cloud + 'static> Gang<C> {
 /// What all have fetched; if one has fetched something else than the first, that. None: there is
 /// no machine.
 fn fetched_by_all(fetched: &[Moved]) -> Option<Moved> {
-    let first = fetched.first()?;
-    let other = fetched.iter().find(|one| one.digests != first.digests);
+    let first_fetched = fetched.first()?;
+    let other_fetched = fetched
+        .iter()
+        .find(|one| one.digests != first_fetched.digests);
     Some(Moved {
         moved: fetched.iter().map(|one| one.moved).sum(),
-        ..other.unwrap_or(first).clone()
+        ..other_fetched.unwrap_or(first_fetched).clone()
     })
 }
 
@@ -48,7 +50,7 @@ fn all<T>(results: Vec<Result<T, ProviderError>>) -> Result<Vec<T>, ProviderErro
 /// How a command is doing that runs in many places: whatever ends it on one ends it, and it is done
 /// when it is done on all.
 fn together(of_each: &[RunStatus]) -> RunStatus {
-    let failed = |status: &RunStatus| match status {
+    let has_failed = |status: &RunStatus| match status {
         RunStatus::Preempted => Some(0),
         RunStatus::Expired => Some(1),
         RunStatus::Lost => Some(2),
@@ -57,7 +59,7 @@ fn together(of_each: &[RunStatus]) -> RunStatus {
     };
     let worst = of_each
         .iter()
-        .filter_map(|status| Some((failed(status)?, *status)))
+        .filter_map(|status| Some((has_failed(status)?, *status)))
         .min_by_key(|(rank, _)| *rank);
     match worst {
         Some((_, status)) => status,
@@ -66,11 +68,13 @@ fn together(of_each: &[RunStatus]) -> RunStatus {
             RunStatus::Exited(0)
         }
         None => {
-            let left = of_each.iter().filter_map(|status| match status {
+            let signals_left = of_each.iter().filter_map(|status| match status {
                 RunStatus::Leaving(left) => Some(*left),
                 _ => None,
             });
-            left.min().map_or(RunStatus::Running, RunStatus::Leaving)
+            signals_left
+                .min()
+                .map_or(RunStatus::Running, RunStatus::Leaving)
         }
     }
 }
@@ -182,8 +186,8 @@ impl<C: Cloud + 'static> Staging for Gang<C> {
             Nodes::First => &self.workers[..1],
             Nodes::Others => &self.workers[1..],
         };
-        let fetched = all(join_all(who.iter().map(|worker| worker.fetch(fetch))).await)?;
-        fetched_by_all(&fetched)
+        let fetched_packs = all(join_all(who.iter().map(|worker| worker.fetch(fetch))).await)?;
+        fetched_by_all(&fetched_packs)
             .ok_or_else(|| ProviderError::new(ErrorKind::Other, "no machine is to fetch it"))
     }
 }

@@ -25,10 +25,10 @@ pub(super) struct CloudFate<C> {
 #[async_trait]
 impl<C: Cloud> MachineFate for CloudFate<C> {
     async fn fate(&self) -> Result<Option<RunStatus>, ProviderError> {
-        let mut found = self.cloud.find(&self.token.id, self.place.as_ref()).await?;
-        found.retain(|instance| instance_tags::node(instance) == self.node);
-        found.sort_by_key(|instance| instance.life != Life::Alive);
-        let Some(instance) = found.first() else {
+        let mut found_instances = self.cloud.find(&self.token.id, self.place.as_ref()).await?;
+        found_instances.retain(|instance| instance_tags::node(instance) == self.node);
+        found_instances.sort_by_key(|instance| instance.life != Life::Alive);
+        let Some(instance) = found_instances.first() else {
             return Ok(Some(RunStatus::Lost));
         };
         let lease_end = instance.tags.get(instance_tags::LEASE_END);

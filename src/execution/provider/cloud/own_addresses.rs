@@ -21,7 +21,7 @@ pub async fn addresses() -> Result<Vec<String>, ProviderError> {
     {
         return given(&text);
     }
-    let unknown = |why: &str| {
+    let unknown_address = |why: &str| {
         let message = format!(
             "{ECHO} does not say which address this machine is seen under ({why}): set SKY_SSH_FROM to it"
         );
@@ -39,28 +39,29 @@ pub async fn addresses() -> Result<Vec<String>, ProviderError> {
             .text()
             .await
     };
-    let said = ask
+    let echo_answer = ask
         .await
-        .map_err(|error: reqwest::Error| unknown(&error.to_string()))?;
-    said.trim()
+        .map_err(|error: reqwest::Error| unknown_address(&error.to_string()))?;
+    echo_answer
+        .trim()
         .parse::<IpAddr>()
-        .map_err(|_| unknown("its answer is not an address"))?;
-    given(said.trim())
+        .map_err(|_| unknown_address("its answer is not an address"))?;
+    given(echo_answer.trim())
 }
 
 /// The addresses of this machine that are IPv4, for the firewalls of a cloud that lets machines in
 /// by these alone.
 #[cfg(any(feature = "azure", feature = "gcp"))]
 pub async fn ipv4_addresses(cloud: &str) -> Result<Vec<String>, ProviderError> {
-    let mut here = addresses().await?;
-    here.retain(|address| !address.contains(':'));
-    if here.is_empty() {
+    let mut own_addresses = addresses().await?;
+    own_addresses.retain(|address| !address.contains(':'));
+    if own_addresses.is_empty() {
         let message = format!(
             "{cloud}: machines there have IPv4 addresses: set SKY_SSH_FROM to the IPv4 address of this machine"
         );
         return Err(ProviderError::new(ErrorKind::Other, message));
     }
-    Ok(here)
+    Ok(own_addresses)
 }
 
 /// An address or a network.
@@ -68,13 +69,13 @@ fn range(text: &str) -> Result<String, ProviderError> {
     let (address, bits) = text
         .split_once('/')
         .map_or((text, None), |(address, bits)| (address, Some(bits)));
-    let read = || {
+    let read_range = || {
         let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), |bits| bits.parse::<u8>().ok())?;
-        (bits <= most).then(|| format!("{address}/{bits}"))
+        let most_bits = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(most_bits), |bits| bits.parse::<u8>().ok())?;
+        (bits <= most_bits).then(|| format!("{address}/{bits}"))
     };
-    read().ok_or_else(|| {
+    read_range().ok_or_else(|| {
         let message = format!(
             "SKY_SSH_FROM: `{}` is not an address and no network: write 203.0.113.7 or 203.0.113.0/24",
             text.escape_debug()

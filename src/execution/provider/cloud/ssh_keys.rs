@@ -49,7 +49,7 @@ impl Keys {
     /// The signature of a line of text by the key that sky logs in with, as OpenSSH writes it. An
     /// error if the key cannot sign here: it has a passphrase, or is not on this machine.
     pub(super) fn sign(&self, line: &str) -> Result<String, ProviderError> {
-        let wrong = |what: String| {
+        let signing_failed = |what: String| {
             ProviderError::new(ErrorKind::Other, format!("cannot sign a lease: {what}"))
         };
         let mut child = Command::new("ssh-keygen")
@@ -62,17 +62,17 @@ impl Keys {
             .env("SSH_ASKPASS", "/bin/false")
             .env("SSH_ASKPASS_REQUIRE", "force")
             .spawn()
-            .map_err(|error| wrong(format!("ssh-keygen, of OpenSSH: {error}")))?;
+            .map_err(|error| signing_failed(format!("ssh-keygen, of OpenSSH: {error}")))?;
         if let Some(mut input) = child.stdin.take() {
             // Whoever does not read it says why.
             let _ = writeln!(input, "{line}");
         }
         let output = child
             .wait_with_output()
-            .map_err(|error| wrong(format!("ssh-keygen: {error}")))?;
+            .map_err(|error| signing_failed(format!("ssh-keygen: {error}")))?;
         match output.status.success() {
             true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            false => Err(wrong(format!(
+            false => Err(signing_failed(format!(
                 "ssh-keygen: {}",
                 String::from_utf8_lossy(&output.stderr).trim()
             ))),
@@ -117,8 +117,8 @@ fn public_of(path: &Path) -> PathBuf {
 fn read_public(path: &Path) -> Result<String, ProviderError> {
     let path = public_of(path);
     let text = file::read_text(&path)?;
-    let words: Vec<&str> = text.split_ascii_whitespace().take(2).collect();
-    match words.as_slice() {
+    let key_words: Vec<&str> = text.split_ascii_whitespace().take(2).collect();
+    match key_words.as_slice() {
         [kind, key] => Ok(format!("{kind} {key}")),
         _ => Err(ProviderError::new(
             ErrorKind::Other,
@@ -133,10 +133,10 @@ fn make(path: &Path) -> Result<(), ProviderError> {
     file::create_private_folders(folder)?;
     let aside = tempfile::Builder::new().prefix(".new").tempdir_in(folder);
     let aside = aside.map_err(|error| file::named(folder, "write to", error))?;
-    let made = aside.path().join("key");
+    let key_file = aside.path().join("key");
     let output = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-C", "sky", "-f"])
-        .arg(&made)
+        .arg(&key_file)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| {
@@ -146,13 +146,16 @@ fn make(path: &Path) -> Result<(), ProviderError> {
             )
         })?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
+        let keygen_words = String::from_utf8_lossy(&output.stderr);
         return Err(ProviderError::new(
             ErrorKind::Other,
-            format!("ssh-keygen: {}", said.trim()),
+            format!("ssh-keygen: {}", keygen_words.trim()),
         ));
     }
-    for (from, to) in [(public_of(&made), public_of(path)), (made, path.to_owned())] {
+    for (from, to) in [
+        (public_of(&key_file), public_of(path)),
+        (key_file, path.to_owned()),
+    ] {
         // A machine that only a lost key opens is worth nothing.
         let synced = std::fs::File::open(&from).and_then(|file| file.sync_all());
         synced.map_err(|error| file::named(&from, "write", error))?;

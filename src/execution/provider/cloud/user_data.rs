@@ -41,11 +41,11 @@ pub(super) fn user() -> Result<String, ProviderError> {
     let Some(name) = environment::text(variables::SKY_SSH_USER) else {
         return Ok(USER.to_owned());
     };
-    let plain = |character: char| {
+    let plain_character = |character: char| {
         character.is_ascii_lowercase() || character.is_ascii_digit() || "-_".contains(character)
     };
     if name.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-        || !name.chars().all(plain)
+        || !name.chars().all(plain_character)
         || name.len() > 32
     {
         let message = format!(
@@ -137,8 +137,12 @@ fn notice(user: &str, notice: Option<Notice>) -> (Vec<Laid>, Vec<Vec<&'static st
     ];
     let mut commands = vec![vec!["systemctl", "enable", "--now", "sky-notice.service"]];
     if notice.hold {
-        let held = format!("[Login]\nInhibitDelayMaxSec={HOLD}\n");
-        files.push(("/etc/systemd/logind.conf.d/10-sky.conf", "0644", held));
+        let hold_setting = format!("[Login]\nInhibitDelayMaxSec={HOLD}\n");
+        files.push((
+            "/etc/systemd/logind.conf.d/10-sky.conf",
+            "0644",
+            hold_setting,
+        ));
         commands.insert(0, vec!["systemctl", "restart", "systemd-logind.service"]);
     }
     (files, commands)
@@ -178,7 +182,7 @@ fn commands(user: &str, boot: &Boot<'_>) -> String {
         // Nothing of it is the shell's business.
         format!("cat > {path} << 'END OF FILE'\n{content}\nEND OF FILE\nchmod {mode} {path}\n")
     };
-    let all = |files: Vec<Laid>| -> String {
+    let all_commands = |files: Vec<Laid>| -> String {
         files
             .iter()
             .map(|(path, mode, content)| file(path, mode, content))
@@ -212,8 +216,8 @@ fn commands(user: &str, boot: &Boot<'_>) -> String {
          mkdir -p -m 700 {home}/.ssh\n{authorized}chown -R {user} {home}/.ssh\n{calls}\
          rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub\n{}\
          systemctl restart ssh || systemctl restart sshd\n: > /etc/sky/ready\n",
-        all(watchdog(user, boot)),
-        all(waits),
+        all_commands(watchdog(user, boot)),
+        all_commands(waits),
         keys.concat()
     )
 }
@@ -384,7 +388,7 @@ mod tests {
     }
 
     fn uptime() -> u64 {
-        crate::util::clock::uptime().as_secs()
+        crate::util::clock::uptime().unwrap().as_secs()
     }
 
     #[test]

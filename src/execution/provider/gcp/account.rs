@@ -53,45 +53,51 @@ impl Gcp {
         place: &PlaceName,
         machine_type: &MachineType,
     ) -> Result<Zones, ProviderError> {
-        let key = (place.clone(), format!("{machine_type:?}"));
-        let known = self
+        let zones_key = (place.clone(), format!("{machine_type:?}"));
+        let known_zones = self
             .zones
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
+            .get(&zones_key)
             .cloned();
-        if let Some(known) = known {
+        if let Some(known) = known_zones {
             return Ok(known);
         }
-        let found = machine_type::zones(self.api().await?, place, machine_type).await?;
+        let found_zones = machine_type::zones(self.api().await?, place, machine_type).await?;
         self.zones
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, found.clone());
-        Ok(found)
+            .insert(zones_key, found_zones.clone());
+        Ok(found_zones)
     }
 
     /// The instances that a filter leaves, in the zones of the world. A zone that does not answer
     /// is an error.
     pub(super) async fn look(&self, filter: &str) -> Result<Vec<Found>, ProviderError> {
         let api = self.api().await?;
-        let mut found = Vec::new();
+        let mut found_instances = Vec::new();
         let mut page = String::new();
         loop {
-            let call = api
+            let list_call = api
                 .instances
                 .aggregated_list()
                 .set_project(&api.project)
                 .set_filter(filter);
-            let answer = answered(call.set_page_token(page).send(), "look for machines").await?;
-            if let Some(silent) = answer.unreachables.first() {
+            let list_answer =
+                answered(list_call.set_page_token(page).send(), "look for machines").await?;
+            if let Some(silent) = list_answer.unreachables.first() {
                 let message = format!("gcp: cannot look for machines: {silent} does not answer");
                 return Err(ProviderError::new(ErrorKind::Unreachable, message));
             }
-            found.extend(answer.items.into_values().flat_map(|list| list.instances));
-            page = answer.next_page_token.unwrap_or_default();
+            found_instances.extend(
+                list_answer
+                    .items
+                    .into_values()
+                    .flat_map(|list| list.instances),
+            );
+            page = list_answer.next_page_token.unwrap_or_default();
             if page.is_empty() {
-                return Ok(found);
+                return Ok(found_instances);
             }
         }
     }
@@ -120,17 +126,17 @@ impl Gcp {
     pub(super) async fn taken(&self, token: &str) -> Result<Option<Instance>, ProviderError> {
         let api = self.api().await?;
         let name = name(token);
-        let call = api
+        let list_call = api
             .global_operations
             .aggregated_list()
             .set_project(&api.project);
-        let filter = format!("(operationType = \"{TAKEN}\") AND (targetLink : \"/{name}\")");
-        let answer = answered(
-            call.set_filter(filter).send(),
+        let taken_filter = format!("(operationType = \"{TAKEN}\") AND (targetLink : \"/{name}\")");
+        let list_answer = answered(
+            list_call.set_filter(taken_filter).send(),
             "look for what became of a machine",
         )
         .await?;
-        let mut links = answer
+        let mut links = list_answer
             .items
             .into_values()
             .flat_map(|list| list.operations)

@@ -3,7 +3,8 @@
 use super::super::{ErrorKind, ProviderError};
 use super::errors::{classify, failure};
 use super::rest_client::Rest;
-use crate::util::{environment, variables};
+use crate::util::environment;
+use crate::util::variables::{self, Variable};
 use google_cloud_auth::credentials::{Builder, Credentials, anonymous};
 use google_cloud_compute_v1::Error;
 use google_cloud_compute_v1::client;
@@ -27,7 +28,7 @@ const WHOLE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const TPU: &str = "https://tpu.googleapis.com";
 const COMPUTE: &str = "https://compute.googleapis.com";
 const PROJECTS: &str = "https://cloudresourcemanager.googleapis.com";
-const FILE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+const FILE: Variable = variables::GOOGLE_APPLICATION_CREDENTIALS;
 
 /// What is said of the API that is not in credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,11 +75,13 @@ pub(super) fn set_up() -> bool {
 
 /// The file of the standard chain.
 fn file() -> Option<PathBuf> {
-    let usual = || {
+    let usual_file = || {
         environment::text(variables::HOME)
             .map(|home| format!("{home}/.config/gcloud/application_default_credentials.json"))
     };
-    variable(FILE).or_else(usual).map(PathBuf::from)
+    environment::text(FILE)
+        .or_else(usual_file)
+        .map(PathBuf::from)
 }
 
 /// Whether this machine is one of Google's, which gives credentials by itself; else asking for them
@@ -94,17 +97,18 @@ fn denied(why: &str) -> ProviderError {
 }
 
 fn credentials(scope: &str) -> Result<Credentials, ProviderError> {
-    let there = file().is_some_and(|path| path.exists());
-    if !there && variable(FILE).is_none() && !of_google() {
+    let file_there = file().is_some_and(|path| path.exists());
+    if !file_there && environment::text(FILE).is_none() && !of_google() {
         return Err(denied(
             "there are no credentials: sign in with `gcloud auth application-default login`, or name the file of a \
              service account by GOOGLE_APPLICATION_CREDENTIALS",
         ));
     }
-    let made = Builder::default().with_scopes([scope]).build();
-    made.map_err(|error| {
+    let credentials_made = Builder::default().with_scopes([scope]).build();
+    credentials_made.map_err(|error| {
         denied(&format!(
-            "the credentials cannot be used: {error}; is {FILE} right?"
+            "the credentials cannot be used: {error}; is {} right?",
+            FILE.name
         ))
     })
 }
@@ -112,25 +116,25 @@ fn credentials(scope: &str) -> Result<Credentials, ProviderError> {
 fn project(settings: &Settings) -> Result<String, ProviderError> {
     let of_file = || {
         let text = std::fs::read_to_string(file()?).ok()?;
-        let read: serde_json::Value = serde_json::from_str(&text).ok()?;
-        let named = read
+        let credentials_json: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let named_project = credentials_json
             .get("project_id")
-            .or_else(|| read.get("quota_project_id"))?;
-        named.as_str().map(str::to_owned)
+            .or_else(|| credentials_json.get("quota_project_id"))?;
+        named_project.as_str().map(str::to_owned)
     };
-    let named = settings
+    let named_project = settings
         .project
         .clone()
         .or_else(of_file)
         .ok_or_else(|| denied("nothing says which project: set SKY_GCP_PROJECT to its id"))?;
-    let plain = |one: char| one.is_ascii_alphanumeric() || "-:.".contains(one);
-    if !named.chars().all(plain) {
+    let plain_character = |one: char| one.is_ascii_alphanumeric() || "-:.".contains(one);
+    if !named_project.chars().all(plain_character) {
         return Err(denied(&format!(
             "`{}` is not an id of a project: see SKY_GCP_PROJECT",
-            named.escape_debug()
+            named_project.escape_debug()
         )));
     }
-    Ok(named)
+    Ok(named_project)
 }
 
 impl Api {
@@ -141,16 +145,20 @@ impl Api {
         let clear = endpoint
             .as_deref()
             .is_some_and(|endpoint| !endpoint.starts_with("https://"));
-        let whole = if clear {
+        let whole_access = if clear {
             None
         } else {
             Some(credentials(WHOLE)?)
         };
-        let rest = |own: &str| {
+        let rest_client = |own: &str| {
             let base = endpoint.as_deref().unwrap_or(own).trim_end_matches('/');
-            Rest::new(&format!("{base}/"), whole.clone())
+            Rest::new(&format!("{base}/"), whole_access.clone())
         };
-        let (tpu, compute, projects) = (rest(TPU)?, rest(COMPUTE)?, rest(PROJECTS)?);
+        let (tpu, compute, projects) = (
+            rest_client(TPU)?,
+            rest_client(COMPUTE)?,
+            rest_client(PROJECTS)?,
+        );
         let credentials = if clear {
             anonymous::Builder::new().build()
         } else {
@@ -166,8 +174,10 @@ impl Api {
                     Some(endpoint) => builder.with_endpoint(endpoint),
                     None => builder,
                 };
-                let made = builder.build().await;
-                made.map_err(|error| ProviderError::new(ErrorKind::Other, format!("gcp: {error}")))?
+                let client_made = builder.build().await;
+                client_made.map_err(|error| {
+                    ProviderError::new(ErrorKind::Other, format!("gcp: {error}"))
+                })?
             }};
         }
         Ok(Self {
@@ -192,7 +202,7 @@ impl Api {
         zone: Option<&str>,
         about: &str,
     ) -> Result<(), ProviderError> {
-        let begun = Instant::now();
+        let begun_at = Instant::now();
         let mut pause = FIRST_LOOK;
         while operation.status != Some(Status::Done) {
             let Some(name) = operation.name.clone() else {
@@ -201,7 +211,7 @@ impl Api {
                 );
                 return Err(ProviderError::new(ErrorKind::Unreachable, message));
             };
-            if begun.elapsed() > PATIENCE {
+            if begun_at.elapsed() > PATIENCE {
                 let message = format!(
                     "gcp: cannot {about}: the operation {name} is not over after 10 minutes"
                 );
@@ -211,16 +221,16 @@ impl Api {
             pause = (pause * 2).min(LOOK);
             operation = match zone {
                 Some(zone) => {
-                    let call = self
+                    let wait_call = self
                         .zone_operations
                         .get()
                         .set_project(&self.project)
                         .set_zone(zone);
-                    answered(call.set_operation(name).send(), about).await?
+                    answered(wait_call.set_operation(name).send(), about).await?
                 }
                 None => {
-                    let call = self.global_operations.get().set_project(&self.project);
-                    answered(call.set_operation(name).send(), about).await?
+                    let wait_call = self.global_operations.get().set_project(&self.project);
+                    answered(wait_call.set_operation(name).send(), about).await?
                 }
             };
         }

@@ -77,76 +77,86 @@ pub(super) async fn check(gcp: &Gcp, needs: &[Need]) -> Vec<Finding> {
 
 /// The permissions, and which of them are not granted.
 async fn permissions(api: &Api, tpus: bool) -> Vec<Finding> {
-    let wanted: Vec<&str> = INSTANCES
+    let wanted_permissions: Vec<&str> = INSTANCES
         .iter()
         .chain(SLICES.iter().filter(|_| tpus))
         .copied()
         .collect();
-    let call = Call {
+    let permission_call = Call {
         verb: Method::POST,
         path: format!("v3/projects/{}:testIamPermissions", api.project),
         query: Vec::new(),
-        body: Some(json!({ "permissions": wanted })),
+        body: Some(json!({ "permissions": wanted_permissions })),
         about: "see which permissions there are",
     };
-    let about = format!("project {}", api.project);
-    let said = match in_time(api.projects.call(call), "gcp").await {
+    let about_project = format!("project {}", api.project);
+    let refusal_words = match in_time(api.projects.call(permission_call), "gcp").await {
         Ok(said) => said,
         // It is an API of its own, which may be off; that says nothing about the others.
-        Err(error) => return vec![Finding::unknown(Topic::Permission, about, error.message)],
+        Err(error) => {
+            return vec![Finding::unknown(
+                Topic::Permission,
+                about_project,
+                error.message,
+            )];
+        }
     };
-    let granted: BTreeSet<&str> = said["permissions"]
+    let granted: BTreeSet<&str> = refusal_words["permissions"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    let lacks = wanted
+    let lacking_permissions = wanted_permissions
         .iter()
         .filter(|one| !granted.contains(*one))
         .map(|one| (*one).to_owned());
-    Finding::permissions(&about, wanted.len(), lacks)
+    Finding::permissions(
+        &about_project,
+        wanted_permissions.len(),
+        lacking_permissions,
+    )
 }
 
 /// What a machine takes of which quotas.
 async fn taken(gcp: &Gcp, api: &Api, need: &Need) -> Result<Vec<(String, u64)>, ProviderError> {
     let machine_type = MachineType::parse(&need.instance_type)?;
     let zones = gcp.zones(&need.place, &machine_type).await?;
-    let unknown = |what: &str| {
+    let unknown_type = |what: &str| {
         let message = format!("gcp: {} at {}: {what}", need.instance_type, need.place);
         ProviderError::new(ErrorKind::Other, message)
     };
     let zone = zones
         .names
         .first()
-        .ok_or_else(|| unknown("no zone has it"))?;
+        .ok_or_else(|| unknown_type("no zone has it"))?;
     let path = format!(
         "compute/v1/projects/{}/zones/{zone}/machineTypes/{}",
         api.project, machine_type.machine
     );
-    let found = api
+    let type_found = api
         .compute
         .call(Call::get(
             path,
             &format!("look up the type {}", machine_type.machine),
         ))
         .await?;
-    let cores = found["guestCpus"]
+    let cores = type_found["guestCpus"]
         .as_u64()
-        .ok_or_else(|| unknown("Google does not say how many cores it has"))?;
-    let mut taken = vec![(cores_metric(&machine_type.machine), cores)];
+        .ok_or_else(|| unknown_type("Google does not say how many cores it has"))?;
+    let mut taken_metrics = vec![(cores_metric(&machine_type.machine), cores)];
     if let Some((card, count)) = machine_type.cards {
-        taken.push((card_metric(card), u64::from(count.unsigned_abs())));
+        taken_metrics.push((card_metric(card), u64::from(count.unsigned_abs())));
     }
-    let own = found["accelerators"].as_array().into_iter().flatten();
-    let own = own.filter_map(|one| {
+    let own_cards = type_found["accelerators"].as_array().into_iter().flatten();
+    let own_cards = own_cards.filter_map(|one| {
         Some((
             one["guestAcceleratorType"].as_str()?,
             one["guestAcceleratorCount"].as_u64()?,
         ))
     });
-    taken.extend(own.map(|(card, count)| (card_metric(card), count)));
-    Ok(taken)
+    taken_metrics.extend(own_cards.map(|(card, count)| (card_metric(card), count)));
+    Ok(taken_metrics)
 }
 
 /// The quota of cores that a type counts to: the first series share one, all later have their own.
@@ -168,13 +178,13 @@ fn card_metric(card: &str) -> String {
 
 async fn quotas(gcp: &Gcp, api: &Api, needs: &[Need]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut wanted: BTreeMap<&PlaceName, BTreeMap<String, u64>> = BTreeMap::new();
+    let mut wanted_quotas: BTreeMap<&PlaceName, BTreeMap<String, u64>> = BTreeMap::new();
     for need in needs {
-        let about = format!("{} at {}", need.instance_type, need.place);
+        let about_type = format!("{} at {}", need.instance_type, need.place);
         if let Ok(Some(_)) = Slice::parse(&need.instance_type) {
             findings.push(Finding::unknown(
                 Topic::Quota,
-                about,
+                about_type,
                 "quotas of TPUs are seen in Google's console only".to_owned(),
             ));
             continue;
@@ -187,17 +197,17 @@ async fn quotas(gcp: &Gcp, api: &Api, needs: &[Need]) -> Vec<Finding> {
                     } else {
                         metric
                     };
-                    *wanted
+                    *wanted_quotas
                         .entry(&need.place)
                         .or_default()
                         .entry(metric)
                         .or_default() += count * u64::from(need.machines);
                 }
             }
-            Err(error) => findings.push(Finding::failed(Topic::Quota, about, &error)),
+            Err(error) => findings.push(Finding::failed(Topic::Quota, about_type, &error)),
         }
     }
-    for (place, metrics) in wanted {
+    for (place, metrics) in wanted_quotas {
         let path = format!(
             "compute/v1/projects/{}/regions/{}",
             api.project, place.region
@@ -236,19 +246,24 @@ fn compare(region: &Value, place: &PlaceName, metric: &str, wanted: u64) -> Find
     // Counts that come as floats.
     let count = |quota: &Value, field: &str| quota[field].as_f64().map(|count| count as u64);
     // Projects that have no quota for spot machines take them from the other one.
-    let plain = metric.strip_prefix("PREEMPTIBLE_").unwrap_or(metric);
-    let own = quota(metric).filter(|quota| metric == plain || count(quota, "limit") != Some(0));
-    let Some((name, quota)) = own
+    let plain_metric = metric.strip_prefix("PREEMPTIBLE_").unwrap_or(metric);
+    let own_quota =
+        quota(metric).filter(|quota| metric == plain_metric || count(quota, "limit") != Some(0));
+    let Some((name, quota)) = own_quota
         .map(|own| (metric, own))
-        .or_else(|| quota(plain).map(|quota| (plain, quota)))
+        .or_else(|| quota(plain_metric).map(|quota| (plain_metric, quota)))
     else {
-        let said = "the region names no such quota".to_owned();
-        return Finding::unknown(Topic::Quota, format!("{metric} at {place}"), said);
+        let no_such_quota = "the region names no such quota".to_owned();
+        return Finding::unknown(Topic::Quota, format!("{metric} at {place}"), no_such_quota);
     };
-    let about = format!("{name} at {place}");
+    let about_metric = format!("{name} at {place}");
     match count(quota, "limit") {
-        Some(limit) => Finding::quota(about, wanted, limit, count(quota, "usage")),
-        None => Finding::unknown(Topic::Quota, about, "the region names no limit".to_owned()),
+        Some(limit) => Finding::quota(about_metric, wanted, limit, count(quota, "usage")),
+        None => Finding::unknown(
+            Topic::Quota,
+            about_metric,
+            "the region names no limit".to_owned(),
+        ),
     }
 }
 

@@ -52,22 +52,31 @@ impl Cloud for Gcp {
         token: &str,
         at: Option<&PlaceName>,
     ) -> Result<Vec<Instance>, ProviderError> {
-        let found = self
+        let found_instances = self
             .look(&format!("labels.{} = \"{token}\"", instance_tags::TOKEN))
             .await?;
-        let here = |instance: &Instance| at.is_none_or(|place| *place == instance.place);
-        let mut found: Vec<Instance> = found.iter().filter_map(read).filter(here).collect();
-        if found.is_empty() {
-            found.extend(
+        let is_here = |instance: &Instance| at.is_none_or(|place| *place == instance.place);
+        let mut instances_here: Vec<Instance> = found_instances
+            .iter()
+            .filter_map(read)
+            .filter(is_here)
+            .collect();
+        if instances_here.is_empty() {
+            instances_here.extend(
                 self.of_tpus(tpu::tagged(self, Some(token)).await)?
                     .into_iter()
-                    .filter(here),
+                    .filter(is_here),
             );
         }
-        if found.is_empty() && at.is_some() {
-            return Ok(self.taken(token).await?.into_iter().filter(here).collect());
+        if instances_here.is_empty() && at.is_some() {
+            return Ok(self
+                .taken(token)
+                .await?
+                .into_iter()
+                .filter(is_here)
+                .collect());
         }
-        Ok(found)
+        Ok(instances_here)
     }
 
     async fn all(&self) -> Result<Vec<Instance>, ProviderError> {
@@ -83,27 +92,27 @@ impl Cloud for Gcp {
         if tpu_node::is_node(id) {
             return tpu::by_id(self, id).await;
         }
-        let mut parts = id.rsplit('/');
-        let name = parts.next().unwrap_or_default();
+        let mut id_parts = id.rsplit('/');
+        let name = id_parts.next().unwrap_or_default();
         // Also as `gcloud` writes it: zones/ZONE/instances/NAME.
-        let zone = parts.find(|part| *part != "instances");
+        let zone = id_parts.find(|part| *part != "instances");
         if !plain(name) || zone.is_some_and(|zone| !plain(zone)) {
             return Ok(None);
         }
         if let Some(zone) = zone {
-            let found = launch::get(self.api().await?, zone, name).await?;
-            return match found {
+            let instance_found = launch::get(self.api().await?, zone, name).await?;
+            return match instance_found {
                 None => {
                     self.of_tpus(tpu::by_id(self, &format!("locations/{zone}/nodes/{name}")).await)
                 }
                 found => Ok(found),
             };
         }
-        let found = self.look(&format!("name = \"{name}\"")).await?;
-        let mut found: Vec<Instance> = found.iter().filter_map(read).collect();
+        let found_instances = self.look(&format!("name = \"{name}\"")).await?;
+        let mut instances_read: Vec<Instance> = found_instances.iter().filter_map(read).collect();
         let tpus = self.of_tpus(tpu::tagged(self, None).await)?;
-        found.extend(tpus.into_iter().filter(|tpu| last(&tpu.id) == name));
-        match found.as_slice() {
+        instances_read.extend(tpus.into_iter().filter(|tpu| last(&tpu.id) == name));
+        match instances_read.as_slice() {
             [] => Ok(None),
             [one] => Ok(Some(one.clone())),
             [one, ..] => {
@@ -156,10 +165,10 @@ impl Cloud for Gcp {
         if rules.is_empty() {
             return Ok(());
         }
-        let used = self
+        let used_instances = self
             .look(&format!("labels.{}:*", instance_tags::TOKEN))
             .await?;
-        let used: Vec<&String> = used
+        let used_lineages: Vec<&String> = used_instances
             .iter()
             .filter_map(|found| found.tags.as_ref())
             .flat_map(|tags| &tags.items)
@@ -168,7 +177,7 @@ impl Cloud for Gcp {
         let of_tpus: Vec<&str> = tpus.iter().flat_map(tpu_node::network_tags).collect();
         for name in rules
             .iter()
-            .filter(|name| !used.contains(name) && !of_tpus.contains(&name.as_str()))
+            .filter(|name| !used_lineages.contains(name) && !of_tpus.contains(&name.as_str()))
         {
             self.firewall_rules.remove(self.api().await?, name).await?;
         }

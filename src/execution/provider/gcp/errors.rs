@@ -7,7 +7,7 @@ use google_cloud_compute_v1::model::Operation;
 
 /// The error of a call; `about` says what it was to do.
 pub(super) fn classify(error: &Error, about: &str) -> ProviderError {
-    let said = error.status().map(|status| status.message.clone());
+    let status_message = error.status().map(|status| status.message.clone());
     // With its details; where it is none of Google's usual kind, as it came.
     let body = match error.status() {
         Some(status) => format!("{status:?}"),
@@ -16,7 +16,7 @@ pub(super) fn classify(error: &Error, about: &str) -> ProviderError {
             .map(|body| String::from_utf8_lossy(body).into_owned())
             .unwrap_or_default(),
     };
-    let message = said
+    let message = status_message
         .filter(|said| !said.is_empty())
         .unwrap_or_else(|| short(&error.to_string()));
     let kind = match error.http_status_code() {
@@ -54,9 +54,9 @@ pub(super) fn failure(operation: &Operation, about: &str) -> Option<ProviderErro
 
 /// The error of a call that was answered with a status, as Google's APIs of JSON do.
 pub(super) fn answer(status: u16, text: &str, about: &str) -> ProviderError {
-    let read: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    let said = read["error"]["message"].as_str();
-    let message = said.map_or_else(
+    let error_json: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let error_message = error_json["error"]["message"].as_str();
+    let message = error_message.map_or_else(
         || format!("it is answered with {status}: {}", short(text)),
         short,
     );
@@ -124,18 +124,22 @@ const STOCKOUTS: [&str; 5] = [
 
 /// What a status means, with all that was said.
 fn of_status(status: u16, said: &str) -> ErrorKind {
-    let has = |words: &str| said.contains(words);
+    let has_words = |words: &str| said.contains(words);
     match status {
-        _ if STOCKOUTS.iter().any(|words| has(words)) => ErrorKind::Stockout,
+        _ if STOCKOUTS.iter().any(|words| has_words(words)) => ErrorKind::Stockout,
         // Of calls, not of machines.
-        403 | 429 if has("ateLimitExceeded") || has("Rate Limit Exceeded") || has("per minute") => {
+        403 | 429
+            if has_words("ateLimitExceeded")
+                || has_words("Rate Limit Exceeded")
+                || has_words("per minute") =>
+        {
             ErrorKind::Throttled
         }
         403 | 429
-            if has("uotaExceeded")
-                || has("QUOTA_EXCEEDED")
-                || has("Quota '")
-                || has("Quota limit '") =>
+            if has_words("uotaExceeded")
+                || has_words("QUOTA_EXCEEDED")
+                || has_words("Quota '")
+                || has_words("Quota limit '") =>
         {
             ErrorKind::Quota
         }
@@ -144,10 +148,10 @@ fn of_status(status: u16, said: &str) -> ErrorKind {
         404 => ErrorKind::NotFound,
         // Another call is at work on it.
         400 | 409 | 412
-            if has("is not ready")
-                || has("already being used by")
-                || has("fingerprint")
-                || has("while in state") =>
+            if has_words("is not ready")
+                || has_words("already being used by")
+                || has_words("fingerprint")
+                || has_words("while in state") =>
         {
             ErrorKind::Throttled
         }

@@ -35,8 +35,8 @@ pub(super) fn network() -> String {
 
 /// The name of the network of instances and rules.
 pub(super) fn network_name() -> String {
-    let given = environment::text(variables::SKY_GCP_NETWORK);
-    given.unwrap_or_else(|| "default".to_owned())
+    let given_network = environment::text(variables::SKY_GCP_NETWORK);
+    given_network.unwrap_or_else(|| "default".to_owned())
 }
 
 impl FirewallRules {
@@ -63,57 +63,57 @@ impl FirewallRules {
     /// Opens the rule of a state to us, and to nobody else.
     pub(super) async fn admit(&self, api: &Api, lineage: &str) -> Result<(), ProviderError> {
         let name = name_of_state(lineage);
-        let mut open = self.open.lock().await;
-        if open.contains(&name) {
+        let mut open_rules = self.open.lock().await;
+        if open_rules.contains(&name) {
             return Ok(());
         }
         self.remember(&name)?;
-        let here = self
+        let own_address = self
             .here
             .get_or_try_init(|| own_addresses::ipv4_addresses(GCP))
             .await?;
-        let about = format!("open the firewall by the rule {name}");
-        let call = api
+        let about_rule = format!("open the firewall by the rule {name}");
+        let get_call = api
             .firewalls
             .get()
             .set_project(&api.project)
             .set_firewall(&name);
-        let known = match answered(call.send(), &about).await {
+        let known_rule = match answered(get_call.send(), &about_rule).await {
             Ok(known) => Some(known),
             Err(error) if error.kind == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let wanted = rule(&name, here);
-        let begun = match known {
+        let wanted_rule = rule(&name, own_address);
+        let rule_answer = match known_rule {
             None => {
                 answered(
                     api.firewalls
                         .insert()
                         .set_project(&api.project)
-                        .set_body(wanted)
+                        .set_body(wanted_rule)
                         .send(),
-                    &about,
+                    &about_rule,
                 )
                 .await
             }
-            Some(known) if fits(&known, &wanted) => {
-                open.insert(name);
+            Some(known) if fits(&known, &wanted_rule) => {
+                open_rules.insert(name);
                 return Ok(());
             }
             Some(_) => {
-                let call = api
+                let patch_call = api
                     .firewalls
                     .patch()
                     .set_project(&api.project)
                     .set_firewall(&name);
-                answered(call.set_body(wanted).send(), &about).await
+                answered(patch_call.set_body(wanted_rule).send(), &about_rule).await
             }
         };
-        let done = match begun {
-            Ok(operation) => api.done(operation, None, &about).await,
+        let rule_result = match rule_answer {
+            Ok(operation) => api.done(operation, None, &about_rule).await,
             Err(error) => Err(error),
         };
-        match done {
+        match rule_result {
             // Somebody else was faster, with another address perhaps: to be looked at again.
             Err(error) if error.message.contains("already exists") => {
                 return Err(ProviderError {
@@ -123,22 +123,22 @@ impl FirewallRules {
             }
             done => done?,
         }
-        open.insert(name);
+        open_rules.insert(name);
         Ok(())
     }
 
     /// Removes a rule, and what is known of it. Fine if it is gone.
     pub(super) async fn remove(&self, api: &Api, name: &str) -> Result<(), ProviderError> {
-        let mut open = self.open.lock().await;
-        open.remove(name);
-        let about = format!("remove the firewall rule {name}");
-        let call = api
+        let mut open_rules = self.open.lock().await;
+        open_rules.remove(name);
+        let about_removal = format!("remove the firewall rule {name}");
+        let delete_call = api
             .firewalls
             .delete()
             .set_project(&api.project)
             .set_firewall(name);
-        let removed = match answered(call.send(), &about).await {
-            Ok(operation) => api.done(operation, None, &about).await,
+        let removed = match answered(delete_call.send(), &about_removal).await {
+            Ok(operation) => api.done(operation, None, &about_removal).await,
             Err(error) => Err(error),
         };
         ended_or_gone(removed)?;
@@ -159,8 +159,8 @@ fn rule(name: &str, sources: &[String]) -> Firewall {
 
 /// Whether a rule lets in whom it should, and nobody else.
 fn fits(known: &Firewall, wanted: &Firewall) -> bool {
-    let set = |texts: &[String]| texts.iter().cloned().collect::<BTreeSet<_>>();
-    set(&known.source_ranges) == set(&wanted.source_ranges)
+    let text_set = |texts: &[String]| texts.iter().cloned().collect::<BTreeSet<_>>();
+    text_set(&known.source_ranges) == text_set(&wanted.source_ranges)
         && known.target_tags == wanted.target_tags
         && known.allowed.len() == 1
         && known.allowed[0].ip_protocol == wanted.allowed[0].ip_protocol

@@ -9,8 +9,9 @@ use google_cloud_compute_v1::model::instance::Status;
 
 /// Whether a text can be a zone or a name, and so a part of an address.
 pub(super) fn plain(text: &str) -> bool {
-    let plain = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
-    !text.is_empty() && text.chars().all(plain)
+    let plain_character =
+        |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
+    !text.is_empty() && text.chars().all(plain_character)
 }
 
 /// The name of a token's instance, the same in every zone.
@@ -73,13 +74,13 @@ pub(super) fn read(found: &Found) -> Option<Instance> {
     let address = addresses
         .filter_map(|config| config.nat_ip.clone())
         .find(|address| !address.is_empty());
-    let inside = found
+    let inner_interface = found
         .network_interfaces
         .first()
         .and_then(|interface| interface.network_ip.clone());
     let items = found.metadata.iter().flat_map(|metadata| &metadata.items);
-    let long = items.filter_map(|item| Some((item.key.clone()?, item.value.clone()?)));
-    let long = long.filter(|(name, _)| name.starts_with("sky-"));
+    let metadata_texts = items.filter_map(|item| Some((item.key.clone()?, item.value.clone()?)));
+    let sky_texts = metadata_texts.filter(|(name, _)| name.starts_with("sky-"));
     let labels = found
         .labels
         .iter()
@@ -90,9 +91,9 @@ pub(super) fn read(found: &Found) -> Option<Instance> {
         instance_type: kind.to_owned(),
         life,
         address,
-        inside,
+        inside: inner_interface,
         zone: Some(zone.to_owned()),
-        tags: long.chain(labels).collect(),
+        tags: sky_texts.chain(labels).collect(),
     })
 }
 

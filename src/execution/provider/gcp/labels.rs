@@ -21,7 +21,7 @@ pub(super) fn encode(value: &str) -> Option<String> {
 
 /// The value of a label; as it is, if it is not of our writing.
 pub(super) fn decode(text: &str) -> String {
-    let read = || {
+    let read_bytes = || {
         let mut pieces = text.split('_');
         let mut bytes = pieces.next()?.as_bytes().to_vec();
         for piece in pieces {
@@ -34,7 +34,7 @@ pub(super) fn decode(text: &str) -> String {
         }
         String::from_utf8(bytes).ok()
     };
-    read().unwrap_or_else(|| text.to_owned())
+    read_bytes().unwrap_or_else(|| text.to_owned())
 }
 
 /// Tags as labels, and those that are metadata.

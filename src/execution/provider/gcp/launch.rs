@@ -68,31 +68,31 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
     }
     gcp.firewall_rules
         .remember(&name_of_state(&wanted.spec.owner.lineage))?;
-    let longest = longest(wanted.spec.lease)?;
-    let mut last = None;
-    let tried: Vec<&String> = zones
+    let longest_run = longest(wanted.spec.lease)?;
+    let mut last_error = None;
+    let tried_zones: Vec<&String> = zones
         .names
         .iter()
         .filter(|zone| wanted.may_be_in(zone))
         .collect();
-    for zone in &tried {
-        let body = body(wanted, &machine_type, &zones, zone, longest);
+    for zone in &tried_zones {
+        let body = body(wanted, &machine_type, &zones, zone, longest_run);
         let body = match &confidential {
             Some(confidential) => confidential.set(body),
             None => body,
         };
         match insert(api, zone, body, &wanted.token.id).await {
-            Err(error) if error.kind == ErrorKind::Stockout => last = Some(error),
+            Err(error) if error.kind == ErrorKind::Stockout => last_error = Some(error),
             Err(error) => return Err(error),
             Ok(()) => {
                 if let Some(made) = get(api, zone, &name).await? {
                     return Ok(made);
                 }
-                last = Some(created_and_gone(format!("gcp {zone}: {name}")));
+                last_error = Some(created_and_gone(format!("gcp {zone}: {name}")));
             }
         }
     }
-    let message = match last {
+    let message = match last_error {
         Some(error) => error.message,
         None => format!(
             "gcp: {} is in no zone that it may be in",
@@ -106,7 +106,7 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
         ),
         None => format!(
             "{message} (so say all {} zones of {} that have it)",
-            tried.len(),
+            tried_zones.len(),
             wanted.spec.place
         ),
     };
@@ -119,13 +119,13 @@ pub(super) async fn get(
     zone: &str,
     name: &str,
 ) -> Result<Option<Instance>, ProviderError> {
-    let call = api
+    let get_call = api
         .instances
         .get()
         .set_project(&api.project)
         .set_zone(zone)
         .set_instance(name);
-    match answered(call.send(), &format!("look for {name}")).await {
+    match answered(get_call.send(), &format!("look for {name}")).await {
         Ok(found) => Ok(read(&found)),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -135,22 +135,24 @@ pub(super) async fn get(
 /// Begins an instance and waits until it is there. Fine if it is already: names are unique in a
 /// zone.
 async fn insert(api: &Api, zone: &str, body: Body, token: &str) -> Result<(), ProviderError> {
-    let about = format!("create {} in {zone}", name(token));
-    let call = api
+    let about_create = format!("create {} in {zone}", name(token));
+    let insert_call = api
         .instances
         .insert()
         .set_project(&api.project)
         .set_zone(zone);
-    let call = call.set_request_id(request_id(token, zone)).set_body(body);
-    let exists = |error: &ProviderError| {
+    let insert_call = insert_call
+        .set_request_id(request_id(token, zone))
+        .set_body(body);
+    let already_exists = |error: &ProviderError| {
         error.kind == ErrorKind::Other && error.message.contains("already exists")
     };
-    let made = match answered(call.send(), &about).await {
-        Ok(operation) => api.done(operation, Some(zone), &about).await,
+    let insert_result = match answered(insert_call.send(), &about_create).await {
+        Ok(operation) => api.done(operation, Some(zone), &about_create).await,
         Err(error) => Err(error),
     };
-    match made {
-        Err(error) if exists(&error) => Ok(()),
+    match insert_result {
+        Err(error) if already_exists(&error) => Ok(()),
         // Not the instance, which was asked for, but what it is made of.
         Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError {
             kind: ErrorKind::Other,
@@ -164,15 +166,15 @@ async fn insert(api: &Api, zone: &str, body: Body, token: &str) -> Result<(), Pr
 fn request_id(token: &str, zone: &str) -> String {
     let digest = hash::digest(format!("{token}\n{zone}").as_bytes());
     let digits: Vec<char> = digest.chars().skip("sha256:".len()).collect();
-    let part = |from: usize, to: usize| digits[from..to].iter().collect::<String>();
+    let digits_between = |from: usize, to: usize| digits[from..to].iter().collect::<String>();
     // Version 8: made by a rule of one's own (RFC 9562).
     format!(
         "{}-{}-8{}-8{}-{}",
-        part(0, 8),
-        part(8, 12),
-        part(12, 15),
-        part(15, 18),
-        part(18, 30)
+        digits_between(0, 8),
+        digits_between(8, 12),
+        digits_between(12, 15),
+        digits_between(15, 18),
+        digits_between(18, 30)
     )
 }
 
@@ -305,8 +307,8 @@ impl Confidential {
 
 /// The image: one with cloud-init, and that runs as a confidential machine, too.
 fn image(arm: bool) -> String {
-    let given = environment::text(variables::SKY_GCP_IMAGE);
-    given.unwrap_or_else(|| {
+    let given_image = environment::text(variables::SKY_GCP_IMAGE);
+    given_image.unwrap_or_else(|| {
         let architecture = if arm { "arm64" } else { "amd64" };
         format!("projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-{architecture}")
     })
@@ -325,71 +327,71 @@ pub(super) async fn tag(
     tags: &std::collections::BTreeMap<&'static str, String>,
 ) -> Result<(), ProviderError> {
     let (zone, name) = parts(instance)?;
-    let about = format!("tag {name}");
+    let about_tags = format!("tag {name}");
     let (new, long) = labels::split(tags);
-    let call = api
+    let get_call = api
         .instances
         .get()
         .set_project(&api.project)
         .set_zone(zone)
         .set_instance(name);
-    let found = answered(call.send(), &about).await?;
+    let instance_found = answered(get_call.send(), &about_tags).await?;
     if !long.is_empty() {
-        let metadata = found.metadata.clone().unwrap_or_default();
-        let others = metadata
+        let metadata = instance_found.metadata.clone().unwrap_or_default();
+        let other_items = metadata
             .items
             .iter()
             .filter(|item| !item.key.as_ref().is_some_and(|key| long.contains_key(key)));
         let added = long
             .iter()
             .map(|(key, value)| Items::new().set_key(key).set_value(value));
-        let items: Vec<Items> = others.cloned().chain(added).collect();
+        let items: Vec<Items> = other_items.cloned().chain(added).collect();
         let mut body = Metadata::new().set_items(items);
         body.fingerprint = metadata.fingerprint;
-        let call = api
+        let metadata_call = api
             .instances
             .set_metadata()
             .set_project(&api.project)
             .set_zone(zone)
             .set_instance(name);
-        let operation = answered(call.set_body(body).send(), &about).await?;
-        api.done(operation, Some(zone), &about).await?;
+        let operation = answered(metadata_call.set_body(body).send(), &about_tags).await?;
+        api.done(operation, Some(zone), &about_tags).await?;
     }
-    let mut labels = found.labels.clone();
+    let mut labels = instance_found.labels.clone();
     // A label is believed before metadata.
     labels.retain(|key, _| !long.contains_key(key));
     labels.extend(new);
-    if labels == found.labels {
+    if labels == instance_found.labels {
         return Ok(());
     }
     let mut body =
         google_cloud_compute_v1::model::InstancesSetLabelsRequest::new().set_labels(labels);
-    body.label_fingerprint = found.label_fingerprint;
-    let call = api
+    body.label_fingerprint = instance_found.label_fingerprint;
+    let labels_call = api
         .instances
         .set_labels()
         .set_project(&api.project)
         .set_zone(zone)
         .set_instance(name);
-    let operation = answered(call.set_body(body).send(), &about).await?;
-    api.done(operation, Some(zone), &about).await
+    let operation = answered(labels_call.set_body(body).send(), &about_tags).await?;
+    api.done(operation, Some(zone), &about_tags).await
 }
 
 /// Ends an instance, with its disk. Fine if it is gone.
 pub(super) async fn delete(api: &Api, instance: &Instance) -> Result<(), ProviderError> {
     let (zone, name) = parts(instance)?;
-    let about = format!("delete {name}");
-    let call = api
+    let about_delete = format!("delete {name}");
+    let delete_call = api
         .instances
         .delete()
         .set_project(&api.project)
         .set_zone(zone)
         .set_instance(name);
-    let ended = match answered(call.send(), &about).await {
-        Ok(operation) => api.done(operation, Some(zone), &about).await,
+    let delete_result = match answered(delete_call.send(), &about_delete).await {
+        Ok(operation) => api.done(operation, Some(zone), &about_delete).await,
         Err(error) => Err(error),
     };
-    ended_or_gone(ended)
+    ended_or_gone(delete_result)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) fn series_of(machine: &str) -> &str {
 
 impl MachineType {
     pub(super) fn parse(name: &str) -> Result<Self, ProviderError> {
-        let wrong = |why: &str| {
+        let wrong_type = |why: &str| {
             let message = format!("gcp: the type `{}` {why}", name.escape_debug());
             ProviderError::new(ErrorKind::Other, message)
         };
@@ -50,23 +50,24 @@ impl MachineType {
             None => (None, name),
         };
         // It becomes part of addresses and filters.
-        let plain = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
-        if machine.is_empty() || !machine.chars().all(plain) {
-            return Err(wrong("is none of Google's"));
+        let plain_character =
+            |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
+        if machine.is_empty() || !machine.chars().all(plain_character) {
+            return Err(wrong_type("is none of Google's"));
         }
         let cards = match cards {
             None => None,
             Some(cards) => {
                 let (count, card) = cards.split_once('x').unwrap_or(("1", cards));
-                let known = CARDS
+                let known_card = CARDS
                     .iter()
                     .find(|(known, _)| *known == card)
                     .map(|(_, name)| *name);
                 let count = count.parse().ok().filter(|count| *count > 0);
                 Some(
-                    known
+                    known_card
                         .zip(count)
-                        .ok_or_else(|| wrong("has cards that sky does not know at Google"))?,
+                        .ok_or_else(|| wrong_type("has cards that sky does not know at Google"))?,
                 )
             }
         };
@@ -108,39 +109,39 @@ pub(super) async fn zones(
     place: &PlaceName,
     machine_type: &MachineType,
 ) -> Result<Zones, ProviderError> {
-    let about = format!("look up the type {}", machine_type.machine);
+    let about_type = format!("look up the type {}", machine_type.machine);
     let (mut names, mut arm) = (Vec::new(), false);
     let mut page = String::new();
     loop {
-        let call = api
+        let types_call = api
             .machine_types
             .aggregated_list()
             .set_project(&api.project);
-        let call = call
+        let types_call = types_call
             .set_filter(format!("name = \"{}\"", machine_type.machine))
             .set_page_token(page);
-        let answer = answered(call.send(), &about).await?;
-        for (scope, list) in answer.items {
+        let types_answer = answered(types_call.send(), &about_type).await?;
+        for (scope, list) in types_answer.items {
             let Some(zone) = scope.strip_prefix("zones/") else {
                 continue;
             };
-            let known = list
+            let known_type = list
                 .machine_types
                 .first()
                 .filter(|_| is_in(zone, &place.region));
-            if let Some(known) = known {
+            if let Some(known) = known_type {
                 arm |= known.architecture == Some(Architecture::Arm64);
                 names.push(zone.to_owned());
             }
         }
-        page = answer.next_page_token.unwrap_or_default();
+        page = types_answer.next_page_token.unwrap_or_default();
         if page.is_empty() {
             break;
         }
     }
     if let Some((card, _)) = machine_type.cards {
-        let with = zones_with(api, card).await?;
-        names.retain(|zone| with.contains(zone));
+        let zones_of_card = zones_with(api, card).await?;
+        names.retain(|zone| zones_of_card.contains(zone));
     }
     names.sort();
     if names.is_empty() {
@@ -159,25 +160,26 @@ pub(super) async fn zones(
 
 /// The zones of the world that have a card.
 async fn zones_with(api: &Api, card: &str) -> Result<Vec<String>, ProviderError> {
-    let mut found = Vec::new();
+    let mut found_zones = Vec::new();
     let mut page = String::new();
     loop {
-        let call = api
+        let cards_call = api
             .accelerator_types
             .aggregated_list()
             .set_project(&api.project);
-        let call = call
+        let cards_call = cards_call
             .set_filter(format!("name = \"{card}\""))
             .set_page_token(page);
-        let answer = answered(call.send(), &format!("look up the card {card}")).await?;
-        let zones = answer
+        let cards_answer = answered(cards_call.send(), &format!("look up the card {card}")).await?;
+        let zones = cards_answer
             .items
             .into_iter()
             .filter(|(_, list)| !list.accelerator_types.is_empty());
-        found.extend(zones.filter_map(|(scope, _)| Some(scope.strip_prefix("zones/")?.to_owned())));
-        page = answer.next_page_token.unwrap_or_default();
+        found_zones
+            .extend(zones.filter_map(|(scope, _)| Some(scope.strip_prefix("zones/")?.to_owned())));
+        page = cards_answer.next_page_token.unwrap_or_default();
         if page.is_empty() {
-            return Ok(found);
+            return Ok(found_zones);
         }
     }
 }

@@ -22,9 +22,9 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// How long to wait before each look at what takes its time; at last there are no more.
 pub(super) fn looks() -> impl Iterator<Item = Duration> {
-    let begun = Instant::now();
+    let begun_at = Instant::now();
     let pauses = std::iter::successors(Some(FIRST_LOOK), |pause| Some((*pause * 2).min(LOOK)));
-    pauses.take_while(move |_| begun.elapsed() <= PATIENCE)
+    pauses.take_while(move |_| begun_at.elapsed() <= PATIENCE)
 }
 
 /// One API, at one address.
@@ -74,16 +74,16 @@ fn deepest(error: &dyn Error) -> String {
 impl Rest {
     /// `base` ends with a `/`.
     pub(super) fn new(base: &str, credentials: Option<Credentials>) -> Result<Self, ProviderError> {
-        let about = "talk to Google";
-        let other = |error: &dyn Error| wrong(ErrorKind::Other, about, deepest(error));
-        let base = Url::parse(base).map_err(|error| other(&error))?;
+        let about_google = "talk to Google";
+        let other_error = |error: &dyn Error| wrong(ErrorKind::Other, about_google, deepest(error));
+        let base = Url::parse(base).map_err(|error| other_error(&error))?;
         let client = Client::builder()
             .user_agent(concat!("sky/", env!("CARGO_PKG_VERSION")))
             .timeout(ANSWER);
         let client = client
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|error| other(&error))?;
+            .map_err(|error| other_error(&error))?;
         Ok(Self {
             client,
             base,
@@ -143,15 +143,15 @@ impl Rest {
                 .body(body.to_string());
         }
         let silent = |error: reqwest::Error| wrong(ErrorKind::Unreachable, about, deepest(&error));
-        let answer = request.send().await.map_err(silent)?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(silent)?;
-        if !status.is_success() {
-            return Err(errors::answer(status.as_u16(), &text, about));
+        let http_answer = request.send().await.map_err(silent)?;
+        let http_status = http_answer.status();
+        let text = http_answer.text().await.map_err(silent)?;
+        if !http_status.is_success() {
+            return Err(errors::answer(http_status.as_u16(), &text, about));
         }
         serde_json::from_str(&text).map_err(|error| {
-            let why = format!("the answer cannot be read: {error}");
-            wrong(ErrorKind::Unreachable, about, why)
+            let unreadable_words = format!("the answer cannot be read: {error}");
+            wrong(ErrorKind::Unreachable, about, unreadable_words)
         })
     }
 
@@ -166,15 +166,15 @@ impl Rest {
         let mut looks = looks();
         while operation["done"] != true {
             let Some(name) = operation["name"].as_str().map(str::to_owned) else {
-                let why = "Google has begun it, and does not say under which name";
-                return Err(wrong(ErrorKind::Unreachable, about, why));
+                let nameless_words = "Google has begun it, and does not say under which name";
+                return Err(wrong(ErrorKind::Unreachable, about, nameless_words));
             };
             let Some(pause) = looks.next() else {
-                let why = format!(
+                let too_long_words = format!(
                     "the operation {name} is not over after {} minutes",
                     PATIENCE.as_secs() / 60
                 );
-                return Err(wrong(ErrorKind::Unreachable, about, why));
+                return Err(wrong(ErrorKind::Unreachable, about, too_long_words));
             };
             tokio::time::sleep(pause).await;
             operation = self

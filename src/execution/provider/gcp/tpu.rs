@@ -45,36 +45,41 @@ fn path(project: &str, zone: &str, name: &str) -> String {
 /// The nodes in all zones of the world. None if the project does not use the API: then it has none.
 pub(super) async fn all(gcp: &Gcp) -> Result<Vec<Value>, ProviderError> {
     let api = gcp.api().await?;
-    let about = "look for TPUs";
+    let about_tpus = "look for TPUs";
     let (mut found, mut page) = (Vec::new(), String::new());
     loop {
-        let mut call = Call::get(
+        let mut nodes_call = Call::get(
             format!("{V2}/projects/{}/locations/-/nodes", api.project),
-            about,
+            about_tpus,
         );
         // As few pages as Google makes of it: what comes and goes in between may be missed.
-        call.query.push(("pageSize", "1000".to_owned()));
+        nodes_call.query.push(("pageSize", "1000".to_owned()));
         if !page.is_empty() {
-            call.query.push(("pageToken", page));
+            nodes_call.query.push(("pageToken", page));
         }
-        let answer = match api.tpu.call(call).await {
+        let nodes_answer = match api.tpu.call(nodes_call).await {
             Err(error) if error.kind == ErrorKind::Denied && is_off(&error.message) => {
                 return Ok(Vec::new());
             }
             answer => answer?,
         };
-        if let Some(silent) = answer["unreachable"]
+        if let Some(silent) = nodes_answer["unreachable"]
             .as_array()
             .and_then(|silent| silent.first())
         {
             let message = format!(
-                "gcp: cannot {about}: {} does not answer",
+                "gcp: cannot {about_tpus}: {} does not answer",
                 silent.as_str().unwrap_or_default()
             );
             return Err(ProviderError::new(ErrorKind::Unreachable, message));
         }
-        found.extend(answer["nodes"].as_array().cloned().unwrap_or_default());
-        page = answer["nextPageToken"]
+        found.extend(
+            nodes_answer["nodes"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default(),
+        );
+        page = nodes_answer["nextPageToken"]
             .as_str()
             .unwrap_or_default()
             .to_owned();
@@ -91,7 +96,7 @@ fn is_off(message: &str) -> bool {
 
 /// The nodes that carry a token: this one, or any.
 pub(super) async fn tagged(gcp: &Gcp, token: Option<&str>) -> Result<Vec<Instance>, ProviderError> {
-    let ours = |instance: &Instance| match (instance.tags.get(instance_tags::TOKEN), token) {
+    let is_ours = |instance: &Instance| match (instance.tags.get(instance_tags::TOKEN), token) {
         (Some(known), Some(token)) => known == token,
         (known, None) => known.is_some(),
         (None, Some(_)) => false,
@@ -100,7 +105,7 @@ pub(super) async fn tagged(gcp: &Gcp, token: Option<&str>) -> Result<Vec<Instanc
         .await?
         .iter()
         .filter_map(node_instance)
-        .filter(ours)
+        .filter(is_ours)
         .collect())
 }
 
@@ -159,22 +164,28 @@ pub(super) async fn by_id(gcp: &Gcp, id: &str) -> Result<Option<Instance>, Provi
 /// The zones of a place that have a slice.
 async fn zones(gcp: &Gcp, place: &PlaceName, slice: &Slice) -> Result<Vec<String>, ProviderError> {
     let api = gcp.api().await?;
-    let about = format!("look up the TPU {}", slice.kind);
+    let about_zones = format!("look up the TPU {}", slice.kind);
     let (mut names, mut page) = (Vec::new(), String::new());
     loop {
-        let mut call = Call::get(format!("{V2}/projects/{}/locations", api.project), &about);
+        let mut locations_call = Call::get(
+            format!("{V2}/projects/{}/locations", api.project),
+            &about_zones,
+        );
         if !page.is_empty() {
-            call.query.push(("pageToken", page));
+            locations_call.query.push(("pageToken", page));
         }
-        let answer = api.tpu.call(call).await?;
-        let found = answer["locations"].as_array().into_iter().flatten();
-        let found = found.filter_map(|location| location["locationId"].as_str());
+        let locations_answer = api.tpu.call(locations_call).await?;
+        let all_locations = locations_answer["locations"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let location_names = all_locations.filter_map(|location| location["locationId"].as_str());
         names.extend(
-            found
+            location_names
                 .filter(|zone| plain(zone) && is_in(zone, &place.region))
                 .map(str::to_owned),
         );
-        page = answer["nextPageToken"]
+        page = locations_answer["nextPageToken"]
             .as_str()
             .unwrap_or_default()
             .to_owned();
@@ -189,7 +200,7 @@ async fn zones(gcp: &Gcp, place: &PlaceName, slice: &Slice) -> Result<Vec<String
             "{V2}/projects/{}/locations/{zone}/acceleratorTypes/{}",
             api.project, slice.kind
         );
-        match api.tpu.call(Call::get(path, &about)).await {
+        match api.tpu.call(Call::get(path, &about_zones)).await {
             Ok(_) => having.push(zone),
             Err(error) if error.kind == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -235,7 +246,7 @@ pub(super) async fn create(
     gcp.firewall_rules
         .remember(&name_of_state(&wanted.spec.owner.lineage))?;
     gcp.remember_tpus()?;
-    let mut last: Option<ProviderError> = None;
+    let mut last_error: Option<ProviderError> = None;
     let zones: Vec<String> = zones
         .into_iter()
         .filter(|zone| wanted.may_be_in(zone))
@@ -266,19 +277,19 @@ pub(super) async fn create(
         // What came to be before it failed is not left behind.
         delete(&api.tpu, &api.project, zone, &name).await?;
         // One zone that is full may not be so for long; quotas last.
-        last = Some(match last {
+        last_error = Some(match last_error {
             Some(full) if full.kind == ErrorKind::Stockout => full,
             _ => error,
         });
     }
-    let tried = zones.len();
-    let last =
-        last.unwrap_or_else(|| ProviderError::new(ErrorKind::Stockout, "gcp: no zone was tried"));
+    let zones_tried = zones.len();
+    let final_error = last_error
+        .unwrap_or_else(|| ProviderError::new(ErrorKind::Stockout, "gcp: no zone was tried"));
     let message = format!(
-        "{} (of {tried} zones of {} that have it)",
-        last.message, wanted.spec.place
+        "{} (of {zones_tried} zones of {} that have it)",
+        final_error.message, wanted.spec.place
     );
-    Err(ProviderError::new(last.kind, message))
+    Err(ProviderError::new(final_error.kind, message))
 }
 
 /// Begins a node and waits until it is there. Fine if it is already: names are unique in a zone.
@@ -289,19 +300,19 @@ async fn insert(
     name: &str,
     body: Value,
 ) -> Result<(), ProviderError> {
-    let about = format!("create the TPU {name} in {zone}");
-    let call = Call {
+    let about_create = format!("create the TPU {name} in {zone}");
+    let create_call = Call {
         verb: Method::POST,
         path: format!("{V2}/projects/{project}/locations/{zone}/nodes"),
         query: vec![("nodeId", name.to_owned())],
         body: Some(body),
-        about: &about,
+        about: &about_create,
     };
-    let made = match rest.call(call).await {
-        Ok(operation) => rest.done(V2, operation, &about).await,
+    let create_result = match rest.call(create_call).await {
+        Ok(operation) => rest.done(V2, operation, &about_create).await,
         Err(error) => Err(error),
     };
-    match made {
+    match create_result {
         Err(error)
             if error.kind == ErrorKind::Other && error.message.contains("already exists") =>
         {
@@ -350,69 +361,73 @@ pub(super) async fn tag(
 ) -> Result<(), ProviderError> {
     let api = gcp.api().await?;
     let (zone, name) = parts_of_node(instance)?;
-    let about = format!("tag {name}");
-    let missing = || {
+    let about_tags = format!("tag {name}");
+    let missing_node = || {
         ProviderError::new(
             ErrorKind::NotFound,
-            format!("gcp: cannot {about}: it is gone"),
+            format!("gcp: cannot {about_tags}: it is gone"),
         )
     };
     let node = get(&api.tpu, &api.project, zone, name)
         .await?
-        .ok_or_else(missing)?;
+        .ok_or_else(missing_node)?;
     let (new, long) = labels::split(tags);
-    let known = |field: &str| node[field].as_object().cloned().unwrap_or_default();
-    let with = |all: Map<String, Value>, more: &BTreeMap<String, String>| -> Map<String, Value> {
-        all.into_iter()
-            .chain(
-                more.iter()
-                    .map(|(name, value)| (name.clone(), value.clone().into())),
-            )
-            .collect()
-    };
+    let known_texts = |field: &str| node[field].as_object().cloned().unwrap_or_default();
+    let texts_with =
+        |all: Map<String, Value>, more: &BTreeMap<String, String>| -> Map<String, Value> {
+            all.into_iter()
+                .chain(
+                    more.iter()
+                        .map(|(name, value)| (name.clone(), value.clone().into())),
+                )
+                .collect()
+        };
     // A label is believed before metadata.
-    let mut labels = known("labels");
+    let mut labels = known_texts("labels");
     labels.retain(|name, _| !long.contains_key(name));
-    let labels = with(labels, &new);
+    let labels = texts_with(labels, &new);
     let (mut body, mut mask) = (Map::new(), Vec::new());
     if !long.is_empty() {
-        body.insert("metadata".to_owned(), with(known("metadata"), &long).into());
+        body.insert(
+            "metadata".to_owned(),
+            texts_with(known_texts("metadata"), &long).into(),
+        );
         mask.push("metadata");
     }
-    if labels != known("labels") {
+    if labels != known_texts("labels") {
         body.insert("labels".to_owned(), labels.into());
         mask.push("labels");
     }
     if mask.is_empty() {
         return Ok(());
     }
-    let call = Call {
+    let patch_call = Call {
         verb: Method::PATCH,
         path: path(&api.project, zone, name),
         query: vec![("updateMask", mask.join(","))],
         body: Some(body.into()),
-        about: &about,
+        about: &about_tags,
     };
-    let operation = api.tpu.call(call).await?;
-    api.tpu.done(V2, operation, &about).await
+    let operation = api.tpu.call(patch_call).await?;
+    api.tpu.done(V2, operation, &about_tags).await
 }
 
 /// Ends a node, with its disk. Fine if it is gone.
 async fn delete(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<(), ProviderError> {
-    let about = format!("delete {name}");
+    let about_delete = format!("delete {name}");
     let path = path(project, zone, name);
-    let call = Call {
+    let delete_call = Call {
         verb: Method::DELETE,
         path,
         query: Vec::new(),
         body: None,
-        about: &about,
+        about: &about_delete,
     };
-    let ended = match rest.call(call).await {
-        Ok(operation) => rest.done(V2, operation, &about).await,
+    let delete_result = match rest.call(delete_call).await {
+        Ok(operation) => rest.done(V2, operation, &about_delete).await,
         Err(error) => Err(error),
     };
-    ended_or_gone(ended)
+    ended_or_gone(delete_result)
 }
 
 /// Ends the node of an instance.

@@ -18,10 +18,11 @@ pub(super) fn is_node(id: &str) -> bool {
 }
 
 pub(super) fn parts(id: &str) -> Option<(&str, &str)> {
-    let rest = id
+    let after_prefix = id
         .strip_prefix("locations/")
         .or_else(|| id.split_once("/locations/").map(|(_, rest)| rest))?;
-    rest.split_once("/nodes/")
+    after_prefix
+        .split_once("/nodes/")
         .filter(|(zone, name)| plain(zone) && plain(name))
 }
 
@@ -37,21 +38,21 @@ pub(super) fn parts_of_node(instance: &Instance) -> Result<(&str, &str), Provide
 pub(super) fn node_instance(node: &Value) -> Option<Instance> {
     let (zone, name) = parts(node["name"].as_str()?)?;
     let texts = |field: &str| {
-        let all = node[field].as_object().into_iter().flatten();
-        all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        let all_texts = node[field].as_object().into_iter().flatten();
+        all_texts.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
     };
-    let long = texts("metadata").filter(|(name, _)| name.starts_with("sky-"));
+    let sky_metadata = texts("metadata").filter(|(name, _)| name.starts_with("sky-"));
     let labels = texts("labels").map(|(name, value)| (name, labels::decode(&value)));
-    let tags: BTreeMap<String, String> = long.chain(labels).collect();
-    let over = || {
-        let end = tags.get(instance_tags::LEASE_END);
-        end.is_some_and(|end| clock::between(end, &clock::timestamp()) > OVERDUE_MS)
+    let tags: BTreeMap<String, String> = sky_metadata.chain(labels).collect();
+    let is_overdue = || {
+        let lease_end = tags.get(instance_tags::LEASE_END);
+        lease_end.is_some_and(|end| clock::between(end, &clock::timestamp()) > OVERDUE_MS)
     };
     let life = match node["state"].as_str().unwrap_or_default() {
         "DELETING" | "TERMINATED" => Life::Ended,
         "PREEMPTED" => Life::Preempted,
         "STOPPING" | "STOPPED" => Life::Stopped,
-        _ if over() => Life::Stopped,
+        _ if is_overdue() => Life::Stopped,
         // What this sky does not know may cost something.
         _ => Life::Alive,
     };

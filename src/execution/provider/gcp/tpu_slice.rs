@@ -36,16 +36,17 @@ impl Slice {
             return Ok(None);
         };
         let kind = kind.split_once('+').map_or(kind, |(kind, _)| kind);
-        let known = VERSIONS
+        let known_version = VERSIONS
             .iter()
             .find(|(generation, _)| kind.starts_with(generation));
-        let size = known.and_then(|(generation, _)| kind[generation.len()..].parse::<u32>().ok());
-        let (Some((_, version)), Some(size)) = (known, size) else {
-            let known: Vec<&str> = VERSIONS
+        let size_text =
+            known_version.and_then(|(generation, _)| kind[generation.len()..].parse::<u32>().ok());
+        let (Some((_, version)), Some(size)) = (known_version, size_text) else {
+            let known_kinds: Vec<&str> = VERSIONS
                 .iter()
                 .map(|(generation, _)| generation.trim_end_matches('-'))
                 .collect();
-            let (name, known) = (name.escape_debug(), known.join(", "));
+            let (name, known) = (name.escape_debug(), known_kinds.join(", "));
             let message =
                 format!("gcp: sky does not know the TPU `{name}`: it knows slices of {known}");
             return Err(ProviderError::new(ErrorKind::Other, message));
@@ -53,16 +54,16 @@ impl Slice {
         if size > ONE_HOST {
             let message = format!(
                 "gcp: `{name}` has several hosts, and a stage gets one machine: the largest is {PREFIX}{}{ONE_HOST}",
-                known.map_or("", |(generation, _)| generation)
+                known_version.map_or("", |(generation, _)| generation)
             );
             // As where a stage wants several machines: another offer may have one that is large
             // enough.
             return Err(ProviderError::new(ErrorKind::Quota, message));
         }
-        let given = environment::text(variables::SKY_GCP_TPU_VERSION);
+        let given_version = environment::text(variables::SKY_GCP_TPU_VERSION);
         Ok(Some(Self {
             kind: kind.to_owned(),
-            version: given.unwrap_or_else(|| (*version).to_owned()),
+            version: given_version.unwrap_or_else(|| (*version).to_owned()),
         }))
     }
 }

@@ -105,8 +105,8 @@ impl Site {
 
     /// The pods of a token, the oldest first: one, unless the cluster has replaced it.
     pub(super) async fn pods_of(&self, token: &str) -> Result<Vec<Pod>, ProviderError> {
-        let wanted = ListParams::default().labels(&job::label(token));
-        let mut pods = self.ask(self.pods().await?.list(&wanted)).await?.items;
+        let wanted_pods = ListParams::default().labels(&job::label(token));
+        let mut pods = self.ask(self.pods().await?.list(&wanted_pods)).await?.items;
         pods.sort_by_key(|pod| {
             (
                 pod.metadata.creation_timestamp.clone(),
@@ -120,17 +120,17 @@ impl Site {
     pub(super) async fn complaint(&self, job: &Job) -> Option<String> {
         let (client, namespace) = self.api().await.ok()?;
         let events: Api<Event> = Api::namespaced(client.clone(), namespace);
-        let of = format!("involvedObject.uid={}", job.metadata.uid.as_deref()?);
+        let of_job = format!("involvedObject.uid={}", job.metadata.uid.as_deref()?);
         // Whoever may not see events waits without knowing why.
         let events = self
-            .ask(events.list(&ListParams::default().fields(&of)))
+            .ask(events.list(&ListParams::default().fields(&of_job)))
             .await
             .ok()?
             .items;
-        let failed = events
+        let failed_event = events
             .into_iter()
             .filter(|event| event.reason.as_deref() == Some("FailedCreate"));
-        failed
+        failed_event
             .max_by_key(|event| event.last_timestamp.clone())
             .and_then(|event| event.message)
     }

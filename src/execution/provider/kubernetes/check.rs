@@ -23,43 +23,51 @@ const RIGHTS: [(&str, &str, &str, Option<&str>); 9] = [
 
 /// All that can be seen of a namespace.
 pub(super) async fn check(site: &Site) -> Vec<Finding> {
-    let about = format!("cluster {}", site.name);
-    let look = async {
+    let about_cluster = format!("cluster {}", site.name);
+    let look_at_jobs = async {
         site.ask(site.jobs().await?.list(&ListParams::default().limit(1)))
             .await
     };
-    match in_time(look, &about).await {
+    match in_time(look_at_jobs, &about_cluster).await {
         Ok(_) => {}
         Err(error) => {
             let topic = match error.kind {
                 ErrorKind::Denied => Topic::Credentials,
                 _ => Topic::Reach,
             };
-            return vec![Finding::failed(topic, about, &error)];
+            return vec![Finding::failed(topic, about_cluster, &error)];
         }
     }
     let mut findings = vec![Finding::there(
         Topic::Credentials,
-        &*about,
+        &*about_cluster,
         "the cluster takes them",
     )];
-    let mut lacks = Vec::new();
+    let mut lacking_rights = Vec::new();
     for (verb, group, resource, part) in RIGHTS {
-        let named = part.map_or_else(
+        let right_words = part.map_or_else(
             || format!("{verb} {resource}"),
             |part| format!("{verb} {resource}/{part}"),
         );
-        match in_time(granted(site, (verb, group, resource, part)), &about).await {
+        match in_time(granted(site, (verb, group, resource, part)), &about_cluster).await {
             Ok(true) => {}
-            Ok(false) => lacks.push(named),
+            Ok(false) => lacking_rights.push(right_words),
             // Clusters may keep it to themselves; that says nothing about the rights.
             Err(error) => {
-                findings.push(Finding::unknown(Topic::Permission, about, error.message));
+                findings.push(Finding::unknown(
+                    Topic::Permission,
+                    about_cluster,
+                    error.message,
+                ));
                 return findings;
             }
         }
     }
-    findings.extend(Finding::permissions(&about, RIGHTS.len(), lacks));
+    findings.extend(Finding::permissions(
+        &about_cluster,
+        RIGHTS.len(),
+        lacking_rights,
+    ));
     findings
 }
 
@@ -68,7 +76,7 @@ async fn granted(
     (verb, group, resource, part): (&str, &str, &str, Option<&str>),
 ) -> Result<bool, ProviderError> {
     let (reviews, namespace) = site.reviews().await?;
-    let wanted = ResourceAttributes {
+    let wanted_right = ResourceAttributes {
         namespace: Some(namespace),
         verb: Some(verb.to_owned()),
         group: Some(group.to_owned()),
@@ -77,15 +85,15 @@ async fn granted(
         ..ResourceAttributes::default()
     };
     let spec = SelfSubjectAccessReviewSpec {
-        resource_attributes: Some(wanted),
+        resource_attributes: Some(wanted_right),
         ..SelfSubjectAccessReviewSpec::default()
     };
     let review = SelfSubjectAccessReview {
         spec,
         ..SelfSubjectAccessReview::default()
     };
-    let said = site
+    let review_answer = site
         .ask(reviews.create(&PostParams::default(), &review))
         .await?;
-    Ok(said.status.is_some_and(|status| status.allowed))
+    Ok(review_answer.status.is_some_and(|status| status.allowed))
 }

@@ -77,21 +77,21 @@ pub(super) fn refusal(message: &str) -> ErrorKind {
 /// An error with its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
+    let mut next_error = error.source();
+    while let Some(cause) = next_error {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
             text = format!("{text}: {cause_text}");
         }
-        next = cause.source();
+        next_error = cause.source();
     }
     words(&text)
 }
 
 /// On one line, and not for ever.
 pub(super) fn words(text: &str) -> String {
-    let line: Vec<&str> = text.split_whitespace().collect();
-    line.join(" ").chars().take(500).collect()
+    let one_line: Vec<&str> = text.split_whitespace().collect();
+    one_line.join(" ").chars().take(500).collect()
 }
 
 #[cfg(test)]

@@ -50,13 +50,13 @@ impl ShellAccess for Exec {
                 .await)
         };
         let mut attached = self.site.ask(exec).await?.map_err(|error| {
-            let read = super::errors::read(&self.site.name, &error);
-            match (error, read.kind) {
+            let read_error = super::errors::read(&self.site.name, &error);
+            match (error, read_error.kind) {
                 // What the pod has come to, the cluster tells better when it is asked for it.
                 (kube::Error::Api(_), ErrorKind::Other | ErrorKind::NotFound) => {
-                    ProviderError::new(ErrorKind::Unreachable, read.message)
+                    ProviderError::new(ErrorKind::Unreachable, read_error.message)
                 }
-                _ => read,
+                _ => read_error,
             }
         })?;
         let (input, output, errors, status) = (
@@ -84,14 +84,14 @@ impl ShellAccess for Exec {
     }
 
     fn refusal(&self, said: &str, code: Option<i32>) -> ProviderError {
-        let missing = said.contains("no such file") || said.contains("not found in $PATH");
-        if missing || matches!(code, Some(126 | 127)) {
-            let words = format!(
+        let missing_shell = said.contains("no such file") || said.contains("not found in $PATH");
+        if missing_shell || matches!(code, Some(126 | 127)) {
+            let image_words = format!(
                 "its image {} does not run /bin/sh for us ({}): take one with a POSIX shell, coreutils, tar, flock and setsid",
                 self.image,
                 super::errors::words(said)
             );
-            return self.wrong(ErrorKind::Other, &words);
+            return self.wrong(ErrorKind::Other, &image_words);
         }
         self.wrong(
             ErrorKind::Unreachable,
@@ -121,12 +121,12 @@ impl RunningShell for Running {
         let Some(status) = self.status.take() else {
             return (None, String::new());
         };
-        let status = tokio::time::timeout(END, status)
+        let exec_status = tokio::time::timeout(END, status)
             .await
             .ok()
             .and_then(Result::ok)
             .flatten();
-        status.map_or((None, String::new()), |status| code(&status))
+        exec_status.map_or((None, String::new()), |status| code(&status))
     }
 }
 

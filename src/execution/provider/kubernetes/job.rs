@@ -61,7 +61,7 @@ pub(super) fn wanted(token: &Token, spec: &MachineSpec, pods: &KubernetesPods) -
     annotations.insert(PLACE.to_owned(), spec.place.to_string());
     annotations.insert(TYPE.to_owned(), spec.instance_type.clone());
     // What moves pods about to save nodes leaves this one alone.
-    let stays = BTreeMap::from([
+    let stay_annotations = BTreeMap::from([
         (
             "cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(),
             "false".to_owned(),
@@ -70,7 +70,7 @@ pub(super) fn wanted(token: &Token, spec: &MachineSpec, pods: &KubernetesPods) -
     ]);
     let template = ObjectMeta {
         labels: Some(labels.clone()),
-        annotations: Some(stays),
+        annotations: Some(stay_annotations),
         ..ObjectMeta::default()
     };
     Job {
@@ -156,18 +156,18 @@ fn pod(pods: &KubernetesPods) -> PodSpec {
 fn resources(pods: &KubernetesPods) -> ResourceRequirements {
     let offer = &pods.host.offer;
     let mut amounts = BTreeMap::new();
-    let mut put =
+    let mut put_amount =
         |name: &str, amount: String| drop(amounts.insert(name.to_owned(), Quantity(amount)));
     match offer.vcpu_thousandths {
         0 => {}
-        whole if whole % 1000 == 0 => put("cpu", (whole / 1000).to_string()),
-        parts => put("cpu", format!("{parts}m")),
+        whole if whole % 1000 == 0 => put_amount("cpu", (whole / 1000).to_string()),
+        parts => put_amount("cpu", format!("{parts}m")),
     }
     if offer.memory.0 > 0 {
-        put("memory", format!("{}Ki", offer.memory.0 >> 10));
+        put_amount("memory", format!("{}Ki", offer.memory.0 >> 10));
     }
     if let Some((_, count)) = &offer.accelerators {
-        put(&pods.resource, count.to_string());
+        put_amount(&pods.resource, count.to_string());
     }
     let amounts = Some(amounts).filter(|amounts| !amounts.is_empty());
     ResourceRequirements {
@@ -189,12 +189,12 @@ pub(super) fn note<'a>(job: &'a Job, name: &str) -> Option<&'a str> {
 /// How it ended, in the cluster's words: reason and message. None: it has not.
 pub(super) fn ended(job: &Job) -> Option<(String, String)> {
     let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    let over = conditions
+    let final_condition = conditions
         .iter()
         .find(|one| ["Failed", "Complete"].contains(&one.type_.as_str()) && one.status == "True")?;
     Some((
-        over.reason.clone().unwrap_or_default(),
-        over.message.clone().unwrap_or_default(),
+        final_condition.reason.clone().unwrap_or_default(),
+        final_condition.message.clone().unwrap_or_default(),
     ))
 }
 

@@ -62,8 +62,8 @@ impl Machines {
 
     /// There is one for every entry of the inventory.
     pub(super) fn site(&self, at: &KubernetesNamespace) -> Arc<Site> {
-        let found = self.sites.iter().find(|site| site.at == *at);
-        found
+        let found_site = self.sites.iter().find(|site| site.at == *at);
+        found_site
             .cloned()
             .unwrap_or_else(|| Arc::new(Site::new("of the inventory", at)))
     }
@@ -123,8 +123,8 @@ impl Machines {
 
     /// The way into the machine of a token, once its pod runs; its folder there is made.
     pub(super) async fn link(&self, token: &Token) -> Result<Arc<Link>, ProviderError> {
-        let alone = self.known(token).alone;
-        let _alone = alone.lock().await;
+        let node_lock = self.known(token).alone;
+        let _alone = node_lock.lock().await;
         if let Some(link) = self.known(token).link {
             return Ok(link);
         }
@@ -135,7 +135,7 @@ impl Machines {
             .filter_map(|container| container.image.clone())
             .next()
             .unwrap_or_default();
-        let reach = SshTarget {
+        let pod_target = SshTarget {
             name: format!("{}/{name}", site.name),
             address: String::new(),
             port: None,
@@ -150,18 +150,24 @@ impl Machines {
                 pod: name,
                 image: image.clone(),
             }),
-            reach,
+            pod_target,
         );
         let lease_end = job::note(&job, instance_tags::LEASE_END)
             .unwrap_or_default()
             .to_owned();
         let tags = serde_json::to_string(&job.metadata.annotations)
             .map_err(|error| ProviderError::new(ErrorKind::Other, error))?;
-        let left = clock::between(&clock::timestamp(), &lease_end) / 1000;
-        let arguments = [token.id.as_str(), &tags, &left.to_string(), &lease_end, "1"];
+        let lease_seconds = clock::between(&clock::timestamp(), &lease_end) / 1000;
+        let arguments = [
+            token.id.as_str(),
+            &tags,
+            &lease_seconds.to_string(),
+            &lease_end,
+            "1",
+        ];
         link.lines("create", &arguments).await.map_err(|error| {
-            let lacks = error.message.contains("the host lacks");
-            let hint = if lacks {
+            let host_lacks = error.message.contains("the host lacks");
+            let hint = if host_lacks {
                 format!(": its image is {image}")
             } else {
                 String::new()
@@ -174,15 +180,15 @@ impl Machines {
 
     /// The Job of a token and the pod that has the machine, once that runs.
     async fn up(&self, token: &Token) -> Result<(Arc<Site>, Job, Pod), ProviderError> {
-        let begun = Instant::now();
+        let begun_at = Instant::now();
         let mut pauses = pauses();
         loop {
-            let found = self.find(token).await?.filter(|(_, job)| !job::leaves(job));
-            let (site, job) = found.ok_or_else(|| missing_pod(token, "is not there"))?;
+            let found_job = self.find(token).await?.filter(|(_, job)| !job::leaves(job));
+            let (site, job) = found_job.ok_or_else(|| missing_pod(token, "is not there"))?;
             let pods = site.pods_of(&token.id).await?;
             let pod = pod_with_machine(pods, job::note(&job, job::POD));
             check_job(token, &job, pod.as_ref())?;
-            let waited = begun.elapsed();
+            let waited = begun_at.elapsed();
             match pod {
                 Some((PodState::Up, pod)) => {
                     if let Some(job) = self.bind_pod(&site, token, job, &pod).await? {
@@ -240,28 +246,32 @@ impl Machines {
             return Ok(Some(RunStatus::Lost));
         };
         let pods = site.pods_of(&token.id).await?;
-        let bound = job::note(&job, job::POD);
-        let ours = pods
+        let bound_pod = job::note(&job, job::POD);
+        let own_pod = pods
             .iter()
-            .find(|pod| bound.is_none() || pod.metadata.uid.as_deref() == bound);
-        let stand = ours.map_or(PodState::PodEnd(PodEnd::Deleted), pod::read);
-        let replaced =
-            bound.is_some() && pods.iter().any(|pod| pod.metadata.uid.as_deref() != bound);
-        let ended = job::ended(&job).map(|(reason, _)| reason);
+            .find(|pod| bound_pod.is_none() || pod.metadata.uid.as_deref() == bound_pod);
+        let stand = own_pod.map_or(PodState::PodEnd(PodEnd::Deleted), pod::read);
+        let replaced = bound_pod.is_some()
+            && pods
+                .iter()
+                .any(|pod| pod.metadata.uid.as_deref() != bound_pod);
+        let ended_reason = job::ended(&job).map(|(reason, _)| reason);
         let lease_end = job::note(&job, instance_tags::LEASE_END);
-        let late = lease_end.is_some_and(|end| clock::between(end, &clock::timestamp()) > 0);
+        let is_late = lease_end.is_some_and(|end| clock::between(end, &clock::timestamp()) > 0);
         Ok(match stand {
             PodState::PodEnd(PodEnd::OutOfMemory) => {
                 let message = format!("cluster {}: {}", site.name, out_of_memory());
                 return Err(ProviderError::new(ErrorKind::Other, message));
             }
-            PodState::PodEnd(_) if late || ended.as_deref() == Some("DeadlineExceeded") => {
+            PodState::PodEnd(_)
+                if is_late || ended_reason.as_deref() == Some("DeadlineExceeded") =>
+            {
                 Some(RunStatus::Expired)
             }
             PodState::PodEnd(PodEnd::Taken) => Some(RunStatus::Preempted),
             // The pod goes first, and the Job says later whether it was for its deadline.
             PodState::PodEnd(PodEnd::Deleted) => {
-                (replaced || ended.is_some()).then_some(RunStatus::Preempted)
+                (replaced || ended_reason.is_some()).then_some(RunStatus::Preempted)
             }
             PodState::PodEnd(_) => Some(RunStatus::Lost),
             _ => None,
@@ -286,17 +296,17 @@ impl Machines {
     }
 
     async fn end_at(&self, site: &Site, token: &Token) -> Result<(), ProviderError> {
-        let begun = Instant::now();
+        let begun_at = Instant::now();
         let mut pauses = pauses();
         let fine = |error: &ProviderError| error.kind == ErrorKind::NotFound;
         loop {
             let job = site.job(&token.id).await?;
             if job.as_ref().is_some_and(|job| !job::leaves(job)) {
                 let jobs = site.jobs().await?;
-                let ended = site
+                let delete_result = site
                     .ask(jobs.delete(&job::name(&token.id), &DeleteParams::foreground()))
                     .await;
-                ended
+                delete_result
                     .map(drop)
                     .or_else(|error| if fine(&error) { Ok(()) } else { Err(error) })?;
             }
@@ -311,12 +321,12 @@ impl Machines {
             {
                 let api = site.pods().await?;
                 let name = name_of_pod(pod)?;
-                let ended = site.ask(api.delete(name, &DeleteParams::default())).await;
-                ended
+                let delete_result = site.ask(api.delete(name, &DeleteParams::default())).await;
+                delete_result
                     .map(drop)
                     .or_else(|error| if fine(&error) { Ok(()) } else { Err(error) })?;
             }
-            if begun.elapsed() > END {
+            if begun_at.elapsed() > END {
                 let message = format!(
                     "cluster {}: job {} was deleted, and is not gone after {} s: is its node there?",
                     site.name,
@@ -335,10 +345,10 @@ async fn without_pod(site: &Site, job: &Job, waited: Duration) -> Option<(ErrorK
     match site.complaint(job).await {
         Some(why) if why.contains("forbidden") => Some((refusal(&why), words(&why))),
         why if waited > NO_POD => {
-            let why = why.unwrap_or_else(|| "the cluster does not say why".to_owned());
+            let reason_words = why.unwrap_or_else(|| "the cluster does not say why".to_owned());
             Some((
                 ErrorKind::Stockout,
-                format!("it gets no pod: {}", words(&why)),
+                format!("it gets no pod: {}", words(&reason_words)),
             ))
         }
         _ => None,
@@ -352,18 +362,18 @@ fn out_of_memory() -> String {
 
 /// How long a Job has been under way until its last change, by the cluster's own clock.
 pub(super) fn elapsed(job: &Job) -> Duration {
-    let begun = job
+    let begun_at = job
         .status
         .as_ref()
         .and_then(|status| status.start_time.as_ref())
         .map(|time| time.0);
     let changes = job.metadata.managed_fields.iter().flatten();
-    let changed = changes
+    let changed_at = changes
         .filter_map(|change| change.time.as_ref())
         .map(|time| time.0)
         .max();
-    let elapsed = begun
-        .zip(changed)
+    let elapsed = begun_at
+        .zip(changed_at)
         .map(|(begun, changed)| changed.duration_since(begun));
     elapsed
         .and_then(|elapsed| Duration::try_from(elapsed).ok())
@@ -387,8 +397,8 @@ fn check_job(token: &Token, job: &Job, pod: Option<&(PodState, Pod)>) -> Result<
     if let Some((reason, message)) = job::ended(job)
         && !matches!(pod, Some((PodState::PodEnd(_), _)))
     {
-        let why = format!("has ended: {reason}: {message}");
-        return Err(missing_pod(token, &why));
+        let ended_words = format!("has ended: {reason}: {message}");
+        return Err(missing_pod(token, &ended_words));
     }
     Ok(())
 }
@@ -400,13 +410,13 @@ fn check_pod(
     (state, pod): (PodState, &Pod),
     (waited, patience): (Duration, Duration),
 ) -> Result<(), ProviderError> {
-    let failed = |kind, why| Err(failed_job(site, token, kind, why));
+    let pod_failed = |kind, why| Err(failed_job(site, token, kind, why));
     match state {
-        PodState::PodEnd(PodEnd::NoRoom(why)) => failed(ErrorKind::Stockout, why),
+        PodState::PodEnd(PodEnd::NoRoom(why)) => pod_failed(ErrorKind::Stockout, why),
         PodState::PodEnd(PodEnd::Broken(why)) | PodState::Broken(why) => {
-            failed(ErrorKind::Other, format!("its container cannot run: {why}"))
+            pod_failed(ErrorKind::Other, format!("its container cannot run: {why}"))
         }
-        PodState::PodEnd(PodEnd::OutOfMemory) => failed(ErrorKind::Other, out_of_memory()),
+        PodState::PodEnd(PodEnd::OutOfMemory) => pod_failed(ErrorKind::Other, out_of_memory()),
         PodState::PodEnd(PodEnd::Taken | PodEnd::Deleted) => {
             Err(missing_pod(token, "was taken away"))
         }
@@ -415,18 +425,18 @@ fn check_pod(
         }
         PodState::Unplaced(why) if waited > patience => {
             let name = name_of_pod(pod)?;
-            let why = format!(
+            let unscheduled_words = format!(
                 "no node took pod {name} within {} s: {why}",
                 patience.as_secs()
             );
-            failed(ErrorKind::Stockout, why)
+            pod_failed(ErrorKind::Stockout, unscheduled_words)
         }
         PodState::Coming(why) if waited > PATIENCE => {
-            let why = format!(
+            let not_up_words = format!(
                 "its pod did not come up within {} s: {why}",
                 PATIENCE.as_secs()
             );
-            failed(ErrorKind::Other, why)
+            pod_failed(ErrorKind::Other, not_up_words)
         }
         PodState::Unplaced(_) | PodState::Coming(_) | PodState::Up => Ok(()),
     }

@@ -70,26 +70,26 @@ pub(super) fn read(pod: &Pod) -> PodState {
         .container_statuses
         .as_ref()
         .and_then(|all| all.first());
-    let state = container
+    let container_state = container
         .and_then(|container| container.state.clone())
         .unwrap_or_default();
     let phase = status.phase.as_deref().unwrap_or_default();
     if pod.metadata.deletion_timestamp.is_some() || ["Failed", "Succeeded"].contains(&phase) {
-        return PodState::PodEnd(gone(pod, &state));
+        return PodState::PodEnd(gone(pod, &container_state));
     }
-    if state.terminated.is_some() {
-        return PodState::PodEnd(gone(pod, &state));
+    if container_state.terminated.is_some() {
+        return PodState::PodEnd(gone(pod, &container_state));
     }
-    if state.running.is_some() {
+    if container_state.running.is_some() {
         return PodState::Up;
     }
-    if let Some(waiting) = &state.waiting {
+    if let Some(waiting) = &container_state.waiting {
         let reason = waiting.reason.clone().unwrap_or_default();
-        let told = told(&reason, waiting.message.as_deref());
+        let told_words = told(&reason, waiting.message.as_deref());
         return if BROKEN.contains(&reason.as_str()) {
-            PodState::Broken(told)
+            PodState::Broken(told_words)
         } else {
-            PodState::Coming(told)
+            PodState::Coming(told_words)
         };
     }
     let unplaced = |one: &&PodCondition| one.type_ == "PodScheduled" && one.status == "False";
@@ -116,10 +116,10 @@ fn gone(pod: &Pod, state: &ContainerState) -> PodEnd {
         return PodEnd::Taken;
     }
     let terminated = state.terminated.as_ref();
-    let ended = terminated
+    let end_reason = terminated
         .and_then(|ended| ended.reason.as_deref())
         .unwrap_or_default();
-    if ended == "OOMKilled" {
+    if end_reason == "OOMKilled" {
         return PodEnd::OutOfMemory;
     }
     if pod.metadata.deletion_timestamp.is_some() {
@@ -131,10 +131,14 @@ fn gone(pod: &Pod, state: &ContainerState) -> PodEnd {
     if NO_ROOM.contains(&reason) {
         return PodEnd::NoRoom(told(reason, status.message.as_deref()));
     }
-    if BROKEN.contains(&ended) || ended == "ContainerCannotRun" {
-        return PodEnd::Broken(told(ended, message));
+    if BROKEN.contains(&end_reason) || end_reason == "ContainerCannotRun" {
+        return PodEnd::Broken(told(end_reason, message));
     }
-    let reason = if ended.is_empty() { reason } else { ended };
+    let reason = if end_reason.is_empty() {
+        reason
+    } else {
+        end_reason
+    };
     let code = terminated
         .map(|ended| format!(", exit code {}", ended.exit_code))
         .unwrap_or_default();

@@ -80,9 +80,9 @@ impl Kubernetes {
 
     /// The Job of a token that may go on, and where it is.
     async fn alive(&self, token: &Token) -> Result<(Arc<Site>, Job), ProviderError> {
-        let found = self.machines.find(token).await?;
+        let found_job = self.machines.find(token).await?;
         let usable = |job: &Job| !job::leaves(job) && job::ended(job).is_none();
-        found
+        found_job
             .filter(|(_, job)| usable(job))
             .ok_or_else(|| Self::not_found(token))
     }
@@ -111,19 +111,20 @@ impl Provider for Kubernetes {
     }
 
     async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
-        let wanted = format!("{} at {}", spec.instance_type, spec.place);
-        let fits = |pods: &&KubernetesPods| {
+        let wanted_machine = format!("{} at {}", spec.instance_type, spec.place);
+        let fits_pods = |pods: &&KubernetesPods| {
             pods.host.place == spec.place && pods.host.instance_type == spec.instance_type
         };
-        let Some(pods) = self.own.pods.iter().find(fits) else {
-            let message = format!("kubernetes: the inventory has no pods that are {wanted}");
+        let Some(pods) = self.own.pods.iter().find(fits_pods) else {
+            let message =
+                format!("kubernetes: the inventory has no pods that are {wanted_machine}");
             return Err(ProviderError::new(ErrorKind::Stockout, message));
         };
         if let Some(tee) = spec
             .tee
             .filter(|tee| !pods.host.offer.tee.contains(tee.name()))
         {
-            return Err(without_tee(KUBERNETES, wanted, tee));
+            return Err(without_tee(KUBERNETES, wanted_machine, tee));
         }
         if spec.nodes > 1 {
             let message = format!(
@@ -132,8 +133,8 @@ impl Provider for Kubernetes {
             );
             return Err(ProviderError::new(ErrorKind::Quota, message));
         }
-        let alone = self.machines.known(token).alone;
-        let _alone = alone.lock().await;
+        let node_lock = self.machines.known(token).alone;
+        let _alone = node_lock.lock().await;
         let site = self.machines.site(&pods.at);
         let job = match site.job(&token.id).await? {
             Some(job) => job,
@@ -142,10 +143,10 @@ impl Provider for Kubernetes {
                 let params = PatchParams::apply(job::MANAGER).force();
                 let jobs = site.jobs().await?;
                 let name = job::name(&token.id);
-                let made = site
+                let job_made = site
                     .ask(jobs.patch(&name, &params, &Patch::Apply(&job)))
                     .await;
-                made.map_err(|error| match error.kind {
+                job_made.map_err(|error| match error.kind {
                     // What is not found can only be the namespace.
                     ErrorKind::NotFound => ProviderError::new(ErrorKind::Other, error.message),
                     _ => error,
@@ -153,13 +154,13 @@ impl Provider for Kubernetes {
             }
         };
         self.machines.saw(token, &site);
-        let damaged = || {
+        let damaged_job = || {
             ProviderError::new(
                 ErrorKind::Other,
                 format!("cluster {}: the job lost its labels", site.name),
             )
         };
-        job::machine(&site.name, &job).ok_or_else(damaged)
+        job::machine(&site.name, &job).ok_or_else(damaged_job)
     }
 
     async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
@@ -172,7 +173,7 @@ impl Provider for Kubernetes {
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
         let mut machines = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut seen_jobs = BTreeSet::new();
         for site in self.machines.sites() {
             let jobs = site.jobs().await?;
             for job in site
@@ -180,8 +181,8 @@ impl Provider for Kubernetes {
                 .await?
             {
                 // Two entries may lead to one namespace by different names.
-                let first = seen.insert(job.metadata.uid.clone());
-                let Some(machine) = job::machine(&site.name, &job).filter(|_| first) else {
+                let is_first = seen_jobs.insert(job.metadata.uid.clone());
+                let Some(machine) = job::machine(&site.name, &job).filter(|_| is_first) else {
                     continue;
                 };
                 if owner.is_none_or(|owner| {
@@ -209,9 +210,9 @@ impl Provider for Kubernetes {
         let (site, _) = self.alive(token).await?;
         let lease_end = lease.timestamp();
         // The tag first: what looks at it must never take the machine for one that is overdue.
-        let notes =
+        let lease_note =
             json!({ "metadata": { "annotations": { instance_tags::LEASE_END: lease_end } } });
-        let job = self.machines.change(&site, token, &notes).await?;
+        let job = self.machines.change(&site, token, &lease_note).await?;
         let limit = job::deadline(machine::elapsed(&job), lease.left());
         let limit = json!({ "spec": { "activeDeadlineSeconds": limit } });
         self.machines.change(&site, token, &limit).await?;
@@ -230,26 +231,26 @@ impl Provider for Kubernetes {
         token: &Token,
         owner: &Owner,
     ) -> Result<Machine, ProviderError> {
-        let missing = || {
+        let missing_job = || {
             ProviderError::new(
                 ErrorKind::NotFound,
                 format!("kubernetes: no cluster has a job `{id}`"),
             )
         };
-        let (cluster, name) = id.split_once('/').ok_or_else(missing)?;
+        let (cluster, name) = id.split_once('/').ok_or_else(missing_job)?;
         let site = self
             .machines
             .sites()
             .iter()
             .find(|site| site.name == cluster)
             .cloned()
-            .ok_or_else(missing)?;
+            .ok_or_else(missing_job)?;
         let jobs = site.jobs().await?;
         let job = site
             .ask(jobs.get_opt(name))
             .await?
             .filter(|job| !job::leaves(job))
-            .ok_or_else(missing)?;
+            .ok_or_else(missing_job)?;
         let machine = job::machine(&site.name, &job);
         if name != job::name(&token.id)
             || machine.is_none_or(|machine| machine.token.id != token.id)
@@ -260,21 +261,21 @@ impl Provider for Kubernetes {
             );
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
-        let notes = json!({ "metadata": { "annotations": { instance_tags::JOB: owner.job, instance_tags::LINEAGE: owner.lineage } } });
-        let job = self.machines.change(&site, token, &notes).await?;
+        let lease_note = json!({ "metadata": { "annotations": { instance_tags::JOB: owner.job, instance_tags::LINEAGE: owner.lineage } } });
+        let job = self.machines.change(&site, token, &lease_note).await?;
         self.machines.saw(token, &site);
-        job::machine(&site.name, &job).ok_or_else(missing)
+        job::machine(&site.name, &job).ok_or_else(missing_job)
     }
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
         let link = self.machines.link(token).await?;
-        let inner = self.inside(token, link);
+        let inner_worker = self.inside(token, link);
         let fate = PodFate {
             machines: self.machines.clone(),
             token: token.clone(),
         };
         Ok(Box::new(PodWorker {
-            inner,
+            inner: inner_worker,
             fate,
             kept: self.log(token),
         }))

@@ -55,16 +55,19 @@ pub(crate) fn numbering() -> String {
 pub(crate) fn parse_stat(stat: &str) -> Option<Stat> {
     let pid = stat.split(' ').next()?.parse().ok()?;
     // The command's name is in parentheses and may hold any character.
-    let rest = stat.get(stat.rfind(')')? + 1..)?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let state = fields.first()?.chars().next()?;
-    let number = |index: usize| fields.get(index).and_then(|field| field.parse().ok());
-    let begun = fields.get(19)?.parse().ok()?;
+    let after_name = stat.get(stat.rfind(')')? + 1..)?;
+    let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
+    let state_letter = fields.first()?.chars().next()?;
+    let number_at = |index: usize| fields.get(index).and_then(|field| field.parse().ok());
+    let begun_ticks = fields.get(19)?.parse().ok()?;
     Some(Stat {
-        identity: Identity { pid, begun },
-        state,
-        group: number(2)?,
-        session: number(3)?,
+        identity: Identity {
+            pid,
+            begun: begun_ticks,
+        },
+        state: state_letter,
+        group: number_at(2)?,
+        session: number_at(3)?,
     })
 }
 
@@ -99,8 +102,8 @@ fn members(group: i32) -> Vec<Stat> {
 
 /// All live processes that carry the token.
 pub(crate) fn carrying(token: &str) -> Vec<Pid> {
-    let wanted = format!("SKY_TOKEN={token}");
-    let mut found = Vec::new();
+    let wanted_variable = format!("SKY_TOKEN={token}");
+    let mut found_processes = Vec::new();
     for pid in numbers() {
         // A zombie has no environment any more.
         let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
@@ -108,40 +111,41 @@ pub(crate) fn carrying(token: &str) -> Vec<Pid> {
         };
         if environment
             .split(|byte| *byte == 0)
-            .any(|variable| variable == wanted.as_bytes())
+            .any(|variable| variable == wanted_variable.as_bytes())
         {
-            found.extend(Pid::from_raw(pid));
+            found_processes.extend(Pid::from_raw(pid));
         }
     }
-    found
+    found_processes
 }
 
 impl Attempt {
     /// The process group, if its number certainly means it still. A number is not given anew
     /// while a group has it; the supervisor may be gone, and others of its group not.
     fn group(&self) -> Option<Pid> {
-        let then = self
+        let then_known = self
             .supervisor
             .filter(|then| then.group == then.identity.pid)?;
-        let sure = match now(then.identity.pid) {
+        let sure = match now(then_known.identity.pid) {
             Some(now) if now.lives() => {
                 let carries = || {
                     carrying(&self.token)
                         .iter()
                         .any(|pid| raw(*pid) == now.identity.pid)
                 };
-                now.identity == then.identity && (self.fresh || carries())
+                now.identity == then_known.identity && (self.fresh || carries())
             }
-            Some(now) => self.fresh && now.identity == then.identity,
+            Some(now) => self.fresh && now.identity == then_known.identity,
             None => {
-                let ours = |member: &Stat| {
-                    member.session == then.session && member.identity.begun >= then.identity.begun
+                let is_ours = |member: &Stat| {
+                    member.session == then_known.session
+                        && member.identity.begun >= then_known.identity.begun
                 };
-                let members = members(then.group);
-                self.fresh && !members.is_empty() && members.iter().all(ours)
+                let group_members = members(then_known.group);
+                self.fresh && !group_members.is_empty() && group_members.iter().all(is_ours)
             }
         };
-        sure.then(|| Pid::from_raw(then.group)).flatten()
+        sure.then(|| Pid::from_raw(then_known.group)).flatten()
     }
 
     /// Ends all processes that carry the token, and all of the process group: asks them, waits up
@@ -154,50 +158,53 @@ impl Attempt {
         if self.wait(group, Signal::KILL, KILL_WAIT).await {
             return Ok(());
         }
-        let left: Vec<String> = self
+        let pids_left: Vec<String> = self
             .left(group)
             .iter()
             .map(|pid| raw(*pid).to_string())
             .collect();
-        let message = format!("processes {} do not end, even by SIGKILL", left.join(", "));
+        let message = format!(
+            "processes {} do not end, even by SIGKILL",
+            pids_left.join(", ")
+        );
         Err(ProviderError::new(ErrorKind::Other, message))
     }
 
     fn left(&self, group: Option<Pid>) -> Vec<Pid> {
-        let members = group.map(|group| members(raw(group))).unwrap_or_default();
+        let group_members = group.map(|group| members(raw(group))).unwrap_or_default();
         // What has cleared its environment is found by its group alone.
-        let mut left: Vec<Pid> = members
+        let mut pids_left: Vec<Pid> = group_members
             .iter()
             .filter_map(|stat| Pid::from_raw(stat.identity.pid))
             .collect();
-        left.extend(carrying(&self.token));
-        left.sort_by_key(|pid| raw(*pid));
-        left.dedup();
-        left
+        pids_left.extend(carrying(&self.token));
+        pids_left.sort_by_key(|pid| raw(*pid));
+        pids_left.dedup();
+        pids_left
     }
 
     /// Signals all that are left, and waits until none is. Each is asked once; killing is
     /// repeated, for what a process starts while it is being ended.
     async fn wait(&self, group: Option<Pid>, signal: Signal, time: Duration) -> bool {
-        let begun = Instant::now();
+        let begun_at = Instant::now();
         let mut signalled = Vec::new();
         if let Some(group) = group {
             // At once, so that none outruns it. It may be gone by now.
             let _ = kill_process_group(group, signal);
         }
         loop {
-            let left = self.left(group);
-            if left.is_empty() {
+            let pids_left = self.left(group);
+            if pids_left.is_empty() {
                 return true;
             }
-            for pid in left {
+            for pid in pids_left {
                 let in_group = group.is_some() && rustix::process::getpgid(Some(pid)).ok() == group;
                 if signal == Signal::KILL || !(in_group || signalled.contains(&pid)) {
                     signalled.push(pid);
                     let _ = kill_process(pid, signal);
                 }
             }
-            if begun.elapsed() >= time {
+            if begun_at.elapsed() >= time {
                 return false;
             }
             tokio::time::sleep(INTERVAL).await;

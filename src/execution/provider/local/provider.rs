@@ -88,17 +88,17 @@ impl Local {
         let path = folder.join(".run/machine");
         match std::fs::read(&path) {
             Ok(text) => {
-                let damaged = |why: String| {
+                let damaged_tags = |why: String| {
                     ProviderError::new(
                         ErrorKind::Other,
                         format!("{} is damaged: {why}", path.display()),
                     )
                 };
-                let tags: Tags =
-                    serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+                let tags: Tags = serde_json::from_slice(&text)
+                    .map_err(|error| damaged_tags(error.to_string()))?;
                 match is_token(&tags.token) && is_path_part(&tags.stage) {
                     true => Ok(Some(tags)),
-                    false => Err(damaged(
+                    false => Err(damaged_tags(
                         "it names no token and no stage of a job".to_owned(),
                     )),
                 }
@@ -182,8 +182,9 @@ impl Provider for Local {
         let create = move || -> io::Result<()> {
             tree::remove(&folder)?;
             // Built aside, so that a folder always says whose it is.
-            let number = BUILDING.fetch_add(1, Ordering::Relaxed);
-            let building = folder.with_extension(format!("new{}-{number}", std::process::id()));
+            let building_number = BUILDING.fetch_add(1, Ordering::Relaxed);
+            let building =
+                folder.with_extension(format!("new{}-{building_number}", std::process::id()));
             tree::remove(&building)?;
             for part in ["inputs", "outputs", "checkpoint", ".run"] {
                 file::create_private_folders(&building.join(part))?;
@@ -300,9 +301,9 @@ impl Provider for Local {
         token: &Token,
         owner: &Owner,
     ) -> Result<Machine, ProviderError> {
-        let wanted = std::path::absolute(id).unwrap_or_else(|_| id.into());
+        let wanted_folder = std::path::absolute(id).unwrap_or_else(|_| id.into());
         let folder = self.folder(token);
-        let Some(mut tags) = Self::tags(&wanted)?.filter(|_| wanted == folder) else {
+        let Some(mut tags) = Self::tags(&wanted_folder)?.filter(|_| wanted_folder == folder) else {
             let message = format!("{id} is not an attempt that could be {}", folder.display());
             return Err(ProviderError::new(ErrorKind::NotFound, message));
         };
@@ -353,8 +354,11 @@ pub(in crate::execution::provider) fn write_lease(
     folder: &Path,
     lease: Duration,
 ) -> io::Result<()> {
-    let end = clock::uptime().saturating_add(lease).as_secs();
-    file::write_atomic(&folder.join(".run/lease"), format!("{end}\n").as_bytes())
+    let lease_end = clock::uptime()?.saturating_add(lease).as_secs();
+    file::write_atomic(
+        &folder.join(".run/lease"),
+        format!("{lease_end}\n").as_bytes(),
+    )
 }
 
 /// Whether the lease of an attempt is over, by the uptime that its watchdog goes by; none: it has
@@ -364,30 +368,30 @@ fn lease_is_over(folder: &Path) -> Option<bool> {
     if numbering.is_some_and(|numbering| numbering != process::numbering()) {
         return None;
     }
-    let end: u64 = std::fs::read_to_string(folder.join(".run/lease"))
+    let lease_end: u64 = std::fs::read_to_string(folder.join(".run/lease"))
         .ok()?
         .trim()
         .parse()
         .ok()?;
-    Some(clock::uptime().as_secs() >= end)
+    Some(clock::uptime().ok()?.as_secs() >= lease_end)
 }
 
 /// The folders in a folder, sorted; none if it is not there.
 pub(in crate::execution::provider) fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let fail = |error| file::named(folder, "list", error);
-    let mut found = Vec::new();
+    let mut found_folders = Vec::new();
     match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found_folders),
         Err(error) => return Err(fail(error)),
         Ok(entries) => {
             for entry in entries {
-                let entry = entry.map_err(fail)?;
-                if entry.file_type().map_err(fail)?.is_dir() {
-                    found.push(entry.path());
+                let folder_entry = entry.map_err(fail)?;
+                if folder_entry.file_type().map_err(fail)?.is_dir() {
+                    found_folders.push(folder_entry.path());
                 }
             }
         }
     }
-    found.sort();
-    Ok(found)
+    found_folders.sort();
+    Ok(found_folders)
 }

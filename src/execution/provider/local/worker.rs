@@ -119,8 +119,8 @@ impl Worker for LocalWorker {
         if self.control("command").exists() {
             // A sky died right after starting it. Its supervisor may be about to begin, and must
             // neither be lost nor find the inputs half laid.
-            let begun = tokio::time::Instant::now();
-            while !process::carrying(&self.token.id).is_empty() && begun.elapsed() < CLAIM {
+            let begun_at = tokio::time::Instant::now();
+            while !process::carrying(&self.token.id).is_empty() && begun_at.elapsed() < CLAIM {
                 if self.look()? != RunStatus::NotStarted {
                     return Ok(());
                 }
@@ -214,9 +214,9 @@ impl Worker for LocalWorker {
                 .map_err(|error| file::named(Path::new("/bin/sh"), "run", error))?,
         );
         // Not started until it says so: else a look could come before the claim.
-        let begun = tokio::time::Instant::now();
+        let begun_at = tokio::time::Instant::now();
         while self.look()? == RunStatus::NotStarted {
-            if begun.elapsed() > CLAIM * 6 {
+            if begun_at.elapsed() > CLAIM * 6 {
                 let message = format!(
                     "stage.{} did not begin within 30 s; see {}",
                     self.token.stage,
@@ -245,10 +245,12 @@ impl Worker for LocalWorker {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(fail(error)),
         };
-        let mut piece = Vec::new();
+        let mut log_piece = Vec::new();
         file.seek(SeekFrom::Start(offset)).map_err(fail)?;
-        file.take(LOG_PIECE).read_to_end(&mut piece).map_err(fail)?;
-        Ok(piece)
+        file.take(LOG_PIECE)
+            .read_to_end(&mut log_piece)
+            .map_err(fail)?;
+        Ok(log_piece)
     }
 
     async fn log_length(&self) -> Result<u64, ProviderError> {
@@ -265,7 +267,7 @@ impl Worker for LocalWorker {
 
     async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
         let (from, to) = (self.folder.join("checkpoint"), self.control("checkpoint"));
-        let take = move |bounds: &Bounds| -> io::Result<Option<Content>> {
+        let take_progress = move |bounds: &Bounds| -> io::Result<Option<Content>> {
             let names = complete(&from)?;
             if names.is_empty() {
                 return Ok(None);
@@ -274,25 +276,27 @@ impl Worker for LocalWorker {
             tree::remove(&to)?;
             file::create_private_folders(&to)?;
             // The limit is one for all of them together.
-            let mut left = most;
+            let mut bytes_left = most;
             for name in names {
                 let (from, to) = (from.join(&name), to.join(&name));
-                let bounds = bounds.within(Some(left));
-                left -= tree::copy_within(
+                let bounds = bounds.within(Some(bytes_left));
+                bytes_left -= tree::copy_within(
                     &from,
                     &to,
                     tree::Links::Resolve,
                     tree::Sharing::Own,
                     &bounds,
                 )?
-                .min(left);
+                .min(bytes_left);
             }
             Ok(Some(Content::Local(to)))
         };
-        blocking(take).await.map_err(|error| match error.kind() {
-            io::ErrorKind::FileTooLarge => ProviderError::new(ErrorKind::Output, error),
-            _ => error.into(),
-        })
+        blocking(take_progress)
+            .await
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::FileTooLarge => ProviderError::new(ErrorKind::Output, error),
+                _ => error.into(),
+            })
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
@@ -303,14 +307,17 @@ impl Worker for LocalWorker {
         // What the command left running could still write to what is about to be collected.
         self.attempt().end(Duration::ZERO).await?;
         let folder = self.folder.join("outputs");
-        let there = |name: &&String| folder.join(name).exists();
-        let missing: Vec<&str> = outputs
+        let is_there = |name: &&String| folder.join(name).exists();
+        let missing_outputs: Vec<&str> = outputs
             .iter()
-            .filter(|name| !there(name))
+            .filter(|name| !is_there(name))
             .map(String::as_str)
             .collect();
-        if !missing.is_empty() {
-            let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+        if !missing_outputs.is_empty() {
+            let names: Vec<String> = missing_outputs
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect();
             let message = format!(
                 "it exited well but did not write {} to $SKY_OUTPUTS",
                 names.join(", ")
@@ -355,17 +362,17 @@ fn written(folder: &Path, bounds: &Bounds) -> io::Result<Vec<Written>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(fail(error)),
     };
-    let mut found = Vec::new();
+    let mut written_files = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(fail)?;
-        let bytes = tree::size(&entry.path(), bounds)?;
-        found.push(Written {
-            name: entry.file_name().to_string_lossy().into_owned(),
+        let folder_entry = entry.map_err(fail)?;
+        let bytes = tree::size(&folder_entry.path(), bounds)?;
+        written_files.push(Written {
+            name: folder_entry.file_name().to_string_lossy().into_owned(),
             bytes,
         });
     }
-    found.sort();
-    Ok(found)
+    written_files.sort();
+    Ok(written_files)
 }
 
 /// Whether a command gets this variable of its surroundings without declaring it.
@@ -384,23 +391,23 @@ fn complete(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     };
     let names = entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(fail));
     let names: Vec<_> = names.collect::<io::Result<_>>()?;
-    let whole = |name: &std::ffi::OsString| {
+    let is_whole = |name: &std::ffi::OsString| {
         let name = name.as_encoded_bytes();
         !name.starts_with(b".") && !name.ends_with(b".tmp")
     };
-    Ok(names.into_iter().filter(whole).collect())
+    Ok(names.into_iter().filter(is_whole).collect())
 }
 
 /// The processes of the attempt with this token in `folder`.
 pub(in crate::execution::provider) fn attempt(folder: &Path, token: &str) -> process::Attempt {
-    let read = |name: &str| std::fs::read_to_string(folder.join(".run").join(name)).ok();
-    let supervisor = read("pid").and_then(|stat| process::parse_stat(&stat));
-    let fresh = read("numbering").is_some_and(|then| then == process::numbering());
+    let read_file = |name: &str| std::fs::read_to_string(folder.join(".run").join(name)).ok();
+    let supervisor = read_file("pid").and_then(|stat| process::parse_stat(&stat));
+    let is_fresh = read_file("numbering").is_some_and(|then| then == process::numbering());
     let released = folder.join(".run/released").exists();
     process::Attempt {
         token: token.to_owned(),
         supervisor,
-        fresh: fresh && !released,
+        fresh: is_fresh && !released,
     }
 }
 

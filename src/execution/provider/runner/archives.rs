@@ -29,24 +29,27 @@ impl Sender {
     }
 
     fn pass(&mut self) -> io::Result<()> {
-        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended");
-        if piece.is_empty() {
+        let full_piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        let connection_gone =
+            |_| io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended");
+        if full_piece.is_empty() {
             Ok(())
         } else {
-            self.to.blocking_send(Ok(piece)).map_err(gone)
+            self.to
+                .blocking_send(Ok(full_piece))
+                .map_err(connection_gone)
         }
     }
 }
 
 impl Write for Sender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let size = bytes.len().min(PIECE - self.piece.len());
-        self.piece.extend_from_slice(&bytes[..size]);
+        let taken_size = bytes.len().min(PIECE - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..taken_size]);
         if self.piece.len() == PIECE {
             self.pass()?;
         }
-        Ok(size)
+        Ok(taken_size)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -56,26 +59,26 @@ impl Write for Sender {
 
 /// Packs a task's inputs, files and progress. Blocks.
 pub(super) fn pack(task: &Task, to: Sender) -> io::Result<()> {
-    let now = Time {
+    let packed_at = Time {
         seconds: clock::now().as_second(),
         nanoseconds: 0,
     };
     let mut archive = Archive {
         builder: tar::Builder::new(to),
-        now,
+        now: packed_at,
     };
     for (folder, items) in [("inputs", &task.inputs), ("files", &task.files)] {
-        archive.folder(Path::new(folder), now)?;
+        archive.folder(Path::new(folder), packed_at)?;
         for item in items {
             archive.item(&Path::new(folder).join(&item.name), item)?;
         }
     }
     if let Some(content) = &task.checkpoint {
-        let item = Item {
+        let archive_item = Item {
             name: "checkpoint".to_owned(),
             content: content.clone(),
         };
-        archive.item(Path::new("checkpoint"), &item)?;
+        archive.item(Path::new("checkpoint"), &archive_item)?;
     }
     archive.builder.into_inner()?.flush()
 }
@@ -138,22 +141,22 @@ impl Archive {
 
     fn file(&mut self, name: &Path, path: &Path) -> io::Result<()> {
         let fail = |error| file::named(path, "read", error);
-        let open = File::open(path).map_err(fail)?;
-        let metadata = open.metadata().map_err(fail)?;
-        let mode = if metadata.mode() & 0o111 != 0 {
+        let open_file = File::open(path).map_err(fail)?;
+        let metadata = open_file.metadata().map_err(fail)?;
+        let file_mode = if metadata.mode() & 0o111 != 0 {
             0o755
         } else {
             0o644
         };
         let mut header = self.header(
             tar::EntryType::Regular,
-            mode,
+            file_mode,
             metadata.len(),
             Time::of(&metadata),
         )?;
         // One that grows meanwhile is taken as it was, one that shrinks is noticed.
         let mut content = Exactly {
-            from: open.take(metadata.len()),
+            from: open_file.take(metadata.len()),
             left: metadata.len(),
         };
         self.builder.append_data(&mut header, name, &mut content)?;
@@ -183,9 +186,9 @@ struct Exactly<R> {
 
 impl<R: Read> Read for Exactly<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let size = self.from.read(buffer)?;
-        self.left -= size as u64;
-        Ok(size)
+        let read_size = self.from.read(buffer)?;
+        self.left -= read_size as u64;
+        Ok(read_size)
     }
 }
 
@@ -205,10 +208,10 @@ impl Read for Receiver {
                 None => return Ok(0),
             }
         }
-        let size = buffer.len().min(self.piece.len() - self.at);
-        buffer[..size].copy_from_slice(&self.piece[self.at..self.at + size]);
-        self.at += size;
-        Ok(size)
+        let taken_size = buffer.len().min(self.piece.len() - self.at);
+        buffer[..taken_size].copy_from_slice(&self.piece[self.at..self.at + taken_size]);
+        self.at += taken_size;
+        Ok(taken_size)
     }
 }
 
@@ -238,15 +241,16 @@ pub(super) fn unpack(
     let fail = |error| file::named(&target, "write", error);
     match what {
         "file" | "program" => {
-            let mut open = file_changes::create(&target).map_err(fail)?;
-            let most = bounds.most().unwrap_or(u64::MAX - 1);
-            let copied = io::copy(&mut (&mut content).take(most + 1), &mut open).map_err(fail)?;
+            let mut open_file = file_changes::create(&target).map_err(fail)?;
+            let most_bytes = bounds.most().unwrap_or(u64::MAX - 1);
+            let copied =
+                io::copy(&mut (&mut content).take(most_bytes + 1), &mut open_file).map_err(fail)?;
             bounds.check(copied).map_err(fail)?;
             if let Some(time) = time {
                 time.set(&target);
             }
-            let mode = if what == "program" { 0o755 } else { 0o644 };
-            file_changes::set_permissions(&target, PermissionsExt::from_mode(mode))
+            let file_mode = if what == "program" { 0o755 } else { 0o644 };
+            file_changes::set_permissions(&target, PermissionsExt::from_mode(file_mode))
                 .map_err(fail)?;
             Ok(true)
         }

@@ -96,17 +96,17 @@ impl Link {
         arguments: &[&str],
         streams: Streams,
     ) -> Result<Answer, ProviderError> {
-        let mut taken = self.take().await?;
-        let Some(session) = &mut taken.session else {
+        let mut taken_session = self.take().await?;
+        let Some(session) = &mut taken_session.session else {
             return Err(self.reach.refusal("", None));
         };
         match session.exchange(name, arguments, streams).await {
             Ok(Exchanged::Answered(answer)) => {
-                taken.put_back();
+                taken_session.put_back();
                 Ok(answer)
             }
             Ok(Exchanged::Failed(error)) => {
-                taken.put_back();
+                taken_session.put_back();
                 Err(of_host(&self.reach.name, &error))
             }
             Err(error) => Err(session.lost(&self.reach, &error).await),
@@ -126,8 +126,8 @@ impl Link {
 
     /// Makes a request whose answer is one line.
     pub async fn line(&self, name: &str, arguments: &[&str]) -> Result<String, ProviderError> {
-        let lines = self.lines(name, arguments).await?;
-        lines.into_iter().next().ok_or_else(|| {
+        let answer_lines = self.lines(name, arguments).await?;
+        answer_lines.into_iter().next().ok_or_else(|| {
             let message = format!("host {}: its answer is empty", self.reach.name);
             ProviderError::new(ErrorKind::Other, message)
         })
@@ -136,7 +136,7 @@ impl Link {
     async fn take(&self) -> Result<Taken<'_>, ProviderError> {
         let mut waited = false;
         loop {
-            let found = {
+            let found_session = {
                 let mut connections = self.lock();
                 match connections.idle.pop() {
                     Some(session) => Some(Some(session)),
@@ -147,7 +147,7 @@ impl Link {
                     None => None,
                 }
             };
-            match found {
+            match found_session {
                 Some(Some(mut session)) => match session.lives() {
                     true => {
                         return Ok(Taken {
@@ -159,15 +159,15 @@ impl Link {
                     false => self.lock().open -= 1,
                 },
                 Some(None) => {
-                    let mut taken = Taken {
+                    let mut taken_session = Taken {
                         link: self,
                         session: None,
                         returned: false,
                     };
-                    taken.session = Some(
+                    taken_session.session = Some(
                         Session::open(&self.reach, self.access.as_deref(), &self.agent).await?,
                     );
-                    return Ok(taken);
+                    return Ok(taken_session);
                 }
                 None => {
                     waited = tokio::time::timeout(WAIT, self.changed.notified())

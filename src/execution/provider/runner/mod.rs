@@ -25,6 +25,7 @@
 
 mod agent;
 mod archives;
+mod known_host_file;
 mod link;
 mod request_format;
 mod session;

@@ -37,18 +37,18 @@ pub(super) fn line(text: &[u8]) -> io::Result<Line> {
     let Some(first) = text.chars().next() else {
         return Err(strange());
     };
-    let rest = &text[first.len_utf8()..];
+    let text_after = &text[first.len_utf8()..];
     match first {
-        '+' => Ok(Line::Text(rest.to_owned())),
-        '@' => rest
+        '+' => Ok(Line::Text(text_after.to_owned())),
+        '@' => text_after
             .parse()
             .ok()
             .filter(|size| *size <= PIECE)
             .map(Line::Piece)
             .ok_or_else(strange),
-        '.' if rest.is_empty() => Ok(Line::Done),
+        '.' if text_after.is_empty() => Ok(Line::Done),
         '!' => {
-            let (kind, message) = rest.split_once(' ').ok_or_else(strange)?;
+            let (kind, message) = text_after.split_once(' ').ok_or_else(strange)?;
             let kind = match kind {
                 "Stockout" => ErrorKind::Stockout,
                 "Quota" => ErrorKind::Quota,

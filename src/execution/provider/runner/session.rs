@@ -2,6 +2,7 @@
 
 use super::super::{ErrorKind, ProviderError};
 use super::agent::Agent;
+use super::known_host_file::KnownHostFile;
 use super::request_format::{self, Line};
 use super::shell_access::{RunningShell, ShellAccess, ShellStreams};
 use crate::model::hosts::SshTarget;
@@ -72,21 +73,21 @@ impl Session {
         agent: &Agent,
     ) -> Result<Self, ProviderError> {
         // Fixed but for a number, and in such words that every shell understands it.
-        let size = agent.text.len();
+        let agent_size = agent.text.len();
         let program = format!(
-            "exec /bin/sh -c 'eval \"$(dd bs={size} count=1 iflag=fullblock 2>/dev/null)\"'"
+            "exec /bin/sh -c 'eval \"$(dd bs={agent_size} count=1 iflag=fullblock 2>/dev/null)\"'"
         );
-        let (pipe, kept) = match access {
+        let (pipe, key_file) = match access {
             Some(access) => (access.run(&program).await?, None),
             None => by_ssh(reach, &program)?,
         };
-        let said = Arc::default();
-        tokio::spawn(listen(pipe.errors, Arc::clone(&said)));
+        let said_bytes = Arc::default();
+        tokio::spawn(listen(pipe.errors, Arc::clone(&said_bytes)));
         let mut session = Self {
             program: pipe.program,
             input: pipe.input,
             output: BufReader::new(pipe.output),
-            said,
+            said: said_bytes,
         };
         let greeted = tokio::time::timeout(BEGIN, session.greet(agent.text))
             .await
@@ -96,25 +97,29 @@ impl Session {
                     format!("no answer within {} s", BEGIN.as_secs()),
                 ))
             });
-        drop(kept);
+        // `ssh` has read the host's key by now.
+        drop(key_file);
         if let Err(error) = greeted {
             let (code, end) = session.program.end().await;
-            let said = session.words() + &end;
-            let said = if said.trim().is_empty() {
+            let all_words = session.words() + &end;
+            let error_words = if all_words.trim().is_empty() {
                 error.to_string()
             } else {
-                said
+                all_words
             };
             return Err(access.map_or_else(
-                || reach.refusal(&said, code),
-                |access| access.refusal(&said, code),
+                || reach.refusal(&error_words, code),
+                |access| access.refusal(&error_words, code),
             ));
         }
-        let first: Vec<&str> = std::iter::once(&reach.root)
+        let root_arguments: Vec<&str> = std::iter::once(&reach.root)
             .chain(&agent.settings)
             .map(String::as_str)
             .collect();
-        match session.exchange("root", &first, Streams::default()).await {
+        match session
+            .exchange("root", &root_arguments, Streams::default())
+            .await
+        {
             Ok(Exchanged::Answered(_)) => Ok(session),
             Ok(Exchanged::Failed(error)) => Err(of_host(&reach.name, &error)),
             Err(error) => Err(session.lost(reach, &error).await),
@@ -124,13 +129,13 @@ impl Session {
     async fn greet(&mut self, agent: &str) -> io::Result<()> {
         self.input.write_all(agent.as_bytes()).await?;
         self.input.flush().await?;
-        let mut read = 0;
-        while read < PREAMBLE {
+        let mut bytes_read = 0;
+        while bytes_read < PREAMBLE {
             let text = self.read_line().await?;
             if text == GREETING.as_bytes() {
                 return Ok(());
             }
-            read += text.len() + 1;
+            bytes_read += text.len() + 1;
         }
         Err(io::Error::other(
             "it greets at length, and does not come to the point",
@@ -175,17 +180,17 @@ impl Session {
         let mut answer = Answer::default();
         loop {
             let text = in_time(self.read_line()).await?;
-            let part = match request_format::line(&text)? {
+            let answer_part = match request_format::line(&text)? {
                 Line::Done => return Ok(Exchanged::Answered(answer)),
                 Line::Failed(error) => return Ok(Exchanged::Failed(error)),
                 Line::Text(text) => Part::Text(text),
                 Line::Piece(size) => {
-                    let mut piece = vec![0; size];
-                    in_time(self.output.read_exact(&mut piece)).await?;
-                    Part::Bytes(piece)
+                    let mut answer_piece = vec![0; size];
+                    in_time(self.output.read_exact(&mut answer_piece)).await?;
+                    Part::Bytes(answer_piece)
                 }
             };
-            match (&streams.into, part) {
+            match (&streams.into, answer_part) {
                 // Whoever wants no more of it does not get it.
                 (Some(into), part) => drop(into.send(part).await),
                 (None, Part::Text(text)) => answer.lines.push(text),
@@ -206,12 +211,18 @@ impl Session {
     /// What it means that this connection broke off in the middle of a request.
     pub(super) async fn lost(&mut self, reach: &SshTarget, error: &io::Error) -> ProviderError {
         let (_, end) = self.program.end().await;
-        let said = self.words() + &end;
-        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
-        let words = last.map_or(error.to_string(), str::to_owned);
+        let all_words = self.words() + &end;
+        let last_line = all_words
+            .lines()
+            .map(str::trim)
+            .rfind(|line| !line.is_empty());
+        let error_words = last_line.map_or(error.to_string(), str::to_owned);
         ProviderError::new(
             ErrorKind::Unreachable,
-            format!("host {}: the connection was lost: {words}", reach.name),
+            format!(
+                "host {}: the connection was lost: {error_words}",
+                reach.name
+            ),
         )
     }
 
@@ -236,20 +247,20 @@ async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> 
 fn by_ssh(
     reach: &SshTarget,
     program: &str,
-) -> Result<(ShellStreams, Option<tempfile::NamedTempFile>), ProviderError> {
-    let wrong = |error: io::Error| {
+) -> Result<(ShellStreams, Option<KnownHostFile>), ProviderError> {
+    let ssh_failed = |error: io::Error| {
         let message = match error.kind() {
             io::ErrorKind::NotFound => "there is no `ssh`: install the OpenSSH client".to_owned(),
             _ => format!("ssh cannot be run: {error}"),
         };
         ProviderError::new(ErrorKind::Other, message)
     };
-    let (mut command, kept) = reach.command(program).map_err(wrong)?;
-    let mut child = command.spawn().map_err(wrong)?;
+    let (mut command, key_file) = reach.command(program).map_err(ssh_failed)?;
+    let mut child = command.spawn().map_err(ssh_failed)?;
     let (Some(input), Some(output), Some(errors)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Err(wrong(io::Error::other("it has no input or output")));
+        return Err(ssh_failed(io::Error::other("it has no input or output")));
     };
     let (input, output, errors) = (Box::new(input), Box::new(output), Box::new(errors));
     Ok((
@@ -259,17 +270,17 @@ fn by_ssh(
             errors,
             program: Box::new(child),
         },
-        kept,
+        key_file,
     ))
 }
 
 /// Keeps the end of what is said besides answers.
 async fn listen(mut errors: Box<dyn AsyncRead + Send + Unpin>, said: Arc<Mutex<Vec<u8>>>) {
-    let mut piece = [0; 1024];
-    while let Ok(size @ 1..) = errors.read(&mut piece).await {
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.extend_from_slice(&piece[..size]);
-        let over = said.len().saturating_sub(KEPT);
-        said.drain(..over);
+    let mut read_piece = [0; 1024];
+    while let Ok(size @ 1..) = errors.read(&mut read_piece).await {
+        let mut said_bytes = said.lock().unwrap_or_else(PoisonError::into_inner);
+        said_bytes.extend_from_slice(&read_piece[..size]);
+        let bytes_over = said_bytes.len().saturating_sub(KEPT);
+        said_bytes.drain(..bytes_over);
     }
 }

@@ -49,8 +49,8 @@ impl RunningShell for Child {
     }
 
     async fn end(&mut self) -> (Option<i32>, String) {
-        let ended = tokio::time::timeout(END, self.wait()).await;
-        let code = ended
+        let end_of_shell = tokio::time::timeout(END, self.wait()).await;
+        let code = end_of_shell
             .ok()
             .and_then(Result::ok)
             .and_then(|status| status.code());

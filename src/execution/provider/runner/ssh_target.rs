@@ -2,9 +2,10 @@
 //! means when it gives up.
 
 use super::super::{ErrorKind, ProviderError};
+use super::known_host_file::KnownHostFile;
 use crate::model::hosts::{HostTrust, SshTarget};
 use crate::util::{environment, variables};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::process::Command;
@@ -45,10 +46,7 @@ const OF_A_LOGIN: [&str; 8] = [
 impl SshTarget {
     /// The call of `ssh` that runs `program` there, which holds nothing that people wrote; and what
     /// must not be dropped before the connection is there.
-    pub(super) fn command(
-        &self,
-        program: &str,
-    ) -> io::Result<(Command, Option<tempfile::NamedTempFile>)> {
+    pub(super) fn command(&self, program: &str) -> io::Result<(Command, Option<KnownHostFile>)> {
         if self.trust == HostTrust::Here {
             return Ok((here(program), None));
         }
@@ -58,98 +56,97 @@ impl SshTarget {
         if let Some(config) = environment::bytes(variables::SKY_SSH_CONFIG) {
             command.arg("-F").arg(config);
         }
-        let mut set = |setting: String| {
+        let mut put_setting = |setting: String| {
             command.args(["-o", &setting]);
         };
         SETTINGS
             .iter()
-            .for_each(|setting| set((*setting).to_owned()));
+            .for_each(|setting| put_setting((*setting).to_owned()));
         if let Some(port) = self.port {
-            set(format!("Port={port}"));
+            put_setting(format!("Port={port}"));
         }
         if let Some(user) = &self.user {
-            set(format!("User={user}"));
+            put_setting(format!("User={user}"));
         }
         if let Some(identity) = &self.identity {
-            set(format!("IdentityFile={}", quoted(identity)));
-            set("IdentitiesOnly=yes".to_owned());
+            put_setting(format!("IdentityFile={}", quoted(identity)));
+            put_setting("IdentitiesOnly=yes".to_owned());
         }
-        let mut kept = None;
-        let known = match &self.trust {
-            HostTrust::Known | HostTrust::Here => None,
-            HostTrust::File(path) => Some(path.clone()),
+        let key_file = match &self.trust {
             HostTrust::Key(key) => {
-                let mut file = tempfile::Builder::new().prefix("sky-host-key").tempfile()?;
-                writeln!(file, "{ALIAS} {key}")?;
-                set(format!("HostKeyAlias={ALIAS}"));
-                let path = file.path().to_owned();
-                kept = Some(file);
-                Some(path)
+                put_setting(format!("HostKeyAlias={ALIAS}"));
+                Some(KnownHostFile::new(ALIAS, key)?)
             }
+            HostTrust::Known | HostTrust::Here | HostTrust::File(_) => None,
         };
-        if let Some(path) = known {
-            set(format!("UserKnownHostsFile={}", quoted(&path)));
-            set("GlobalKnownHostsFile=/dev/null".to_owned());
+        let known_hosts = match &self.trust {
+            HostTrust::File(path) => Some(path.as_path()),
+            _ => key_file.as_ref().map(KnownHostFile::path),
+        };
+        if let Some(path) = known_hosts {
+            put_setting(format!("UserKnownHostsFile={}", quoted(path)));
+            put_setting("GlobalKnownHostsFile=/dev/null".to_owned());
         }
         command
             .args(["--", &self.address, program])
             // Settings of this sky are nobody else's.
             .env_remove(variables::SKY_TOKEN.name);
         piped(&mut command);
-        Ok((command, kept))
+        Ok((command, key_file))
     }
 
     /// Why there is no connection, by what `ssh` said.
     pub(super) fn refusal(&self, said: &str, code: Option<i32>) -> ProviderError {
-        let has = |words: &str| said.contains(words);
+        let has_words = |words: &str| said.contains(words);
         let address = &self.address;
         let port = self
             .port
             .map(|port| format!(" -p {port}"))
             .unwrap_or_default();
-        let last = said
+        let last_line = said
             .lines()
             .map(str::trim)
             .rfind(|line| !line.is_empty())
             .unwrap_or("it said nothing");
-        let (kind, words) = if has("IDENTIFICATION HAS CHANGED") || has("differs from the key for")
+        let (kind, words) = if has_words("IDENTIFICATION HAS CHANGED")
+            || has_words("differs from the key for")
         {
-            let words = format!(
+            let changed_key = format!(
                 "its host key is not the one that is known, so it was not talked to: somebody may be in between. If it \
                  was set up anew, put its new key {}",
                 self.known_at()
             );
-            (ErrorKind::Denied, words)
-        } else if has("Host key verification failed") || has("host key is known for") {
-            let words = format!(
+            (ErrorKind::Denied, changed_key)
+        } else if has_words("Host key verification failed") || has_words("host key is known for") {
+            let unknown_key = format!(
                 "its host key is not known, so it was not talked to: compare what `ssh-keyscan{port} {address}` says with \
                  the host's own /etc/ssh/*.pub, and put it {}",
                 self.known_at()
             );
-            (ErrorKind::Denied, words)
-        } else if has("Permission denied") || has("Too many authentication failures") {
-            let key = match &self.identity {
+            (ErrorKind::Denied, unknown_key)
+        } else if has_words("Permission denied") || has_words("Too many authentication failures") {
+            let key_question = match &self.identity {
                 Some(identity) => format!("is {} a key that it lets in", identity.display()),
                 None => "is your key in ssh-agent, or named by `identity`".to_owned(),
             };
             (
                 ErrorKind::Denied,
-                format!("it does not let us in: {key}, and `user` right? ({last})"),
+                format!("it does not let us in: {key_question}, and `user` right? ({last_line})"),
             )
-        } else if has("Bad configuration option")
-            || has("Bad owner or permissions")
-            || has("No user exists for uid")
+        } else if has_words("Bad configuration option")
+            || has_words("Bad owner or permissions")
+            || has_words("No user exists for uid")
         {
-            (ErrorKind::Other, format!("ssh does not start: {last}"))
+            (ErrorKind::Other, format!("ssh does not start: {last_line}"))
         } else if matches!(code, Some(code) if code != 255) {
             (
                 ErrorKind::Other,
-                format!("it answers, but does not run /bin/sh for us: {last}"),
+                format!("it answers, but does not run /bin/sh for us: {last_line}"),
             )
         } else {
             (
                 ErrorKind::Unreachable,
-                format!("it does not answer: {last}"),
+                format!("it does not answer: {last_line}"),
             )
         };
         ProviderError::new(kind, format!("host {}: {words}", self.name))
@@ -218,7 +215,7 @@ mod tests {
 
     #[test]
     fn hosts_are_always_checked_and_nobody_is_asked() {
-        let (command, kept) = reach().command("exec /bin/sh").unwrap();
+        let (command, key_file) = reach().command("exec /bin/sh").unwrap();
         let arguments: Vec<String> = command
             .as_std()
             .get_args()
@@ -239,7 +236,7 @@ mod tests {
             arguments[arguments.len() - 3..],
             ["--", "10.0.0.5", "exec /bin/sh"]
         );
-        let known = std::fs::read_to_string(kept.unwrap().path()).unwrap();
+        let known = std::fs::read_to_string(key_file.unwrap().path()).unwrap();
         assert_eq!(known, "sky-host ssh-ed25519 AAAA\n");
     }
 

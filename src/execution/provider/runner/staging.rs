@@ -28,51 +28,62 @@ pub(super) async fn measure(
     token: &str,
     output: &str,
 ) -> Result<Option<Parcel>, ProviderError> {
-    let mut answer = link
+    let mut measure_answer = link
         .ask("measure", &[token, output], Streams::default())
         .await?;
-    answer.lines.retain(|line| line != BEAT);
-    let wrong = |why: &str| {
+    measure_answer.lines.retain(|line| line != BEAT);
+    let wrong_answer = |why: &str| {
         ProviderError::new(
             ErrorKind::Output,
             format!("output `{output}` on host {}: {why}", link.reach.name),
         )
     };
-    let said = answer.lines.first().map(String::as_str).unwrap_or_default();
-    match said.split_once(' ').unwrap_or((said, "")) {
+    let measured_words = measure_answer
+        .lines
+        .first()
+        .map(String::as_str)
+        .unwrap_or_default();
+    match measured_words
+        .split_once(' ')
+        .unwrap_or((measured_words, ""))
+    {
         ("missing", _) => Ok(None),
-        ("folder", _) => match listing(&answer.content) {
+        ("folder", _) => match listing(&measure_answer.content) {
             Ok((entries, packed)) => {
-                let measured =
-                    tree::measure_listed(&entries).map_err(|error| wrong(&error.to_string()))?;
-                Ok(Some(Parcel { measured, packed }))
+                let measured_tree = tree::measure_listed(&entries)
+                    .map_err(|error| wrong_answer(&error.to_string()))?;
+                Ok(Some(Parcel {
+                    measured: measured_tree,
+                    packed,
+                }))
             }
-            Err(error) => Err(wrong(&error.to_string())),
+            Err(error) => Err(wrong_answer(&error.to_string())),
         },
         (what @ ("file" | "program"), rest) => {
             let (bytes, digest) = rest
                 .split_once(' ')
-                .ok_or_else(|| wrong("its answer makes no sense"))?;
+                .ok_or_else(|| wrong_answer("its answer makes no sense"))?;
             let bytes = bytes
                 .parse()
-                .map_err(|_| wrong("its answer makes no sense"))?;
+                .map_err(|_| wrong_answer("its answer makes no sense"))?;
             let kind = if what == "program" {
                 Kind::Executable
             } else {
                 Kind::File
             };
-            let digest = Digest::from_hex(digest).map_err(|error| wrong(&error.to_string()))?;
-            let measured = Measured {
+            let digest =
+                Digest::from_hex(digest).map_err(|error| wrong_answer(&error.to_string()))?;
+            let measured_output = Measured {
                 digest,
                 bytes,
                 kind,
             };
             Ok(Some(Parcel {
-                measured,
+                measured: measured_output,
                 packed: bytes,
             }))
         }
-        _ => Err(wrong("its answer makes no sense")),
+        _ => Err(wrong_answer("its answer makes no sense")),
     }
 }
 
@@ -96,33 +107,33 @@ enum ListingError {
 
 /// The entries of a folder, and the most that an archive of it takes.
 fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), ListingError> {
-    let cut = || ListingError::Nonsense;
+    let cut_off = || ListingError::Nonsense;
     let mut entries = BTreeMap::new();
     let mut unread = BTreeSet::new();
     let mut packed = BLOCK + TIME + END;
-    let mut rest = bytes.split(|byte| *byte == 0);
+    let mut fields_left = bytes.split(|byte| *byte == 0);
     loop {
-        let entry = rest.next().ok_or_else(cut)?;
-        if entry.is_empty() {
+        let entry_name = fields_left.next().ok_or_else(cut_off)?;
+        if entry_name.is_empty() {
             break;
         }
-        let target = rest.next().ok_or_else(cut)?;
-        let mut fields = entry.splitn(4, |byte| *byte == b' ');
-        let mut field = || fields.next().ok_or_else(cut);
+        let target = fields_left.next().ok_or_else(cut_off)?;
+        let mut fields = entry_name.splitn(4, |byte| *byte == b' ');
+        let mut field = || fields.next().ok_or_else(cut_off);
         let (kind, mode, size, name) = (field()?, text(field()?)?, text(field()?)?, field()?);
         let (mode, bytes) = (
-            u32::from_str_radix(mode, 8).map_err(|_| cut())?,
-            size.parse().map_err(|_| cut())?,
+            u32::from_str_radix(mode, 8).map_err(|_| cut_off())?,
+            size.parse().map_err(|_| cut_off())?,
         );
-        let long = |name: &[u8]| {
+        let long_name_size = |name: &[u8]| {
             if name.len() > 90 {
                 BLOCK * 2 + name.len() as u64 + BLOCK
             } else {
                 0
             }
         };
-        packed += BLOCK + TIME + long(name) + long(target);
-        let listed = match text(kind)? {
+        packed += BLOCK + TIME + long_name_size(name) + long_name_size(target);
+        let listed_kind = match text(kind)? {
             "d" => Listed::Folder,
             "l" => Listed::Link(path(target)),
             "f" => {
@@ -136,11 +147,11 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), ListingErro
             }
             _ => return Err(ListingError::NoData(path(name))),
         };
-        entries.insert(path(name), listed);
+        entries.insert(path(name), listed_kind);
     }
-    for line in rest.filter(|line| !line.is_empty()) {
-        let (sum, name) = line.split_at_checked(64).ok_or_else(cut)?;
-        let name = name.strip_prefix(b"  ").ok_or_else(cut)?;
+    for line in fields_left.filter(|line| !line.is_empty()) {
+        let (sum, name) = line.split_at_checked(64).ok_or_else(cut_off)?;
+        let name = name.strip_prefix(b"  ").ok_or_else(cut_off)?;
         let name = path(name.strip_prefix(b"./").unwrap_or(name));
         match entries.get_mut(&name) {
             Some(Listed::File { digest, .. }) => {
@@ -172,64 +183,66 @@ pub(super) async fn deliver(
     source: Source<'_>,
     delivery: &Delivery,
 ) -> Result<Moved, ProviderError> {
-    let number;
+    let file_number;
     let (what, name) = match source {
         Source::Output(name) => ("output", name),
         Source::Input(input) => {
-            number = input.to_string();
-            ("input", number.as_str())
+            file_number = input.to_string();
+            ("input", file_number.as_str())
         }
     };
-    let mut list = String::new();
+    let mut chunk_list = String::new();
     for (address, there) in &delivery.chunks {
-        let there = there.map_or("-".to_owned(), |there| there.to_string());
-        list += &format!("{there} {}\n", address.reveal());
+        let size_there = there.map_or("-".to_owned(), |there| there.to_string());
+        chunk_list += &format!("{size_there} {}\n", address.reveal());
     }
     let chunk = delivery.chunk_bytes.to_string();
     let arguments = [token, what, name, &chunk, delivery.header];
-    let answer = link.ask("deliver", &arguments, content(&list)).await?;
-    let mut moved = Moved::default();
-    for line in answer.lines.iter().filter(|line| *line != BEAT) {
+    let deliver_answer = link
+        .ask("deliver", &arguments, content(&chunk_list))
+        .await?;
+    let mut moved_bytes = Moved::default();
+    for line in deliver_answer.lines.iter().filter(|line| *line != BEAT) {
         let mut fields = line.split(' ');
-        let size =
-            add(&mut moved, fields.next(), fields.next()).ok_or_else(|| strange(link, line))?;
-        moved.moved += if fields.next() == Some("sent") {
-            size
+        let chunk_size = add(&mut moved_bytes, fields.next(), fields.next())
+            .ok_or_else(|| strange(link, line))?;
+        moved_bytes.moved += if fields.next() == Some("sent") {
+            chunk_size
         } else {
             0
         };
     }
-    Ok(moved)
+    Ok(moved_bytes)
 }
 
 /// Fetches an input.
 pub(super) async fn fetch(link: &Link, token: &str, fetch: &Fetch) -> Result<Moved, ProviderError> {
-    let list: String = fetch
+    let chunk_list: String = fetch
         .chunks
         .iter()
         .map(|address| format!("{}\n", address.reveal()))
         .collect();
     let (number, chunk) = (fetch.input.to_string(), fetch.chunk_bytes.to_string());
     let arguments = [token, &number, &fetch.mark, &chunk];
-    let Answer { lines, .. } = link.ask("fetch", &arguments, content(&list)).await?;
-    let mut lines = lines.iter().filter(|line| *line != BEAT);
-    let had = lines.next().map(String::as_str).unwrap_or_default();
+    let Answer { lines, .. } = link.ask("fetch", &arguments, content(&chunk_list)).await?;
+    let mut answer_lines = lines.iter().filter(|line| *line != BEAT);
+    let had = answer_lines.next().map(String::as_str).unwrap_or_default();
     let had: usize = had.parse().map_err(|_| strange(link, had))?;
-    let mut moved = Moved::default();
-    for (number, line) in lines.enumerate() {
+    let mut moved_bytes = Moved::default();
+    for (number, line) in answer_lines.enumerate() {
         let mut fields = line.split(' ');
-        let size =
-            add(&mut moved, fields.next(), fields.next()).ok_or_else(|| strange(link, line))?;
-        moved.moved += if number >= had { size } else { 0 };
+        let chunk_size = add(&mut moved_bytes, fields.next(), fields.next())
+            .ok_or_else(|| strange(link, line))?;
+        moved_bytes.moved += if number >= had { chunk_size } else { 0 };
     }
-    Ok(moved)
+    Ok(moved_bytes)
 }
 
 fn add(moved: &mut Moved, size: Option<&str>, sum: Option<&str>) -> Option<u64> {
-    let size: u64 = size?.parse().ok()?;
+    let added_size: u64 = size?.parse().ok()?;
     moved.digests.push(Digest::from_hex(sum?).ok()?);
-    moved.bytes += size;
-    Some(size)
+    moved.bytes += added_size;
+    Some(added_size)
 }
 
 fn strange(link: &Link, said: &str) -> ProviderError {

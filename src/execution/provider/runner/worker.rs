@@ -99,13 +99,13 @@ impl RemoteWorker {
         let (answer, laid) = tokio::join!(ask, lay);
         let Answer { .. } = answer?;
         // What is wrong with what came is wrong with what the command wrote.
-        let wrong = |error: io::Error| match error.kind() {
+        let bring_failed = |error: io::Error| match error.kind() {
             io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => {
                 ProviderError::new(ErrorKind::Output, error)
             }
             _ => error.into(),
         };
-        Ok(laid.map_err(wrong)?.then_some(target))
+        Ok(laid.map_err(bring_failed)?.then_some(target))
     }
 
     /// What an answer to `look` means.
@@ -113,7 +113,7 @@ impl RemoteWorker {
         &self,
         said: &str,
     ) -> Result<RunStatus, ProviderError> {
-        let status = match said.split_once(' ').unwrap_or((said, "")) {
+        let run_status = match said.split_once(' ').unwrap_or((said, "")) {
             ("waiting", _) => Some(RunStatus::NotStarted),
             ("running", _) => Some(RunStatus::Running),
             ("leaving", left) => left
@@ -126,7 +126,7 @@ impl RemoteWorker {
             ("exited", code) => code.parse().ok().map(RunStatus::Exited),
             _ => None,
         };
-        status.ok_or_else(|| self.nonsense(said))
+        run_status.ok_or_else(|| self.nonsense(said))
     }
 
     fn nonsense(&self, said: &str) -> ProviderError {
@@ -140,8 +140,8 @@ impl RemoteWorker {
 
     /// How many processes of the attempt are left.
     async fn left(&self, signal: &str) -> Result<usize, ProviderError> {
-        let lines = self.lines("signal", &[signal]).await?;
-        Ok(lines
+        let signal_lines = self.lines("signal", &[signal]).await?;
+        Ok(signal_lines
             .iter()
             .flat_map(|line| line.split_ascii_whitespace())
             .count())
@@ -199,7 +199,7 @@ impl Worker for RemoteWorker {
     }
 
     async fn start(&self, task: &Task) -> Result<(), ProviderError> {
-        let plain = task
+        let plain_variables = task
             .environment
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
@@ -214,7 +214,7 @@ impl Worker for RemoteWorker {
         };
         let log_limit = task.log_limit.to_string();
         let mut arguments = vec![task.command.as_str(), SUPERVISOR, environment, &log_limit];
-        for (name, value) in plain.chain(secret) {
+        for (name, value) in plain_variables.chain(secret) {
             if !is_variable(name) || value.contains('\0') {
                 let message = format!(
                     "`{}` cannot be a variable of the environment",
@@ -246,8 +246,8 @@ impl Worker for RemoteWorker {
     }
 
     async fn log_length(&self) -> Result<u64, ProviderError> {
-        let line = self.line("log_length").await?;
-        line.parse().map_err(|_| self.nonsense(&line))
+        let length_line = self.line("log_length").await?;
+        length_line.parse().map_err(|_| self.nonsense(&length_line))
     }
 
     fn log_name(&self) -> String {
@@ -264,9 +264,9 @@ impl Worker for RemoteWorker {
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
-        let begun = Instant::now();
+        let begun_at = Instant::now();
         if !grace.is_zero() && self.left("TERM").await? > 0 {
-            while self.left("0").await? > 0 && begun.elapsed() < grace {
+            while self.left("0").await? > 0 && begun_at.elapsed() < grace {
                 tokio::time::sleep(INTERVAL.min(grace)).await;
             }
         }
@@ -277,30 +277,30 @@ impl Worker for RemoteWorker {
         // What the command left running could still write to what is about to be collected.
         self.left("KILL").await?;
         let mut contents = Vec::new();
-        let mut missing = Vec::new();
+        let mut missing_outputs = Vec::new();
         for (number, name) in outputs.iter().enumerate() {
             match self
                 .bring("output", &[name], &format!("outputs/{number}"), None)
                 .await?
             {
                 Some(path) => contents.push(Content::Stored(path)),
-                None => missing.push(format!("`{name}`")),
+                None => missing_outputs.push(format!("`{name}`")),
             }
         }
-        if missing.is_empty() {
+        if missing_outputs.is_empty() {
             Ok(contents)
         } else {
-            Err(unwritten(&missing))
+            Err(unwritten(&missing_outputs))
         }
     }
 
     async fn written(&self) -> Result<Vec<Written>, ProviderError> {
         let arguments = [self.token.id.as_str()];
-        let answer = self
+        let written_answer = self
             .link
             .ask("written", &arguments, Streams::default())
             .await?;
-        written(&answer.content).ok_or_else(|| self.nonsense("a size that is none"))
+        written(&written_answer.content).ok_or_else(|| self.nonsense("a size that is none"))
     }
 
     async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
@@ -313,9 +313,9 @@ impl Worker for RemoteWorker {
         else {
             return Ok(false);
         };
-        let moved =
+        let move_result =
             file_changes::rename(&path, to).map_err(|error| file::named(to, "create", error));
-        moved.map(|()| true).map_err(ProviderError::from)
+        move_result.map(|()| true).map_err(ProviderError::from)
     }
 
     fn staging(&self) -> Option<&dyn Staging> {
@@ -333,17 +333,17 @@ impl Staging for RemoteWorker {
         // As before they are collected.
         self.left("KILL").await?;
         let mut parcels = Vec::new();
-        let mut missing = Vec::new();
+        let mut missing_outputs = Vec::new();
         for name in outputs {
             match staging::measure(&self.link, &self.token.id, name).await? {
                 Some(parcel) => parcels.push(parcel),
-                None => missing.push(format!("`{name}`")),
+                None => missing_outputs.push(format!("`{name}`")),
             }
         }
-        if missing.is_empty() {
+        if missing_outputs.is_empty() {
             Ok(parcels)
         } else {
-            Err(unwritten(&missing))
+            Err(unwritten(&missing_outputs))
         }
     }
 
@@ -373,11 +373,11 @@ fn written(list: &[u8]) -> Option<Vec<Written>> {
             .iter()
             .position(|byte| *byte == b'/')
             .map_or(name, |slash| &name[..slash]);
-        let size: u64 = std::str::from_utf8(size).ok()?.parse().ok()?;
-        let sum = sizes
+        let file_size: u64 = std::str::from_utf8(size).ok()?.parse().ok()?;
+        let size_sum = sizes
             .entry(String::from_utf8_lossy(top).into_owned())
             .or_default();
-        *sum = sum.saturating_add(if kind == b"f" { size } else { 0 });
+        *size_sum = size_sum.saturating_add(if kind == b"f" { file_size } else { 0 });
     }
     let written = sizes
         .into_iter()
@@ -395,8 +395,8 @@ fn unwritten(missing: &[String]) -> ProviderError {
 
 /// Whether a shell can have a variable of that name.
 pub(in crate::execution::provider) fn is_variable(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    name.bytes().all(plain)
+    let plain_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(plain_byte)
         && name
             .bytes()
             .next()

@@ -25,11 +25,11 @@ impl Sim {
     pub fn open(root: &Path) -> Result<Self, ProviderError> {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let path = root.join("faults.toml");
-        let wrong = |error: FaultsError| {
+        let faults_wrong = |error: FaultsError| {
             ProviderError::new(ErrorKind::Other, format!("{}: {error}", path.display()))
         };
         let faults = match path.exists() {
-            true => Faults::parse(&file::read_text(&path)?).map_err(wrong)?,
+            true => Faults::parse(&file::read_text(&path)?).map_err(faults_wrong)?,
             false => Faults::default(),
         };
         let sim = Self {
@@ -46,10 +46,10 @@ impl Sim {
     /// What earlier processes called counts, too.
     fn count_earlier_calls(&self) {
         let calls = std::fs::read_to_string(self.root.join("calls")).unwrap_or_default();
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut call_counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for line in calls.lines() {
-            let mut words = line.split('\t');
-            let mut word = || words.next().unwrap_or_default();
+            let mut line_words = line.split('\t');
+            let mut word = || line_words.next().unwrap_or_default();
             let (call, stage, attempt, place) =
                 (word(), word(), word().parse().unwrap_or(0), word());
             self.faults.next(
@@ -59,7 +59,7 @@ impl Sim {
                     attempt,
                     place,
                 },
-                &mut counts,
+                &mut call_counts,
             );
         }
     }
@@ -72,34 +72,34 @@ impl Sim {
         work: impl Future<Output = Result<T, ProviderError>> + Send,
     ) -> Result<T, ProviderError> {
         let fault = {
-            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut call_counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             self.write_down(made)?;
-            self.faults.next(made, &mut counts)
+            self.faults.next(made, &mut call_counts)
         };
-        let named = |kind, what: &str| {
-            let about = if made.stage.is_empty() {
+        let error_of = |kind, what: &str| {
+            let about_stage = if made.stage.is_empty() {
                 String::new()
             } else {
                 format!(" for stage.{}", made.stage)
             };
             Err(ProviderError::new(
                 kind,
-                format!("sim: {}{about}: {what}", made.call),
+                format!("sim: {}{about_stage}: {what}", made.call),
             ))
         };
         let Some((fault, delay)) = fault else {
             return work.await;
         };
         match fault {
-            Fault::Stockout => named(ErrorKind::Stockout, "no capacity of this kind now"),
-            Fault::Quota => named(ErrorKind::Quota, "the account's limit is reached"),
-            Fault::Denied => named(ErrorKind::Denied, "no permission"),
-            Fault::Throttled => named(ErrorKind::Throttled, "too many calls"),
-            Fault::Unreachable => named(ErrorKind::Unreachable, "no answer"),
-            Fault::Fail => named(ErrorKind::Other, "internal error"),
+            Fault::Stockout => error_of(ErrorKind::Stockout, "no capacity of this kind now"),
+            Fault::Quota => error_of(ErrorKind::Quota, "the account's limit is reached"),
+            Fault::Denied => error_of(ErrorKind::Denied, "no permission"),
+            Fault::Throttled => error_of(ErrorKind::Throttled, "too many calls"),
+            Fault::Unreachable => error_of(ErrorKind::Unreachable, "no answer"),
+            Fault::Fail => error_of(ErrorKind::Other, "internal error"),
             Fault::LostAnswer => {
                 let _ = work.await;
-                named(ErrorKind::Unreachable, "no answer")
+                error_of(ErrorKind::Unreachable, "no answer")
             }
             Fault::Slow => {
                 tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -143,11 +143,11 @@ impl Sim {
             .mode(0o600)
             .open(&path)
             .map_err(fail)?;
-        let line = format!(
+        let call_line = format!(
             "{}\t{}\t{}\t{}\n",
             made.call, made.stage, made.attempt, made.place
         );
-        calls.write_all(line.as_bytes()).map_err(fail)
+        calls.write_all(call_line.as_bytes()).map_err(fail)
     }
 
     /// The machine of a token, unless it is gone. One whose lease or time is over goes now.
@@ -155,12 +155,12 @@ impl Sim {
         let Some(record) = machine_records::read(&self.root, token)? else {
             return Ok(None);
         };
-        let why = match record.leaves_ms {
+        let leaving_reason = match record.leaves_ms {
             Some(leaves) if leaves <= now() => EndReason::Preempted,
             _ if record.lease_end_ms <= now() => EndReason::Lease,
             _ => return Ok(Some(record)),
         };
-        self.end(&record, why).await?;
+        self.end(&record, leaving_reason).await?;
         Ok(None)
     }
 

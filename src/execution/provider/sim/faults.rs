@@ -169,7 +169,7 @@ impl Faults {
 
     /// Whether this call goes wrong, and for how long it is slow. Counts it.
     pub fn next(&self, made: Made<'_>, counts: &mut Counts) -> Option<(Fault, u64)> {
-        let mut found = None;
+        let mut found_fault = None;
         for (index, rule) in self
             .faults
             .iter()
@@ -178,27 +178,27 @@ impl Faults {
         {
             let count = counts.rules.entry(index).or_default();
             *count += 1;
-            let due =
+            let is_due =
                 *count > rule.skip && rule.times.is_none_or(|times| *count <= rule.skip + times);
-            if due && found.is_none() {
-                found = Some((rule.fault, rule.delay_ms));
+            if is_due && found_fault.is_none() {
+                found_fault = Some((rule.fault, rule.delay_ms));
             }
         }
         // Looks have no number of their own that two runs would share.
-        let key = format!("{} {} {}", made.call, made.stage, made.attempt);
-        let count = counts.calls.entry(key.clone()).or_default();
+        let draw_key = format!("{} {} {}", made.call, made.stage, made.attempt);
+        let count = counts.calls.entry(draw_key.clone()).or_default();
         *count += 1;
         let by_chance = || {
             let chance = self
                 .random
                 .as_ref()
                 .filter(|chance| !chance.faults.is_empty())?;
-            let digest = hash::digest(format!("{} {key} {count}", chance.seed).as_bytes());
-            let number = u64::from_str_radix(digest.get(7..15)?, 16).ok()?;
-            let picked = chance.faults[(number / 100) as usize % chance.faults.len()];
-            (number % 100 < chance.percent).then_some((picked, 30))
+            let digest = hash::digest(format!("{} {draw_key} {count}", chance.seed).as_bytes());
+            let drawn_number = u64::from_str_radix(digest.get(7..15)?, 16).ok()?;
+            let picked = chance.faults[(drawn_number / 100) as usize % chance.faults.len()];
+            (drawn_number % 100 < chance.percent).then_some((picked, 30))
         };
-        found.or_else(by_chance)
+        found_fault.or_else(by_chance)
     }
 }
 

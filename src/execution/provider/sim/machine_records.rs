@@ -144,8 +144,8 @@ pub(super) fn working_folder(root: &Path, token: &str) -> PathBuf {
 /// Writes a machine down, whole or not at all; if there is one of its token, that one is returned.
 pub(super) fn create(root: &Path, record: &MachineRecord) -> io::Result<MachineRecord> {
     let place = folder(root, &record.token);
-    let number = BUILDING.fetch_add(1, Ordering::Relaxed);
-    let building = place.with_extension(format!("new{}-{number}", std::process::id()));
+    let building_number = BUILDING.fetch_add(1, Ordering::Relaxed);
+    let building = place.with_extension(format!("new{}-{building_number}", std::process::id()));
     tree::remove(&building)?;
     let disk = building.join("box");
     for part in ["inputs", "outputs", "checkpoint", ".run"] {
@@ -158,8 +158,8 @@ pub(super) fn create(root: &Path, record: &MachineRecord) -> io::Result<MachineR
         Ok(()) => Ok(record.clone()),
         Err(error) => {
             tree::remove(&building)?;
-            let there = read(root, &record.token)?;
-            there.ok_or_else(|| file::named(&place, "create", error))
+            let record_there = read(root, &record.token)?;
+            record_there.ok_or_else(|| file::named(&place, "create", error))
         }
     }
 }
@@ -172,8 +172,9 @@ pub(super) fn write(root: &Path, record: &MachineRecord) -> io::Result<()> {
 }
 
 pub(super) fn rename(root: &Path, from: &str, to: &str) -> io::Result<()> {
-    let to = folder(root, to);
-    file_changes::rename(folder(root, from), &to).map_err(|error| file::named(&to, "create", error))
+    let target_folder = folder(root, to);
+    file_changes::rename(folder(root, from), &target_folder)
+        .map_err(|error| file::named(&target_folder, "create", error))
 }
 
 /// The record of the machine of a token that is there.
@@ -221,8 +222,8 @@ pub(super) fn ended(root: &Path, token: &str) -> usize {
 
 /// EndReason the last machine of a token is no more.
 pub(super) fn end_of(root: &Path, token: &str) -> io::Result<Option<EndReason>> {
-    let last = read_record(&root.join("gone").join(id(token, ended(root, token))))?;
-    Ok(last.and_then(|record| record.why))
+    let last_record = read_record(&root.join("gone").join(id(token, ended(root, token))))?;
+    Ok(last_record.and_then(|record| record.why))
 }
 
 fn id(token: &str, number: usize) -> String {
@@ -254,19 +255,19 @@ fn gone(root: &Path) -> io::Result<Vec<MachineRecord>> {
 
 /// Puts a machine on the bill for good, then takes it away.
 pub(super) fn finish(root: &Path, record: &MachineRecord, why: EndReason) -> io::Result<()> {
-    let ended = if why == EndReason::Lease {
+    let ended_ms = if why == EndReason::Lease {
         record.lease_end_ms
     } else {
         now().min(record.lease_end_ms)
     };
     let record = MachineRecord {
-        ended_ms: Some(ended),
+        ended_ms: Some(ended_ms),
         why: Some(why),
         ..record.clone()
     };
-    let gone = root.join("gone");
-    file::create_private_folders(&gone)?;
-    file::write_atomic(&gone.join(&record.id), &serde_json::to_vec(&record)?)?;
+    let gone_folder = root.join("gone");
+    file::create_private_folders(&gone_folder)?;
+    file::write_atomic(&gone_folder.join(&record.id), &serde_json::to_vec(&record)?)?;
     tree::remove(&folder(root, &record.token))
 }
 
@@ -282,19 +283,22 @@ pub fn bill(root: &Path) -> io::Result<Bill> {
             .into_iter()
             .map(|record| (record.id.clone(), record)),
     );
-    let now = now();
+    let now_ms = now();
     let mut bill = Bill {
         machines: records.len(),
         ..Bill::default()
     };
     for record in records.values() {
-        let end = record
+        let bill_end = record
             .ended_ms
-            .unwrap_or_else(|| now.min(record.lease_end_ms));
-        bill.running += usize::from(record.ended_ms.is_none() && record.lease_end_ms > now);
+            .unwrap_or_else(|| now_ms.min(record.lease_end_ms));
+        bill.running += usize::from(record.ended_ms.is_none() && record.lease_end_ms > now_ms);
         bill.cost.0 += record
             .rate
-            .cost(record.nodes, Millis(end.saturating_sub(record.created_ms)))
+            .cost(
+                record.nodes,
+                Millis(bill_end.saturating_sub(record.created_ms)),
+            )
             .0;
     }
     Ok(bill)

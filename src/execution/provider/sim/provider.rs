@@ -31,12 +31,13 @@ impl Provider for Sim {
 
     async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
         let place = self.place(token);
-        let get = async { Ok(self.find(&token.id).await?.map(|record| record.machine())) };
-        self.call(self.made("get", token, &place), get).await
+        let get_machine = async { Ok(self.find(&token.id).await?.map(|record| record.machine())) };
+        self.call(self.made("get", token, &place), get_machine)
+            .await
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
-        let list = async {
+        let list_machines = async {
             let mut machines = Vec::new();
             for record in machine_records::all(&self.root)? {
                 let owned = owner
@@ -59,7 +60,7 @@ impl Provider for Sim {
                 attempt: 0,
                 place: "",
             },
-            list,
+            list_machines,
         )
         .await
     }
@@ -107,20 +108,20 @@ impl Provider for Sim {
         owner: &Owner,
     ) -> Result<Machine, ProviderError> {
         let adopt = async {
-            let found = machine_records::all(&self.root)?
+            let found_record = machine_records::all(&self.root)?
                 .into_iter()
                 .find(|record| record.id == id);
-            let Some(mut record) = found else {
+            let Some(mut record) = found_record else {
                 return Err(ProviderError::new(
                     ErrorKind::NotFound,
                     format!("sim has no machine `{id}`"),
                 ));
             };
-            let former = std::mem::replace(&mut record.token, token.id.clone());
+            let former_token = std::mem::replace(&mut record.token, token.id.clone());
             (record.stage, record.attempt) = (token.stage.clone(), token.attempt);
             (record.job, record.lineage) = (owner.job.clone(), owner.lineage.clone());
-            if former != record.token {
-                machine_records::rename(&self.root, &former, &record.token)?;
+            if former_token != record.token {
+                machine_records::rename(&self.root, &former_token, &record.token)?;
             }
             machine_records::write(&self.root, &record)?;
             Ok(record.machine())
@@ -130,7 +131,7 @@ impl Provider for Sim {
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
         let place = self.place(token);
-        let open = async {
+        let open_worker = async {
             if self.find(&token.id).await?.is_none()
                 && machine_records::ended(&self.root, &token.id) == 0
             {
@@ -139,6 +140,7 @@ impl Provider for Sim {
             let worker: Box<dyn Worker> = Box::new(SimWorker::new(self.clone(), token.clone()));
             Ok(worker)
         };
-        self.call(self.made("worker", token, &place), open).await
+        self.call(self.made("worker", token, &place), open_worker)
+            .await
     }
 }

@@ -30,7 +30,7 @@ impl SimWorker {
     pub(super) fn new(sim: Sim, token: Token) -> Self {
         let place = sim.place(&token);
         let working_folder = machine_records::working_folder(&sim.root, &token.id);
-        let inside = LocalWorker::new(
+        let inner_worker = LocalWorker::new(
             machine_records::disk(&sim.root, &token.id),
             working_folder,
             token.clone(),
@@ -39,7 +39,7 @@ impl SimWorker {
             sim,
             token,
             place,
-            inside,
+            inside: inner_worker,
         }
     }
 
@@ -48,7 +48,7 @@ impl SimWorker {
         call: &str,
         work: impl Future<Output = Result<T, ProviderError>> + Send,
     ) -> Result<T, ProviderError> {
-        let made = Made {
+        let call_made = Made {
             call,
             stage: &self.token.stage,
             attempt: self.token.attempt,
@@ -60,7 +60,7 @@ impl SimWorker {
             }
             work.await
         };
-        self.sim.call(made, work).await
+        self.sim.call(call_made, work).await
     }
 }
 

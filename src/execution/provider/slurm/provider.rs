@@ -88,8 +88,8 @@ impl Slurm {
         token: &str,
         cluster: usize,
     ) -> Result<Option<(usize, Tags, Machine)>, ProviderError> {
-        let lines = self.links[cluster].lines("find", &[token]).await?;
-        let Some(line) = lines.first() else {
+        let found_lines = self.links[cluster].lines("find", &[token]).await?;
+        let Some(line) = found_lines.first() else {
             return Ok(None);
         };
         let (tags, machine) = tags::machine(self.name(cluster), line)?;
@@ -100,20 +100,20 @@ impl Slurm {
     /// The machine of a token: first where it was, then anywhere. Of a cluster that does not answer
     /// nobody knows anything, so what is on no other may be there.
     async fn find(&self, token: &Token) -> Result<Option<(usize, Tags, Machine)>, ProviderError> {
-        let seen = self
+        let seen_cluster = self
             .seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&token.id)
             .copied();
-        let others = (0..self.links.len()).filter(|cluster| Some(*cluster) != seen);
+        let other_clusters = (0..self.links.len()).filter(|cluster| Some(*cluster) != seen_cluster);
         let mut silent = None;
-        for cluster in seen.into_iter().chain(others) {
+        for cluster in seen_cluster.into_iter().chain(other_clusters) {
             match self.look(&token.id, cluster).await {
                 Ok(None) => {}
                 Ok(found) => return Ok(found),
                 // It was there.
-                Err(error) if Some(cluster) == seen => return Err(error),
+                Err(error) if Some(cluster) == seen_cluster => return Err(error),
                 Err(error) => silent = Some(error),
             }
         }
@@ -121,7 +121,7 @@ impl Slurm {
     }
 
     async fn end(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
-        let what = if evidence == Evidence::Keep {
+        let kept_word = if evidence == Evidence::Keep {
             "keep"
         } else {
             "drop"
@@ -133,7 +133,7 @@ impl Slurm {
         };
         for cluster in clusters {
             self.links[cluster]
-                .lines("release", &[&token.id, what])
+                .lines("release", &[&token.id, kept_word])
                 .await?;
         }
         self.waiting
@@ -163,14 +163,14 @@ fn options(cluster: &SlurmCluster, nodes: u32) -> Vec<String> {
         format!("--nodes={}", nodes.max(1)),
         "--ntasks-per-node=1".to_owned(),
     ];
-    let named = [
+    let named_options = [
         ("partition", &cluster.partition),
         ("account", &cluster.account),
         ("qos", &cluster.qos),
         ("constraint", &cluster.constraint),
     ];
     options.extend(
-        named
+        named_options
             .into_iter()
             .filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))),
     );
@@ -205,24 +205,26 @@ impl Provider for Slurm {
     async fn check(&self, _needs: &[Need]) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (cluster, link) in self.links.iter().enumerate() {
-            let about = format!("cluster {}", self.name(cluster));
-            findings.push(match in_time(link.lines("list", &[]), &about).await {
-                Ok(jobs) => Finding::there(
-                    Topic::Reach,
-                    about,
-                    format!("answers; jobs of ours: {}", jobs.len()),
-                ),
-                Err(error) => Finding::failed(Topic::Reach, about, &error),
-            });
+            let about_cluster = format!("cluster {}", self.name(cluster));
+            findings.push(
+                match in_time(link.lines("list", &[]), &about_cluster).await {
+                    Ok(jobs) => Finding::there(
+                        Topic::Reach,
+                        about_cluster,
+                        format!("answers; jobs of ours: {}", jobs.len()),
+                    ),
+                    Err(error) => Finding::failed(Topic::Reach, about_cluster, &error),
+                },
+            );
         }
         findings
     }
 
     async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
-        let fits = |cluster: &SlurmCluster| {
+        let fits_cluster = |cluster: &SlurmCluster| {
             cluster.host.place == spec.place && cluster.host.instance_type == spec.instance_type
         };
-        let Some(at) = self.own.clusters.iter().position(fits) else {
+        let Some(at) = self.own.clusters.iter().position(fits_cluster) else {
             let message = format!(
                 "slurm: the inventory has no cluster with {} at {}",
                 spec.instance_type, spec.place
@@ -249,8 +251,8 @@ impl Provider for Slurm {
         let options = options(cluster, spec.nodes);
         let mut arguments = vec![token.id.as_str(), &text, &lease, &lease_end, JOB, &limit];
         arguments.extend(options.iter().map(String::as_str));
-        let line = self.links[at].line("create", &arguments).await?;
-        let (_, machine) = tags::machine(self.name(at), &line)?;
+        let create_line = self.links[at].line("create", &arguments).await?;
+        let (_, machine) = tags::machine(self.name(at), &create_line)?;
         self.saw(&token.id, at);
         Ok(machine)
     }
@@ -267,8 +269,8 @@ impl Provider for Slurm {
     async fn survey(&self, owner: Option<&Owner>) -> Survey {
         let mut survey = Survey::default();
         for cluster in 0..self.links.len() {
-            let answer = self.links[cluster].lines("list", &[]).await;
-            survey.take(answer, owner, |line| {
+            let list_answer = self.links[cluster].lines("list", &[]).await;
+            survey.take(list_answer, owner, |line| {
                 tags::machine(self.name(cluster), line).map(|(_, machine)| machine)
             });
         }
@@ -308,18 +310,18 @@ impl Provider for Slurm {
         token: &Token,
         owner: &Owner,
     ) -> Result<Machine, ProviderError> {
-        let missing = || {
+        let missing_job = || {
             ProviderError::new(
                 ErrorKind::NotFound,
                 format!("slurm: no cluster has a job `{id}`"),
             )
         };
-        let (name, known) = id.split_once('/').ok_or_else(missing)?;
-        let at = (0..self.links.len())
+        let (name, known) = id.split_once('/').ok_or_else(missing_job)?;
+        let cluster_index = (0..self.links.len())
             .find(|at| self.name(*at) == name)
-            .ok_or_else(missing)?;
-        let Some((_, mut tags, _)) = self.look(known, at).await? else {
-            return Err(missing());
+            .ok_or_else(missing_job)?;
+        let Some((_, mut tags, _)) = self.look(known, cluster_index).await? else {
+            return Err(missing_job());
         };
         if known != token.id {
             let message = format!(
@@ -329,10 +331,10 @@ impl Provider for Slurm {
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
         tags.belong_to(owner);
-        let line = self.links[at]
+        let adopt_line = self.links[cluster_index]
             .line("adopt", &[&token.id, &tags.encode()?])
             .await?;
-        let (_, machine) = tags::machine(self.name(at), &line)?;
+        let (_, machine) = tags::machine(self.name(cluster_index), &adopt_line)?;
         Ok(machine)
     }
 
@@ -340,10 +342,11 @@ impl Provider for Slurm {
         let Some((at, ..)) = self.find(token).await? else {
             return Err(self.not_found(token));
         };
-        let inside = RemoteWorker::new(self.links[at].clone(), token.clone(), self.scratch(token));
+        let inner_worker =
+            RemoteWorker::new(self.links[at].clone(), token.clone(), self.scratch(token));
         Ok(Box::new(JobWorker {
             token: token.id.clone(),
-            inside,
+            inside: inner_worker,
             waiting: self.waiting.clone(),
         }))
     }

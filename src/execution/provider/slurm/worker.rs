@@ -88,14 +88,14 @@ impl Worker for JobWorker {
     }
 
     async fn status(&self) -> Result<RunStatus, ProviderError> {
-        let said = self.inside.line("look").await?;
-        if !["sealed", "asking"].contains(&said.as_str()) {
-            return self.inside.understood(&said);
+        let look_line = self.inside.line("look").await?;
+        if !["sealed", "asking"].contains(&look_line.as_str()) {
+            return self.inside.understood(&look_line);
         }
         let Some(secrets) = self.waiting().get(&self.token).cloned() else {
             return Ok(RunStatus::NotStarted);
         };
-        if said == "asking" {
+        if look_line == "asking" {
             self.hand_over(&secrets).await?;
         }
         Ok(RunStatus::Running)

@@ -66,16 +66,16 @@ impl Ssh {
             .iter()
             .map(|argument| (*argument).to_owned())
             .collect();
-        let mut asked = JoinSet::new();
+        let mut asked_hosts = JoinSet::new();
         for host in hosts {
             let (link, arguments) = (self.links[host].clone(), arguments.clone());
-            asked.spawn(async move {
+            asked_hosts.spawn(async move {
                 let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
                 (host, link.lines(request, &arguments).await)
             });
         }
         let mut answers = Vec::new();
-        while let Some(answer) = asked.join_next().await {
+        while let Some(answer) = asked_hosts.join_next().await {
             answers.extend(answer);
         }
         answers.sort_by_key(|(host, _)| *host);
@@ -89,28 +89,31 @@ impl Ssh {
         hosts: impl IntoIterator<Item = usize>,
     ) -> Result<Option<Found>, ProviderError> {
         let mut silent = None;
-        let mut found: Option<Found> = None;
+        let mut found_machine: Option<Found> = None;
         for (host, answer) in self.ask(hosts, "find", &[token]).await {
             match answer {
                 Ok(lines) => {
                     for line in lines {
                         let (tags, machine) = self.machine(host, &line)?;
                         // What is only traces is not what is looked for if there is more.
-                        if found.as_ref().is_none_or(|(_, _, found)| found.ended) {
-                            found = Some((host, tags, machine));
+                        if found_machine
+                            .as_ref()
+                            .is_none_or(|(_, _, found)| found.ended)
+                        {
+                            found_machine = Some((host, tags, machine));
                         }
                     }
                 }
                 Err(error) => silent = Some(error),
             }
         }
-        if let Some((host, ..)) = &found {
+        if let Some((host, ..)) = &found_machine {
             self.seen
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(token.to_owned(), *host);
         }
-        match (found, silent) {
+        match (found_machine, silent) {
             (None, Some(error)) => Err(error),
             (found, _) => Ok(found),
         }
@@ -118,13 +121,13 @@ impl Ssh {
 
     /// The machine of a token: first where it was, then anywhere.
     async fn find(&self, token: &Token) -> Result<Option<Found>, ProviderError> {
-        let seen = self
+        let seen_host = self
             .seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&token.id)
             .copied();
-        if let Some(host) = seen
+        if let Some(host) = seen_host
             && let Some(found) = self.look(&token.id, [host]).await?
         {
             return Ok(Some(found));
@@ -138,12 +141,13 @@ impl Ssh {
 
     /// Hosts that are what is asked for. A plan for other clouds is rehearsed on any of them.
     fn hosts(&self, spec: &MachineSpec) -> Vec<usize> {
-        let fits = |host: &OwnHost| {
+        let fits_host = |host: &OwnHost| {
             spec.place.cloud != SSH
                 || (host.place == spec.place && host.instance_type == spec.instance_type)
         };
-        let all = self.own.hosts.iter().enumerate();
-        all.filter(|(_, host)| fits(host))
+        let all_hosts = self.own.hosts.iter().enumerate();
+        all_hosts
+            .filter(|(_, host)| fits_host(host))
             .map(|(index, _)| index)
             .collect()
     }
@@ -153,14 +157,14 @@ impl Ssh {
     }
 
     async fn end(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
-        let what = if evidence == Evidence::Keep {
+        let kept_word = if evidence == Evidence::Keep {
             "keep"
         } else {
             "drop"
         };
         for host in self.holders(token).await? {
             self.links[host]
-                .lines("release", &[&token.id, what])
+                .lines("release", &[&token.id, kept_word])
                 .await?;
         }
         tree::remove(&self.scratch(token))?;
@@ -171,13 +175,13 @@ impl Ssh {
     /// understood. Nobody knows what is on a host that does not answer, so it is an error if no
     /// other has it.
     async fn holders(&self, token: &Token) -> Result<Vec<usize>, ProviderError> {
-        let seen = self
+        let seen_hosts = self
             .seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&token.id)
             .copied();
-        if let Some(host) = seen
+        if let Some(host) = seen_hosts
             && let Some((_, Ok(lines))) = self.ask([host], "find", &[&token.id]).await.pop()
             && !lines.is_empty()
         {
@@ -215,31 +219,35 @@ impl Provider for Ssh {
 
     async fn check(&self, _needs: &[Need]) -> Vec<Finding> {
         let answers = self.ask(0..self.links.len(), "list", &[]).await;
-        let told = |(host, answer): (usize, Result<Vec<String>, ProviderError>)| {
-            let about = format!("host {}", self.name(host));
+        let told_finding = |(host, answer): (usize, Result<Vec<String>, ProviderError>)| {
+            let about_host = format!("host {}", self.name(host));
             match answer {
                 Ok(machines) => Finding::there(
                     Topic::Reach,
-                    about,
+                    about_host,
                     format!("answers; machines on it: {}", machines.len()),
                 ),
-                Err(error) => Finding::failed(Topic::Reach, about, &error),
+                Err(error) => Finding::failed(Topic::Reach, about_host, &error),
             }
         };
-        answers.into_iter().map(told).collect()
+        answers.into_iter().map(told_finding).collect()
     }
 
     async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
-        let wanted = format!("{} at {}", spec.instance_type, spec.place);
+        let wanted_machine = format!("{} at {}", spec.instance_type, spec.place);
         let mut hosts = self.hosts(spec);
         if hosts.is_empty() {
-            let message = format!("ssh: the inventory has no host that is {wanted}");
+            let message = format!("ssh: the inventory has no host that is {wanted_machine}");
             return Err(ProviderError::new(ErrorKind::Stockout, message));
         }
         if let Some(tee) = spec.tee {
             hosts.retain(|host| self.own.hosts[*host].offer.tee.contains(tee.name()));
             if hosts.is_empty() {
-                return Err(without_tee(SSH, format!("a host that is {wanted}"), tee));
+                return Err(without_tee(
+                    SSH,
+                    format!("a host that is {wanted_machine}"),
+                    tee,
+                ));
             }
         }
         if spec.nodes > 1 && spec.place.cloud == SSH {
@@ -285,7 +293,7 @@ impl Provider for Ssh {
         }
         let names: Vec<&str> = hosts.iter().map(|host| self.name(*host)).collect();
         let message = format!(
-            "ssh: every host that is {wanted} is taken ({})",
+            "ssh: every host that is {wanted_machine} is taken ({})",
             names.join(", ")
         );
         Err(ProviderError::new(ErrorKind::Stockout, message))
@@ -337,16 +345,16 @@ impl Provider for Ssh {
         token: &Token,
         owner: &Owner,
     ) -> Result<Machine, ProviderError> {
-        let missing = || {
+        let missing_machine = || {
             ProviderError::new(
                 ErrorKind::NotFound,
                 format!("ssh: no host has a machine `{id}`"),
             )
         };
-        let (name, known) = id.split_once('/').ok_or_else(missing)?;
+        let (name, known) = id.split_once('/').ok_or_else(missing_machine)?;
         let host = (0..self.links.len())
             .find(|host| self.name(*host) == name)
-            .ok_or_else(missing)?;
+            .ok_or_else(missing_machine)?;
         if known != token.id {
             let message = format!(
                 "{id} is known by its token for good, and cannot become {}",
@@ -356,22 +364,22 @@ impl Provider for Ssh {
                 .ask([host], "find", &[known])
                 .await
                 .pop()
-                .ok_or_else(missing)?;
-            let there = !answer.map_err(|_| missing())?.is_empty();
-            return Err(if there {
+                .ok_or_else(missing_machine)?;
+            let is_there = !answer.map_err(|_| missing_machine())?.is_empty();
+            return Err(if is_there {
                 ProviderError::new(ErrorKind::Other, message)
             } else {
-                missing()
+                missing_machine()
             });
         }
         let Some((_, mut tags, _)) = self.look(known, [host]).await? else {
-            return Err(missing());
+            return Err(missing_machine());
         };
         tags.belong_to(owner);
-        let line = self.links[host]
+        let adopt_line = self.links[host]
             .line("adopt", &[&token.id, &tags.encode()?])
             .await?;
-        let (_, machine) = self.machine(host, &line)?;
+        let (_, machine) = self.machine(host, &adopt_line)?;
         Ok(machine)
     }
 

@@ -49,17 +49,20 @@ pub(in crate::execution::provider) fn machine(
     host: &str,
     line: &str,
 ) -> Result<(Tags, Machine), ProviderError> {
-    let mut parts = line.splitn(4, ' ');
-    let (Some(flags), Some(token), Some(lease_end), Some(text)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let mut line_parts = line.splitn(4, ' ');
+    let (Some(flags), Some(token), Some(lease_end), Some(text)) = (
+        line_parts.next(),
+        line_parts.next(),
+        line_parts.next(),
+        line_parts.next(),
+    ) else {
         let message = format!(
             "host {host}: its answer makes no sense: {}",
             line.escape_debug()
         );
         return Err(ProviderError::new(ErrorKind::Other, message));
     };
-    let damaged = |why: String| {
+    let damaged_line = |why: String| {
         let message = format!(
             "host {host}: the tags of machine {} are damaged: {why}; on the host, look at machines/{}/tags in the folder \
              of sky, and remove the machine's folder once nothing of it runs",
@@ -69,17 +72,21 @@ pub(in crate::execution::provider) fn machine(
         ProviderError::new(ErrorKind::Other, message)
     };
     let tags: Tags = match text {
-        "" => return Err(damaged("the file cannot be read, or is empty".to_owned())),
-        text => serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?,
+        "" => {
+            return Err(damaged_line(
+                "the file cannot be read, or is empty".to_owned(),
+            ));
+        }
+        text => serde_json::from_str(text).map_err(|error| damaged_line(error.to_string()))?,
     };
     if !is_token(&tags.token) || tags.token != token {
-        return Err(damaged(format!(
+        return Err(damaged_line(format!(
             "they are of `{}`",
             tags.token.escape_debug()
         )));
     }
     if !is_path_part(&tags.stage) {
-        return Err(damaged(format!(
+        return Err(damaged_line(format!(
             "`{}` is not a name of a stage",
             tags.stage.escape_debug()
         )));

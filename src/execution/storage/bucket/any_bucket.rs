@@ -44,13 +44,13 @@ pub struct Bucket {
 impl Bucket {
     /// Opens the bucket at an address, of a place; asks nobody yet.
     pub fn open(address: &str, place: &PlaceName) -> Result<Self, BucketError> {
-        let unknown = || {
+        let unknown_address = || {
             BucketError::new(
                 Trouble::Other,
                 format!("{address} is not a bucket of a store that sky knows"),
             )
         };
-        let (scheme, name) = address.split_once("://").ok_or_else(unknown)?;
+        let (scheme, name) = address.split_once("://").ok_or_else(unknown_address)?;
         if let Some(stores) = simulated() {
             return Ok(Self {
                 address: address.to_owned(),
@@ -62,7 +62,7 @@ impl Bucket {
             "gs" => Arc::new(gcs::open(name, &place.region)?),
             "az" => Arc::new(azure::open(name)?),
             "file" => Arc::new(folder::open(name)),
-            _ => return Err(unknown()),
+            _ => return Err(unknown_address()),
         };
         Ok(Self {
             address: address.to_owned(),
@@ -148,23 +148,24 @@ pub async fn list(cloud: &str, lineage: &str) -> Result<Vec<Found>, BucketError>
         "gcp" => "gs",
         _ => "az",
     };
-    let own = format!("{OURS}{}-", owner(lineage));
-    let found = names.into_iter().filter_map(|name| {
+    let own_prefix = format!("{OURS}{}-", owner(lineage));
+    let found_buckets = names.into_iter().filter_map(|name| {
         // sky-OWNER-MARK-REGION
-        let mut parts = name.strip_prefix(OURS)?.splitn(3, '-');
-        let (whose, mark, region) = (parts.next()?, parts.next()?, parts.next()?);
-        let ours = is_hex(whose, OWNER_LENGTH) && is_hex(mark, MARK_LENGTH) && !region.is_empty();
+        let mut name_parts = name.strip_prefix(OURS)?.splitn(3, '-');
+        let (whose, mark, region) = (name_parts.next()?, name_parts.next()?, name_parts.next()?);
+        let is_ours =
+            is_hex(whose, OWNER_LENGTH) && is_hex(mark, MARK_LENGTH) && !region.is_empty();
         let place = PlaceName {
             cloud: cloud.to_owned(),
             region: region.to_owned(),
         };
-        ours.then(|| Found {
+        is_ours.then(|| Found {
             address: format!("{scheme}://{name}"),
             place,
-            own: name.starts_with(&own),
+            own: name.starts_with(&own_prefix),
         })
     });
-    let mut found: Vec<Found> = found.collect();
-    found.sort();
-    Ok(found)
+    let mut all_found: Vec<Found> = found_buckets.collect();
+    all_found.sort();
+    Ok(all_found)
 }

@@ -28,7 +28,7 @@ pub(super) struct Azure {
 
 pub(super) fn open(name: &str) -> Result<Azure, BucketError> {
     let address = format!("az://{name}");
-    let what = format!("cannot use {address}");
+    let cannot_use = format!("cannot use {address}");
     let builder = MicrosoftAzureBuilder::from_env()
         .with_container_name(name)
         .with_retry(retry());
@@ -37,10 +37,14 @@ pub(super) fn open(name: &str) -> Result<Azure, BucketError> {
         .is_some_and(|value| value == "true");
     let account = builder.get_config_value(&AzureConfigKey::AccountName);
     let account = account.or_else(|| emulated.then(|| EMULATOR.to_owned())).ok_or_else(|| {
-        let message = format!("{what}: AZURE_STORAGE_ACCOUNT_NAME must name the storage account for data in between");
+        let message = format!("{cannot_use}: AZURE_STORAGE_ACCOUNT_NAME must name the storage account for data in between");
         BucketError::new(Trouble::Denied, message)
     })?;
-    let client = Arc::new(builder.build().map_err(|error| named(&what, &error))?);
+    let client = Arc::new(
+        builder
+            .build()
+            .map_err(|error| named(&cannot_use, &error))?,
+    );
     let remote = Remote {
         address,
         store: client.clone(),
@@ -56,12 +60,12 @@ pub(super) fn open(name: &str) -> Result<Azure, BucketError> {
 impl Azure {
     /// The container's own address, without a signature.
     async fn url(&self) -> Result<String, BucketError> {
-        let what = format!("cannot use {}", self.remote.address);
+        let cannot_use = format!("cannot use {}", self.remote.address);
         let signed = self
             .client
             .signed_url(Method::GET, &Path::from("x"), Duration::from_secs(60))
             .await;
-        let mut url = signed.map_err(|error| named(&what, &error))?;
+        let mut url = signed.map_err(|error| named(&cannot_use, &error))?;
         url.set_query(None);
         Ok(String::from(url).trim_end_matches("/x").to_owned())
     }
@@ -78,7 +82,7 @@ impl Azure {
         if let Some(lineage) = lineage.and_then(|lineage| owner(lineage).parse().ok()) {
             headers.insert("x-ms-meta-sky_lineage", lineage);
         }
-        let denied = |error: object_store::Error| BucketError {
+        let access_denied = |error: object_store::Error| BucketError {
             kind: Trouble::Denied,
             ..named("Azure", &error)
         };
@@ -87,10 +91,10 @@ impl Azure {
             .credentials()
             .get_credential()
             .await
-            .map_err(denied)?;
+            .map_err(access_denied)?;
         AzureAuthorizer::new(&credential, &self.account)
             .try_authorize(&mut request)
-            .map_err(denied)?;
+            .map_err(access_denied)?;
         send(&format!("storage account {}", self.account), request).await
     }
 }
@@ -99,10 +103,12 @@ impl Azure {
 impl Store for Azure {
     async fn make(&self, lineage: &str) -> Result<(), BucketError> {
         let url = format!("{}?restype=container", self.url().await?);
-        let made = self.call(Method::PUT, &url, Some(lineage)).await?;
-        match (made.status, made.element("Code")) {
+        let make_answer = self.call(Method::PUT, &url, Some(lineage)).await?;
+        match (make_answer.status, make_answer.element("Code")) {
             (200..300, _) | (409, "ContainerAlreadyExists") => Ok(()),
-            (_, code) => Err(made.error(&format!("cannot make {}", self.remote.address), code)),
+            (_, code) => {
+                Err(make_answer.error(&format!("cannot make {}", self.remote.address), code))
+            }
         }
     }
 
@@ -134,11 +140,11 @@ impl Store for Azure {
     async fn delete(&self) -> Result<(), BucketError> {
         // With all that is in it.
         let url = format!("{}?restype=container", self.url().await?);
-        let deleted = self.call(Method::DELETE, &url, None).await?;
-        match (deleted.status, deleted.element("Code")) {
+        let delete_answer = self.call(Method::DELETE, &url, None).await?;
+        match (delete_answer.status, delete_answer.element("Code")) {
             (200..300 | 404, _) | (409, "ContainerBeingDeleted") => Ok(()),
             (_, code) => {
-                Err(deleted.error(&format!("cannot delete {}", self.remote.address), code))
+                Err(delete_answer.error(&format!("cannot delete {}", self.remote.address), code))
             }
         }
     }
@@ -160,21 +166,21 @@ pub(super) async fn list() -> Result<Vec<String>, BucketError> {
     let mut marker = String::new();
     loop {
         let root = url.trim_end_matches("any");
-        let listed = store
+        let list_answer = store
             .call(
                 Method::GET,
                 &format!("{root}?comp=list&prefix={OURS}{marker}"),
                 None,
             )
             .await?;
-        if listed.status != 200 {
-            return Err(listed.error(
+        if list_answer.status != 200 {
+            return Err(list_answer.error(
                 "cannot list the containers of Azure",
-                listed.element("Code"),
+                list_answer.element("Code"),
             ));
         }
-        names.extend(listed.elements("Name").map(str::to_owned));
-        match listed.element("NextMarker") {
+        names.extend(list_answer.elements("Name").map(str::to_owned));
+        match list_answer.element("NextMarker") {
             "" => return Ok(names),
             next => marker = format!("&marker={next}"),
         }

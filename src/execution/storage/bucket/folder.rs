@@ -38,9 +38,9 @@ impl Store for Folder {
             );
             return Err(BucketError::new(Trouble::Missing, message));
         };
-        let made =
+        let folder_made =
             file::create_folders(&self.0).map_err(|error| file::named(above, "write to", error));
-        made.map_err(|error| failed(&error))
+        folder_made.map_err(|error| failed(&error))
     }
 
     async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError> {
@@ -53,9 +53,12 @@ impl Store for Folder {
         };
         let mut sizes = BTreeMap::new();
         for entry in entries {
-            let entry = entry.map_err(fail)?;
-            let size = entry.metadata().map_err(fail)?.len();
-            sizes.insert(entry.file_name().to_string_lossy().into_owned(), size);
+            let folder_entry = entry.map_err(fail)?;
+            let file_size = folder_entry.metadata().map_err(fail)?.len();
+            sizes.insert(
+                folder_entry.file_name().to_string_lossy().into_owned(),
+                file_size,
+            );
         }
         Ok(sizes)
     }
@@ -128,8 +131,9 @@ impl Folder {
             }
             let chunk = |name: &str| {
                 // A chunk that is being written has the number of the writer's process after it.
-                let mut parts = name.splitn(2, '.');
-                parts.all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+                let mut name_parts = name.splitn(2, '.');
+                name_parts
+                    .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
             };
             if let Some((_, path, _)) = entries(&path)?
                 .into_iter()
@@ -145,13 +149,17 @@ impl Folder {
 /// What is in a folder: names, paths, and what each is itself, not what it may be a link to.
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf, FileType)>, BucketError> {
     let fail = |error| failed(&file::named(folder, "list", error));
-    let mut found = Vec::new();
+    let mut found_entries = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        found.push((name, entry.path(), entry.file_type().map_err(fail)?));
+        let folder_entry = entry.map_err(fail)?;
+        let name = folder_entry.file_name().to_string_lossy().into_owned();
+        found_entries.push((
+            name,
+            folder_entry.path(),
+            folder_entry.file_type().map_err(fail)?,
+        ));
     }
-    Ok(found)
+    Ok(found_entries)
 }
 
 #[cfg(test)]

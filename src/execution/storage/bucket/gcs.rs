@@ -56,8 +56,8 @@ pub(super) fn open(name: &str, region: &str) -> Result<Gcs, BucketError> {
 fn account(builder: GoogleCloudStorageBuilder, name: &str) -> Result<Account, BucketError> {
     let endpoint = builder.get_config_value(&GoogleConfigKey::BaseUrl);
     let endpoint = endpoint.unwrap_or_else(|| "https://storage.googleapis.com".to_owned());
-    let built = builder.with_bucket_name(name).with_retry(retry()).build();
-    let client = built.map_err(|error| named(&format!("cannot use gs://{name}"), &error))?;
+    let built_store = builder.with_bucket_name(name).with_retry(retry()).build();
+    let client = built_store.map_err(|error| named(&format!("cannot use gs://{name}"), &error))?;
     Ok(Account {
         client: Arc::new(client),
         endpoint: endpoint.trim_end_matches('/').to_owned(),
@@ -84,10 +84,10 @@ fn project() -> Result<String, BucketError> {
                 .to_owned(),
         )
     };
-    let named = environment::text(variables::SKY_GCP_PROJECT)
+    let named_project = environment::text(variables::SKY_GCP_PROJECT)
         .or_else(|| environment::text(variables::GOOGLE_CLOUD_PROJECT))
         .or_else(of_key);
-    named.ok_or_else(|| {
+    named_project.ok_or_else(|| {
         let message =
             "Google Cloud Storage: nothing says which project: set SKY_GCP_PROJECT to its id";
         BucketError::new(Trouble::Denied, message)
@@ -107,7 +107,7 @@ impl Account {
             &format!("{}/storage/v1{path}", self.endpoint),
             body.into_bytes(),
         )?;
-        let denied = |error: object_store::Error| BucketError {
+        let access_denied = |error: object_store::Error| BucketError {
             kind: Trouble::Denied,
             ..named("Google", &error)
         };
@@ -116,7 +116,7 @@ impl Account {
             .credentials()
             .get_credential()
             .await
-            .map_err(denied)?;
+            .map_err(access_denied)?;
         let headers = request.headers_mut();
         headers.insert(
             "content-type",
@@ -135,8 +135,8 @@ impl Account {
 
 /// Google's own word for what is wrong.
 fn reason(answer: &Answer) -> String {
-    let said: Value = serde_json::from_str(&answer.text).unwrap_or_default();
-    said["error"]["errors"][0]["reason"]
+    let error_json: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+    error_json["error"]["errors"][0]["reason"]
         .as_str()
         .unwrap_or_default()
         .to_owned()
@@ -153,7 +153,7 @@ impl Store for Gcs {
             // What is deleted is not paid for.
             "softDeletePolicy": { "retentionDurationSeconds": "0" },
         });
-        let made = self
+        let make_answer = self
             .account
             .call(
                 Method::POST,
@@ -161,22 +161,25 @@ impl Store for Gcs {
                 Some(body),
             )
             .await?;
-        let what = format!("cannot make {}", self.remote.address);
-        match made.status {
+        let cannot_make = format!("cannot make {}", self.remote.address);
+        match make_answer.status {
             200..300 => Ok(()),
             // Ours or another's: only its label tells.
             409 => {
-                let found = self
+                let bucket_answer = self
                     .account
                     .call(Method::GET, &format!("/b/{}", self.name), None)
                     .await?;
-                let said: Value = serde_json::from_str(&found.text).unwrap_or_default();
-                match said["labels"][LABEL].as_str() == Some(&owner(lineage)) {
+                let bucket_json: Value =
+                    serde_json::from_str(&bucket_answer.text).unwrap_or_default();
+                match bucket_json["labels"][LABEL].as_str() == Some(&owner(lineage)) {
                     true => Ok(()),
-                    false => Err(made.error(&what, "a bucket of that name is another's")),
+                    false => {
+                        Err(make_answer.error(&cannot_make, "a bucket of that name is another's"))
+                    }
                 }
             }
-            _ => Err(made.error(&what, &reason(&made))),
+            _ => Err(make_answer.error(&cannot_make, &reason(&make_answer))),
         }
     }
 
@@ -210,17 +213,17 @@ impl Store for Gcs {
             if !self.remote.empty().await? {
                 return Ok(());
             }
-            let deleted = self
+            let delete_answer = self
                 .account
                 .call(Method::DELETE, &format!("/b/{}", self.name), None)
                 .await?;
-            match deleted.status {
+            match delete_answer.status {
                 200..300 | 404 => return Ok(()),
                 409 => {}
                 _ => {
-                    return Err(deleted.error(
+                    return Err(delete_answer.error(
                         &format!("cannot delete {}", self.remote.address),
-                        &reason(&deleted),
+                        &reason(&delete_answer),
                     ));
                 }
             }
@@ -240,25 +243,25 @@ pub(super) async fn list() -> Result<Vec<String>, BucketError> {
     let mut page = String::new();
     loop {
         let path = format!("/b?project={}&prefix={OURS}{page}", project()?);
-        let listed = account.call(Method::GET, &path, None).await?;
-        if listed.status != 200 {
-            return Err(listed.error(
+        let list_answer = account.call(Method::GET, &path, None).await?;
+        if list_answer.status != 200 {
+            return Err(list_answer.error(
                 "cannot list the buckets of Google Cloud Storage",
-                &reason(&listed),
+                &reason(&list_answer),
             ));
         }
-        let said: Value = serde_json::from_str(&listed.text).map_err(|error| {
+        let list_json: Value = serde_json::from_str(&list_answer.text).map_err(|error| {
             let message =
                 format!("the list of buckets of Google Cloud Storage is not JSON: {error}");
             BucketError::new(Trouble::Other, message)
         })?;
-        let items = said["items"].as_array().cloned().unwrap_or_default();
+        let items = list_json["items"].as_array().cloned().unwrap_or_default();
         names.extend(
             items
                 .iter()
                 .filter_map(|item| item["name"].as_str().map(str::to_owned)),
         );
-        match said["nextPageToken"].as_str() {
+        match list_json["nextPageToken"].as_str() {
             None => return Ok(names),
             Some(next) => page = format!("&pageToken={next}"),
         }

@@ -30,7 +30,7 @@ impl CredentialProvider for Chain {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> Result<Arc<AwsCredential>> {
-        let none = |why: String| Error::Unauthenticated {
+        let no_credentials = |why: String| Error::Unauthenticated {
             path: "S3".to_owned(),
             source: why.into(),
         };
@@ -42,16 +42,17 @@ impl CredentialProvider for Chain {
                 .await;
             config
                 .credentials_provider()
-                .ok_or_else(|| none("there are no credentials".to_owned()))
+                .ok_or_else(|| no_credentials("there are no credentials".to_owned()))
         };
         let provider = self.provider.get_or_try_init(load).await?;
-        let found = provider.provide_credentials().await;
-        let found =
-            found.map_err(|error| none(format!("there are no credentials for AWS: {error}")))?;
+        let provided_credentials = provider.provide_credentials().await;
+        let found_credentials = provided_credentials.map_err(|error| {
+            no_credentials(format!("there are no credentials for AWS: {error}"))
+        })?;
         Ok(Arc::new(AwsCredential {
-            key_id: found.access_key_id().to_owned(),
-            secret_key: found.secret_access_key().to_owned(),
-            token: found.session_token().map(str::to_owned),
+            key_id: found_credentials.access_key_id().to_owned(),
+            secret_key: found_credentials.secret_access_key().to_owned(),
+            token: found_credentials.session_token().map(str::to_owned),
         }))
     }
 }

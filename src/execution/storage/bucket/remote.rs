@@ -43,15 +43,19 @@ pub(super) fn retry() -> RetryConfig {
 
 impl Remote {
     pub(super) async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError> {
-        let listed = self
+        let list_result = self
             .store
             .list_with_delimiter(Some(&Path::from(folder)))
             .await;
-        let listed = listed.map_err(|error| self.failed("list", folder, &error))?;
-        let entry = |object: object_store::ObjectMeta| {
+        let listed_objects = list_result.map_err(|error| self.failed("list", folder, &error))?;
+        let size_entry = |object: object_store::ObjectMeta| {
             Some((object.location.filename()?.to_owned(), object.size))
         };
-        Ok(listed.objects.into_iter().filter_map(entry).collect())
+        Ok(listed_objects
+            .objects
+            .into_iter()
+            .filter_map(size_entry)
+            .collect())
     }
 
     pub(super) async fn remove(&self, folder: &str) -> Result<(), BucketError> {
@@ -69,15 +73,19 @@ impl Remote {
     }
 
     pub(super) async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError> {
-        let failed = |error| self.failed("read", key, &error);
-        let found = self.store.get(&Path::from(key)).await.map_err(failed)?;
-        if found.meta.size > LARGEST_OBJECT {
+        let read_failed = |error| self.failed("read", key, &error);
+        let found_object = self
+            .store
+            .get(&Path::from(key))
+            .await
+            .map_err(read_failed)?;
+        if found_object.meta.size > LARGEST_OBJECT {
             let (address, most) = (&self.address, LARGEST_OBJECT >> 20);
             let message =
                 format!("{address}/{key} is larger than {most} MiB: sky has not written it");
             return Err(BucketError::new(Trouble::Other, message));
         }
-        Ok(found.bytes().await.map_err(failed)?.to_vec())
+        Ok(found_object.bytes().await.map_err(read_failed)?.to_vec())
     }
 
     pub(super) async fn sign(
@@ -126,14 +134,14 @@ impl Remote {
 
     /// All objects of the bucket and of the folders in it, which hold no others.
     async fn objects(&self) -> Result<Vec<object_store::ObjectMeta>, BucketError> {
-        let list = async |folder: Option<&Path>| {
-            let listed = self.store.list_with_delimiter(folder).await;
-            listed.map_err(|error| self.failed("list", "", &error))
+        let list_folder = async |folder: Option<&Path>| {
+            let list_result = self.store.list_with_delimiter(folder).await;
+            list_result.map_err(|error| self.failed("list", "", &error))
         };
-        let top = list(None).await?;
+        let top = list_folder(None).await?;
         let mut objects = top.objects;
         for folder in &top.common_prefixes {
-            objects.extend(list(Some(folder)).await?.objects);
+            objects.extend(list_folder(Some(folder)).await?.objects);
         }
         Ok(objects)
     }
@@ -161,44 +169,47 @@ impl Remote {
         &self,
         deleted: Result<object_store::Result<()>, tokio::task::JoinError>,
     ) -> Result<(), BucketError> {
-        let deleted =
+        let delete_result =
             deleted.map_err(|error| BucketError::new(Trouble::Other, error.to_string()))?;
-        match deleted {
+        match delete_result {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed("delete from", "", &error)),
         }
     }
 
     fn failed(&self, verb: &str, key: &str, error: &object_store::Error) -> BucketError {
-        let below = if key.is_empty() {
+        let path_below = if key.is_empty() {
             String::new()
         } else {
             format!("/{key}")
         };
-        named(&format!("cannot {verb} {}{below}", self.address), error)
+        named(
+            &format!("cannot {verb} {}{path_below}", self.address),
+            error,
+        )
     }
 }
 
 /// An error of the crate, after what was to be done.
 pub(super) fn named(what: &str, error: &object_store::Error) -> BucketError {
     use object_store::Error;
-    let mut words = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
+    let mut error_words = error.to_string();
+    let mut next_error = std::error::Error::source(error);
+    while let Some(cause) = next_error {
         let text = cause.to_string();
-        if !words.contains(&text) {
-            words += &format!(": {text}");
+        if !error_words.contains(&text) {
+            error_words += &format!(": {text}");
         }
-        next = cause.source();
+        next_error = cause.source();
     }
     // What the stores say of a bucket that is not there is no `NotFound` of every call.
-    let missing = [
+    let is_missing = [
         "NoSuchBucket",
         "ContainerNotFound",
         "The specified bucket does not exist",
     ];
     let (kind, hint) = match error {
-        _ if missing.iter().any(|said| words.contains(said)) => {
+        _ if is_missing.iter().any(|said| error_words.contains(said)) => {
             (Trouble::Missing, " (there is no such bucket)")
         }
         Error::NotFound { .. } => (Trouble::Missing, ""),
@@ -210,17 +221,17 @@ pub(super) fn named(what: &str, error: &object_store::Error) -> BucketError {
         _ => (Trouble::Other, ""),
     };
     // What comes after a question mark may be a signature.
-    let plain = |word: &str| match word.split_once('?') {
+    let without_query = |word: &str| match word.split_once('?') {
         Some((address, _)) if address.contains("://") => address.to_owned(),
         _ => word.to_owned(),
     };
-    let words: String = words
+    let plain_words: String = error_words
         .split_whitespace()
-        .map(plain)
+        .map(without_query)
         .collect::<Vec<_>>()
         .join(" ");
-    let words: String = words.chars().take(WORDS).collect();
-    BucketError::new(kind, format!("{what}{hint}: {words}"))
+    let shortened_words: String = plain_words.chars().take(WORDS).collect();
+    BucketError::new(kind, format!("{what}{hint}: {shortened_words}"))
 }
 
 /// An answer about a whole bucket.
@@ -248,13 +259,16 @@ pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, Buc
     let passing = |error: reqwest::Error| {
         // Its address is signed in its query.
         let error = error.without_url();
-        let mut words = error.to_string();
-        let mut next = std::error::Error::source(&error);
-        while let Some(cause) = next {
-            words += &format!(": {cause}");
-            next = cause.source();
+        let mut error_words = error.to_string();
+        let mut next_error = std::error::Error::source(&error);
+        while let Some(cause) = next_error {
+            error_words += &format!(": {cause}");
+            next_error = cause.source();
         }
-        BucketError::new(Trouble::Passing, format!("{what} cannot be asked: {words}"))
+        BucketError::new(
+            Trouble::Passing,
+            format!("{what} cannot be asked: {error_words}"),
+        )
     };
     let (parts, body) = request.into_parts();
     let Some(body) = body.as_bytes().map(|bytes| bytes.to_vec()) else {
@@ -272,7 +286,7 @@ pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, Buc
         .send()
         .await;
     let mut sent = sent.map_err(passing)?;
-    let status = sent.status().as_u16();
+    let http_status = sent.status().as_u16();
     let mut text = Vec::new();
     while let Some(piece) = sent.chunk().await.map_err(passing)? {
         if text.len() + piece.len() > LONGEST_ANSWER {
@@ -285,7 +299,7 @@ pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, Buc
         text.extend_from_slice(&piece);
     }
     Ok(Answer {
-        status,
+        status: http_status,
         text: String::from_utf8_lossy(&text).into_owned(),
     })
 }
@@ -302,8 +316,8 @@ impl Answer {
             408 | 429 | 500.. => (Trouble::Passing, ""),
             _ => (Trouble::Other, ""),
         };
-        let said = format!("status {} {code}", self.status);
-        BucketError::new(kind, format!("{what}{hint}: {}", said.trim_end()))
+        let status_words = format!("status {} {code}", self.status);
+        BucketError::new(kind, format!("{what}{hint}: {}", status_words.trim_end()))
     }
 
     /// The content of the first XML element of that name.
@@ -313,8 +327,10 @@ impl Answer {
 
     /// The contents of all XML elements of that name, which hold no others.
     pub(super) fn elements<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        let open = format!("<{name}>");
-        let parts: Vec<&str> = self.text.split(open.as_str()).skip(1).collect();
-        parts.into_iter().filter_map(|rest| rest.split('<').next())
+        let open_tag = format!("<{name}>");
+        let tag_parts: Vec<&str> = self.text.split(open_tag.as_str()).skip(1).collect();
+        tag_parts
+            .into_iter()
+            .filter_map(|rest| rest.split('<').next())
     }
 }

@@ -74,13 +74,15 @@ fn account(name: &str, region: &str) -> Result<Account, BucketError> {
         Some(_) => builder,
         None => builder.with_credentials(super::profile::Chain::new(region)),
     };
-    let given = |key| builder.get_config_value(&key);
-    let given = given(AmazonS3ConfigKey::S3Endpoint).or_else(|| given(AmazonS3ConfigKey::Endpoint));
+    let given_value = |key| builder.get_config_value(&key);
+    let given_endpoint = given_value(AmazonS3ConfigKey::S3Endpoint)
+        .or_else(|| given_value(AmazonS3ConfigKey::Endpoint));
     let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-    let endpoint = given.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com{suffix}"));
+    let endpoint =
+        given_endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com{suffix}"));
     let endpoint = endpoint.trim_end_matches('/').to_owned();
-    let built = builder.with_endpoint(endpoint.clone()).build();
-    let client = built.map_err(|error| named(&format!("cannot use s3://{name}"), &error))?;
+    let built_store = builder.with_endpoint(endpoint.clone()).build();
+    let client = built_store.map_err(|error| named(&format!("cannot use s3://{name}"), &error))?;
     Ok(Account {
         client: Arc::new(client),
         region: region.to_owned(),
@@ -97,12 +99,12 @@ impl Account {
         )?;
         if !body.is_empty() {
             // Without it, a call that changes a bucket's settings is refused.
-            let sum = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(&body));
-            if let Ok(sum) = sum.parse() {
+            let body_sum = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(&body));
+            if let Ok(sum) = body_sum.parse() {
                 request.headers_mut().insert("x-amz-checksum-sha256", sum);
             }
         }
-        let denied = |error: object_store::Error| BucketError {
+        let access_denied = |error: object_store::Error| BucketError {
             kind: Trouble::Denied,
             ..named("S3", &error)
         };
@@ -111,10 +113,10 @@ impl Account {
             .credentials()
             .get_credential()
             .await
-            .map_err(denied)?;
+            .map_err(access_denied)?;
         AwsAuthorizer::new(&credential, "s3", &self.region)
             .try_authorize(&mut request, None)
-            .map_err(denied)?;
+            .map_err(access_denied)?;
         send(&format!("S3 at {}", self.endpoint), request).await
     }
 }
@@ -130,32 +132,32 @@ impl Store for S3 {
                  {region}</LocationConstraint></CreateBucketConfiguration>"
             ),
         };
-        let made = self.account.call(Method::PUT, &path, body).await?;
-        let what = format!("cannot make {}", self.remote.address);
-        match (made.status, made.element("Code")) {
+        let make_answer = self.account.call(Method::PUT, &path, body).await?;
+        let cannot_make = format!("cannot make {}", self.remote.address);
+        match (make_answer.status, make_answer.element("Code")) {
             (200..300, _) | (409, "BucketAlreadyOwnedByYou") => {}
             (409, code @ "OperationAborted") => {
                 return Err(BucketError {
                     kind: Trouble::Passing,
-                    ..made.error(&what, code)
+                    ..make_answer.error(&cannot_make, code)
                 });
             }
-            (_, code) => return Err(made.error(&what, code)),
+            (_, code) => return Err(make_answer.error(&cannot_make, code)),
         }
         let tags = format!(
             "<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet><Tag><Key>sky-lineage</Key><Value>{}\
              </Value></Tag></TagSet></Tagging>",
             owner(lineage)
         );
-        let tagged = self
+        let tag_answer = self
             .account
             .call(Method::PUT, &format!("{path}?tagging="), tags)
             .await?;
-        match tagged.status {
+        match tag_answer.status {
             200..300 => Ok(()),
-            _ => Err(tagged.error(
+            _ => Err(tag_answer.error(
                 &format!("cannot tag {}", self.remote.address),
-                tagged.element("Code"),
+                tag_answer.element("Code"),
             )),
         }
     }
@@ -190,17 +192,16 @@ impl Store for S3 {
             if !self.remote.empty().await? {
                 return Ok(());
             }
-            let deleted = self
+            let delete_answer = self
                 .account
                 .call(Method::DELETE, &format!("/{}", self.name), String::new())
                 .await?;
-            match (deleted.status, deleted.element("Code")) {
+            match (delete_answer.status, delete_answer.element("Code")) {
                 (200..300 | 404, _) => return Ok(()),
                 (409, "BucketNotEmpty") => {}
                 (_, code) => {
-                    return Err(
-                        deleted.error(&format!("cannot delete {}", self.remote.address), code)
-                    );
+                    return Err(delete_answer
+                        .error(&format!("cannot delete {}", self.remote.address), code));
                 }
             }
         }
@@ -219,15 +220,15 @@ pub(super) async fn list() -> Result<Vec<String>, BucketError> {
     if !names_credentials.into_iter().any(environment::is_set) {
         return Ok(Vec::new());
     }
-    let listed = account("any", DEFAULT)?
+    let list_answer = account("any", DEFAULT)?
         .call(Method::GET, "/", String::new())
         .await?;
-    match listed.status {
-        200 => Ok(listed
+    match list_answer.status {
+        200 => Ok(list_answer
             .elements("Name")
             .filter(|name| name.starts_with(OURS))
             .map(str::to_owned)
             .collect()),
-        _ => Err(listed.error("cannot list the buckets of S3", listed.element("Code"))),
+        _ => Err(list_answer.error("cannot list the buckets of S3", list_answer.element("Code"))),
     }
 }

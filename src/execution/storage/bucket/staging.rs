@@ -41,8 +41,9 @@ impl Staging {
             return Err(NotStaging::Unknown(text.to_owned()));
         };
         // It is part of an address, and of a configuration, that others read.
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || "/-_.,+=@".contains(letter);
-        match folder.starts_with('/') && folder.chars().all(plain) {
+        let plain_letter =
+            |letter: char| letter.is_ascii_alphanumeric() || "/-_.,+=@".contains(letter);
+        match folder.starts_with('/') && folder.chars().all(plain_letter) {
             true => Ok(Self::Folder(PathBuf::from(folder))),
             false => Err(NotStaging::Folder(text.to_owned())),
         }

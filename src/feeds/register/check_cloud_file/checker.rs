@@ -95,17 +95,17 @@ impl Check<'_> {
 
     /// Where the first `[[NAME]]` is.
     pub(super) fn table(&self, name: &str) -> Range<usize> {
-        let at = self.file.text.find(&format!("[[{name}]]")).unwrap_or(0);
-        at..at
+        let table_start = self.file.text.find(&format!("[[{name}]]")).unwrap_or(0);
+        table_start..table_start
     }
 
     /// What has a price at these regions; none: anywhere.
     pub(super) fn offered(&self, places: Option<&List>) -> Vec<String> {
-        let all = |list: &List| list.get_ref().iter().any(|place| place.get_ref() == "*");
-        let there = |offered: &List| {
+        let is_everywhere = |list: &List| list.get_ref().iter().any(|place| place.get_ref() == "*");
+        let offered_there = |offered: &List| {
             let Some(wanted) = places else { return true };
-            all(wanted)
-                || all(offered)
+            is_everywhere(wanted)
+                || is_everywhere(offered)
                 || wanted
                     .get_ref()
                     .iter()
@@ -115,12 +115,12 @@ impl Check<'_> {
             .cloud_file
             .prices
             .iter()
-            .filter(|row| there(&row.places));
+            .filter(|row| offered_there(&row.places));
         let services = self
             .cloud_file
             .services
             .iter()
-            .filter(|row| there(&row.places));
+            .filter(|row| offered_there(&row.places));
         prices
             .map(|row| row.instance_type.get_ref().clone())
             .chain(services.map(service_name))
@@ -151,7 +151,7 @@ impl Check<'_> {
         if region.get_ref() == "*" || self.cloud_file.places.contains_key(region) {
             return Ok(());
         }
-        let known: Vec<&str> = self
+        let known_regions: Vec<&str> = self
             .cloud_file
             .places
             .keys()
@@ -159,7 +159,7 @@ impl Check<'_> {
             .collect();
         let hint = format!(
             "this file has {}; `*` is all of them. It cannot speak of other clouds",
-            known.join(", ")
+            known_regions.join(", ")
         );
         self.wrong(
             region.span(),

@@ -20,7 +20,7 @@ impl Check<'_> {
 
     pub(super) fn days(&self) -> Checked {
         let cloud_file = self.cloud_file;
-        let whole = (
+        let whole_validity = (
             cloud_file.valid_from.as_ref(),
             Some(&cloud_file.valid_until),
         );
@@ -37,7 +37,7 @@ impl Check<'_> {
             .iter()
             .map(|row| (row.valid_from.as_ref(), row.valid_until.as_ref()));
         self.day(&cloud_file.date)?;
-        for (from, until) in std::iter::once(whole)
+        for (from, until) in std::iter::once(whole_validity)
             .chain(prices)
             .chain(services)
             .chain(discounts)

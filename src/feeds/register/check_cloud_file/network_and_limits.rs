@@ -39,10 +39,10 @@ impl Check<'_> {
         }
         let mut routes: BTreeMap<(&str, &str), Range<usize>> = BTreeMap::new();
         for route in &self.cloud_file.throughput {
-            let ours = |end: &Spanned<String>| {
+            let is_ours = |end: &Spanned<String>| {
                 end.get_ref() == "*" || self.cloud_file.places.contains_key(end)
             };
-            if !ours(&route.from) && !ours(&route.to) {
+            if !is_ours(&route.from) && !is_ours(&route.to) {
                 let hint = "one end must be a region of this file, or `*` for all of them";
                 return self.wrong(route.from.span(), "this way is between other clouds", hint);
             }
@@ -55,12 +55,12 @@ impl Check<'_> {
                 );
             }
             self.figure("gbps", Some(&route.gbps), NANO, Least::MoreThanZero)?;
-            let key = (route.from.get_ref().as_str(), route.to.get_ref().as_str());
-            if let Some(first) = routes.insert(key, route.from.span()) {
+            let route_key = (route.from.get_ref().as_str(), route.to.get_ref().as_str());
+            if let Some(first) = routes.insert(route_key, route.from.span()) {
                 let message = format!(
                     "`{}` to `{}` is at line {} too",
-                    key.0,
-                    key.1,
+                    route_key.0,
+                    route_key.1,
                     self.line(first)
                 );
                 return self.wrong(route.from.span(), message, "keep one of the rows");
@@ -70,10 +70,10 @@ impl Check<'_> {
     }
 
     pub(super) fn quotas(&self) -> Checked {
-        let whole = |name: &str, figure: &Figure| {
+        let check_whole = |name: &str, figure: &Figure| {
             self.figure(name, Some(figure), 1000, Least::Zero)?;
-            let value = figure.get_ref().scaled(1000);
-            if value % 1000 != 0 || u32::try_from(value / 1000).is_err() {
+            let thousandths = figure.get_ref().scaled(1000);
+            if thousandths % 1000 != 0 || u32::try_from(thousandths / 1000).is_err() {
                 let message = format!("{name}: {} is not a number of them", figure.get_ref().0);
                 return self.wrong(figure.span(), message, "write a whole number such as 64");
             }
@@ -84,11 +84,11 @@ impl Check<'_> {
             if let Some(places) = &quota.places {
                 self.regions(places)?;
             }
-            let mut counted: Vec<(&str, Range<usize>)> = Vec::new();
+            let mut counted_quotas: Vec<(&str, Range<usize>)> = Vec::new();
             for (name, figure) in [("cpus", &quota.cpus), ("instances", &quota.instances)] {
                 if let Some(figure) = figure {
-                    whole(name, figure)?;
-                    counted.push((name, figure.span()));
+                    check_whole(name, figure)?;
+                    counted_quotas.push((name, figure.span()));
                 }
             }
             match quota
@@ -97,8 +97,8 @@ impl Check<'_> {
                 .map(|cards| (cards.get_ref(), cards.span()))
             {
                 Some((Cards::Any(most), at)) => {
-                    whole("accelerators", &Spanned::new(at.clone(), most.clone()))?;
-                    counted.push(("accelerators", at));
+                    check_whole("accelerators", &Spanned::new(at.clone(), most.clone()))?;
+                    counted_quotas.push(("accelerators", at));
                 }
                 Some((Cards::Named(cards), at)) => {
                     if cards.is_empty() {
@@ -106,19 +106,23 @@ impl Check<'_> {
                         return self.wrong(at, "accelerators: there is no card in it", hint);
                     }
                     for (card, most) in cards {
-                        whole(card.get_ref(), most)?;
-                        counted.push((card.get_ref(), card.span()));
+                        check_whole(card.get_ref(), most)?;
+                        counted_quotas.push((card.get_ref(), card.span()));
                     }
                 }
                 None => {}
             }
-            if counted.is_empty() {
+            if counted_quotas.is_empty() {
                 let message = "there is a quota that limits nothing";
-                let at = quota
+                let places_span = quota
                     .places
                     .as_ref()
                     .map_or_else(|| self.table("quotas"), Spanned::span);
-                return self.wrong(at, message, "give `cpus`, `instances` or `accelerators`");
+                return self.wrong(
+                    places_span,
+                    message,
+                    "give `cpus`, `instances` or `accelerators`",
+                );
             }
             let places = match &quota.places {
                 Some(places) => places
@@ -128,12 +132,12 @@ impl Check<'_> {
                     .collect(),
                 None => vec![String::new()],
             };
-            for (what, at) in counted {
+            for (what, at) in counted_quotas {
                 for place in &places {
                     if let Some(first) = limits.insert((place.clone(), what), at.clone()) {
-                        let whole = if place.is_empty() { "the cloud" } else { place };
+                        let quota_place = if place.is_empty() { "the cloud" } else { place };
                         let message = format!(
-                            "{what}: {whole} has another quota of it at line {}",
+                            "{what}: {quota_place} has another quota of it at line {}",
                             self.line(first)
                         );
                         return self.wrong(at, message, "keep one of them");
@@ -147,8 +151,8 @@ impl Check<'_> {
     pub(super) fn discounts(&self) -> Checked {
         for discount in &self.cloud_file.discounts {
             let percent = discount.percent.get_ref();
-            let parts = percent.scaled(PPM_PER_PERCENT);
-            if parts <= 0 || parts >= 1_000_000 {
+            let discount_ppm = percent.scaled(PPM_PER_PERCENT);
+            if discount_ppm <= 0 || discount_ppm >= 1_000_000 {
                 let message = format!("{} % is not a discount", percent.0);
                 return self.wrong(
                     discount.percent.span(),
@@ -159,9 +163,9 @@ impl Check<'_> {
             if let Some(places) = &discount.places {
                 self.regions(places)?;
             }
-            let offered = self.offered(discount.places.as_ref());
+            let offered_there = self.offered(discount.places.as_ref());
             let Some(types) = &discount.instance_types else {
-                if offered.is_empty() {
+                if offered_there.is_empty() {
                     let message = "the discount matches nothing: nothing is offered there";
                     return self.wrong(
                         discount.percent.span(),
@@ -177,10 +181,10 @@ impl Check<'_> {
             }
             for name in types.get_ref() {
                 let pattern = Pattern(name.get_ref().clone());
-                if !offered.iter().any(|offered| pattern.matches(offered)) {
-                    let all = self.offered(None);
+                if !offered_there.iter().any(|offered| pattern.matches(offered)) {
+                    let offered_anywhere = self.offered(None);
                     let far = |known: &&String| strsim::levenshtein(known, name.get_ref());
-                    let hint = match all.iter().filter(|known| (1..=3).contains(&far(known))).min_by_key(far) {
+                    let hint = match offered_anywhere.iter().filter(|known| (1..=3).contains(&far(known))).min_by_key(far) {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => "write an instance type that is priced there, `service/NAME`, or a pattern with `*`"
                             .to_owned(),

@@ -191,12 +191,12 @@ impl Check<'_> {
                 row.unit.get_ref().as_str(),
                 [size(&row.vcpus, 1000), size(&row.memory_gib, 1 << 30)],
             );
-            let full = service_name(row);
-            if let Some((first, unit, size)) = shapes.get(&full)
+            let full_name = service_name(row);
+            if let Some((first, unit, size)) = shapes.get(&full_name)
                 && (*unit, size) != (shape.1, &shape.2)
             {
                 let message = format!(
-                    "`{full}` has another unit or size at line {}",
+                    "`{full_name}` has another unit or size at line {}",
                     self.line(first.clone())
                 );
                 return self.wrong(
@@ -205,7 +205,7 @@ impl Check<'_> {
                     "give one of them a `product` of its own",
                 );
             }
-            shapes.entry(full).or_insert(shape);
+            shapes.entry(full_name).or_insert(shape);
         }
         Ok(())
     }

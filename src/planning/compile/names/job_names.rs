@@ -64,14 +64,17 @@ fn unknown_accelerator(
     let none_known = |needs: &&Needs| {
         !needs.accelerators.is_empty() && needs.accelerators.iter().all(is_unknown)
     };
-    let first = alternatives
+    let first_accelerator = alternatives
         .iter()
         .find_map(|needs| needs.accelerators.first())
         .filter(|_| alternatives.iter().all(none_known))?;
     Some(error(
         format!("stages.{stage}.needs.accelerators"),
-        format!("the catalog has no accelerator `{}`", first.name),
-        known.nearest_accelerator(&first.name),
+        format!(
+            "the catalog has no accelerator `{}`",
+            first_accelerator.name
+        ),
+        known.nearest_accelerator(&first_accelerator.name),
     ))
 }
 
@@ -86,39 +89,39 @@ fn unknown_service(
         let service = needs.service.as_ref();
         service.is_none_or(|need| known.services.contains(need.name.as_str()))
     };
-    let first = alternatives
+    let first_service = alternatives
         .iter()
         .find_map(|needs| needs.service.as_ref())
         .filter(|_| !alternatives.iter().any(is_served))?;
     Some(error(
         format!("stages.{stage}.needs.service"),
-        format!("the catalog has no service `{}`", first.name),
-        service_hint(&first.name, known),
+        format!("the catalog has no service `{}`", first_service.name),
+        service_hint(&first_service.name, known),
     ))
 }
 
 fn service_hint(name: &str, known: &KnownNames<'_>) -> Option<String> {
-    let list = known
+    let service_list = known
         .services
         .iter()
         .copied()
         .collect::<Vec<_>>()
         .join(", ");
-    Some(match list.is_empty() {
+    Some(match service_list.is_empty() {
         true => "this catalog has no services; `sky catalog register` brings some".to_owned(),
         false => nearest(name, known.services.iter().copied())
-            .unwrap_or_else(|| format!("it has {list}")),
+            .unwrap_or_else(|| format!("it has {service_list}")),
     })
 }
 
 /// The needs of a stage, and its alternatives, each with the key of the table that it is in.
 fn sets<'n>(stage: &str, needs: &'n Needs) -> Vec<(String, &'n Needs)> {
     let table = if needs.ordered { "ordered" } else { "any_of" };
-    let whole = std::iter::once((format!("stages.{stage}.needs"), needs));
+    let whole_needs = std::iter::once((format!("stages.{stage}.needs"), needs));
     let alternatives = needs.any_of.iter().enumerate();
     let alternatives =
         alternatives.map(|(index, set)| (format!("stages.{stage}.needs.{table}.{index}"), set));
-    whole.chain(alternatives).collect()
+    whole_needs.chain(alternatives).collect()
 }
 
 /// Accelerators that a stage names as one of several, in its needs and in its durations.
@@ -128,19 +131,20 @@ fn accelerator_names(
     known: &KnownNames<'_>,
     found: &mut Vec<UnknownName>,
 ) {
-    let mut unknown: BTreeMap<&str, String> = BTreeMap::new();
+    let mut unknown_accelerators: BTreeMap<&str, String> = BTreeMap::new();
     if let Work::DurationBy(times) = &stage.work {
         for need in times.keys() {
-            unknown.insert(&need.name, format!("stages.{name}.duration"));
+            unknown_accelerators.insert(&need.name, format!("stages.{name}.duration"));
         }
     }
     for (key, needs) in sets(name, &stage.needs) {
         for need in &needs.accelerators {
-            unknown.insert(&need.name, format!("{key}.accelerators"));
+            unknown_accelerators.insert(&need.name, format!("{key}.accelerators"));
         }
     }
-    unknown.retain(|accelerator, _| known.catalog.accelerator_name(accelerator).is_none());
-    for (accelerator, key) in unknown {
+    unknown_accelerators
+        .retain(|accelerator, _| known.catalog.accelerator_name(accelerator).is_none());
+    for (accelerator, key) in unknown_accelerators {
         let message = format!("stage {name}: the catalog has no accelerator `{accelerator}`");
         found.push(UnknownName::warning(
             InputFile::Job,
@@ -160,9 +164,9 @@ fn place_names(
     found: &mut Vec<UnknownName>,
 ) {
     // What is common to several alternatives is in each of them, and is said once.
-    let mut said: BTreeSet<String> = BTreeSet::new();
-    let mut say = |key: String, message: String, hint: Option<String>| {
-        if said.insert(message.clone()) {
+    let mut names_said: BTreeSet<String> = BTreeSet::new();
+    let mut say_once = |key: String, message: String, hint: Option<String>| {
+        if names_said.insert(message.clone()) {
             found.push(UnknownName::warning(InputFile::Job, key, message, hint));
         }
     };
@@ -174,7 +178,7 @@ fn place_names(
         {
             let message =
                 format!("stage {name}: places `{pattern}` matches nothing in the catalog");
-            say(
+            say_once(
                 format!("{key}.places.{pattern}"),
                 message,
                 known.nearest_place(&pattern.0),
@@ -187,7 +191,7 @@ fn place_names(
         {
             let message =
                 format!("stage {name}: instance_types `{pattern}` matches nothing in the catalog");
-            say(
+            say_once(
                 format!("{key}.instance_types.{pattern}"),
                 message,
                 known.nearest_machine(&pattern.0),
@@ -203,7 +207,7 @@ fn place_names(
                 latency.to
             );
             let hint = listed("has places in", &known.countries);
-            say(format!("{key}.latency"), message, hint);
+            say_once(format!("{key}.latency"), message, hint);
         }
         let unserved = needs
             .service
@@ -211,7 +215,7 @@ fn place_names(
             .filter(|need| !known.services.contains(need.name.as_str()));
         if let Some(need) = unserved.filter(|_| key.ends_with(|last: char| last.is_ascii_digit())) {
             let message = format!("stage {name}: the catalog has no service `{}`", need.name);
-            say(
+            say_once(
                 format!("{key}.service"),
                 message,
                 service_hint(&need.name, known),

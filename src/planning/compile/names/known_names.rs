@@ -69,14 +69,14 @@ impl<'a> KnownNames<'a> {
     pub(super) fn nearest_place(&self, name: &str) -> Option<String> {
         let (cloud, region) = name.split_once(':')?;
         if !self.is_cloud(&Pattern(cloud.to_owned())) {
-            let meant = nearest_name(cloud, self.clouds.iter().copied())?;
-            return Some(format!("did you mean `{meant}:{region}`?"));
+            let meant_cloud = nearest_name(cloud, self.clouds.iter().copied())?;
+            return Some(format!("did you mean `{meant_cloud}:{region}`?"));
         }
-        let inside = format!("{cloud}:");
+        let cloud_prefix = format!("{cloud}:");
         let regions = self
             .places
             .iter()
-            .filter_map(|place| place.strip_prefix(&inside));
+            .filter_map(|place| place.strip_prefix(&cloud_prefix));
         Some(format!(
             "did you mean `{cloud}:{}`?",
             nearest_name(region, regions)?

@@ -21,13 +21,13 @@ use std::collections::BTreeSet;
 /// Every name and pattern of the job and the policy that matches nothing in the catalog: errors
 /// first, then those of the job, then those of the policy, by key.
 pub fn unknown_names(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<UnknownName> {
-    let known = KnownNames::of(catalog);
+    let known_names = KnownNames::of(catalog);
     let mut found = Vec::new();
-    job_names(job, &known, &mut found);
-    policy_names(policy, &known, &mut found);
+    job_names(job, &known_names, &mut found);
+    policy_names(policy, &known_names, &mut found);
     // What is said once is enough, also where two lines have the same name.
-    let mut said: BTreeSet<String> = BTreeSet::new();
-    found.retain(|name| said.insert(name.message.clone()));
+    let mut names_said: BTreeSet<String> = BTreeSet::new();
+    found.retain(|name| names_said.insert(name.message.clone()));
     found.sort_by_key(|name| !name.is_error);
     found
 }

@@ -12,30 +12,30 @@ pub(super) fn nearest_name<'n>(
     name: &str,
     known: impl Iterator<Item = &'n str>,
 ) -> Option<&'n str> {
-    let lower = name.to_lowercase();
-    let plain = lower.replace('*', "");
-    if plain.is_empty() {
+    let lower_case = name.to_lowercase();
+    let plain_name = lower_case.replace('*', "");
+    if plain_name.is_empty() {
         return None;
     }
     // A pattern such as `Amazn*` is compared with as much of each name as it has itself.
-    let compared = |known: &str| match lower.ends_with('*') {
+    let compared = |known: &str| match lower_case.ends_with('*') {
         true => known
             .to_lowercase()
             .chars()
-            .take(plain.chars().count() + 1)
+            .take(plain_name.chars().count() + 1)
             .collect(),
         false => known.to_lowercase(),
     };
     let known_names: Vec<&str> = known.collect();
     let scored = known_names
         .iter()
-        .map(|known| (strsim::jaro_winkler(&plain, &compared(known)), *known));
+        .map(|known| (strsim::jaro_winkler(&plain_name, &compared(known)), *known));
     let (score, known) = scored.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))?;
     if score > 0.8 {
         return Some(known);
     }
     // Of short names, one slip of the finger: `gpc` for `gcp`.
-    let one_slip = |known: &&&str| strsim::damerau_levenshtein(&plain, &compared(known)) == 1;
+    let one_slip = |known: &&&str| strsim::damerau_levenshtein(&plain_name, &compared(known)) == 1;
     known_names.iter().filter(one_slip).copied().min()
 }
 
@@ -44,9 +44,9 @@ pub(super) fn nearest_name<'n>(
 pub(super) fn listed(what: &str, known: &BTreeSet<&str>) -> Option<String> {
     const SHOWN: usize = 12;
     let names: Vec<&str> = known.iter().copied().take(SHOWN).collect();
-    let more = match known.len().saturating_sub(SHOWN) {
+    let more_words = match known.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    (!names.is_empty()).then(|| format!("the catalog {what} {}{more}", names.join(", ")))
+    (!names.is_empty()).then(|| format!("the catalog {what} {}{more_words}", names.join(", ")))
 }

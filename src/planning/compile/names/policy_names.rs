@@ -49,9 +49,9 @@ fn allowed_and_denied<'p>(
     allowance: &'p Allowance,
 ) -> impl Iterator<Item = (String, &'p Pattern)> {
     let (allow, deny) = (format!("{table}.allow"), format!("{table}.deny"));
-    let allowed = allowance.allow.iter().flatten();
-    let allowed = allowed.map(move |pattern| (allow.clone(), pattern));
-    allowed.chain(
+    let allowed_patterns = allowance.allow.iter().flatten();
+    let allowed_patterns = allowed_patterns.map(move |pattern| (allow.clone(), pattern));
+    allowed_patterns.chain(
         allowance
             .deny
             .iter()
@@ -151,14 +151,14 @@ fn quota_names(policy: &Policy, known: &KnownNames<'_>, found: &mut Vec<UnknownN
             };
             found.push(warning(format!("quotas.{pattern}"), message, hint));
         }
-        let unknown = quota
+        let unknown_cards = quota
             .by_accelerator
             .keys()
             .filter(|name| known.catalog.accelerator_name(name).is_none());
-        for name in unknown {
+        for name in unknown_cards {
             let message = format!("quotas of `{pattern}`: the catalog has no accelerator `{name}`");
-            let key = format!("quotas.{pattern}.accelerators.{name}");
-            found.push(warning(key, message, known.nearest_accelerator(name)));
+            let quota_key = format!("quotas.{pattern}.accelerators.{name}");
+            found.push(warning(quota_key, message, known.nearest_accelerator(name)));
         }
     }
 }

@@ -16,7 +16,7 @@ impl RelaxCase<'_> {
         for need in &stage.needs.accelerators {
             for each in self.counts_below(need) {
                 let machines = need.thousandths.div_ceil(each);
-                let each = AcceleratorNeed {
+                let cards_of_each = AcceleratorNeed {
                     name: need.name.clone(),
                     thousandths: each,
                 };
@@ -25,16 +25,17 @@ impl RelaxCase<'_> {
                     continue;
                 };
                 spread.nodes = spread.nodes.saturating_mul(machines);
-                spread.needs.accelerators = BTreeSet::from([each.clone()]);
+                spread.needs.accelerators = BTreeSet::from([cards_of_each.clone()]);
                 if let Work::DurationBy(times) = &mut spread.work
                     && let Some(time) = times.get(need).copied()
                 {
-                    times.insert(each.clone(), time);
+                    times.insert(cards_of_each.clone(), time);
                 }
                 if let Some(found) = optimum(&job, &policy, self.catalog, self.effort)? {
-                    let to = Relaxed::Gang(each, stage.nodes.saturating_mul(machines));
+                    let relaxed_gang =
+                        Relaxed::Gang(cards_of_each, stage.nodes.saturating_mul(machines));
                     return Ok(Some(Relaxation {
-                        to,
+                        to: relaxed_gang,
                         figures: Some(found.figures),
                         least: false,
                     }));
@@ -52,14 +53,20 @@ impl RelaxCase<'_> {
             .machines
             .iter()
             .filter_map(|machine| machine.accelerator.as_ref());
-        let counts: BTreeSet<u32> = cards
+        let possible_counts: BTreeSet<u32> = cards
             .filter(|(card, _)| self.catalog.is_accelerator(card, &need.name))
             .map(|(_, count)| *count)
             .collect();
-        if counts.last().is_some_and(|most| *most >= need.thousandths) {
+        if possible_counts
+            .last()
+            .is_some_and(|most| *most >= need.thousandths)
+        {
             return Vec::new();
         }
-        let whole = counts.into_iter().rev().filter(|count| *count >= 1000);
-        whole.collect()
+        let whole_counts = possible_counts
+            .into_iter()
+            .rev()
+            .filter(|count| *count >= 1000);
+        whole_counts.collect()
     }
 }

@@ -54,9 +54,9 @@ fn is_matched<'p>(patterns: impl IntoIterator<Item = &'p Pattern>, name: &str) -
 impl RelaxCase<'_> {
     /// The name to add for which the best plan is best, or the names that are enough together.
     pub(super) fn relax_names(&self) -> Result<Relaxation, SolverError> {
-        let missing = self.missing();
+        let missing_names = self.missing();
         let figures = |figures: Figures| Some(figures).filter(|_| !self.assumes_a_time());
-        if let Some(names) = missing
+        if let Some(names) = missing_names
             .as_ref()
             .filter(|names| names.len() == 1 && !self.assumes_a_time())
         {
@@ -68,23 +68,26 @@ impl RelaxCase<'_> {
             });
         }
         let names = self.known_names();
-        let all = names.len() <= TRIED;
-        let mut found: Option<((Money, Millis), String, Figures)> = None;
+        let all_tried = names.len() <= TRIED;
+        let mut best_found: Option<((Money, Millis), String, Figures)> = None;
         for name in names.into_iter().take(TRIED) {
             let (job, policy) = self.with_names(&BTreeSet::from([name.clone()]));
             let Some(best) = optimum(&job, &policy, self.catalog, self.effort)? else {
                 continue;
             };
-            let rank = (best.figures.cost, best.figures.makespan);
-            if found.as_ref().is_none_or(|(known, ..)| rank < *known) {
-                found = Some((rank, name, best.figures));
+            let figures_rank = (best.figures.cost, best.figures.makespan);
+            if best_found
+                .as_ref()
+                .is_none_or(|(known, ..)| figures_rank < *known)
+            {
+                best_found = Some((figures_rank, name, best.figures));
             }
         }
-        Ok(match (found, missing) {
+        Ok(match (best_found, missing_names) {
             (Some((_, name, of)), _) => Relaxation {
                 to: Relaxed::Add(BTreeSet::from([name])),
                 figures: figures(of),
-                least: all && of.proven,
+                least: all_tried && of.proven,
             },
             (None, Some(names)) if !names.is_empty() => Relaxation {
                 to: Relaxed::Add(names),
@@ -123,14 +126,14 @@ impl RelaxCase<'_> {
         };
         let mut names = BTreeSet::new();
         for (stage, offers) in &self.free.offers {
-            let bound = match &self.constraint.kind {
+            let names_bound = match &self.constraint.kind {
                 ConstraintKind::Residency(label) | ConstraintKind::Trust(label) => {
                     carries(stage, label)
                 }
                 ConstraintKind::Need(name, _) => name == stage,
                 _ => true,
             };
-            for offer in offers.iter().filter(|_| bound) {
+            for offer in offers.iter().filter(|_| names_bound) {
                 match self.lacking(offer) {
                     Lacking::Nothing => {}
                     Lacking::Name(name) => drop(names.insert(name)),
@@ -149,7 +152,7 @@ impl RelaxCase<'_> {
             return None;
         };
         let country = self.policy.home.country.clone()?;
-        let listed = self
+        let home_listed = self
             .policy
             .residency
             .get(label)
@@ -159,7 +162,7 @@ impl RelaxCase<'_> {
             .outputs
             .values()
             .any(|destination| *destination == Destination::Home);
-        (brought && !listed).then_some(country)
+        (brought && !home_listed).then_some(country)
     }
 
     /// What the line would have to list for this offer.
@@ -179,8 +182,11 @@ impl RelaxCase<'_> {
                 None => Lacking::Nameless,
             },
             ConstraintKind::CloudsAllow => {
-                let allowed = self.policy.clouds.allow.iter().flatten();
-                Lacking::unless(is_matched(allowed, &place.name.cloud), &place.name.cloud)
+                let allowed_patterns = self.policy.clouds.allow.iter().flatten();
+                Lacking::unless(
+                    is_matched(allowed_patterns, &place.name.cloud),
+                    &place.name.cloud,
+                )
             }
             ConstraintKind::PlacesAllow => {
                 let (allowed, name) = (self.policy.places.allow.iter(), place.name.to_string());
@@ -219,12 +225,12 @@ impl RelaxCase<'_> {
                 let is_met = |need: &AcceleratorNeed| {
                     *count >= need.thousandths && self.catalog.is_accelerator(name, &need.name)
                 };
-                let offered = AcceleratorNeed {
+                let offered_accelerator = AcceleratorNeed {
                     name: name.clone(),
                     thousandths: *count,
                 };
                 let is_listed = needs.accelerators.iter().any(is_met);
-                Lacking::unless(is_listed, &offered.to_string())
+                Lacking::unless(is_listed, &offered_accelerator.to_string())
             }
         }
     }
@@ -254,12 +260,13 @@ impl RelaxCase<'_> {
                 .map(|machine| machine.instance_type.clone())
                 .collect(),
             ConstraintKind::Need(_, Need::Accelerators) => {
-                let all = self
+                let all_names = self
                     .catalog
                     .machines
                     .iter()
                     .filter_map(|machine| machine.accelerator.clone());
-                all.map(|(name, thousandths)| AcceleratorNeed { name, thousandths }.to_string())
+                all_names
+                    .map(|(name, thousandths)| AcceleratorNeed { name, thousandths }.to_string())
                     .collect()
             }
             _ => BTreeSet::new(),
@@ -293,7 +300,7 @@ impl RelaxCase<'_> {
                 .for_each(|list| list.extend(patterns())),
             ConstraintKind::Partitions => policy.partitions.extend(names.iter().cloned()),
             ConstraintKind::Need(name, need) => {
-                let more: Vec<AcceleratorNeed> = names
+                let more_accelerators: Vec<AcceleratorNeed> = names
                     .iter()
                     .filter_map(|name| AcceleratorNeed::parse(name).ok())
                     .collect();
@@ -301,7 +308,7 @@ impl RelaxCase<'_> {
                     Need::Tee => needs.tee.extend(tees()),
                     Need::Places => needs.places.extend(patterns()),
                     Need::InstanceTypes => needs.instance_types.extend(patterns()),
-                    _ => needs.accelerators.extend(more.iter().cloned()),
+                    _ => needs.accelerators.extend(more_accelerators.iter().cloned()),
                 };
                 change_need(&mut job, name, *need, add);
                 if *need == Need::Accelerators
@@ -310,7 +317,7 @@ impl RelaxCase<'_> {
                     && let Some(least) = times.values().min().copied()
                 {
                     // As when the line is left out.
-                    times.extend(more.into_iter().map(|need| (need, least)));
+                    times.extend(more_accelerators.into_iter().map(|need| (need, least)));
                 }
             }
             _ => {}

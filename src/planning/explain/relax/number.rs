@@ -21,9 +21,9 @@ impl RelaxCase<'_> {
     /// The least change of a number that would do.
     pub(super) fn relax_number(&self) -> Result<Relaxation, SolverError> {
         let Some(NumberOptions { now, mut values }) = self.values() else {
-            let key = &self.constraint.key;
+            let constraint_key = &self.constraint.key;
             return Err(SolverError(format!(
-                "`{key}` gives no number that could be another"
+                "`{constraint_key}` gives no number that could be another"
             )));
         };
         let would_do = |value: u64| {
@@ -44,11 +44,11 @@ impl RelaxCase<'_> {
             let mut high = now.saturating_add(step);
             let unit = self.step();
             while high - low > unit {
-                let middle = low + (high - low) / unit / 2 * unit;
-                if would_do(middle)? {
-                    high = middle
+                let middle_value = low + (high - low) / unit / 2 * unit;
+                if would_do(middle_value)? {
+                    high = middle_value
                 } else {
-                    low = middle
+                    low = middle_value
                 }
             }
             values = vec![high];
@@ -56,11 +56,11 @@ impl RelaxCase<'_> {
         // Rising ease: the first that does is the least change.
         let (mut low, mut high) = (0, values.len());
         while low < high {
-            let middle = (low + high) / 2;
-            if would_do(values[middle])? {
-                high = middle
+            let middle_index = (low + high) / 2;
+            if would_do(values[middle_index])? {
+                high = middle_index
             } else {
-                low = middle + 1
+                low = middle_index + 1
             }
         }
         let Some(value) = values.get(low) else {
@@ -78,7 +78,7 @@ impl RelaxCase<'_> {
     /// The number that the line gives, and those that could take its place; `None`: the line gives
     /// none.
     fn values(&self) -> Option<NumberOptions> {
-        let below = |now: u64, of: &mut dyn Iterator<Item = u64>| -> NumberOptions {
+        let nearest_below = |now: u64, of: &mut dyn Iterator<Item = u64>| -> NumberOptions {
             let values: BTreeSet<u64> = of.filter(|value| *value < now && *value > 0).collect();
             let values = values.into_iter().rev().collect();
             NumberOptions { now, values }
@@ -92,11 +92,11 @@ impl RelaxCase<'_> {
             ConstraintKind::Need(stage, need) => {
                 let needs = &self.job.stages.get(stage)?.needs;
                 match need {
-                    Need::Cpus => Some(below(
+                    Need::Cpus => Some(nearest_below(
                         needs.vcpu_thousandths,
                         &mut machines().map(Machine::sustained_vcpu_thousandths),
                     )),
-                    Need::Memory => Some(below(
+                    Need::Memory => Some(nearest_below(
                         needs.memory.0,
                         &mut machines().map(|machine| machine.memory.0),
                     )),
@@ -122,11 +122,14 @@ impl RelaxCase<'_> {
 
     /// A limit on the time to an answer, and the longer times that are known.
     fn latencies(&self, limit: Millis) -> NumberOptions {
-        let known = self.catalog.round_trips.values();
-        let known: BTreeSet<u64> = known.map(|time| time.0).collect();
+        let round_trips = self.catalog.round_trips.values();
+        let known_latencies: BTreeSet<u64> = round_trips.map(|time| time.0).collect();
         NumberOptions {
             now: limit.0,
-            values: known.into_iter().filter(|time| *time > limit.0).collect(),
+            values: known_latencies
+                .into_iter()
+                .filter(|time| *time > limit.0)
+                .collect(),
         }
     }
 
@@ -134,7 +137,7 @@ impl RelaxCase<'_> {
     /// what can be written.
     fn prices(&self, cap: Rate) -> NumberOptions {
         let micro_usd = |rate: Rate| saturate_unsigned(i128::from(rate.0)).div_ceil(1000);
-        let now = micro_usd(cap);
+        let price_now = micro_usd(cap);
         let prices: BTreeSet<u64> = self
             .catalog
             .offers
@@ -142,8 +145,11 @@ impl RelaxCase<'_> {
             .map(|offer| micro_usd(offer.rate))
             .collect();
         NumberOptions {
-            now,
-            values: prices.into_iter().filter(|price| *price > now).collect(),
+            now: price_now,
+            values: prices
+                .into_iter()
+                .filter(|price| *price > price_now)
+                .collect(),
         }
     }
 
@@ -179,7 +185,7 @@ impl RelaxCase<'_> {
         let (mut job, mut policy) = (self.job.clone(), self.policy.clone());
         match &self.constraint.kind {
             ConstraintKind::Need(name, need) => {
-                let set = |needs: &mut Needs| match need {
+                let set_need = |needs: &mut Needs| match need {
                     Need::Cpus => needs.vcpu_thousandths = value,
                     Need::Memory => needs.memory = Bytes(value),
                     Need::MaxPrice => needs.max_price = Some(rate(value)),
@@ -189,7 +195,7 @@ impl RelaxCase<'_> {
                         }
                     }
                 };
-                change_need(&mut job, name, *need, set);
+                change_need(&mut job, name, *need, set_need);
             }
             ConstraintKind::StageDeadline(name) => {
                 if let Some(stage) = job.stages.get_mut(name) {

@@ -34,12 +34,12 @@ pub(super) fn change_need(job: &mut Job, name: &str, need: Need, set: impl Fn(&m
     let Some(stage) = job.stages.get_mut(name) else {
         return;
     };
-    let common = stage.needs.clone();
+    let common_needs = stage.needs.clone();
     stage
         .needs
         .any_of
         .iter_mut()
-        .filter(|other| need.same(other, &common))
+        .filter(|other| need.same(other, &common_needs))
         .for_each(&set);
     set(&mut stage.needs);
 }

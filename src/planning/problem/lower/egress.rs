@@ -13,34 +13,34 @@ impl Builder<'_> {
     /// Transfers of one artifact, and what they cost.
     pub(super) fn artifact(&mut self, index: ArtifactId, artifact: &Artifact) {
         let destinations: Vec<SiteId> = {
-            let all: BTreeSet<SiteId> = artifact
+            let all_sites: BTreeSet<SiteId> = artifact
                 .readers
                 .iter()
                 .flat_map(|reader| self.at[*reader].keys().copied())
                 .collect();
-            all.into_iter().collect()
+            all_sites.into_iter().collect()
         };
         let sources: Vec<SiteId> = match artifact.origin {
             Origin::Site(site) => vec![site],
             Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
         };
         let groups = price_groups(&self.instance.links, &sources, &destinations);
-        let priced = groups
+        let has_prices = groups
             .class
             .iter()
             .flatten()
             .any(|class| class.is_none_or(|class| !self.free(class, artifact)));
-        if destinations.is_empty() || !priced {
+        if destinations.is_empty() || !has_prices {
             return;
         }
-        let present: BTreeMap<SiteId, Terms> = destinations
+        let present_terms: BTreeMap<SiteId, Terms> = destinations
             .iter()
             .map(|site| (*site, self.present(index, artifact, *site)))
             .collect();
         if artifact.readers.len() == 1 {
-            self.single(artifact, &sources, &groups, &present);
+            self.single(artifact, &sources, &groups, &present_terms);
         } else {
-            self.multicast(index, artifact, &sources, &groups, &present);
+            self.multicast(index, artifact, &sources, &groups, &present_terms);
         }
     }
 
@@ -100,13 +100,13 @@ impl Builder<'_> {
 
     /// "The artifact's source is in this group of sites", negated, as terms and a constant.
     fn source_in(&self, artifact: &Artifact, group: &[SiteId]) -> (Terms, i64) {
-        let mut sum = (Terms::new(), 0);
+        let mut source_sum = (Terms::new(), 0);
         for source in group {
             let (terms, constant) = self.source_at(artifact, *source, -1);
-            sum.0.extend(terms);
-            sum.1 += constant;
+            source_sum.0.extend(terms);
+            source_sum.1 += constant;
         }
-        sum
+        source_sum
     }
 
     /// A free variable per site that both makes and reads the artifact: it may stay.
@@ -116,7 +116,7 @@ impl Builder<'_> {
         sources: &[SiteId],
         present: &BTreeMap<SiteId, Terms>,
     ) -> BTreeMap<SiteId, ColumnId> {
-        let mut stays = BTreeMap::new();
+        let mut stay_columns = BTreeMap::new();
         for (site, present) in present.iter().filter(|(site, _)| sources.contains(site)) {
             let label = self.instance.links.labels[*site].clone();
             let column =
@@ -141,9 +141,9 @@ impl Builder<'_> {
                 Some(0),
                 reader,
             );
-            stays.insert(*site, column);
+            stay_columns.insert(*site, column);
         }
-        stays
+        stay_columns
     }
 
     /// One reader: a transport from groups of sources to groups of destinations.
@@ -154,14 +154,14 @@ impl Builder<'_> {
         groups: &PriceGroups,
         present: &BTreeMap<SiteId, Terms>,
     ) {
-        let stays = self.stays(artifact, sources, present);
-        let mut into: Vec<Terms> = vec![Vec::new(); groups.destinations.len()];
+        let stay_columns = self.stays(artifact, sources, present);
+        let mut terms_into: Vec<Terms> = vec![Vec::new(); groups.destinations.len()];
         for (row, group) in groups.sources.iter().enumerate() {
             let (mut balance, known) = self.source_in(artifact, group);
             balance.extend(
                 group
                     .iter()
-                    .filter_map(|source| stays.get(source))
+                    .filter_map(|source| stay_columns.get(source))
                     .map(|stay| (*stay, 1)),
             );
             for (column, class) in groups.class[row].iter().enumerate() {
@@ -173,7 +173,7 @@ impl Builder<'_> {
                 );
                 self.charge(flow, *class, artifact);
                 balance.push((flow, 1));
-                into[column].push((flow, 1));
+                terms_into[column].push((flow, 1));
             }
             self.program.row(
                 format!("leave[{},{row}]", artifact.label),
@@ -183,9 +183,9 @@ impl Builder<'_> {
             );
         }
         for (column, group) in groups.destinations.iter().enumerate() {
-            let mut balance = std::mem::take(&mut into[column]);
+            let mut balance = std::mem::take(&mut terms_into[column]);
             for destination in group {
-                balance.extend(stays.get(destination).map(|stay| (*stay, 1)));
+                balance.extend(stay_columns.get(destination).map(|stay| (*stay, 1)));
                 balance.extend(
                     present[destination]
                         .iter()
@@ -211,7 +211,7 @@ impl Builder<'_> {
         groups: &PriceGroups,
         present: &BTreeMap<SiteId, Terms>,
     ) {
-        let stays = self.stays(artifact, sources, present);
+        let stay_columns = self.stays(artifact, sources, present);
         let relays = self.relays(&RelayedArtifact {
             index,
             artifact,
@@ -230,7 +230,7 @@ impl Builder<'_> {
                 .iter()
                 .map(|(column, factor)| (*column, -factor))
                 .collect();
-            arrivals.extend(stays.get(site).map(|stay| (*stay, 1)));
+            arrivals.extend(stay_columns.get(site).map(|stay| (*stay, 1)));
             arrivals.extend(
                 relays
                     .iter()

@@ -127,11 +127,11 @@ impl Lowered {
 
     /// The routes of transfers in it, where these are not straight from their origins.
     pub fn routes(&self, values: &[f64]) -> Routes {
-        let taken = self
+        let taken_relays = self
             .relays
             .iter()
             .filter(|relay| values[relay.column.index()] > 0.5);
-        taken
+        taken_relays
             .map(|relay| ((relay.artifact, relay.to), relay.holder))
             .collect()
     }
@@ -176,11 +176,11 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
     builder.caps();
     let makespan = target.timed().then(|| builder.schedule(target));
     let is_worth_counted = target.objective == Goal::Score || target.score_limit.is_some();
-    let worth = makespan
+    let worth_column = makespan
         .filter(|_| is_worth_counted)
         .map(|makespan| builder.worth(makespan));
-    builder.money_limits(target, worth);
-    builder.objective(target, makespan, worth);
+    builder.money_limits(target, worth_column);
+    builder.objective(target, makespan, worth_column);
     Lowered {
         program: builder.program,
         choice: builder.choice,
@@ -208,16 +208,20 @@ impl<'a> Builder<'a> {
 
     /// The cost and what the makespan is worth.
     fn score(&self, worth: Option<ColumnId>) -> Terms {
-        let worth = worth.map(|column| (column, 1));
-        self.cost.iter().copied().chain(worth).collect()
+        let worth_term = worth.map(|column| (column, 1));
+        self.cost.iter().copied().chain(worth_term).collect()
     }
 
     /// Limits on the cost, and on the cost and the worth of the makespan together.
     fn money_limits(&mut self, target: &Target<'_>, worth: Option<ColumnId>) {
         if let Some(limit) = target.cost_limit {
-            let most = limit.0 - self.constant;
-            self.program
-                .row("budget".to_owned(), None, Some(most), self.cost.clone());
+            let most_money = limit.0 - self.constant;
+            self.program.row(
+                "budget".to_owned(),
+                None,
+                Some(most_money),
+                self.cost.clone(),
+            );
         }
         if let Some(limit) = target.score_limit {
             let (most, score) = (limit.0 - self.constant, self.score(worth));
@@ -238,20 +242,20 @@ impl<'a> Builder<'a> {
             (Goal::Makespan, Some(makespan)) => (vec![(makespan, 1)], 0),
             (Goal::Score, _) => (self.score(worth), self.constant),
             (Goal::Preference, _) => {
-                let rank = |stage: StageId, position: ChoiceId| {
+                let rank_of = |stage: StageId, position: ChoiceId| {
                     instance.stages[stage].choices[position].rank
                 };
-                (self.over_choices(rank), 0)
+                (self.over_choices(rank_of), 0)
             }
             (Goal::Ranks(weights), _) => {
                 let mut weight_of = instance.stages.map(|_| 0);
                 for StageWeight { stage, weight } in *weights {
                     weight_of[*stage] = *weight;
                 }
-                let rank = |stage: StageId, position: ChoiceId| {
+                let rank_of = |stage: StageId, position: ChoiceId| {
                     weight_of[stage] * signed_count(position.index())
                 };
-                (self.over_choices(rank), 0)
+                (self.over_choices(rank_of), 0)
             }
             (Goal::Cost | Goal::Makespan, _) => (self.cost.clone(), self.constant),
         };
@@ -275,15 +279,15 @@ impl Builder<'_> {
     fn choices(&mut self) {
         for stage in &self.instance.stages {
             // A stage without choices has a row that nothing satisfies, whatever its constant.
-            let least = stage
+            let least_cost = stage
                 .choices
                 .iter()
                 .map(|choice| choice.cost.0)
                 .min()
                 .unwrap_or(0);
-            self.constant += least;
+            self.constant += least_cost;
             let mut columns = IdVec::with_capacity(stage.choices.len());
-            let mut at: BTreeMap<SiteId, Vec<ColumnId>> = BTreeMap::new();
+            let mut columns_at: BTreeMap<SiteId, Vec<ColumnId>> = BTreeMap::new();
             for choice in &stage.choices {
                 let site = &self.instance.links.labels[choice.site];
                 let column = self.program.column(
@@ -291,8 +295,8 @@ impl Builder<'_> {
                     Some(1),
                     true,
                 );
-                self.cost.push((column, choice.cost.0 - least));
-                at.entry(choice.site).or_default().push(column);
+                self.cost.push((column, choice.cost.0 - least_cost));
+                columns_at.entry(choice.site).or_default().push(column);
                 columns.push(column);
             }
             self.program.row(
@@ -302,7 +306,7 @@ impl Builder<'_> {
                 columns.iter().map(|c| (*c, 1)).collect(),
             );
             self.choice.push(columns);
-            self.at.push(at);
+            self.at.push(columns_at);
         }
     }
 
@@ -320,7 +324,7 @@ impl Builder<'_> {
     /// for another and that could use most.
     fn caps(&mut self) {
         for (index, cap) in self.instance.caps.iter_enumerated() {
-            let most: IdVec<StageId, i64> = (self.instance.stages.iter_enumerated())
+            let most_units: IdVec<StageId, i64> = (self.instance.stages.iter_enumerated())
                 .map(|(stage, choices)| {
                     let uses = choices
                         .choices
@@ -330,8 +334,8 @@ impl Builder<'_> {
                 })
                 .collect();
             let stages: Vec<StageId> = match cap.concurrent {
-                true => concurrency::heaviest_antichain(&self.shape, &most).stages,
-                false => most.ids().collect(),
+                true => concurrency::heaviest_antichain(&self.shape, &most_units).stages,
+                false => most_units.ids().collect(),
             };
             let terms: Terms = (stages.iter())
                 .flat_map(|stage| {

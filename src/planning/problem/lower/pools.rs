@@ -11,12 +11,16 @@ impl Builder<'_> {
     /// of all transfers. A cheaper piece after a dearer one opens only when all before it are full.
     pub(super) fn pools(&mut self) {
         for (index, volume) in std::mem::take(&mut self.volumes).into_iter_enumerated() {
-            let most: u64 = volume.iter().map(|(_, bytes)| bytes.unsigned_abs()).sum();
-            if most == 0 {
+            let most_bytes: u64 = volume.iter().map(|(_, bytes)| bytes.unsigned_abs()).sum();
+            if most_bytes == 0 {
                 continue;
             }
             let pool = &self.instance.links.pools[index];
-            let pieces = pieces(&pool.tariff, pool.used.0, pool.used.0.saturating_add(most));
+            let pieces = pieces(
+                &pool.tariff,
+                pool.used.0,
+                pool.used.0.saturating_add(most_bytes),
+            );
             let unit = pieces.iter().map(|piece| piece.length).fold(0, gcd);
             let unit = volume
                 .iter()
@@ -30,18 +34,18 @@ impl Builder<'_> {
                         .column(format!("piece[{index},{piece}]"), Some(1), false)
                 })
                 .collect();
-            let mut held: Terms = volume
+            let mut held_terms: Terms = volume
                 .iter()
                 .map(|(transfer, bytes)| (*transfer, -units(bytes.unsigned_abs())))
                 .collect();
-            held.extend(
+            held_terms.extend(
                 columns
                     .iter()
                     .zip(&pieces)
                     .map(|(column, piece)| (*column, units(piece.length))),
             );
             self.program
-                .row(format!("volume[{index}]"), Some(0), None, held);
+                .row(format!("volume[{index}]"), Some(0), None, held_terms);
             self.cost.extend(
                 columns
                     .iter()
@@ -52,24 +56,24 @@ impl Builder<'_> {
                 if !pair[1].cheaper_than(&pair[0]) {
                     continue;
                 }
-                let open =
+                let open_column =
                     self.program
                         .column(format!("open[{index},{}]", place + 1), Some(1), true);
                 for (earlier, column) in columns[..=place].iter().enumerate() {
-                    let full = vec![(*column, 1), (open, -1)];
+                    let full_row = vec![(*column, 1), (open_column, -1)];
                     self.program.row(
                         format!("full[{index},{place},{earlier}]"),
                         Some(0),
                         None,
-                        full,
+                        full_row,
                     );
                 }
-                let opened = vec![(open, 1), (columns[place + 1], -1)];
+                let opened_row = vec![(open_column, 1), (columns[place + 1], -1)];
                 self.program.row(
                     format!("opened[{index},{}]", place + 1),
                     Some(0),
                     None,
-                    opened,
+                    opened_row,
                 );
             }
         }
@@ -92,10 +96,13 @@ impl Piece {
 
 /// The tariff between two volumes, cut at its tiers.
 fn pieces(tariff: &Tariff, from: u64, to: u64) -> Vec<Piece> {
-    let inner = tariff
+    let inner_thresholds = tariff
         .thresholds()
         .filter(|threshold| (from + 1..to).contains(threshold));
-    let cuts: Vec<u64> = std::iter::once(from).chain(inner).chain([to]).collect();
+    let cuts: Vec<u64> = std::iter::once(from)
+        .chain(inner_thresholds)
+        .chain([to])
+        .collect();
     let cost = |volume: u64| tariff.cost(Bytes(volume)).0;
     cuts.windows(2)
         .map(|cut| Piece {

@@ -75,13 +75,13 @@ impl Builder<'_> {
         name: &str,
         relay: ColumnId,
     ) {
-        let mut held: Terms = present
+        let mut held_terms: Terms = present
             .iter()
             .map(|(column, factor)| (*column, -factor))
             .collect();
-        held.push((relay, 1));
+        held_terms.push((relay, 1));
         self.program
-            .row(format!("held[{name}]"), None, Some(0), held);
+            .row(format!("held[{name}]"), None, Some(0), held_terms);
         let possible_readers = artifact
             .readers
             .iter()
@@ -107,37 +107,37 @@ impl Builder<'_> {
         relay: ColumnId,
     ) {
         let mut saves = vec![(relay, 1)];
-        let mut known = 0;
+        let mut known_columns = 0;
         for origin in origins {
             let (terms, constant) = self.source_at(artifact, *origin, -1);
             saves.extend(terms);
-            known += constant;
+            known_columns += constant;
         }
         self.program
-            .row(format!("saves[{name}]"), None, Some(-known), saves);
+            .row(format!("saves[{name}]"), None, Some(-known_columns), saves);
     }
 
     /// The number of steps from the origin is higher at the end of a relay than at its holder.
     fn rising_steps(&mut self, of: &RelayedArtifact<'_>, relays: &[Relay]) {
-        let most = signed_count(of.present.len());
+        let most_present = signed_count(of.present.len());
         let label = &of.artifact.label;
         let labels = &self.instance.links.labels;
         let mut steps: BTreeMap<SiteId, ColumnId> = BTreeMap::new();
         for site in of.present.keys() {
             let name = format!("step[{label},{}]", labels[*site]);
-            steps.insert(*site, self.program.column(name, Some(most), false));
+            steps.insert(*site, self.program.column(name, Some(most_present), false));
         }
         for relay in relays {
             let terms = vec![
                 (steps[&relay.to], 1),
                 (steps[&relay.holder], -1),
-                (relay.column, -most - 1),
+                (relay.column, -most_present - 1),
             ];
             let name = format!(
                 "step[{label},{}>{}]",
                 labels[relay.holder], labels[relay.to]
             );
-            self.program.row(name, Some(-most), None, terms);
+            self.program.row(name, Some(-most_present), None, terms);
         }
     }
 }

@@ -14,18 +14,18 @@ impl Builder<'_> {
     /// Ends of stages, and the makespan, whose column is returned.
     pub(super) fn schedule(&mut self, target: &Target<'_>) -> ColumnId {
         let limit = target.time_limit.map(Millis::signed);
-        let ends: IdVec<StageId, ColumnId> = (self.instance.stages.iter())
+        let end_columns: IdVec<StageId, ColumnId> = (self.instance.stages.iter())
             .map(|stage| {
-                let own = stage.deadline.filter(|_| target.stage_deadlines);
-                let own = own.map(Millis::signed);
-                let latest = limit.into_iter().chain(own).min();
+                let own_deadline = stage.deadline.filter(|_| target.stage_deadlines);
+                let own_deadline = own_deadline.map(Millis::signed);
+                let latest_end = limit.into_iter().chain(own_deadline).min();
                 self.program
-                    .column(format!("end[{}]", stage.label), latest, false)
+                    .column(format!("end[{}]", stage.label), latest_end, false)
             })
             .collect();
         let makespan = self.program.column("makespan".to_owned(), limit, false);
         let horizon = self.horizon();
-        let arrivals = self.arrivals(&ends, horizon);
+        let arrivals = self.arrivals(&end_columns, horizon);
         let inputs = self.shape.inputs.clone();
         for (stage, inputs) in inputs.iter_enumerated() {
             let label = self.instance.stages[stage].label.clone();
@@ -33,7 +33,7 @@ impl Builder<'_> {
                 format!("last[{label}]"),
                 Some(0),
                 None,
-                vec![(makespan, 1), (ends[stage], -1)],
+                vec![(makespan, 1), (end_columns[stage], -1)],
             );
             // start = end - duration >= 0
             let durations = self.choice[stage]
@@ -42,15 +42,15 @@ impl Builder<'_> {
             let mut start: Terms = durations
                 .map(|(column, choice)| (*column, -choice.duration.signed()))
                 .collect();
-            start.push((ends[stage], 1));
+            start.push((end_columns[stage], 1));
             self.program
                 .row(format!("start[{label}]"), Some(0), None, start.clone());
             for StageInput { origin, artifact } in inputs {
                 match artifact.and_then(|artifact| Some((artifact, arrivals.get(&artifact)?))) {
                     Some((artifact, arrivals)) => {
-                        self.await_arrival(stage, artifact, arrivals, &start, &ends, horizon)
+                        self.await_arrival(stage, artifact, arrivals, &start, &end_columns, horizon)
                     }
-                    None => self.wait(stage, *origin, *artifact, &start, &ends),
+                    None => self.wait(stage, *origin, *artifact, &start, &end_columns),
                 }
             }
         }
@@ -81,13 +81,16 @@ impl Builder<'_> {
             Origin::Site(site) => {
                 // Without data there is nothing at a site to wait for.
                 let Some(artifact) = artifact else { return };
-                let mut row = start.clone();
+                let mut wait_row = start.clone();
                 for (to, time) in transfer_times(self, site) {
-                    row.extend(self.runs_at(stage, to, -time));
+                    wait_row.extend(self.runs_at(stage, to, -time));
                 }
-                return self
-                    .program
-                    .row(format!("fetch[{label},{artifact}]"), Some(0), None, row);
+                return self.program.row(
+                    format!("fetch[{label},{artifact}]"),
+                    Some(0),
+                    None,
+                    wait_row,
+                );
             }
             Origin::Stage(source) => source,
         };
@@ -105,27 +108,27 @@ impl Builder<'_> {
             .flat_map(|(_, times)| times)
             .all(|(_, time)| *time == 0)
         {
-            let mut row = start.clone();
-            row.push((ends[source], -1));
+            let mut wait_row = start.clone();
+            wait_row.push((ends[source], -1));
             return self
                 .program
-                .row(format!("wait[{name}>{label}]"), Some(0), None, row);
+                .row(format!("wait[{name}>{label}]"), Some(0), None, wait_row);
         }
         for (from, times) in times {
             // start - end(source) - Σ time·(reader at to) + longest·(1 - source at from) >= 0
-            let longest = times.iter().map(|(_, time)| *time).fold(0, i64::max);
-            let mut row = start.clone();
-            row.push((ends[source], -1));
+            let longest_time = times.iter().map(|(_, time)| *time).fold(0, i64::max);
+            let mut wait_row = start.clone();
+            wait_row.push((ends[source], -1));
             for (to, time) in times {
-                row.extend(self.runs_at(stage, to, -time));
+                wait_row.extend(self.runs_at(stage, to, -time));
             }
-            row.extend(self.runs_at(source, from, -longest));
+            wait_row.extend(self.runs_at(source, from, -longest_time));
             let site = self.instance.links.labels[from].clone();
             self.program.row(
                 format!("wait[{name}>{label},{site}]"),
-                Some(-longest),
+                Some(-longest_time),
                 None,
-                row,
+                wait_row,
             );
         }
     }
@@ -133,7 +136,7 @@ impl Builder<'_> {
     /// No stage ends later than this in any schedule without idling.
     fn horizon(&self) -> i64 {
         let stages = self.instance.stages.iter();
-        let running: i64 = stages
+        let running_time: i64 = stages
             .map(|stage| {
                 stage
                     .choices
@@ -152,7 +155,7 @@ impl Builder<'_> {
                 Origin::Stage(_) => None,
             });
         let froms: BTreeSet<SiteId> = sites.iter().copied().chain(origins).collect();
-        let longest = |bytes| {
+        let longest_travel = |bytes| {
             let pairs = froms
                 .iter()
                 .flat_map(|from| sites.iter().map(move |to| (*from, *to)));
@@ -161,9 +164,9 @@ impl Builder<'_> {
                 .fold(0, i64::max)
         };
         let transfers = self.instance.artifacts.iter().map(|artifact| {
-            longest(artifact.link_bytes).saturating_mul(signed_count(artifact.readers.len()))
+            longest_travel(artifact.link_bytes).saturating_mul(signed_count(artifact.readers.len()))
         });
-        transfers.fold(running, i64::saturating_add)
+        transfers.fold(running_time, i64::saturating_add)
     }
 
     /// For artifacts that may be relayed: by site, when they have arrived there.
@@ -176,10 +179,10 @@ impl Builder<'_> {
         let relayed: BTreeSet<ArtifactId> =
             self.relays.iter().map(|relay| relay.artifact).collect();
         for index in relayed {
-            let at = self.arrival_columns(index);
-            self.direct_arrivals(index, &at, ends);
-            self.relayed_arrivals(index, &at, horizon);
-            arrivals.insert(index, at);
+            let arrival_columns = self.arrival_columns(index);
+            self.direct_arrivals(index, &arrival_columns, ends);
+            self.relayed_arrivals(index, &arrival_columns, horizon);
+            arrivals.insert(index, arrival_columns);
         }
         arrivals
     }
@@ -217,25 +220,26 @@ impl Builder<'_> {
         for (to, arrival) in at {
             for from in sources.iter().filter(|from| *from != to) {
                 let time = links.time(*from, *to, artifact.link_bytes).signed();
-                let mut row = vec![(*arrival, 1)];
-                let mut known = 0;
+                let mut arrival_row = vec![(*arrival, 1)];
+                let mut known_columns = 0;
                 match artifact.origin {
-                    Origin::Site(_) => known = time,
+                    Origin::Site(_) => known_columns = time,
                     Origin::Stage(source) => {
-                        row.push((ends[source], -1));
-                        row.extend(self.runs_at(source, *from, -time));
+                        arrival_row.push((ends[source], -1));
+                        arrival_row.extend(self.runs_at(source, *from, -time));
                     }
                 }
                 let relays = self
                     .relays
                     .iter()
                     .filter(|relay| relay.artifact == index && relay.to == *to);
-                row.extend(relays.map(|relay| (relay.column, time)));
+                arrival_row.extend(relays.map(|relay| (relay.column, time)));
                 let name = format!(
                     "direct[{},{}>{}]",
                     artifact.label, links.labels[*from], links.labels[*to]
                 );
-                self.program.row(name, Some(known), None, row);
+                self.program
+                    .row(name, Some(known_columns), None, arrival_row);
             }
         }
     }
@@ -251,7 +255,7 @@ impl Builder<'_> {
         let relays = self.relays.iter().filter(|relay| relay.artifact == index);
         for relay in relays {
             let time = links.time(relay.holder, relay.to, artifact.link_bytes);
-            let row = vec![
+            let relay_row = vec![
                 (at[&relay.to], 1),
                 (at[&relay.holder], -1),
                 (relay.column, -time.signed() - horizon),
@@ -260,7 +264,7 @@ impl Builder<'_> {
                 "via[{},{}>{}]",
                 artifact.label, links.labels[relay.holder], links.labels[relay.to]
             );
-            self.program.row(name, Some(-horizon), None, row);
+            self.program.row(name, Some(-horizon), None, relay_row);
         }
     }
 
@@ -280,42 +284,47 @@ impl Builder<'_> {
         );
         let origin = self.instance.artifacts[artifact].origin;
         if let Origin::Stage(source) = origin {
-            let mut row = start.clone();
-            row.push((ends[source], -1));
+            let mut wait_row = start.clone();
+            wait_row.push((ends[source], -1));
             self.program
-                .row(format!("wait[{name}]"), Some(0), None, row);
+                .row(format!("wait[{name}]"), Some(0), None, wait_row);
         }
         let sites: Vec<SiteId> = self.at[stage].keys().copied().collect();
         for site in sites {
             // start - arrival + horizon·(1 - at this site) (+ horizon·(the source is here)) >= 0
-            let mut row = start.clone();
-            row.push((arrivals[&site], -1));
-            row.extend(self.runs_at(stage, site, -horizon));
-            let mut least = -horizon;
+            let mut wait_row = start.clone();
+            wait_row.push((arrivals[&site], -1));
+            wait_row.extend(self.runs_at(stage, site, -horizon));
+            let mut least_start = -horizon;
             match origin {
-                Origin::Stage(source) => row.extend(self.runs_at(source, site, horizon)),
-                Origin::Site(from) if from == site => least = -horizon - horizon,
+                Origin::Stage(source) => wait_row.extend(self.runs_at(source, site, horizon)),
+                Origin::Site(from) if from == site => least_start = -horizon - horizon,
                 Origin::Site(_) => {}
             }
             let label = self.instance.links.labels[site].clone();
-            self.program
-                .row(format!("arrived[{name},{label}]"), Some(least), None, row);
+            self.program.row(
+                format!("arrived[{name},{label}]"),
+                Some(least_start),
+                None,
+                wait_row,
+            );
         }
     }
 
     /// The worth of the makespan in micro-USD, whose column is returned.
     pub(super) fn worth(&mut self, makespan: ColumnId) -> ColumnId {
-        let worth = self.program.column("worth".to_owned(), None, false);
+        let worth_column = self.program.column("worth".to_owned(), None, false);
         const PER_HOUR: i64 = MS_PER_HOUR as i64;
         // Small coefficients: a solver's sums of large ones are off by more than it tolerates.
-        let common = gcd(PER_HOUR.unsigned_abs(), self.instance.hour.0.unsigned_abs());
+        let common_divisor = gcd(PER_HOUR.unsigned_abs(), self.instance.hour.0.unsigned_abs());
         // A divisor of the milliseconds of an hour.
-        let common = common as i64;
-        let row = vec![
-            (worth, PER_HOUR / common),
-            (makespan, -self.instance.hour.0 / common),
+        let common_divisor = common_divisor as i64;
+        let worth_row = vec![
+            (worth_column, PER_HOUR / common_divisor),
+            (makespan, -self.instance.hour.0 / common_divisor),
         ];
-        self.program.row("worth".to_owned(), Some(0), None, row);
-        worth
+        self.program
+            .row("worth".to_owned(), Some(0), None, worth_row);
+        worth_column
     }
 }

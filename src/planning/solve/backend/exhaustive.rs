@@ -21,7 +21,7 @@ struct Key {
 pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
     let shape = instance.shape();
     let mut placement = instance.stages.map(|_| ChoiceId::default());
-    let mut best: Option<(Key, Placement, Evaluation)> = None;
+    let mut best_found: Option<(Key, Placement, Evaluation)> = None;
     loop {
         let permitted = concurrency::excess(instance, &placement) == 0
             && concurrency::exceeded_cap(instance, &shape, &placement).is_none();
@@ -34,7 +34,7 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
                 continue;
             };
             let (cost, time) = (evaluation.cost(), evaluation.makespan);
-            let within = instance.budget.is_none_or(|budget| cost <= budget)
+            let within_limits = instance.budget.is_none_or(|budget| cost <= budget)
                 && instance.deadline.is_none_or(|deadline| time <= deadline)
                 && instance.lateness(&evaluation) == Millis(0);
             let preference = instance
@@ -43,18 +43,22 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
                 .zip(&placement)
                 .map(|(stage, pick)| stage.choices[*pick].rank)
                 .sum();
-            let other = match instance.minimize {
+            let other_figure = match instance.minimize {
                 Objective::Cost => time.signed(),
                 Objective::Time => cost.0,
             };
-            let key = Key {
+            let rank_key = Key {
                 preference,
                 objective: instance.score(&evaluation),
-                other,
+                other: other_figure,
             };
             // Placements come in lexicographic order, so the first of equals stays.
-            if within && best.as_ref().is_none_or(|(known, _, _)| key < *known) {
-                best = Some((key, placement.clone(), evaluation));
+            if within_limits
+                && best_found
+                    .as_ref()
+                    .is_none_or(|(known, _, _)| rank_key < *known)
+            {
+                best_found = Some((rank_key, placement.clone(), evaluation));
             }
         }
         // Count up, last stage fastest.
@@ -63,7 +67,7 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
             .rev()
             .find(|stage| placement[*stage].index() + 1 < instance.stages[*stage].choices.len())
         else {
-            return best.map(|(_, placement, evaluation)| (placement, evaluation));
+            return best_found.map(|(_, placement, evaluation)| (placement, evaluation));
         };
         placement[stage] = ChoiceId::from_index(placement[stage].index() + 1);
         for later in placement.ids().filter(|later| *later > stage) {
@@ -74,18 +78,18 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
 
 /// All routes that bring every artifact to its readers.
 fn every_route(instance: &Instance, placement: &Placement) -> Vec<Routes> {
-    let mut all = vec![Routes::new()];
+    let mut all_routes = vec![Routes::new()];
     for (index, artifact) in instance.artifacts.iter_enumerated() {
         let trees = trees(instance, index, artifact, placement);
-        let with = |routes: Routes| {
+        let with_tree = |routes: Routes| {
             trees
                 .iter()
                 .map(move |tree| routes.iter().chain(tree).map(|(a, b)| (*a, *b)).collect())
                 .collect::<Vec<Routes>>()
         };
-        all = all.into_iter().flat_map(with).collect();
+        all_routes = all_routes.into_iter().flat_map(with_tree).collect();
     }
-    all
+    all_routes
 }
 
 /// All trees of one artifact: every destination takes its transfer from the origin, or from another
@@ -107,23 +111,23 @@ fn trees(
         let holders = destinations
             .iter()
             .filter(|holder| routes::relayed(instance, artifact, origin, **holder, *to).is_some());
-        let more: Vec<Routes> = holders
+        let longer_trees: Vec<Routes> = holders
             .flat_map(|holder| {
-                let taken = |tree: &Routes| {
+                let tree_taken = |tree: &Routes| {
                     let mut tree = tree.clone();
                     tree.insert((index, *to), *holder);
                     tree
                 };
-                trees.iter().map(taken).collect::<Vec<Routes>>()
+                trees.iter().map(tree_taken).collect::<Vec<Routes>>()
             })
             .collect();
-        trees.extend(more);
+        trees.extend(longer_trees);
     }
     let reaches = |tree: &Routes, to: &SiteId| {
-        let mut at = *to;
+        let mut tree_site = *to;
         for _ in 0..=destinations.len() {
-            match tree.get(&(index, at)) {
-                Some(holder) => at = *holder,
+            match tree.get(&(index, tree_site)) {
+                Some(holder) => tree_site = *holder,
                 None => return true,
             }
         }

@@ -33,7 +33,7 @@ impl Solver for Highs {
             }
         }
         let solved = solved.map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?;
-        let proven = match solved.status() {
+        let is_proven = match solved.status() {
             HighsModelStatus::Infeasible | HighsModelStatus::UnboundedOrInfeasible => {
                 return Ok(Answer::Infeasible);
             }
@@ -46,7 +46,7 @@ impl Solver for Highs {
         if solved.primal_solution_status() != HighsSolutionStatus::Feasible {
             return Ok(Answer::Unknown);
         }
-        let bound = if program.columns.iter().any(|column| column.integer) {
+        let whole_bound = if program.columns.iter().any(|column| column.integer) {
             solved
                 .double_info_value(c"mip_dual_bound")
                 .map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?
@@ -56,8 +56,8 @@ impl Solver for Highs {
         let values = solved.get_solution().columns().to_vec();
         Ok(Answer::Found {
             values,
-            bound: bound + exact(program.constant),
-            proven,
+            bound: whole_bound + exact(program.constant),
+            proven: is_proven,
         })
     }
 }
@@ -105,7 +105,7 @@ fn model(program: &Program) -> Result<Model, SolverError> {
         .collect();
     for row in &program.rows {
         let scale = scale(row);
-        let lower = row
+        let lower_bound = row
             .lower
             .map_or(f64::NEG_INFINITY, |lower| exact(lower) * scale);
         let upper = row
@@ -115,7 +115,7 @@ fn model(program: &Program) -> Result<Model, SolverError> {
             .terms
             .iter()
             .map(|(column, coefficient)| (columns[*column], exact(*coefficient) * scale));
-        problem.add_row(lower..=upper, terms);
+        problem.add_row(lower_bound..=upper, terms);
     }
     problem
         .try_optimise(Sense::Minimise)

@@ -42,26 +42,26 @@ impl Solver for Microlp {
                 })
             })
             .collect();
-        let sum = |terms: &[(ColumnId, i64)]| -> Expression {
+        let sum_of = |terms: &[(ColumnId, i64)]| -> Expression {
             terms
                 .iter()
                 .map(|(column, coefficient)| *coefficient as f64 * columns[*column])
                 .sum()
         };
         let mut model = variables
-            .minimise(sum(&program.objective))
+            .minimise(sum_of(&program.objective))
             .using(good_lp::microlp);
         for row in &program.rows {
             match (row.lower, row.upper) {
                 (Some(lower), Some(upper)) if lower == upper => {
-                    model.add_constraint(constraint::eq(sum(&row.terms), lower as f64));
+                    model.add_constraint(constraint::eq(sum_of(&row.terms), lower as f64));
                 }
                 (lower, upper) => {
                     if let Some(lower) = lower {
-                        model.add_constraint(constraint::geq(sum(&row.terms), lower as f64));
+                        model.add_constraint(constraint::geq(sum_of(&row.terms), lower as f64));
                     }
                     if let Some(upper) = upper {
-                        model.add_constraint(constraint::leq(sum(&row.terms), upper as f64));
+                        model.add_constraint(constraint::leq(sum_of(&row.terms), upper as f64));
                     }
                 }
             }
@@ -76,10 +76,10 @@ impl Solver for Microlp {
                     .objective
                     .iter()
                     .map(|(column, coefficient)| *coefficient as f64 * values[column.index()]);
-                let bound = cost.sum::<f64>() + program.constant as f64;
+                let lower_bound = cost.sum::<f64>() + program.constant as f64;
                 Ok(Answer::Found {
                     values,
-                    bound,
+                    bound: lower_bound,
                     proven: true,
                 })
             }

@@ -9,11 +9,12 @@ use crate::util::id_vec::IdVec;
 /// choice cannot be taken.
 pub(crate) fn certain_costs(instance: &Instance) -> IdVec<StageId, IdVec<ChoiceId, Option<i64>>> {
     // Data at a fixed site with one reader: its transfer is decided by that reader alone.
-    let mut fetched: IdVec<StageId, Vec<(SiteId, Least<'_>)>> = instance.stages.map(|_| Vec::new());
+    let mut fetched_inputs: IdVec<StageId, Vec<(SiteId, Least<'_>)>> =
+        instance.stages.map(|_| Vec::new());
     let rates = least_rates(instance);
     for artifact in &instance.artifacts {
         if let (Origin::Site(from), [reader]) = (artifact.origin, &artifact.readers[..]) {
-            fetched[*reader].push((from, Least::of(instance, artifact, &rates)));
+            fetched_inputs[*reader].push((from, Least::of(instance, artifact, &rates)));
         }
     }
     let certain = |choice: &Choice, fetched: &[(SiteId, Least<'_>)]| -> Option<i64> {
@@ -22,7 +23,7 @@ pub(crate) fn certain_costs(instance: &Instance) -> IdVec<StageId, IdVec<ChoiceI
             .map(|(from, price)| price.transfer_cost(*from, choice.site));
         Some((choice.cost + transfers.sum::<Option<Money>>()?).0)
     };
-    let stages = instance.stages.iter().zip(&fetched);
+    let stages = instance.stages.iter().zip(&fetched_inputs);
     stages
         .map(|(stage, fetched)| {
             stage

@@ -56,36 +56,36 @@ pub(crate) fn has_direct_transfers_only(instance: &Instance) -> bool {
 /// `None`: the figures are too large, or some stage has no choice.
 pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<ClosedGap> {
     let mut dual = start(instance, shape, false)?;
-    let own = own(instance, &dual.net);
-    let keep = dominated_sites::enough(&dual.net, &instance.links, &own);
-    dual.retain(&keep);
+    let own_costs = own(instance, &dual.net);
+    let keep_choices = dominated_sites::enough(&dual.net, &instance.links, &own_costs);
+    dual.retain(&keep_choices);
     let scale = dual.net.scale;
-    let mut best: Option<(i64, Placement)> = None;
+    let mut best_found: Option<(i64, Placement)> = None;
     let (mut idle, mut reached) = (0, i64::MIN);
     for _ in 0..SWEEPS {
-        let known = best.as_ref().map_or(i64::MAX, |(value, _)| *value);
-        let Swept { keep, placed } = sweep(&mut dual, instance, known);
+        let known_value = best_found.as_ref().map_or(i64::MAX, |(value, _)| *value);
+        let Swept { keep, placed } = sweep(&mut dual, instance, known_value);
         for ScaledPlacement { value, placement } in placed {
-            if best.as_ref().is_none_or(|(known, _)| value < *known) {
-                best = Some((value, placement));
+            if best_found.as_ref().is_none_or(|(known, _)| value < *known) {
+                best_found = Some((value, placement));
                 idle = 0;
             }
         }
-        let bound = dual.bound();
-        let known = best.as_ref().map_or(i64::MAX, |(value, _)| *value);
-        let incumbent = best.as_ref().map(|(value, _)| value / scale);
+        let dual_bound = dual.bound();
+        let known_value = best_found.as_ref().map_or(i64::MAX, |(value, _)| *value);
+        let incumbent = best_found.as_ref().map(|(value, _)| value / scale);
         effort
             .monitor
-            .report(incumbent, Some(dual.net.whole(bound)));
-        if bound > known.saturating_sub(scale) {
+            .report(incumbent, Some(dual.net.whole(dual_bound)));
+        if dual_bound > known_value.saturating_sub(scale) {
             break;
         }
-        idle = if bound > reached.saturating_add(reached.max(0) / PROGRESS) {
+        idle = if dual_bound > reached.saturating_add(reached.max(0) / PROGRESS) {
             0
         } else {
             idle + 1
         };
-        reached = reached.max(bound);
+        reached = reached.max(dual_bound);
         if idle >= PATIENCE || effort.should_stop() {
             break;
         }
@@ -93,16 +93,16 @@ pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> 
             dual.retain(&keep);
         }
     }
-    let (value, placement) = best?;
+    let (value, placement) = best_found?;
     if value >= dual.net.never {
         return None;
     }
-    let bound = dual.net.whole(dual.bound());
-    let value = value / scale;
+    let whole_bound = dual.net.whole(dual.bound());
+    let whole_value = value / scale;
     Some(ClosedGap {
         placement,
-        value,
-        bound: bound.min(value),
+        value: whole_value,
+        bound: whole_bound.min(whole_value),
         keep: None,
     })
 }
@@ -133,62 +133,67 @@ pub(crate) fn choices_within(
     effort: &Effort,
 ) -> ChoicesWithin {
     // Where planning is to end, no time goes into choices that nobody will look at.
-    let all = |instance: &Instance| {
+    let all_choices = |instance: &Instance| {
         let stages = instance.stages.iter();
         ChoicesWithin::Some(stages.map(|stage| stage.choices.map(|_| true)).collect())
     };
     if effort.should_stop() {
-        return all(instance);
+        return all_choices(instance);
     }
     let Some(mut dual) = start(instance, shape, true) else {
         return ChoicesWithin::Unknown;
     };
     let scale = dual.net.scale;
     if least {
-        let keep =
+        let keep_choices =
             dominated_sites::worthwhile(&dual.net, &instance.links, &own(instance, &dual.net));
-        dual.retain(&keep);
+        dual.retain(&keep_choices);
     }
     // Without forbidden links, all placements cost less than one of them.
     let limit = limit.saturating_mul(scale).min(dual.net.never - 1);
-    let mut keep: KeptChoices = instance.stages.map(|stage| stage.choices.map(|_| false));
-    let mut reached = i64::MIN;
-    let size: usize = dual.level.iter().map(Vec::len).sum();
-    for _ in 0..TRIMS.min(TRIMMED / size.max(1)).max(2) {
-        let before: usize = dual.level.iter().map(Vec::len).sum();
-        let kept = trim(&mut dual, limit);
+    let mut kept_choices: KeptChoices = instance.stages.map(|stage| stage.choices.map(|_| false));
+    let mut bound_reached = i64::MIN;
+    let size_at_first: usize = dual.level.iter().map(Vec::len).sum();
+    for _ in 0..TRIMS.min(TRIMMED / size_at_first.max(1)).max(2) {
+        let size_before: usize = dual.level.iter().map(Vec::len).sum();
+        let kept_any = trim(&mut dual, limit);
         if effort.should_stop() {
-            return all(instance);
+            return all_choices(instance);
         }
-        if kept.iter().any(|keep| !keep.iter().any(|keep| *keep)) {
+        if kept_any.iter().any(|keep| !keep.iter().any(|keep| *keep)) {
             return ChoicesWithin::Nothing;
         }
-        dual.retain(&kept);
-        let after: usize = dual.level.iter().map(Vec::len).sum();
-        let bound = dual.bound();
-        if after == before && bound <= reached.saturating_add(reached.max(0) / PROGRESS) {
+        dual.retain(&kept_any);
+        let size_after: usize = dual.level.iter().map(Vec::len).sum();
+        let bound_after = dual.bound();
+        if size_after == size_before
+            && bound_after <= bound_reached.saturating_add(bound_reached.max(0) / PROGRESS)
+        {
             break;
         }
-        reached = reached.max(bound);
+        bound_reached = bound_reached.max(bound_after);
     }
     // Once more for choices that share a site: each has its own cost.
-    let own = own(instance, &dual.net);
-    let mut mark = |dual: &DualMessages<'_>, stage: StageId| {
-        let bound = dual.bound();
+    let own_costs = own(instance, &dual.net);
+    let mut mark_choices = |dual: &DualMessages<'_>, stage: StageId| {
+        let dual_bound = dual.bound();
         for (position, choices) in dual.net.nodes[stage].choices.iter().enumerate() {
-            let at = dual.bound_at(bound, stage, position) - own[stage][position];
+            let bound_at = dual.bound_at(dual_bound, stage, position) - own_costs[stage][position];
             for choice in choices {
-                keep[stage][*choice] =
-                    at + instance.stages[stage].choices[*choice].cost.0 * scale <= limit;
+                kept_choices[stage][*choice] =
+                    bound_at + instance.stages[stage].choices[*choice].cost.0 * scale <= limit;
             }
         }
     };
     dual.backward(&mut |_, _| {});
-    dual.forward(&mut mark);
-    if keep.iter().any(|keep| !keep.iter().any(|keep| *keep)) {
+    dual.forward(&mut mark_choices);
+    if kept_choices
+        .iter()
+        .any(|keep| !keep.iter().any(|keep| *keep))
+    {
         ChoicesWithin::Nothing
     } else {
-        ChoicesWithin::Some(keep)
+        ChoicesWithin::Some(kept_choices)
     }
 }
 
@@ -210,8 +215,8 @@ fn start<'a>(instance: &'a Instance, shape: &Shape, certain: bool) -> Option<Dua
         return None;
     }
     let net = Network::new(instance, shape, certain)?;
-    let own = own(instance, &net);
-    Some(DualMessages::new(net, &instance.links, own))
+    let own_costs = own(instance, &net);
+    Some(DualMessages::new(net, &instance.links, own_costs))
 }
 
 /// By stage and position of its site: the least that it costs there, scaled.
@@ -219,7 +224,7 @@ fn own(instance: &Instance, net: &Network) -> IdVec<StageId, Vec<i64>> {
     let stages = net.nodes.iter().zip(&instance.stages);
     stages
         .map(|(node, stage)| {
-            let least = |choices: &Vec<ChoiceId>| {
+            let least_own = |choices: &Vec<ChoiceId>| {
                 choices
                     .iter()
                     .map(|choice| stage.choices[*choice].cost.0)
@@ -228,7 +233,8 @@ fn own(instance: &Instance, net: &Network) -> IdVec<StageId, Vec<i64>> {
             node.choices
                 .iter()
                 .map(|choices| {
-                    least(choices).expect("a stage has a choice at each of its sites") * net.scale
+                    least_own(choices).expect("a stage has a choice at each of its sites")
+                        * net.scale
                 })
                 .collect()
         })
@@ -238,16 +244,16 @@ fn own(instance: &Instance, net: &Network) -> IdVec<StageId, Vec<i64>> {
 /// There and back; by stage and position of its site: a placement with it may cost at most
 /// `limit`, scaled.
 fn trim(dual: &mut DualMessages<'_>, limit: i64) -> IdVec<StageId, Vec<bool>> {
-    let mut keep = dual.level.map(|level| vec![true; level.len()]);
+    let mut keep_marks = dual.level.map(|level| vec![true; level.len()]);
     let mut drop = |dual: &DualMessages<'_>, stage: StageId| {
-        let bound = dual.bound();
-        for (position, keep) in keep[stage].iter_mut().enumerate() {
-            *keep &= dual.bound_at(bound, stage, position) <= limit;
+        let dual_bound = dual.bound();
+        for (position, keep) in keep_marks[stage].iter_mut().enumerate() {
+            *keep &= dual.bound_at(dual_bound, stage, position) <= limit;
         }
     };
     dual.backward(&mut drop);
     dual.forward(&mut drop);
-    keep
+    keep_marks
 }
 
 /// A placement and its scaled cost.
@@ -265,35 +271,35 @@ struct Swept {
 
 /// As [`trim`], and placements on the way forward, each stage where the messages want it.
 fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> Swept {
-    let mut keep = dual.level.map(|level| vec![true; level.len()]);
+    let mut keep_marks = dual.level.map(|level| vec![true; level.len()]);
     let mut drop = |dual: &DualMessages<'_>, stage: StageId| {
-        let bound = dual.bound();
-        for (position, keep) in keep[stage].iter_mut().enumerate() {
-            *keep &= dual.bound_at(bound, stage, position) <= limit;
+        let dual_bound = dual.bound();
+        for (position, keep) in keep_marks[stage].iter_mut().enumerate() {
+            *keep &= dual.bound_at(dual_bound, stage, position) <= limit;
         }
     };
     dual.backward(&mut drop);
-    let own = own(instance, &dual.net);
+    let own_costs = own(instance, &dual.net);
     let net = dual.net.clone();
     // A transfer that is not there yet costs the first reader all of it in one, its part in the
     // other.
     let mut walks = [
-        NetworkWalk::new(&net, &instance.links, &own),
-        NetworkWalk::new(&net, &instance.links, &own),
+        NetworkWalk::new(&net, &instance.links, &own_costs),
+        NetworkWalk::new(&net, &instance.links, &own_costs),
     ];
     dual.forward(&mut |dual, stage| {
         drop(dual, stage);
         for (kind, walk) in walks.iter_mut().enumerate() {
             let cost = |position: usize| {
-                let here = if kind == 0 {
+                let cost_here = if kind == 0 {
                     walk.cost(stage, position)
                 } else {
                     walk.part(dual, stage, position)
                 };
-                here + dual.after(stage, position)
+                cost_here + dual.after(stage, position)
             };
-            let best = (0..own[stage].len()).min_by_key(|position| cost(*position));
-            walk.put(stage, best);
+            let best_position = (0..own_costs[stage].len()).min_by_key(|position| cost(*position));
+            walk.put(stage, best_position);
         }
     });
     let placed = walks.into_iter().map(|mut walk| {
@@ -314,5 +320,8 @@ fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> Swept 
         }
     });
     let placed = placed.collect();
-    Swept { keep, placed }
+    Swept {
+        keep: keep_marks,
+        placed,
+    }
 }

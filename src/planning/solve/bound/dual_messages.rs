@@ -54,13 +54,13 @@ impl<'a> DualMessages<'a> {
     /// Without messages; `own` by stage and position of the site, scaled.
     pub(crate) fn new(net: Network, links: &'a Links, own: IdVec<StageId, Vec<i64>>) -> Self {
         let mail = net.stars.map(|star| mail(&net, star));
-        let least = own.map(|own| own.iter().copied().min().unwrap_or(0));
+        let least_own = own.map(|own| own.iter().copied().min().unwrap_or(0));
         Self {
             net,
             links,
             mail,
             level: own.clone(),
-            least,
+            least: least_own,
             own,
             constant: 0,
             room: Vec::new(),
@@ -84,17 +84,17 @@ impl<'a> DualMessages<'a> {
 
     fn parts(&self, stage: StageId, forward: bool) -> i64 {
         let node = &self.net.nodes[stage];
-        let after: usize = node
+        let readers_after: usize = node
             .makes
             .iter()
             .map(|star| self.net.stars[*star].readers.len())
             .sum();
-        let before = node.reads.len();
-        let own = if forward { after } else { before };
+        let reads_before = node.reads.len();
+        let own_parts = if forward { readers_after } else { reads_before };
         if self.holding {
-            own as i64 + 1
+            own_parts as i64 + 1
         } else {
-            own.max(1) as i64
+            own_parts.max(1) as i64
         }
     }
 
@@ -109,14 +109,14 @@ impl<'a> DualMessages<'a> {
             self.settle(stage);
             seen(self, stage);
             let reads = &self.net.nodes[stage].reads;
-            let parts = self.parts(stage, false);
-            let least = self.least[stage];
+            let part_count = self.parts(stage, false);
+            let least_level = self.least[stage];
             for position in 0..self.level[stage].len() {
-                let spare = (self.level[stage][position] - least) / parts;
+                let spare_part = (self.level[stage][position] - least_level) / part_count;
                 for ReadStar { star, number } in reads {
-                    self.mail[*star].down[*number][position] -= spare;
+                    self.mail[*star].down[*number][position] -= spare_part;
                 }
-                self.level[stage][position] -= spare * reads.len() as i64;
+                self.level[stage][position] -= spare_part * reads.len() as i64;
             }
         }
         for star in self.net.stars.ids() {
@@ -143,16 +143,16 @@ impl<'a> DualMessages<'a> {
                 .iter()
                 .map(|star| self.net.stars[*star].readers.len())
                 .sum();
-            let parts = self.parts(stage, true);
-            let least = self.least[stage];
+            let part_count = self.parts(stage, true);
+            let least_level = self.least[stage];
             for position in 0..self.level[stage].len() {
-                let spare = (self.level[stage][position] - least) / parts;
+                let spare_part = (self.level[stage][position] - least_level) / part_count;
                 for star in makes {
                     for up in &mut self.mail[*star].up {
-                        up[position] -= spare;
+                        up[position] -= spare_part;
                     }
                 }
-                self.level[stage][position] -= spare * edges as i64;
+                self.level[stage][position] -= spare_part * edges as i64;
             }
             for index in 0..self.net.nodes[stage].makes.len() {
                 self.lift_readers(self.net.nodes[stage].makes[index]);
@@ -208,18 +208,18 @@ impl<'a> DualMessages<'a> {
                 let (slots, down) = (&slots[number], &down[number]);
                 let share = Share::of(share);
                 for (source, up) in up[number].iter_mut().enumerate() {
-                    let row = &mut self.room[source * width..(source + 1) * width];
+                    let room_row = &mut self.room[source * width..(source + 1) * width];
                     let mut raise = i64::MAX;
                     for (slot, down) in slots.iter().zip(down) {
-                        let part = *up + down;
-                        raise = raise.min(share.take(row[*slot]) - part.min(0));
+                        let joint_part = *up + down;
+                        raise = raise.min(share.take(room_row[*slot]) - joint_part.min(0));
                     }
                     if raise <= 0 {
                         continue;
                     }
                     for (slot, down) in slots.iter().zip(down) {
-                        let part = *up + down;
-                        row[*slot] -= (part + raise).max(0) - part.max(0);
+                        let joint_part = *up + down;
+                        room_row[*slot] -= (joint_part + raise).max(0) - joint_part.max(0);
                     }
                     *up += raise;
                     match self.net.stars[star].origin {
@@ -248,14 +248,14 @@ impl<'a> DualMessages<'a> {
             raises.resize(down.len(), i64::MAX);
             for (row, up) in self.room.chunks_exact(width).zip(up) {
                 for ((slot, down), raise) in slots.iter().zip(down.iter()).zip(&mut raises) {
-                    let part = up + down;
-                    *raise = (*raise).min(share.take(row[*slot]) - part.min(0));
+                    let joint_part = up + down;
+                    *raise = (*raise).min(share.take(row[*slot]) - joint_part.min(0));
                 }
             }
             for (row, up) in self.room.chunks_exact_mut(width).zip(up) {
                 for ((slot, down), raise) in slots.iter().zip(down.iter()).zip(&raises) {
-                    let part = up + down;
-                    row[*slot] -= (part + raise).max(0) - part.max(0);
+                    let joint_part = up + down;
+                    row[*slot] -= (joint_part + raise).max(0) - joint_part.max(0);
                 }
             }
             let level = &mut self.level[self.net.stars[star].readers[number]];
@@ -294,22 +294,24 @@ impl<'a> DualMessages<'a> {
 
     /// Drops sites; every stage must keep one.
     pub(crate) fn retain(&mut self, keep: &IdVec<StageId, Vec<bool>>) {
-        let kept = |keep: &[bool], values: &mut Vec<i64>| {
-            let mut keep = keep.iter();
-            values.retain(|_| *keep.next().unwrap_or(&true));
+        let retain_kept = |keep: &[bool], values: &mut Vec<i64>| {
+            let mut keep_marks = keep.iter();
+            values.retain(|_| *keep_marks.next().unwrap_or(&true));
         };
         for (stage, keep) in keep.iter_enumerated() {
-            kept(keep, &mut self.level[stage]);
-            kept(keep, &mut self.own[stage]);
+            retain_kept(keep, &mut self.level[stage]);
+            retain_kept(keep, &mut self.own[stage]);
             self.net.nodes[stage].retain(keep);
         }
         for (star, old) in self.net.stars.iter().zip(&mut self.mail) {
             let mut new = mail(&self.net, star);
             if let Origin::Stage(stage) = star.origin {
-                old.up.iter_mut().for_each(|up| kept(&keep[stage], up));
+                old.up
+                    .iter_mut()
+                    .for_each(|up| retain_kept(&keep[stage], up));
             }
             for (reader, down) in star.readers.iter().zip(&mut old.down) {
-                kept(&keep[*reader], down);
+                retain_kept(&keep[*reader], down);
             }
             (new.up, new.down) = (std::mem::take(&mut old.up), std::mem::take(&mut old.down));
             *old = new;
@@ -367,12 +369,12 @@ fn mail(net: &Network, star: &Star) -> Mail {
         })
         .collect();
     let sources = net.sources(star).len();
-    let up = vec![vec![0; sources]; slots.len()];
+    let mail_up = vec![vec![0; sources]; slots.len()];
     let down = slots.iter().map(|slots| vec![0; slots.len()]).collect();
     Mail {
         targets,
         slots,
-        up,
+        up: mail_up,
         down,
     }
 }

@@ -61,22 +61,23 @@ pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     }
     pass_costs_up(&mut nodes, &prices, shape);
     let trees = take_sites_down(&mut nodes, &prices, shape)?;
-    let least: i64 = trees.least_of.values().sum();
-    if least >= NEVER {
+    let least_total: i64 = trees.least_of.values().sum();
+    if least_total >= NEVER {
         return None;
     }
-    let with = nodes.ids().map(|stage| {
-        let others = least - trees.least_of[&trees.root_of[stage]];
-        let own = instance.stages[stage].choices.iter().zip(&costs[stage]);
-        own.map(|(choice, cost)| {
-            let tree = nodes[stage].cost_with(choice.site, *cost, &costs[stage]);
-            tree.map_or(NEVER, |cost| cost + others)
-        })
-        .collect()
+    let with_stage = nodes.ids().map(|stage| {
+        let other_trees = least_total - trees.least_of[&trees.root_of[stage]];
+        let own_costs = instance.stages[stage].choices.iter().zip(&costs[stage]);
+        own_costs
+            .map(|(choice, cost)| {
+                let tree = nodes[stage].cost_with(choice.site, *cost, &costs[stage]);
+                tree.map_or(NEVER, |cost| cost + other_trees)
+            })
+            .collect()
     });
     Some(Forest {
-        least,
-        with: with.collect(),
+        least: least_total,
+        with: with_stage.collect(),
         placement: trees.placement,
     })
 }
@@ -134,9 +135,9 @@ fn take_sites_down(
         let (position, remaining, root) = match node.above {
             None => {
                 let sites = 0..node.sites.len();
-                let best = sites.min_by_key(|position| node.cost[*position])?;
-                trees.least_of.insert(stage, node.cost[best]);
-                (best, vec![0; node.sites.len()], stage)
+                let best_position = sites.min_by_key(|position| node.cost[*position])?;
+                trees.least_of.insert(stage, node.cost[best_position]);
+                (best_position, vec![0; node.sites.len()], stage)
             }
             Some(Above {
                 stage: above,
@@ -177,8 +178,9 @@ fn remaining_costs(
     let sites = node.sites.iter();
     sites
         .map(|to| {
-            let from = parent.sites.iter().zip(&without);
-            from.map(|(from, cost)| (cost + transfer_cost(price, *from, *to)).min(NEVER))
+            let parent_costs = parent.sites.iter().zip(&without);
+            parent_costs
+                .map(|(from, cost)| (cost + transfer_cost(price, *from, *to)).min(NEVER))
                 .min()
                 .unwrap_or(NEVER)
         })
@@ -250,8 +252,8 @@ fn nodes(
             let mut cheapest: BTreeMap<SiteId, (i64, ChoiceId)> = BTreeMap::new();
             for ((position, choice), cost) in stage.choices.iter_enumerated().zip(costs) {
                 let Some(cost) = cost else { continue };
-                let known = cheapest.entry(choice.site).or_insert((*cost, position));
-                *known = (*known).min((*cost, position));
+                let known_cheapest = cheapest.entry(choice.site).or_insert((*cost, position));
+                *known_cheapest = (*known_cheapest).min((*cost, position));
             }
             let (sites, best): (Vec<SiteId>, Vec<(i64, ChoiceId)>) = cheapest.into_iter().unzip();
             let (cost, choice) = best.into_iter().unzip();

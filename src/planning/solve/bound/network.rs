@@ -71,15 +71,15 @@ const FINEST: i64 = 1 << 12;
 impl Node {
     /// Drops sites.
     pub(crate) fn retain(&mut self, keep: &[bool]) {
-        let mut at = 0;
+        let mut next_index = 0;
         self.sites.retain(|_| {
-            at += 1;
-            keep[at - 1]
+            next_index += 1;
+            keep[next_index - 1]
         });
-        at = 0;
+        next_index = 0;
         self.choices.retain(|_| {
-            at += 1;
-            keep[at - 1]
+            next_index += 1;
+            keep[next_index - 1]
         });
     }
 }
@@ -90,11 +90,11 @@ impl Network {
     /// each costs on its own straight from its origin.
     pub(crate) fn new(instance: &Instance, shape: &Shape, certain: bool) -> Option<Self> {
         let mut nodes: IdVec<StageId, Node> = instance.stages.map(|stage| {
-            let mut at: BTreeMap<SiteId, Vec<ChoiceId>> = BTreeMap::new();
+            let mut choices_at: BTreeMap<SiteId, Vec<ChoiceId>> = BTreeMap::new();
             for (position, choice) in stage.choices.iter_enumerated() {
-                at.entry(choice.site).or_default().push(position);
+                choices_at.entry(choice.site).or_default().push(position);
             }
-            let (sites, choices) = at.into_iter().unzip();
+            let (sites, choices) = choices_at.into_iter().unzip();
             Node {
                 sites,
                 choices,
@@ -103,7 +103,7 @@ impl Network {
         });
         let mut stars = stars(instance, certain);
         let dearest = |star: &Star| i128::from(star.price.iter().copied().fold(0, i64::max));
-        let own: i128 = instance
+        let own_sum: i128 = instance
             .stages
             .iter()
             .map(|stage| {
@@ -121,7 +121,7 @@ impl Network {
             .map(|star| dearest(star) * star.readers.len() as i128)
             .sum();
         let edges: i128 = stars.iter().map(|star| star.readers.len() as i128).sum();
-        let never = own + transfers + 1;
+        let never = own_sum + transfers + 1;
         let room = MOST / (never * (edges + 1) * 4);
         if room < 1 {
             return None;
@@ -199,14 +199,14 @@ impl Network {
 fn stars(instance: &Instance, certain: bool) -> IdVec<StarId, Star> {
     let rates = routes::least_rates(instance);
     let links = &instance.links;
-    let mut known: BTreeMap<(Origin, &[StageId]), StarId> = BTreeMap::new();
+    let mut known_stars: BTreeMap<(Origin, &[StageId]), StarId> = BTreeMap::new();
     let mut stars: IdVec<StarId, Star> = IdVec::new();
     for (index, artifact) in instance
         .artifacts
         .iter_enumerated()
         .filter(|(_, artifact)| !artifact.readers.is_empty())
     {
-        let least = if certain {
+        let least_price = if certain {
             Least::of(instance, artifact, &rates).prices()
         } else {
             LeastPrices {
@@ -214,19 +214,19 @@ fn stars(instance: &Instance, certain: bool) -> IdVec<StarId, Star> {
                 relayed: IdVec::new(),
             }
         };
-        let price = least.direct.map(|price| price.0);
-        let relayed = least.relayed.map(|price| price.0);
-        let next = StarId::new(stars.len());
-        let at = match relayed.is_empty() {
-            true => *known
+        let price = least_price.direct.map(|price| price.0);
+        let relayed = least_price.relayed.map(|price| price.0);
+        let next_star = StarId::new(stars.len());
+        let star_at = match relayed.is_empty() {
+            true => *known_stars
                 .entry((artifact.origin, &artifact.readers))
-                .or_insert(next),
+                .or_insert(next_star),
             // The least of two sums is more than the sum of the least: each is a star of its own.
-            false => next,
+            false => next_star,
         };
-        match at < next {
+        match star_at < next_star {
             true => {
-                let star = &mut stars[at];
+                let star = &mut stars[star_at];
                 star.price
                     .iter_mut()
                     .zip(price)

@@ -86,9 +86,9 @@ impl FlowProgram {
     /// Adds the arcs that lead to a stage: one from each that it waits for, or one from outside.
     fn add_arcs(&mut self, stage: StageId, before: &[StageId], deadline: i64) -> Option<()> {
         if before.is_empty() {
-            let most = i64::try_from(CAPACITY).ok()?.checked_mul(4)?;
+            let most_capacity = i64::try_from(CAPACITY).ok()?.checked_mul(4)?;
             let name = format!("first[{stage}]");
-            let column = self.program.column(name, Some(most), false);
+            let column = self.program.column(name, Some(most_capacity), false);
             self.objective.push((column, deadline / self.tick));
             self.into[stage].push((column, 1));
             self.arcs[stage].push(StageArc { from: None, column });
@@ -109,21 +109,22 @@ impl FlowProgram {
     /// Adds what flows through a stage, in parts at each of which another point of its curve is
     /// best. `is_last`: no stage waits for it.
     fn add_stage(&mut self, stage: StageId, hull: &[HullPoint], is_last: bool) -> Option<()> {
-        let mut parts = Vec::new();
-        let mut reached = 0;
+        let mut arc_parts = Vec::new();
+        let mut time_reached = 0;
         for (number, point) in hull.iter().enumerate() {
             let upper = if number + 1 == hull.len() {
                 None
             } else {
-                let end = point.rate / i128::from(self.unit);
-                let width = i64::try_from(end - reached).ok()?;
-                reached = end;
+                let arc_end = point.rate / i128::from(self.unit);
+                let width = i64::try_from(arc_end - time_reached).ok()?;
+                time_reached = arc_end;
                 Some(width)
             };
             let name = format!("part[{stage},{number}]");
-            let part = self.program.column(name, upper, false);
-            self.objective.push((part, -(point.time / self.tick)));
-            parts.push(part);
+            let part_column = self.program.column(name, upper, false);
+            self.objective
+                .push((part_column, -(point.time / self.tick)));
+            arc_parts.push(part_column);
         }
         if is_last {
             let name = format!("last[{stage}]");
@@ -132,11 +133,11 @@ impl FlowProgram {
             self.ends[stage] = Some(column);
         }
         let mut terms = std::mem::take(&mut self.into[stage]);
-        terms.extend(parts.iter().map(|part| (*part, -1)));
+        terms.extend(arc_parts.iter().map(|part| (*part, -1)));
         self.program
             .row(format!("in[{stage}]"), Some(0), Some(0), terms);
         let mut terms = std::mem::take(&mut self.out[stage]);
-        terms.extend(parts.iter().map(|part| (*part, 1)));
+        terms.extend(arc_parts.iter().map(|part| (*part, 1)));
         self.program
             .row(format!("out[{stage}]"), Some(0), Some(0), terms);
         Some(())
@@ -146,29 +147,32 @@ impl FlowProgram {
     /// stage is what flows out of it, exactly. `order`: stages so that each comes before all it
     /// waits for.
     fn prices(&self, values: &[f64], order: &[StageId]) -> TimePrices {
-        let whole = |column: ColumnId| {
+        let whole_value = |column: ColumnId| {
             self.unit
                 .saturating_mul(values[column.index()].max(0.0).round() as i64)
         };
-        let mut of = self.ends.map(|column| column.map_or(0, whole));
-        let mut total = 0;
+        let mut price_of_end = self.ends.map(|column| column.map_or(0, whole_value));
+        let mut total_price = 0;
         for &stage in order {
-            let mut left = of[stage];
+            let mut price_left = price_of_end[stage];
             let arcs = &self.arcs[stage];
             for (number, arc) in arcs.iter().enumerate() {
                 let flow = if number + 1 == arcs.len() {
-                    left
+                    price_left
                 } else {
-                    whole(arc.column).min(left)
+                    whole_value(arc.column).min(price_left)
                 };
-                left -= flow;
+                price_left -= flow;
                 match arc.from {
-                    Some(from) => of[from] += flow,
-                    None => total += flow,
+                    Some(from) => price_of_end[from] += flow,
+                    None => total_price += flow,
                 }
             }
         }
-        TimePrices { of, total }
+        TimePrices {
+            of: price_of_end,
+            total: total_price,
+        }
     }
 }
 
@@ -213,18 +217,24 @@ pub(crate) fn time_prices(
 
 /// Stages so that each comes before all it waits for.
 fn reversed(before: &IdVec<StageId, Vec<StageId>>) -> Vec<StageId> {
-    let mut after = before.map(|_| 0_usize);
-    before.iter().flatten().for_each(|stage| after[*stage] += 1);
-    let mut order: Vec<StageId> = before.ids().filter(|stage| after[*stage] == 0).collect();
-    let mut at = 0;
-    while at < order.len() {
-        for stage in &before[order[at]] {
-            after[*stage] -= 1;
-            if after[*stage] == 0 {
+    let mut arcs_after = before.map(|_| 0_usize);
+    before
+        .iter()
+        .flatten()
+        .for_each(|stage| arcs_after[*stage] += 1);
+    let mut order: Vec<StageId> = before
+        .ids()
+        .filter(|stage| arcs_after[*stage] == 0)
+        .collect();
+    let mut next_index = 0;
+    while next_index < order.len() {
+        for stage in &before[order[next_index]] {
+            arcs_after[*stage] -= 1;
+            if arcs_after[*stage] == 0 {
                 order.push(*stage);
             }
         }
-        at += 1;
+        next_index += 1;
     }
     order
 }

@@ -33,23 +33,23 @@ impl TimedPlacement<'_> {
         allowed: &AllowedChoices,
         visits: &mut usize,
     ) -> bool {
-        let mut left = steps;
+        let mut steps_left = steps;
         for _ in 0..CUTS {
             let makespan = self.makespan();
-            let late = makespan - deadline;
-            if late <= 0 {
+            let late_by = makespan - deadline;
+            if late_by <= 0 {
                 return true;
             }
-            let mut step = (late / left).max(1);
-            let mut cut = None;
+            let mut step = (late_by / steps_left).max(1);
+            let mut best_cut = None;
             for _ in 0..HALVINGS {
-                cut = self.cut(makespan - step, allowed, visits);
-                if cut.is_some() || step == 1 {
+                best_cut = self.cut(makespan - step, allowed, visits);
+                if best_cut.is_some() || step == 1 {
                     break;
                 }
                 step -= step / 2;
             }
-            let Some(cut) = cut else { return false };
+            let Some(cut) = best_cut else { return false };
             cut.into_iter()
                 .for_each(|StageMove { stage, pick }| self.put(stage, pick));
             self.schedule();
@@ -57,7 +57,7 @@ impl TimedPlacement<'_> {
             if self.makespan() >= makespan {
                 return false;
             }
-            left = (left - 1).max(1);
+            steps_left = (steps_left - 1).max(1);
         }
         false
     }
@@ -70,29 +70,33 @@ impl TimedPlacement<'_> {
         allowed: &AllowedChoices,
         visits: &mut usize,
     ) -> Option<Vec<StageMove>> {
-        let late = |stage: StageId| self.end(stage) + self.tail[stage] > target;
-        let stages: Vec<StageId> = self.placement.ids().filter(|stage| late(*stage)).collect();
+        let is_late = |stage: StageId| self.end(stage) + self.tail[stage] > target;
+        let stages: Vec<StageId> = self
+            .placement
+            .ids()
+            .filter(|stage| is_late(*stage))
+            .collect();
         let work: usize = stages.iter().map(|stage| allowed[*stage].len() + 1).sum();
         *visits = visits.checked_sub(work)?;
         let dearest = ENDLESS / (stages.len() as u64 + 1);
         let mut late_paths = LatePaths::new(self.placement.len(), stages.len());
         let mut moves = Vec::with_capacity(stages.len());
         for &stage in &stages {
-            let now = self.now(stage);
+            let option_now = self.now(stage);
             let options = self.options(stage, &allowed[stage]).into_iter();
-            let best = options
+            let best_option = options
                 .filter(|option| option.path <= target)
                 .min_by_key(|option| (option.cost, option.pick));
             // Of cuts that cost the same, the one with fewer moves.
-            let capacity = best.map_or(dearest, |option| {
-                let dearer = (option.cost - now).max(0).unsigned_abs();
+            let capacity = best_option.map_or(dearest, |option| {
+                let dearer = (option.cost - option_now).max(0).unsigned_abs();
                 dearer.saturating_add(1).min(dearest)
             });
             let nodes = late_paths.add_stage(stage, capacity);
             moves.push(CutStage {
                 stage,
                 nodes,
-                pick: best.map(|option| option.pick),
+                pick: best_option.map(|option| option.pick),
             });
         }
         for CutStage { stage, nodes, .. } in &moves {
@@ -108,10 +112,10 @@ impl TimedPlacement<'_> {
         if cost >= dearest {
             return None;
         }
-        let reached = with_room(&graph, source, &flows);
-        let crossed = moves
-            .into_iter()
-            .filter(|cut| reached[cut.nodes.into.index()] && !reached[cut.nodes.out.index()]);
+        let reached_nodes = with_room(&graph, source, &flows);
+        let crossed = moves.into_iter().filter(|cut| {
+            reached_nodes[cut.nodes.into.index()] && !reached_nodes[cut.nodes.out.index()]
+        });
         crossed
             .map(|cut| {
                 Some(StageMove {
@@ -126,19 +130,19 @@ impl TimedPlacement<'_> {
     /// the sink if it ends too late itself.
     fn connect(&self, stage: StageId, nodes: StageNodes, target: i64, late_paths: &mut LatePaths) {
         let site = self.site(stage);
-        let rest = self.duration(stage) + self.tail[stage];
+        let rest_time = self.duration(stage) + self.tail[stage];
         let inputs = &self.shape.inputs[stage];
         let mut is_first = inputs.is_empty();
         for StageInput { origin, artifact } in inputs {
             match origin {
                 Origin::Site(from) => {
-                    is_first |= self.travel(*artifact, *from, site) + rest > target
+                    is_first |= self.travel(*artifact, *from, site) + rest_time > target
                 }
                 Origin::Stage(before) => {
                     let arrival =
                         self.end(*before) + self.travel(*artifact, self.site(*before), site);
                     if let Some(before) =
-                        late_paths.nodes[*before].filter(|_| arrival + rest > target)
+                        late_paths.nodes[*before].filter(|_| arrival + rest_time > target)
                     {
                         late_paths.graph.add_edge(before.out, nodes.into, ENDLESS);
                     }

@@ -58,11 +58,11 @@ impl<'a> TimedPlacement<'a> {
         net: &'a Network,
         placement: Placement,
     ) -> Self {
-        let mut after = placement.map(|_| Vec::new());
+        let mut readers_after = placement.map(|_| Vec::new());
         for (stage, inputs) in shape.inputs.iter_enumerated() {
             for StageInput { origin, artifact } in inputs {
                 if let Origin::Stage(before) = origin {
-                    after[*before].push(StageOutput {
+                    readers_after[*before].push(StageOutput {
                         reader: stage,
                         artifact: *artifact,
                     });
@@ -71,11 +71,11 @@ impl<'a> TimedPlacement<'a> {
         }
         let tally = ReaderTally::new(net.stars.len());
         let (end, tail) = (placement.map(|_| Millis(0)), placement.map(|_| 0));
-        let mut timed = Self {
+        let mut timed_placement = Self {
             instance,
             shape,
             net,
-            after,
+            after: readers_after,
             placement,
             tally,
             end,
@@ -83,12 +83,12 @@ impl<'a> TimedPlacement<'a> {
         };
         for (index, star) in net.stars.iter_enumerated() {
             for reader in &star.readers {
-                let site = timed.site(*reader);
-                timed.tally.add(index, site);
+                let site = timed_placement.site(*reader);
+                timed_placement.tally.add(index, site);
             }
         }
-        timed.schedule();
-        timed
+        timed_placement.schedule();
+        timed_placement
     }
 
     pub(super) fn site(&self, stage: StageId) -> SiteId {
@@ -134,13 +134,13 @@ impl<'a> TimedPlacement<'a> {
 
     /// The longest path from the end of a stage at a site.
     fn remaining_time(&self, stage: StageId, site: SiteId) -> i64 {
-        let after = self.after[stage].iter();
-        after
+        let readers_after = self.after[stage].iter();
+        readers_after
             .map(|output| {
-                let next = output.reader;
-                self.travel(output.artifact, site, self.site(next))
-                    + self.duration(next)
-                    + self.tail[next]
+                let next_stage = output.reader;
+                self.travel(output.artifact, site, self.site(next_stage))
+                    + self.duration(next_stage)
+                    + self.tail[next_stage]
             })
             .fold(0, i64::max)
     }
@@ -148,8 +148,8 @@ impl<'a> TimedPlacement<'a> {
     /// Works out all ends and tails.
     pub(super) fn schedule(&mut self) {
         for &stage in &self.shape.order {
-            let end = self.ready(stage, self.site(stage)) + self.duration(stage);
-            self.end[stage] = Millis::from_signed(end);
+            let stage_end = self.ready(stage, self.site(stage)) + self.duration(stage);
+            self.end[stage] = Millis::from_signed(stage_end);
         }
         for &stage in self.shape.order.iter().rev() {
             self.tail[stage] = self.remaining_time(stage, self.site(stage));
@@ -161,13 +161,13 @@ impl<'a> TimedPlacement<'a> {
     }
 
     pub(super) fn put(&mut self, stage: StageId, pick: ChoiceId) {
-        let before = self.site(stage);
+        let site_before = self.site(stage);
         self.placement[stage] = pick;
-        let now = self.site(stage);
-        if before != now {
+        let site_now = self.site(stage);
+        if site_before != site_now {
             for ReadStar { star, .. } in &self.net.nodes[stage].reads {
-                self.tally.remove(*star, before);
-                self.tally.add(*star, now);
+                self.tally.remove(*star, site_before);
+                self.tally.add(*star, site_now);
             }
         }
     }
@@ -175,16 +175,18 @@ impl<'a> TimedPlacement<'a> {
     /// What a stage causes at a site besides its own cost.
     fn transfer_cost(&self, stage: StageId, site: SiteId) -> i64 {
         let node = &self.net.nodes[stage];
-        let here = self.site(stage);
+        let site_here = self.site(stage);
         let links = &self.instance.links;
         let mut cost = 0;
         for ReadStar { star, .. } in &node.reads {
-            if self.tally.at(*star, site) == u32::from(here == site) {
-                let from = match self.net.stars[*star].origin {
+            if self.tally.at(*star, site) == u32::from(site_here == site) {
+                let from_site = match self.net.stars[*star].origin {
                     Origin::Site(from) => from,
                     Origin::Stage(stage) => self.site(stage),
                 };
-                cost += self.net.price(links, &self.net.stars[*star], from, site);
+                cost += self
+                    .net
+                    .price(links, &self.net.stars[*star], from_site, site);
             }
         }
         for star in &node.makes {
@@ -197,7 +199,7 @@ impl<'a> TimedPlacement<'a> {
 
     /// What the whole placement costs, scaled.
     pub(crate) fn total(&self) -> i64 {
-        let own: i64 = self
+        let own_sum: i64 = self
             .placement
             .ids()
             .map(|stage| {
@@ -208,32 +210,33 @@ impl<'a> TimedPlacement<'a> {
             })
             .sum();
         let transfers = self.net.stars.iter_enumerated().map(|(index, star)| {
-            let from = match star.origin {
+            let from_site = match star.origin {
                 Origin::Site(from) => from,
                 Origin::Stage(stage) => self.site(stage),
             };
-            let to = self.tally.sites(index);
-            to.map(|to| self.net.price(&self.instance.links, star, from, to))
+            let to_sites = self.tally.sites(index);
+            to_sites
+                .map(|to| self.net.price(&self.instance.links, star, from_site, to))
                 .sum::<i64>()
         });
-        own + transfers.sum::<i64>()
+        own_sum + transfers.sum::<i64>()
     }
 
     /// By choice of a stage: its cost with all transfers, and the longest path through it.
     pub(super) fn options(&self, stage: StageId, allowed: &[ChoiceId]) -> Vec<MoveOption> {
         // Choices come by site.
-        let mut known: Option<(SiteId, i64, i64)> = None;
+        let mut known_arrival: Option<(SiteId, i64, i64)> = None;
         let choices = &self.instance.stages[stage].choices;
         let mut options = Vec::with_capacity(allowed.len());
         for pick in allowed {
             let choice = choices[*pick];
-            let (transfers, path) = match known {
+            let (transfers, path) = match known_arrival {
                 Some((site, transfers, path)) if site == choice.site => (transfers, path),
                 _ => {
                     let path =
                         self.ready(stage, choice.site) + self.remaining_time(stage, choice.site);
                     let transfers = self.transfer_cost(stage, choice.site);
-                    known = Some((choice.site, transfers, path));
+                    known_arrival = Some((choice.site, transfers, path));
                     (transfers, path)
                 }
             };
@@ -257,7 +260,7 @@ impl<'a> TimedPlacement<'a> {
         visits: &mut usize,
     ) -> bool {
         while self.makespan() > deadline {
-            let mut found: Vec<PricedMove> = Vec::new();
+            let mut moves_found: Vec<PricedMove> = Vec::new();
             for (stage, allowed) in allowed.iter_enumerated() {
                 let path = self.end(stage) + self.tail[stage];
                 if path <= deadline {
@@ -268,50 +271,50 @@ impl<'a> TimedPlacement<'a> {
                     return false;
                 }
                 *visits -= work;
-                let now = self.now(stage);
+                let option_now = self.now(stage);
                 let site = self.site(stage);
-                let here =
+                let is_here =
                     |pick: &ChoiceId| self.instance.stages[stage].choices[*pick].site == site;
-                let near: Vec<ChoiceId> = if stay {
-                    allowed.iter().copied().filter(here).collect()
+                let near_choices: Vec<ChoiceId> = if stay {
+                    allowed.iter().copied().filter(is_here).collect()
                 } else {
                     Vec::new()
                 };
-                let options = self.options(stage, if stay { &near } else { allowed });
+                let options = self.options(stage, if stay { &near_choices } else { allowed });
                 let faster = options.into_iter().filter(|option| option.path < path);
-                let priced = faster.map(|option| PricedMove {
+                let priced_move = faster.map(|option| PricedMove {
                     price: Price {
-                        cost: (option.cost - now).max(0),
+                        cost: (option.cost - option_now).max(0),
                         time: (path - option.path).min(path - deadline),
                     },
                     stage,
                     pick: option.pick,
                 });
-                found.extend(priced.min_by(|a, b| a.price.compare(&b.price)));
+                moves_found.extend(priced_move.min_by(|a, b| a.price.compare(&b.price)));
             }
-            found.sort_by(|a, b| a.price.compare(&b.price));
-            let Some(least) = found.first().map(|found| found.price) else {
+            moves_found.sort_by(|a, b| a.price.compare(&b.price));
+            let Some(least) = moves_found.first().map(|found| found.price) else {
                 return false;
             };
             let dearest = Price {
                 cost: least.cost.saturating_add(least.cost / DEARER),
                 ..least
             };
-            let before = self.makespan();
-            let mut moved = false;
-            for PricedMove { price, stage, pick } in found {
+            let makespan_before = self.makespan();
+            let mut any_moved = false;
+            for PricedMove { price, stage, pick } in moves_found {
                 if price.compare(&dearest).is_gt() {
                     break;
                 }
                 if self.end(stage) + self.tail[stage] > deadline {
                     self.put(stage, pick);
                     self.schedule();
-                    moved = true;
+                    any_moved = true;
                     *visits = visits.saturating_sub(self.placement.len());
                 }
             }
             // Moves of neighbours may undo each other.
-            if !moved || (*visits == 0 && self.makespan() >= before) {
+            if !any_moved || (*visits == 0 && self.makespan() >= makespan_before) {
                 return false;
             }
         }
@@ -327,7 +330,7 @@ impl<'a> TimedPlacement<'a> {
     /// Moves single stages to where they cost least in time, until no move helps.
     pub(crate) fn settle(&mut self, deadline: i64, allowed: &AllowedChoices, visits: &mut usize) {
         loop {
-            let mut moved = false;
+            let mut any_moved = false;
             for (stage, allowed) in allowed.iter_enumerated() {
                 if allowed.len() < 2 {
                     continue;
@@ -336,20 +339,20 @@ impl<'a> TimedPlacement<'a> {
                     return;
                 }
                 *visits -= allowed.len();
-                let now = self.now(stage);
+                let option_now = self.now(stage);
                 let options = self.options(stage, allowed);
-                let best = options
+                let best_option = options
                     .into_iter()
-                    .filter(|option| option.path <= deadline && option.cost < now)
+                    .filter(|option| option.path <= deadline && option.cost < option_now)
                     .min();
-                if let Some(best) = best {
+                if let Some(best) = best_option {
                     self.put(stage, best.pick);
                     self.schedule();
                     *visits = visits.saturating_sub(self.placement.len() * 8);
-                    moved = true;
+                    any_moved = true;
                 }
             }
-            if !moved {
+            if !any_moved {
                 return;
             }
         }
@@ -361,12 +364,12 @@ impl TimedPlacement<'_> {
     /// are on such paths, and its scaled cost stays within `limit`. `allowed`: by stage, choices to
     /// move to.
     pub(crate) fn shorten(&mut self, limit: i64, allowed: &AllowedChoices, visits: &mut usize) {
-        let mut total = self.total();
-        let mut known = self.length();
+        let mut total_cost = self.total();
+        let mut known_length = self.length();
         loop {
-            let mut moved = false;
+            let mut any_moved = false;
             for (stage, allowed) in allowed.iter_enumerated() {
-                if allowed.len() < 2 || self.end(stage) + self.tail[stage] < known.0 {
+                if allowed.len() < 2 || self.end(stage) + self.tail[stage] < known_length.0 {
                     continue;
                 }
                 let work = allowed.len() + self.placement.len();
@@ -374,27 +377,28 @@ impl TimedPlacement<'_> {
                     return;
                 }
                 *visits -= work;
-                let now = self.now(stage);
-                let within = |option: &MoveOption| {
-                    option.path < known.0 && total - now + option.cost <= limit
+                let option_now = self.now(stage);
+                let is_within = |option: &MoveOption| {
+                    option.path < known_length.0 && total_cost - option_now + option.cost <= limit
                 };
-                let options = self.options(stage, allowed).into_iter().filter(within);
+                let options = self.options(stage, allowed).into_iter().filter(is_within);
                 let shortest = options.min_by_key(|option| (option.path, option.cost, option.pick));
                 let Some(MoveOption { cost, pick, .. }) = shortest else {
                     continue;
                 };
-                let before = self.placement[stage];
+                let choice_before = self.placement[stage];
                 self.put(stage, pick);
                 self.schedule();
                 let length = self.length();
-                if length < known {
-                    (known, total, moved) = (length, total - now + cost, true);
+                if length < known_length {
+                    (known_length, total_cost, any_moved) =
+                        (length, total_cost - option_now + cost, true);
                 } else {
-                    self.put(stage, before);
+                    self.put(stage, choice_before);
                     self.schedule();
                 }
             }
-            if !moved {
+            if !any_moved {
                 return;
             }
         }
@@ -403,16 +407,22 @@ impl TimedPlacement<'_> {
     /// Moves single stages to choices that come before theirs, the first that keeps the scaled cost
     /// and the makespan within limits.
     pub(crate) fn nudge(&mut self, cost: i64, time: i64) {
-        let mut total = self.total();
+        let mut total_cost = self.total();
         for stage in self.placement.ids() {
-            let before: Vec<ChoiceId> = ChoiceId::below(self.placement[stage].index()).collect();
-            let now = self.now(stage);
-            let within =
-                |option: &MoveOption| total - now + option.cost <= cost && option.path <= time;
-            if let Some(option) = self.options(stage, &before).into_iter().find(within) {
+            let choices_before: Vec<ChoiceId> =
+                ChoiceId::below(self.placement[stage].index()).collect();
+            let cost_now = self.now(stage);
+            let is_within = |option: &MoveOption| {
+                total_cost - cost_now + option.cost <= cost && option.path <= time
+            };
+            if let Some(option) = self
+                .options(stage, &choices_before)
+                .into_iter()
+                .find(is_within)
+            {
                 self.put(stage, option.pick);
                 self.schedule();
-                total += option.cost - now;
+                total_cost += option.cost - cost_now;
             }
         }
     }

@@ -66,43 +66,50 @@ impl Incumbent<'_> {
         if !self.tried.insert(placement.clone()) {
             return;
         }
-        let late = TimedPlacement::new(self.instance, self.shape, self.net, placement);
+        let late_placement = TimedPlacement::new(self.instance, self.shape, self.net, placement);
         // Repair makes it dearer, and moves seldom make up for much.
-        let total = late.total();
-        let hopeless = if late.makespan() > self.deadline {
-            total
+        let total_cost = late_placement.total();
+        let hopeless = if late_placement.makespan() > self.deadline {
+            total_cost
         } else {
-            total - total / SETTLED
+            total_cost - total_cost / SETTLED
         };
         if hopeless >= self.value() {
             return;
         }
         let large = self.instance.size() > LARGE;
-        let near;
+        let near_choices;
         let (methods, allowed) = if large {
-            near = self.near(&late.placement);
-            (&RepairMethod::ALL[..1], &near)
+            near_choices = self.near(&late_placement.placement);
+            (&RepairMethod::ALL[..1], &near_choices)
         } else {
             (&RepairMethod::ALL[..], &self.allowed)
         };
-        let known = self.value();
-        let mut settled: Vec<TimedPlacement<'_>> = Vec::new();
+        let known_value = self.value();
+        let mut settled_placements: Vec<TimedPlacement<'_>> = Vec::new();
         for method in methods {
-            let mut timed = late.clone();
+            let mut timed_placement = late_placement.clone();
             let in_time = match *method {
-                RepairMethod::Cuts(steps) => timed.crash(self.deadline, steps, allowed, visits),
-                RepairMethod::Moves { stay } => timed.repair(self.deadline, allowed, stay, visits),
+                RepairMethod::Cuts(steps) => {
+                    timed_placement.crash(self.deadline, steps, allowed, visits)
+                }
+                RepairMethod::Moves { stay } => {
+                    timed_placement.repair(self.deadline, allowed, stay, visits)
+                }
             };
             if in_time {
-                timed.settle(self.deadline, allowed, visits);
-                settled.push(timed);
+                timed_placement.settle(self.deadline, allowed, visits);
+                settled_placements.push(timed_placement);
             }
         }
-        settled.iter().for_each(|timed| self.take(timed));
-        let Some(timed) = settled.into_iter().min_by_key(TimedPlacement::total) else {
+        settled_placements.iter().for_each(|timed| self.take(timed));
+        let Some(timed) = settled_placements
+            .into_iter()
+            .min_by_key(TimedPlacement::total)
+        else {
             return;
         };
-        let swings = !large && timed.total() < known.saturating_add(known / SWUNG);
+        let swings = !large && timed.total() < known_value.saturating_add(known_value / SWUNG);
         if swings {
             let better = self.swing(timed, visits);
             self.take(&better);
@@ -114,20 +121,21 @@ impl Incumbent<'_> {
         if self.instance.size() > LARGE
             && let Some((_, placement)) = &self.found
         {
-            let timed = TimedPlacement::new(self.instance, self.shape, self.net, placement.clone());
-            let better = self.swing(timed, visits);
+            let timed_placement =
+                TimedPlacement::new(self.instance, self.shape, self.net, placement.clone());
+            let better = self.swing(timed_placement, visits);
             self.take(&better);
         }
     }
 
     /// Makes a placement the best if it is.
     fn take(&mut self, timed: &TimedPlacement<'_>) {
-        let total = timed.total();
-        let known = self.value();
-        if total < known.min(self.net.never)
+        let total_cost = timed.total();
+        let known_value = self.value();
+        if total_cost < known_value.min(self.net.never)
             && timed.makespan() <= self.deadline
-            && let Some(value) = self.exact(&timed.placement, total)
-            && value < known
+            && let Some(value) = self.exact(&timed.placement, total_cost)
+            && value < known_value
         {
             self.found = Some((value, timed.placement.clone()));
         }
@@ -136,46 +144,54 @@ impl Incumbent<'_> {
     /// Lets a placement be late by some time, which lets stages become cheaper, and puts it in time
     /// again, perhaps by others; as long as that helps.
     fn swing<'t>(&self, mut best: TimedPlacement<'t>, visits: &mut usize) -> TimedPlacement<'t> {
-        let kept = *visits / 2;
-        let mut left = *visits - kept;
-        let near = self.near(&best.placement);
-        let mut total = best.total();
-        let mut late = self.deadline / LATEST;
-        while late > 0 && left > 0 {
-            let mut timed = best.clone();
-            timed.settle(self.deadline.saturating_add(late), &near, &mut left);
+        let kept_visits = *visits / 2;
+        let mut visits_left = *visits - kept_visits;
+        let near_choices = self.near(&best.placement);
+        let mut total_cost = best.total();
+        let mut late_by = self.deadline / LATEST;
+        while late_by > 0 && visits_left > 0 {
+            let mut timed_placement = best.clone();
+            timed_placement.settle(
+                self.deadline.saturating_add(late_by),
+                &near_choices,
+                &mut visits_left,
+            );
             let mut better = false;
-            if timed.crash(self.deadline, SWINGS, &near, &mut left) {
-                timed.settle(self.deadline, &near, &mut left);
-                let swung = timed.total();
-                if swung < total {
-                    (best, total, better) = (timed, swung, true);
+            if timed_placement.crash(self.deadline, SWINGS, &near_choices, &mut visits_left) {
+                timed_placement.settle(self.deadline, &near_choices, &mut visits_left);
+                let swung = timed_placement.total();
+                if swung < total_cost {
+                    (best, total_cost, better) = (timed_placement, swung, true);
                 }
             }
             if !better {
-                late /= 2;
+                late_by /= 2;
             }
         }
-        *visits = kept + left;
+        *visits = kept_visits + visits_left;
         best
     }
 
     /// By stage: choices where any stage of a placement is.
     pub(crate) fn near(&self, placement: &Placement) -> AllowedChoices {
         let stages = &self.instance.stages;
-        let used: BTreeSet<SiteId> = stages
+        let used_sites: BTreeSet<SiteId> = stages
             .iter()
             .zip(placement)
             .map(|(stage, pick)| stage.choices[*pick].site)
             .collect();
-        let near = |(stage, allowed): (&StageChoices, &Vec<ChoiceId>)| {
+        let near_of_stage = |(stage, allowed): (&StageChoices, &Vec<ChoiceId>)| {
             allowed
                 .iter()
                 .copied()
-                .filter(|choice| used.contains(&stage.choices[*choice].site))
+                .filter(|choice| used_sites.contains(&stage.choices[*choice].site))
                 .collect()
         };
-        stages.iter().zip(&self.allowed).map(near).collect()
+        stages
+            .iter()
+            .zip(&self.allowed)
+            .map(near_of_stage)
+            .collect()
     }
 
     /// What a placement in time really costs, scaled: the network knows the least that transfers

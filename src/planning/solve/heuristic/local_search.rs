@@ -44,7 +44,7 @@ pub(crate) fn local_search(
     shape: &Shape,
     effort: &Effort,
 ) -> Option<Placement> {
-    let mut best: Option<(Key, Placement)> = None;
+    let mut best_found: Option<(Key, Placement)> = None;
     let mut visits = VISITS;
     let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
     let stage_artifacts = artifacts_by_stage(instance);
@@ -56,7 +56,7 @@ pub(crate) fn local_search(
     let cheapest = forest(instance, shape)?.placement;
     let usage = Usage::of(instance);
     for start in std::iter::once(cheapest).chain(starts(instance)) {
-        if effort.should_stop() && best.as_ref().is_some_and(|(key, _)| key.over == 0) {
+        if effort.should_stop() && best_found.as_ref().is_some_and(|(key, _)| key.over == 0) {
             break;
         }
         // Where only money counts, a move changes only what touches its stage.
@@ -66,11 +66,11 @@ pub(crate) fn local_search(
         } else {
             descend(instance, shape, &usage, start, &mut moves, effort)
         };
-        if best.as_ref().is_none_or(|(known, _)| key < *known) {
-            best = Some((key, placement));
+        if best_found.as_ref().is_none_or(|(known, _)| key < *known) {
+            best_found = Some((key, placement));
         }
     }
-    let (key, placement) = best?;
+    let (key, placement) = best_found?;
     if key.over > 0 {
         return None;
     }
@@ -105,18 +105,18 @@ fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, placement: &Placem
         .deadline
         .map_or(0, |deadline| (time - deadline.signed()).max(0));
     let over_cost = instance.budget.map_or(0, |budget| (cost - budget.0).max(0));
-    let over = over_time
+    let over_limits = over_time
         .saturating_add(over_cost)
         .saturating_add(instance.lateness(&evaluation).signed());
-    let over = over.saturating_add(usage.excess(placement));
+    let over_all = over_limits.saturating_add(usage.excess(placement));
     match instance.minimize {
         Objective::Cost => Key {
-            over,
+            over: over_all,
             objective: instance.score(&evaluation),
             other: time,
         },
         Objective::Time => Key {
-            over,
+            over: over_all,
             objective: time,
             other: cost,
         },
@@ -125,21 +125,22 @@ fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, placement: &Placem
 
 /// Each stage at its cheapest; at its fastest; and everything as near as can be to one site.
 fn starts(instance: &Instance) -> Vec<Placement> {
-    let each = |rank: &dyn Fn(&crate::planning::problem::Choice) -> (i64, i64, i64)| -> Placement {
-        let position = |stage: &crate::planning::problem::StageChoices| {
-            let choices = stage.choices.ids();
-            choices
-                .min_by_key(|choice| rank(&stage.choices[*choice]))
-                .unwrap_or_default()
+    let each_by =
+        |rank: &dyn Fn(&crate::planning::problem::Choice) -> (i64, i64, i64)| -> Placement {
+            let position = |stage: &crate::planning::problem::StageChoices| {
+                let choices = stage.choices.ids();
+                choices
+                    .min_by_key(|choice| rank(&stage.choices[*choice]))
+                    .unwrap_or_default()
+            };
+            instance.stages.map(position)
         };
-        instance.stages.map(position)
-    };
-    let mut starts = vec![
-        each(&|choice| (0, choice.cost.0, choice.duration.signed())),
-        each(&|choice| (0, choice.duration.signed(), choice.cost.0)),
+    let mut start_placements = vec![
+        each_by(&|choice| (0, choice.cost.0, choice.duration.signed())),
+        each_by(&|choice| (0, choice.duration.signed(), choice.cost.0)),
     ];
     for home in homes(instance) {
-        starts.push(each(&|choice| {
+        start_placements.push(each_by(&|choice| {
             (
                 i64::from(choice.site != home),
                 choice.cost.0,
@@ -147,14 +148,14 @@ fn starts(instance: &Instance) -> Vec<Placement> {
             )
         }));
     }
-    starts
+    start_placements
 }
 
 /// Sites where most stages can run, the cheaper first.
 fn homes(instance: &Instance) -> Vec<SiteId> {
     let mut sites: Vec<(usize, i64, SiteId)> = Vec::new();
     for site in instance.links.site_ids() {
-        let here = instance.stages.iter().map(|stage| {
+        let home_choices = instance.stages.iter().map(|stage| {
             stage
                 .choices
                 .iter()
@@ -163,7 +164,7 @@ fn homes(instance: &Instance) -> Vec<SiteId> {
                 .min()
         });
         let (mut absent, mut cost) = (0, 0);
-        for least in here {
+        for least in home_choices {
             match least {
                 Some(least) => cost += least,
                 None => absent += 1,
@@ -199,19 +200,19 @@ fn cheapen(
                 return placement;
             }
             *visits -= work;
-            let mut best = (
+            let mut best_cost = (
                 local_cost(instance, &stage_artifacts[stage], &placement, stage),
                 placement[stage],
             );
             for position in instance.stages[stage].choices.ids() {
                 placement[stage] = position;
                 let cost = local_cost(instance, &stage_artifacts[stage], &placement, stage);
-                if cost < best.0 {
-                    best = (cost, position);
+                if cost < best_cost.0 {
+                    best_cost = (cost, position);
                     improved = true;
                 }
             }
-            placement[stage] = best.1;
+            placement[stage] = best_cost.1;
         }
     }
     placement
@@ -226,28 +227,28 @@ fn descend(
     moves: &mut usize,
     effort: &Effort,
 ) -> (Key, Placement) {
-    let mut best = key(instance, shape, usage, &placement);
+    let mut best_key = key(instance, shape, usage, &placement);
     loop {
-        let before = best;
+        let key_before = best_key;
         for stage in placement.ids() {
-            let mut chosen = placement[stage];
+            let mut chosen_before = placement[stage];
             let positions = instance.stages[stage].choices.ids();
             if *moves < positions.len() || effort.should_stop() {
-                return (best, placement);
+                return (best_key, placement);
             }
             *moves -= positions.len();
             for position in positions {
                 placement[stage] = position;
-                let key = key(instance, shape, usage, &placement);
-                if key < best {
-                    best = key;
-                    chosen = position;
+                let moved_key = key(instance, shape, usage, &placement);
+                if moved_key < best_key {
+                    best_key = moved_key;
+                    chosen_before = position;
                 }
             }
-            placement[stage] = chosen;
+            placement[stage] = chosen_before;
         }
-        if best == before {
-            return (best, placement);
+        if best_key == key_before {
+            return (best_key, placement);
         }
     }
 }

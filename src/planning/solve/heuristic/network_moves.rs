@@ -119,7 +119,7 @@ impl<'a> NetworkWalk<'a> {
     /// Moves single stages to where they cost least until no move helps.
     pub(crate) fn settle(&mut self, sweeps: usize) {
         for _ in 0..sweeps {
-            let mut moved = false;
+            let mut any_moved = false;
             for stage in self.place.ids() {
                 let Some(before) = self.place[stage] else {
                     continue;
@@ -131,15 +131,15 @@ impl<'a> NetworkWalk<'a> {
                 let costs = (0..self.own[stage].len())
                     .map(|position| (self.cost(stage, position), position));
                 let (least, position) = costs.min().unwrap_or((0, before));
-                let best = if self.cost(stage, before) == least {
+                let best_position = if self.cost(stage, before) == least {
                     before
                 } else {
                     position
                 };
-                self.put(stage, Some(best));
-                moved |= best != before;
+                self.put(stage, Some(best_position));
+                any_moved |= best_position != before;
             }
-            if !moved {
+            if !any_moved {
                 return;
             }
         }
@@ -147,7 +147,7 @@ impl<'a> NetworkWalk<'a> {
 
     /// What the whole placement costs.
     pub(crate) fn total(&self) -> i64 {
-        let own: i64 = self
+        let own_sum: i64 = self
             .place
             .iter()
             .zip(self.own)
@@ -157,11 +157,12 @@ impl<'a> NetworkWalk<'a> {
             let Some(from) = self.origin(star) else {
                 return 0;
             };
-            let to = self.tally.sites(star);
-            to.map(|to| self.net.price(self.links, &self.net.stars[star], from, to))
+            let to_sites = self.tally.sites(star);
+            to_sites
+                .map(|to| self.net.price(self.links, &self.net.stars[star], from, to))
                 .sum::<i64>()
         });
-        own + transfers.sum::<i64>()
+        own_sum + transfers.sum::<i64>()
     }
 
     /// The position of every stage's site; every stage must have one.

@@ -37,12 +37,12 @@ impl PlacementSearch<'_> {
         let Some(counted) = self.counted(instance, goal) else {
             return Ok(CountedOutcome::Unknown);
         };
-        let first = match self.minimize_counted(&counted, instance, goal, limits)? {
+        let first_pass = match self.minimize_counted(&counted, instance, goal, limits)? {
             None => return Ok(CountedOutcome::Unknown),
             Some(None) => return Ok(CountedOutcome::Nothing),
             Some(Some(picked)) => picked.found,
         };
-        let limits = limits.with(goal, first.value);
+        let limits = limits.with(goal, first_pass.value);
         let Some(Some(PickedPlacement {
             placement,
             found: second,
@@ -52,13 +52,13 @@ impl PlacementSearch<'_> {
         };
         let limits = limits.with(other, second.value);
         let ordered = counted.first_in_order(&placement, limits, self.solver, self.effort)?;
-        let second = self
+        let second_pass = self
             .exact(instance, other, limits, &ordered)
             .filter(|found| found.value <= second.value);
-        let second = second.ok_or_else(lost_placement)?;
+        let second_pass = second_pass.ok_or_else(lost_placement)?;
         Ok(CountedOutcome::Ranked(Box::new(RankedPlacements {
-            first,
-            second,
+            first: first_pass,
+            second: second_pass,
             limits,
             left: Box::new(instance.clone()),
             ordered: true,
@@ -73,10 +73,10 @@ impl PlacementSearch<'_> {
         goal: Figure,
         limits: Limits,
     ) -> Result<Option<Option<FoundPlacement>>, SolverError> {
-        let counted = self
+        let counted_replicas = self
             .counted(instance, goal)
             .filter(|_| limits.score.is_none());
-        let Some(counted) = counted else {
+        let Some(counted) = counted_replicas else {
             return Ok(None);
         };
         Ok(self
@@ -100,11 +100,11 @@ impl PlacementSearch<'_> {
         goal: Figure,
         limits: Limits,
     ) -> Result<Option<Option<PickedPlacement>>, SolverError> {
-        let found = match goal {
+        let found_counts = match goal {
             Figure::Time => counted.fastest(limits, self.solver, self.effort)?,
             Figure::Cost | Figure::Score => counted.cheapest(limits, self.solver, self.effort)?,
         };
-        Ok(match found {
+        Ok(match found_counts {
             replica_counting::Found::Nothing => Some(None),
             replica_counting::Found::Unknown => None,
             replica_counting::Found::Best(placement) => self
@@ -121,11 +121,11 @@ impl PlacementSearch<'_> {
         limits: Limits,
         placement: &Placement,
     ) -> Option<FoundPlacement> {
-        let known = KnownPlacement {
+        let known_placement = KnownPlacement {
             tags: choice_tags(instance, placement),
             routes: crate::planning::problem::Routes::new(),
         };
-        let value = self.value(instance, goal, limits, &known)?;
-        Some(FoundPlacement::proven(known, value))
+        let exact_value = self.value(instance, goal, limits, &known_placement)?;
+        Some(FoundPlacement::proven(known_placement, exact_value))
     }
 }

@@ -87,7 +87,7 @@ impl PlacementSearch<'_> {
                 } => (values, bound, proven),
             };
         let tags = choice_tags(instance, &lowered.placement(&values));
-        let plain = self.resolved(instance, measured, limits, tags.clone());
+        let plain_solution = self.resolved(instance, measured, limits, tags.clone());
         let routed = KnownPlacement {
             tags,
             routes: lowered.routes(&values),
@@ -99,7 +99,7 @@ impl PlacementSearch<'_> {
                 value,
             });
         // Within its tolerances a solver may miss a limit by a hair; what counts is exact.
-        let ResolvedPlacement { known, value } = match (plain, routed) {
+        let ResolvedPlacement { known, value } = match (plain_solution, routed) {
             (Some(plain), Some(routed)) => {
                 if plain.value <= routed.value {
                     plain
@@ -111,20 +111,20 @@ impl PlacementSearch<'_> {
             (None, None) => return Ok(Tried::Unfit),
         };
         // The program may know a cheaper route than the placement could take within all limits.
-        let bound = if proven {
+        let integer_bound = if proven {
             bound.round() as i64
         } else {
             whole_bound(bound)
         }
         .min(value);
-        let proven = proven && value.saturating_sub(bound) <= ROUNDED;
-        let bound = if proven { value } else { bound };
+        let is_proven = proven && value.saturating_sub(integer_bound) <= ROUNDED;
+        let proven_bound = if is_proven { value } else { integer_bound };
         Ok(Tried::Found(FoundPlacement {
             tags: known.tags,
             routes: known.routes,
             value,
-            bound,
-            proven,
+            bound: proven_bound,
+            proven: is_proven,
             left: None,
         }))
     }
@@ -137,20 +137,20 @@ impl PlacementSearch<'_> {
         limits: Limits,
         start: Option<&KnownPlacement>,
     ) -> Result<FoundPlacement, SolverError> {
-        let known = start
+        let known_start = start
             .and_then(|known| Some((known.clone(), self.value(instance, goal, limits, known)?)));
-        let (KnownPlacement { tags, routes }, value) = known.ok_or_else(|| {
+        let (KnownPlacement { tags, routes }, value) = known_start.ok_or_else(|| {
             SolverError(
                 "no plan was found within the effort allowed; raise --max-nodes or --time-limit"
                     .to_owned(),
             )
         })?;
-        let bound = self.floor(instance, goal).min(value);
+        let value_bound = self.floor(instance, goal).min(value);
         Ok(FoundPlacement {
             tags,
             routes,
             value,
-            bound,
+            bound: value_bound,
             proven: false,
             left: None,
         })

@@ -117,8 +117,8 @@ impl PlacementSearch<'_> {
             else {
                 return Ok(Some((preferred, ranked)));
             };
-            let row = row(&instance.caps[exceeded.cap], &exceeded.stages);
-            instance.to_mut().caps.push(row);
+            let decided_row = row(&instance.caps[exceeded.cap], &exceeded.stages);
+            instance.to_mut().caps.push(decided_row);
         }
         Err(SolverError(
             "too many sets of stages may run at once; loosen a quota".to_owned(),
@@ -139,15 +139,18 @@ impl PlacementSearch<'_> {
         if ranks().all(|rank| rank == 0) {
             return Ok(self.ranked(&instance)?.map(|ranked| (instance, ranked)));
         }
-        let mut first = instance.clone().into_owned();
-        first
+        let mut first_instance = instance.clone().into_owned();
+        first_instance
             .stages
             .iter_mut()
             .for_each(|stage| stage.choices.retain(|choice| choice.rank == 0));
-        if first.stages.iter().all(|stage| !stage.choices.is_empty())
-            && let Some(ranked) = self.ranked(&first)?
+        if first_instance
+            .stages
+            .iter()
+            .all(|stage| !stage.choices.is_empty())
+            && let Some(ranked) = self.ranked(&first_instance)?
         {
-            return Ok(Some((Cow::Owned(first), ranked)));
+            return Ok(Some((Cow::Owned(first_instance), ranked)));
         }
         let limits = Limits {
             cost: instance.budget,
@@ -212,22 +215,22 @@ impl PlacementSearch<'_> {
             left,
             ordered,
         } = ranked;
-        let mut last = second.clone();
+        let mut last_pass = second.clone();
         if first.proven && !ordered && !self.effort.should_stop() {
             let KnownPlacement { tags, routes } =
                 self.first_in_order(&left, limits, second.known())?;
             let placement = choice_positions(instance, &tags).ok_or_else(lost_placement)?;
             // The order of choices is the last tie-break: it never buys a row for stages at once.
             if concurrency::exceeded_cap(instance, self.shape, &placement).is_none() {
-                last = FoundPlacement {
+                last_pass = FoundPlacement {
                     tags,
                     routes,
-                    ..last
+                    ..last_pass
                 };
             }
         }
         let evaluation = self
-            .evaluation(instance, &last)
+            .evaluation(instance, &last_pass)
             .ok_or_else(lost_placement)?;
         let proof = match instance.minimize {
             Objective::Cost => Proof {
@@ -244,7 +247,7 @@ impl PlacementSearch<'_> {
                 }
             }
         };
-        let placement = choice_positions(instance, &last.tags).ok_or_else(lost_placement)?;
+        let placement = choice_positions(instance, &last_pass.tags).ok_or_else(lost_placement)?;
         Ok(Solved {
             placement,
             evaluation,
@@ -275,32 +278,33 @@ impl PlacementSearch<'_> {
         self.effort
             .monitor
             .report(Some(first.value), Some(first.bound));
-        let least = goal == Figure::Cost
+        let least_first = goal == Figure::Cost
             && limits.time.is_none()
             && first.proven
             && has_direct_transfers_only(instance);
         let limits = Limits {
-            least,
+            least: least_first,
             ..limits.with(goal, first.value)
         };
-        let left = match first.left.take() {
+        let choices_left = match first.left.take() {
             Some(left) => *left,
             None if !first.proven && instance.size() > REDUCED_CHOICES => instance.clone(),
             None => self.reduced(instance, limits).ok_or_else(lost_placement)?,
         };
-        let second =
-            if (other == Figure::Time && left.size() > TIED_CHOICES) || self.effort.should_stop() {
-                self.improved(&left, other, limits, &first.known())
-            } else {
-                self.minimize_figure(&left, other, limits, Some(first.known()))?
-            };
-        let second = second.ok_or_else(lost_placement)?;
-        let limits = limits.with(other, second.value);
+        let second_pass = if (other == Figure::Time && choices_left.size() > TIED_CHOICES)
+            || self.effort.should_stop()
+        {
+            self.improved(&choices_left, other, limits, &first.known())
+        } else {
+            self.minimize_figure(&choices_left, other, limits, Some(first.known()))?
+        };
+        let second_pass = second_pass.ok_or_else(lost_placement)?;
+        let limits = limits.with(other, second_pass.value);
         Ok(Some(RankedPlacements {
             first,
-            second,
+            second: second_pass,
             limits,
-            left: Box::new(left),
+            left: Box::new(choices_left),
             ordered: false,
         }))
     }

@@ -132,7 +132,7 @@ impl PlacementSearch<'_> {
         };
         // What the time is worth at least is not there for costs, and the other way round.
         let cost = score - worth(instance, least_time(instance, self.shape));
-        let spare = i128::from(
+        let spare_score = i128::from(
             score
                 .0
                 .saturating_sub(forest(instance, self.shape)?.least)
@@ -141,7 +141,7 @@ impl PlacementSearch<'_> {
         let time = match instance.hour {
             Money(0) => None,
             Money(hour) => {
-                let time = spare * crate::model::units::MS_PER_HOUR / i128::from(hour) + 1;
+                let time = spare_score * crate::model::units::MS_PER_HOUR / i128::from(hour) + 1;
                 i64::try_from(time).ok().map(Millis::from_signed)
             }
         };
@@ -191,12 +191,15 @@ impl PlacementSearch<'_> {
         let routed = std::iter::once(cheapest)
             .chain(straight)
             .filter_map(|routes| {
-                let known = KnownPlacement {
+                let known_placement = KnownPlacement {
                     tags: tags.clone(),
                     routes,
                 };
-                let value = self.value(instance, goal, limits, &known)?;
-                Some(ResolvedPlacement { known, value })
+                let exact_value = self.value(instance, goal, limits, &known_placement)?;
+                Some(ResolvedPlacement {
+                    known: known_placement,
+                    value: exact_value,
+                })
             });
         // Of equals the first.
         routed.min_by_key(|resolved| resolved.value)

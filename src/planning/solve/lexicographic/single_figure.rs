@@ -70,19 +70,19 @@ impl PlacementSearch<'_> {
         if let Some(decided) = self.minimize_by_counting(instance, goal, limits)? {
             return Ok(decided);
         }
-        let closed = match known {
+        let closed_figure = match known {
             None if goal == Figure::Cost && separable(instance) => {
                 close_gap(instance, self.shape, self.effort)
             }
             _ => None,
         };
         // What it bounds are placements whose transfers come straight from their origins.
-        let floor = closed
+        let floor = closed_figure
             .as_ref()
             .filter(|_| has_direct_transfers_only(instance))
             .map_or(i64::MIN, |closed| closed.bound);
         let mut start = known;
-        if let Some(closed) = closed {
+        if let Some(closed) = closed_figure {
             match self.resolved(
                 instance,
                 goal,
@@ -97,12 +97,12 @@ impl PlacementSearch<'_> {
                 None => {}
             }
         }
-        let found = self.minimize_on_reduced(instance, goal, limits, start)?;
-        Ok(found.map(|found| {
-            let bound = found.bound.max(floor).min(found.value);
+        let found_figure = self.minimize_on_reduced(instance, goal, limits, start)?;
+        Ok(found_figure.map(|found| {
+            let best_bound = found.bound.max(floor).min(found.value);
             FoundPlacement {
-                bound,
-                proven: found.proven || bound == found.value,
+                bound: best_bound,
+                proven: found.proven || best_bound == found.value,
                 ..found
             }
         }))
@@ -120,7 +120,7 @@ impl PlacementSearch<'_> {
         let Some(instance) = self.reduced(instance, limits) else {
             return Ok(None);
         };
-        let mut open = OpenFigure {
+        let mut open_figure = OpenFigure {
             has_direct_routes: !routes::possible(&instance),
             instance,
             goal,
@@ -129,21 +129,30 @@ impl PlacementSearch<'_> {
             start: known,
         };
         let decided = self
-            .try_fastest_placement(&mut open)
-            .or_else(|| self.try_deadline_search(&mut open));
+            .try_fastest_placement(&mut open_figure)
+            .or_else(|| self.try_deadline_search(&mut open_figure));
         if decided.is_some() {
             return Ok(decided);
         }
-        self.start_by_local_search(&mut open);
-        let Some(start) = open.start else {
-            return self.program(&open.instance, goal, limits, None);
+        self.start_by_local_search(&mut open_figure);
+        let Some(start) = open_figure.start else {
+            return self.program(&open_figure.instance, goal, limits, None);
         };
-        let found = self.minimize_from(&open.instance, goal, limits, start, open.floor)?;
-        let bound = found.bound.max(open.floor).min(found.value);
+        let found_figure = self.minimize_from(
+            &open_figure.instance,
+            goal,
+            limits,
+            start,
+            open_figure.floor,
+        )?;
+        let best_bound = found_figure
+            .bound
+            .max(open_figure.floor)
+            .min(found_figure.value);
         Ok(Some(FoundPlacement {
-            bound,
-            proven: found.proven || bound == found.value,
-            ..found
+            bound: best_bound,
+            proven: found_figure.proven || best_bound == found_figure.value,
+            ..found_figure
         }))
     }
 
@@ -157,13 +166,14 @@ impl PlacementSearch<'_> {
         if !is_asked_for {
             return None;
         }
-        let found = fastest_placement(&open.instance, self.shape)?;
-        let ResolvedPlacement { known, value } = self.resolved_in(open, &found.placement)?;
-        open.floor = open.floor.max(found.bound);
+        let fastest_found = fastest_placement(&open.instance, self.shape)?;
+        let ResolvedPlacement { known, value } =
+            self.resolved_in(open, &fastest_found.placement)?;
+        open.floor = open.floor.max(fastest_found.bound);
         if value == open.floor {
             return Some(FoundPlacement::proven(known, value));
         }
-        for (stage, with) in open.instance.stages.iter_mut().zip(&found.with) {
+        for (stage, with) in open.instance.stages.iter_mut().zip(&fastest_found.with) {
             stage
                 .choices
                 .retain_by_id(|choice, _| with.get(choice).is_none_or(|with| *with <= value));
@@ -187,7 +197,7 @@ impl PlacementSearch<'_> {
             .start
             .as_ref()
             .and_then(|known| choice_positions(&open.instance, &known.tags));
-        let closed = by_deadline(
+        let closed_search = by_deadline(
             &open.instance_to_ask(),
             self.shape,
             deadline,
@@ -195,21 +205,27 @@ impl PlacementSearch<'_> {
             self.solver,
             self.effort,
         )?;
-        open.floor = open.floor.max(closed.bound);
-        let ResolvedPlacement { known, value } = self.resolved_in(open, &closed.placement)?;
+        open.floor = open.floor.max(closed_search.bound);
+        let ResolvedPlacement { known, value } =
+            self.resolved_in(open, &closed_search.placement)?;
         if value == open.floor {
-            let left = closed
+            let choices_left = closed_search
                 .keep
                 .and_then(|keep| with_kept_choices(&open.instance, &keep))
                 .filter(|left| choice_positions(left, &known.tags).is_some());
             return Some(FoundPlacement {
-                left: left.map(Box::new),
+                left: choices_left.map(Box::new),
                 ..FoundPlacement::proven(known, value)
             });
         }
         // What is dropped costs more than the value that the bounds reckoned with.
-        let keep = closed.keep.filter(|_| value <= closed.value);
-        for (stage, keep) in open.instance.stages.iter_mut().zip(keep.iter().flatten()) {
+        let kept_choices = closed_search.keep.filter(|_| value <= closed_search.value);
+        for (stage, keep) in open
+            .instance
+            .stages
+            .iter_mut()
+            .zip(kept_choices.iter().flatten())
+        {
             stage
                 .choices
                 .retain_by_id(|choice, _| keep.get(choice).is_none_or(|keep| *keep));
@@ -244,50 +260,50 @@ impl PlacementSearch<'_> {
         start: KnownPlacement,
         floor: i64,
     ) -> Result<FoundPlacement, SolverError> {
-        let value = self
+        let start_value = self
             .value(instance, goal, limits, &start)
             .ok_or_else(lost_placement)?;
-        let found = |bound: i64, proven: bool| {
+        let start_figure = |bound: i64, proven: bool| {
             let KnownPlacement { tags, routes } = start.clone();
             FoundPlacement {
                 tags,
                 routes,
-                value,
+                value: start_value,
                 bound,
                 proven,
                 left: None,
             }
         };
         if floor > i64::MIN && instance.size() > REDUCED_CHOICES {
-            return Ok(found(floor.min(value), floor >= value));
+            return Ok(start_figure(floor.min(start_value), floor >= start_value));
         }
         let instance = self
-            .reduced(instance, limits.with(goal, value))
+            .reduced(instance, limits.with(goal, start_value))
             .ok_or_else(lost_placement)?;
-        let bound = floor.max(self.floor(&instance, goal)).min(value);
+        let best_bound = floor.max(self.floor(&instance, goal)).min(start_value);
         let fixed = instance.stages.iter().all(|stage| stage.choices.len() == 1);
-        if bound == value || (fixed && self.straightforward(&instance, goal, limits)) {
+        if best_bound == start_value || (fixed && self.straightforward(&instance, goal, limits)) {
             // All other choices are proven to exceed a limit or to be worse.
-            return Ok(found(value, true));
+            return Ok(start_figure(start_value, true));
         }
         if self.effort.should_stop() {
-            return Ok(found(bound, false));
+            return Ok(start_figure(best_bound, false));
         }
         if instance.size() > PROGRAM_CHOICES
             || (limits.time.is_some() && self.waits(&instance) > PROGRAM_WAITS)
         {
-            return Ok(found(bound, false));
+            return Ok(start_figure(best_bound, false));
         }
         let program = self.program(&instance, goal, limits, Some(&start))?;
         Ok(match program {
-            Some(program) if program.value <= value => FoundPlacement {
+            Some(program) if program.value <= start_value => FoundPlacement {
                 bound: program.bound.min(program.value),
                 ..program
             },
-            Some(program) if !program.proven => found(program.bound.min(value), false),
+            Some(program) if !program.proven => start_figure(program.bound.min(start_value), false),
             // A solver that calls the program infeasible, or proves an optimum that the start
             // beats, contradicts a placement that is there: its word is no proof.
-            _ => found(bound, false),
+            _ => start_figure(best_bound, false),
         })
     }
 
@@ -329,8 +345,8 @@ impl PlacementSearch<'_> {
         match goal {
             Figure::Cost => cost(),
             Figure::Score => {
-                let worth = worth(instance, least_time(instance, self.shape));
-                cost().saturating_add(worth.0)
+                let time_worth = worth(instance, least_time(instance, self.shape));
+                cost().saturating_add(time_worth.0)
             }
             Figure::Time => least_time(instance, self.shape).signed(),
         }
@@ -344,14 +360,14 @@ impl PlacementSearch<'_> {
         limits: Limits,
         known: &KnownPlacement,
     ) -> Option<FoundPlacement> {
-        let value = self.value(instance, goal, limits, known)?;
-        let bound = self.floor(instance, goal);
+        let known_value = self.value(instance, goal, limits, known)?;
+        let floor_bound = self.floor(instance, goal);
         let KnownPlacement { tags: kept, routes } = known.clone();
         let unmoved = FoundPlacement {
             tags: kept,
             routes,
-            value,
-            bound,
+            value: known_value,
+            bound: floor_bound,
             proven: false,
             left: None,
         };
@@ -362,11 +378,15 @@ impl PlacementSearch<'_> {
         let start = choice_positions(instance, &known.tags)?;
         let placement = match (goal, limits.cost, Network::new(instance, self.shape, true)) {
             (Figure::Time, Some(limit), Some(net)) if has_direct_transfers_only(instance) => {
-                let mut timed = TimedPlacement::new(instance, self.shape, &net, start);
-                let allowed = instance.stages.map(|stage| stage.choices.ids().collect());
+                let mut timed_placement = TimedPlacement::new(instance, self.shape, &net, start);
+                let allowed_choices = instance.stages.map(|stage| stage.choices.ids().collect());
                 let mut visits = SHORTENING;
-                timed.shorten(limit.0.saturating_mul(net.scale), &allowed, &mut visits);
-                timed.placement
+                timed_placement.shorten(
+                    limit.0.saturating_mul(net.scale),
+                    &allowed_choices,
+                    &mut visits,
+                );
+                timed_placement.placement
             }
             _ => {
                 let minimize = if goal == Figure::Time {
@@ -385,11 +405,11 @@ impl PlacementSearch<'_> {
         };
         Some(
             match self.resolved(instance, goal, limits, choice_tags(instance, &placement)) {
-                Some(better) if better.value <= value => FoundPlacement {
+                Some(better) if better.value <= known_value => FoundPlacement {
                     tags: better.known.tags,
                     routes: better.known.routes,
                     value: better.value,
-                    bound,
+                    bound: floor_bound,
                     proven: false,
                     left: None,
                 },

@@ -29,33 +29,33 @@ impl PlacementSearch<'_> {
         known: KnownPlacement,
     ) -> Result<KnownPlacement, SolverError> {
         let mut instance = self.reduced(instance, limits).ok_or_else(lost_placement)?;
-        let mut best = known;
+        let mut best_known = known;
         if instance.size() > TIED_CHOICES {
-            return Ok(self.nudge(&instance, limits, best));
+            return Ok(self.nudge(&instance, limits, best_known));
         }
-        let mut left: Vec<StageId> = instance.stages.ids().rev().collect();
-        while !left.is_empty() {
-            let group = take_group(&instance, &mut left);
-            let first = |entry: &StageWeight| {
+        let mut stages_left: Vec<StageId> = instance.stages.ids().rev().collect();
+        while !stages_left.is_empty() {
+            let group = take_group(&instance, &mut stages_left);
+            let first_choice = |entry: &StageWeight| {
                 let choices = &instance.stages[entry.stage].choices;
-                choices.iter().next().map(|choice| choice.tag) == Some(best.tags[entry.stage])
+                choices.iter().next().map(|choice| choice.tag) == Some(best_known.tags[entry.stage])
             };
-            if !group.iter().all(first) {
+            if !group.iter().all(first_choice) {
                 let target = target(&instance, Goal::Ranks(&group), limits, true);
                 if let Tried::Found(found) =
-                    self.minimize(&instance, Figure::Cost, &target, limits, Some(&best))?
+                    self.minimize(&instance, Figure::Cost, &target, limits, Some(&best_known))?
                 {
-                    best = found.known();
+                    best_known = found.known();
                 }
             }
             for StageWeight { stage, .. } in &group {
-                let kept = best.tags[*stage];
+                let kept_choice = best_known.tags[*stage];
                 let choices = &mut instance.stages[*stage].choices;
-                choices.retain(|choice| choice.tag == kept);
+                choices.retain(|choice| choice.tag == kept_choice);
             }
             instance = self.reduced(&instance, limits).ok_or_else(lost_placement)?;
         }
-        Ok(best)
+        Ok(best_known)
     }
 
     /// Moves single stages to earlier choices while the limits hold.
@@ -69,11 +69,11 @@ impl PlacementSearch<'_> {
             return self.nudged(instance, limits, &best).unwrap_or(best);
         }
         for stage in best.tags.ids() {
-            let kept = best.clone();
+            let kept_placement = best.clone();
             for choice in instance.stages[stage]
                 .choices
                 .iter()
-                .take_while(|choice| choice.tag < kept.tags[stage])
+                .take_while(|choice| choice.tag < kept_placement.tags[stage])
             {
                 best.tags[stage] = choice.tag;
                 if let Some(moved) =
@@ -82,7 +82,7 @@ impl PlacementSearch<'_> {
                     best = moved.known;
                     break;
                 }
-                best = kept.clone();
+                best = kept_placement.clone();
             }
         }
         best
@@ -96,7 +96,7 @@ impl PlacementSearch<'_> {
         best: &KnownPlacement,
     ) -> Option<KnownPlacement> {
         let net = Network::new(instance, self.shape, true)?;
-        let mut timed = TimedPlacement::new(
+        let mut timed_placement = TimedPlacement::new(
             instance,
             self.shape,
             &net,
@@ -105,12 +105,12 @@ impl PlacementSearch<'_> {
         let cost = limits
             .cost
             .map_or(i64::MAX / 4, |limit| limit.0.saturating_mul(net.scale));
-        timed.nudge(cost, limits.time.map_or(i64::MAX / 4, Millis::signed));
+        timed_placement.nudge(cost, limits.time.map_or(i64::MAX / 4, Millis::signed));
         self.resolved(
             instance,
             Figure::Cost,
             limits,
-            choice_tags(instance, &timed.placement),
+            choice_tags(instance, &timed_placement.placement),
         )
         .map(|resolved| resolved.known)
     }

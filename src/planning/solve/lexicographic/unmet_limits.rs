@@ -15,8 +15,8 @@ impl PlacementSearch<'_> {
         let (cost, time) = (instance.budget, instance.deadline);
         let figures =
             |goal: Figure, limits: Limits| -> Result<Option<PlacementFigures>, SolverError> {
-                let found = self.minimize_figure(instance, goal, limits, None)?;
-                let evaluation = found.and_then(|found| self.evaluation(instance, &found));
+                let found_figure = self.minimize_figure(instance, goal, limits, None)?;
+                let evaluation = found_figure.and_then(|found| self.evaluation(instance, &found));
                 Ok(evaluation.map(|evaluation| PlacementFigures::of(&evaluation)))
             };
         let limits = |cost: Option<Money>, time: Option<Millis>| Limits {
@@ -50,13 +50,14 @@ fn unreachable_artifacts(instance: &Instance) -> Vec<String> {
             .map(|choice| choice.site)
             .collect::<BTreeSet<SiteId>>()
     };
-    let cut = |artifact: &&Artifact| {
-        let from = match artifact.origin {
+    let is_cut_off = |artifact: &&Artifact| {
+        let from_sites = match artifact.origin {
             Origin::Site(site) => BTreeSet::from([site]),
             Origin::Stage(stage) => sites(stage),
         };
         let reaches = |to: &SiteId| {
-            from.iter()
+            from_sites
+                .iter()
                 .any(|from| instance.links.cost(*from, *to, artifact.bytes).is_some())
         };
         artifact
@@ -67,7 +68,7 @@ fn unreachable_artifacts(instance: &Instance) -> Vec<String> {
     instance
         .artifacts
         .iter()
-        .filter(cut)
+        .filter(is_cut_off)
         .map(|artifact| artifact.label.clone())
         .collect()
 }

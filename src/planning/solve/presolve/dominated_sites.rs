@@ -35,10 +35,10 @@ pub(crate) fn worthwhile(
             }
         }
     }
-    let kept = |(stage, node): (StageId, &Node)| {
+    let kept_positions = |(stage, node): (StageId, &Node)| {
         node.sites.iter().map(|site| !dear[*site][stage]).collect()
     };
-    net.nodes.iter_enumerated().map(kept).collect()
+    net.nodes.iter_enumerated().map(kept_positions).collect()
 }
 
 /// By stage and position of its site: sites of which each is needed. One cheapest placement at
@@ -50,8 +50,9 @@ pub(crate) fn enough(
 ) -> IdVec<StageId, Vec<bool>> {
     let points = untimed_points(own);
     let instead = needed(&Sites::new(net, links, &points));
-    let kept = |site: &SiteId| instead[*site] == *site;
-    net.nodes.map(|node| node.sites.iter().map(kept).collect())
+    let is_kept = |site: &SiteId| instead[*site] == *site;
+    net.nodes
+        .map(|node| node.sites.iter().map(is_kept).collect())
 }
 
 /// For placements that must be in time, when transfers take none: by site, the one that is enough
@@ -64,13 +65,13 @@ pub(crate) fn enough_in_time(
     let stages = net.nodes.iter().zip(&instance.stages);
     let points: IdVec<StageId, Vec<Vec<CostAndTime>>> = stages
         .map(|(node, stage)| {
-            let point = |choice: &ChoiceId| CostAndTime {
+            let point_of = |choice: &ChoiceId| CostAndTime {
                 cost: stage.choices[*choice].cost.0,
                 time: stage.choices[*choice].duration.signed(),
             };
             node.choices
                 .iter()
-                .map(|choices| choices.iter().map(point).collect())
+                .map(|choices| choices.iter().map(point_of).collect())
                 .collect()
         })
         .collect();
@@ -80,19 +81,19 @@ pub(crate) fn enough_in_time(
 /// By site, the one that is enough in its place.
 fn needed(sites: &Sites<'_>) -> IdVec<SiteId, SiteId> {
     let mut instead: IdVec<SiteId, SiteId> = sites.links.site_ids().collect();
-    let mut left = sites.used.clone();
+    let mut sites_left = sites.used.clone();
     // The dearest first, so that what replaces them stays.
     let mut order = sites.used.clone();
-    let sum = |site: &SiteId| -> i64 {
+    let sum_at = |site: &SiteId| -> i64 {
         sites.at[*site]
             .iter()
             .flat_map(|points| points.iter().map(|point| point.cost).min())
             .sum()
     };
-    order.sort_by_cached_key(|site| std::cmp::Reverse((sum(site), *site)));
+    order.sort_by_cached_key(|site| std::cmp::Reverse((sum_at(site), *site)));
     for a in order {
-        if let Some(b) = left.iter().copied().find(|b| sites.replaces(*b, a)) {
-            left.retain(|site| *site != a);
+        if let Some(b) = sites_left.iter().copied().find(|b| sites.replaces(*b, a)) {
+            sites_left.retain(|site| *site != a);
             instead[a] = b;
         }
     }
@@ -114,13 +115,13 @@ struct CostAndTime {
 
 /// Costs alone, as if nothing took time.
 fn untimed_points(own: &IdVec<StageId, Vec<i64>>) -> IdVec<StageId, Vec<Vec<CostAndTime>>> {
-    let point = |cost: &i64| {
+    let point_of = |cost: &i64| {
         vec![CostAndTime {
             cost: *cost,
             time: 0,
         }]
     };
-    own.map(|own| own.iter().map(point).collect())
+    own.map(|own| own.iter().map(point_of).collect())
 }
 
 struct Sites<'a> {
@@ -138,11 +139,11 @@ struct Sites<'a> {
 
 impl<'a> Sites<'a> {
     fn new(net: &Network, links: &'a Links, own: &IdVec<StageId, Vec<Vec<CostAndTime>>>) -> Self {
-        let mut at: IdVec<SiteId, IdVec<StageId, Vec<CostAndTime>>> =
+        let mut points_at: IdVec<SiteId, IdVec<StageId, Vec<CostAndTime>>> =
             IdVec::filled(net.nodes.map(|_| Vec::new()), links.sites);
         for (stage, node) in net.nodes.iter_enumerated() {
             for (site, own) in node.sites.iter().zip(&own[stage]) {
-                at[*site][stage].clone_from(own);
+                points_at[*site][stage].clone_from(own);
             }
         }
         let fixed: BTreeSet<SiteId> = net
@@ -150,25 +151,25 @@ impl<'a> Sites<'a> {
             .iter()
             .filter_map(|star| fixed(star.origin))
             .collect();
-        let used = links
+        let used_sites = links
             .site_ids()
             .filter(|site| {
-                fixed.contains(site) || at[*site].iter().any(|points| !points.is_empty())
+                fixed.contains(site) || points_at[*site].iter().any(|points| !points.is_empty())
             })
             .collect();
-        let least = |points: &Vec<CostAndTime>| {
+        let least_point = |points: &Vec<CostAndTime>| {
             points
                 .iter()
                 .map(|point| point.cost)
                 .min()
                 .unwrap_or(i64::MAX)
         };
-        let least = at.map(|at| at.map(least));
+        let least_points = points_at.map(|at| at.map(least_point));
         Self {
             links,
-            at,
-            least,
-            used,
+            at: points_at,
+            least: least_points,
+            used: used_sites,
             fixed,
             no_dearer: no_dearer(net, links),
         }
@@ -195,14 +196,14 @@ impl<'a> Sites<'a> {
                 .class(from, to)
                 .map_or(self.links.tariffs.len(), |class| class.index())
         };
-        let near = |site: &SiteId| {
+        let is_near = |site: &SiteId| {
             self.no_dearer[pair(b, *site)][pair(a, *site)]
                 && self.no_dearer[pair(*site, b)][pair(*site, a)]
         };
         self.used
             .iter()
             .filter(|site| **site != a && **site != b)
-            .all(near)
+            .all(is_near)
             && self.at[a].ids().all(cheaper)
     }
 }
@@ -225,7 +226,7 @@ fn no_dearer(net: &Network, links: &Links) -> Vec<Vec<bool>> {
             .copied()
             .unwrap_or(net.never)
     };
-    let row = |a: usize| {
+    let row_of = |a: usize| {
         (0..classes)
             .map(|b| {
                 net.stars
@@ -234,5 +235,5 @@ fn no_dearer(net: &Network, links: &Links) -> Vec<Vec<bool>> {
             })
             .collect()
     };
-    (0..classes).map(row).collect()
+    (0..classes).map(row_of).collect()
 }

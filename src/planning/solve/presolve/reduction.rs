@@ -33,22 +33,22 @@ pub(crate) fn reduce(
 ) -> Option<Instance> {
     let by_cost =
         |instance: &Instance, limit| by_cost(instance, shape, limit, limits.least, effort);
-    let timed =
+    let is_timed =
         limits.time.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
     // The first time, only what is kept is copied: there may be millions of choices.
     let mut reduced = match limits.cost {
         Some(limit) => with_kept_choices(instance, &by_cost(instance, limit.0)?)?,
         None => instance.clone(),
     };
-    let mut before = instance.size();
+    let mut size_before = instance.size();
     loop {
-        if timed {
+        if is_timed {
             by_time(&mut reduced, shape, limits.time)?;
         }
-        if reduced.size() == before || !timed || before > LARGE {
+        if reduced.size() == size_before || !is_timed || size_before > LARGE {
             return Some(reduced);
         }
-        before = reduced.size();
+        size_before = reduced.size();
         if let Some(limit) = limits.cost {
             reduced = with_kept_choices(&reduced, &by_cost(&reduced, limit.0)?)?;
         }
@@ -60,12 +60,12 @@ pub(crate) fn with_kept_choices(instance: &Instance, keep: &KeptChoices) -> Opti
     let stage = |(stage, keep): (&StageChoices, &IdVec<ChoiceId, bool>)| {
         let choices = stage.choices.iter().zip(keep).filter(|(_, keep)| **keep);
         let choices: IdVec<ChoiceId, Choice> = choices.map(|(choice, _)| *choice).collect();
-        let kept = StageChoices {
+        let kept_stage = StageChoices {
             label: stage.label.clone(),
             choices,
             deadline: stage.deadline,
         };
-        (!kept.choices.is_empty()).then_some(kept)
+        (!kept_stage.choices.is_empty()).then_some(kept_stage)
     };
     Some(Instance {
         stages: instance
@@ -92,9 +92,9 @@ pub(crate) fn least_cost(instance: &Instance, shape: &Shape, effort: &Effort) ->
 /// shortest.
 pub(crate) fn least_time(instance: &Instance, shape: &Shape) -> Millis {
     let paths = paths(instance, shape, None);
-    let ends = paths.head.iter().zip(&paths.shortest);
-    let latest = ends.map(|(head, shortest)| head + shortest);
-    Millis::from_signed(latest.fold(0, i64::max))
+    let path_ends = paths.head.iter().zip(&paths.shortest);
+    let latest_end = path_ends.map(|(head, shortest)| head + shortest);
+    Millis::from_signed(latest_end.fold(0, i64::max))
 }
 
 /// By stage and choice: it may be in a placement that costs at most `limit`. `None`: there is none.
@@ -109,8 +109,8 @@ fn by_cost(
         ChoicesWithin::Nothing => None,
         ChoicesWithin::Some(kept) => Some(kept),
         ChoicesWithin::Unknown => {
-            let with = forest(instance, shape)?.with;
-            Some(with.map(|bounds| bounds.map(|bound| *bound <= limit)))
+            let with_choice = forest(instance, shape)?.with;
+            Some(with_choice.map(|bounds| bounds.map(|bound| *bound <= limit)))
         }
     }
 }
@@ -125,8 +125,8 @@ struct Paths {
 
 fn paths(instance: &Instance, shape: &Shape, limit: Option<Millis>) -> Paths {
     let shortest = instance.stages.map(|stage| stage.shortest().signed());
-    let mut head = instance.stages.map(|_| 0_i64);
-    let own = |stage: &StageChoices| {
+    let mut head_times = instance.stages.map(|_| 0_i64);
+    let own_deadline = |stage: &StageChoices| {
         stage
             .deadline
             .into_iter()
@@ -134,25 +134,26 @@ fn paths(instance: &Instance, shape: &Shape, limit: Option<Millis>) -> Paths {
             .min()
             .map_or(FOREVER, Millis::signed)
     };
-    let mut latest = instance.stages.map(own);
+    let mut latest_ends = instance.stages.map(own_deadline);
     for &stage in &shape.order {
         for StageInput { origin, .. } in &shape.inputs[stage] {
             if let Origin::Stage(before) = origin {
-                head[stage] = head[stage].max(head[*before] + shortest[*before]);
+                head_times[stage] = head_times[stage].max(head_times[*before] + shortest[*before]);
             }
         }
     }
     for &stage in shape.order.iter().rev() {
         for StageInput { origin, .. } in &shape.inputs[stage] {
             if let Origin::Stage(before) = origin {
-                latest[*before] = latest[*before].min(latest[stage] - shortest[stage]);
+                latest_ends[*before] =
+                    latest_ends[*before].min(latest_ends[stage] - shortest[stage]);
             }
         }
     }
     Paths {
-        head,
+        head: head_times,
         shortest,
-        latest,
+        latest: latest_ends,
     }
 }
 
@@ -164,13 +165,13 @@ fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<Millis>) -> Opt
             .iter()
             .map(|choice| choice.site)
             .collect();
-        let fetched = fetched(instance, shape, stage, &sites);
+        let fetched_times = fetched(instance, shape, stage, &sites);
         let choices = instance.stages[stage].choices.clone();
-        let fits = |position: ChoiceId| {
+        let fits_time = |position: ChoiceId| {
             let choice: &Choice = &choices[position];
-            head[stage].max(fetched[&choice.site]) + choice.duration.signed() <= latest[stage]
+            head[stage].max(fetched_times[&choice.site]) + choice.duration.signed() <= latest[stage]
         };
-        keep(&mut instance.stages[stage], fits)?;
+        keep(&mut instance.stages[stage], fits_time)?;
     }
     Some(())
 }
@@ -190,8 +191,8 @@ fn fetched(
         let artifact = &instance.artifacts[*artifact];
         let holders = routes::holders(instance, artifact);
         for (to, arrival) in &mut arrivals {
-            let least = routes::least_time(instance, artifact, &holders, *from, *to);
-            *arrival = (*arrival).max(least.signed());
+            let least_times = routes::least_time(instance, artifact, &holders, *from, *to);
+            *arrival = (*arrival).max(least_times.signed());
         }
     }
     arrivals

@@ -68,7 +68,7 @@ pub(crate) fn by_deadline(
     }
     let network = Network::new(instance, shape, true)?;
     let representatives = dominated_sites::enough_in_time(&network, &instance.links, instance);
-    let mut search = DeadlineSearch::new(
+    let mut deadline_search = DeadlineSearch::new(
         instance,
         shape,
         deadline,
@@ -77,12 +77,12 @@ pub(crate) fn by_deadline(
         solver,
         effort,
     );
-    search.try_first_placements(start);
-    search.price_time();
-    search.polish();
-    search.expand_time();
-    search.polish();
-    search.closed()
+    deadline_search.try_first_placements(start);
+    deadline_search.price_time();
+    deadline_search.polish();
+    deadline_search.expand_time();
+    deadline_search.polish();
+    deadline_search.closed()
 }
 
 /// The search for the cheapest placement by a deadline.
@@ -131,7 +131,7 @@ impl<'a> DeadlineSearch<'a> {
         solver: &'a dyn Solver,
         effort: &'a Effort,
     ) -> Self {
-        let stays = |stage: &StageChoices| {
+        let stays_allowed = |stage: &StageChoices| {
             let choices = stage.choices.ids();
             choices
                 .filter(|choice| {
@@ -139,13 +139,13 @@ impl<'a> DeadlineSearch<'a> {
                 })
                 .collect()
         };
-        let allowed = instance.stages.iter().map(stays).collect();
-        let best = Incumbent {
+        let allowed_choices = instance.stages.iter().map(stays_allowed).collect();
+        let best_incumbent = Incumbent {
             instance,
             shape,
             net: network,
             deadline,
-            allowed,
+            allowed: allowed_choices,
             tried: BTreeSet::new(),
             found: None,
         };
@@ -157,7 +157,7 @@ impl<'a> DeadlineSearch<'a> {
             representatives,
             solver,
             effort,
-            best,
+            best: best_incumbent,
             visits: VISITS,
             bound: i64::MIN,
             keep: all_choices(instance),
@@ -176,8 +176,8 @@ impl<'a> DeadlineSearch<'a> {
             .found
             .as_ref()
             .map(|(value, _)| value / self.network.scale);
-        let bound = (self.bound > i64::MIN).then(|| self.network.whole(self.bound));
-        self.effort.monitor.report(incumbent, bound);
+        let whole_bound = (self.bound > i64::MIN).then(|| self.network.whole(self.bound));
+        self.effort.monitor.report(incumbent, whole_bound);
     }
 
     fn try_first_placements(&mut self, start: Option<Placement>) {
@@ -185,14 +185,14 @@ impl<'a> DeadlineSearch<'a> {
             self.best.try_out(start, &mut self.visits);
         }
         // Large jobs have no time for all of them.
-        let tried = if self.instance.size() > LARGE {
+        let placements_tried = if self.instance.size() > LARGE {
             1
         } else {
             usize::MAX
         };
         for placement in placements_at_one_site(self.instance, self.representatives)
             .into_iter()
-            .take(tried)
+            .take(placements_tried)
         {
             self.best.try_out(placement, &mut self.visits);
         }
@@ -206,31 +206,31 @@ impl<'a> DeadlineSearch<'a> {
             of: instance.stages.map(|_| 0),
             total: 0,
         };
-        let own = least_own_costs(instance, self.network, &price);
-        let mut dual = DualMessages::new(self.network.clone(), &instance.links, own);
-        let needed = |node: &Node| {
+        let own_costs = least_own_costs(instance, self.network, &price);
+        let mut dual = DualMessages::new(self.network.clone(), &instance.links, own_costs);
+        let is_needed = |node: &Node| {
             node.sites
                 .iter()
                 .map(|site| self.representatives[*site] == *site)
                 .collect()
         };
-        dual.retain(&self.network.nodes.map(needed));
+        dual.retain(&self.network.nodes.map(is_needed));
         dual.hold();
         let mut expected_durations = instance.stages.map(|stage| stage.shortest().signed());
         let mut idle = 0;
         for _ in 0..ROUNDS {
-            let own = least_own_costs(instance, &dual.net, &price);
-            dual.reprice(&own);
+            let own_costs = least_own_costs(instance, &dual.net, &price);
+            dual.reprice(&own_costs);
             let before_round = (self.bound, self.best.value());
             for sweep in 0..SWEEPS {
                 let closely = sweep + 1 == SWEEPS || instance.size() <= SMALL;
                 let round = Round {
                     price: &price,
-                    own: &own,
+                    own: &own_costs,
                     closely,
                 };
-                let ended = self.sweep(&mut dual, &round, &mut expected_durations);
-                if ended || (self.effort.should_stop() && self.best.found.is_some()) {
+                let ended_early = self.sweep(&mut dual, &round, &mut expected_durations);
+                if ended_early || (self.effort.should_stop() && self.best.found.is_some()) {
                     break;
                 }
             }
@@ -250,16 +250,16 @@ impl<'a> DeadlineSearch<'a> {
             let curves: IdVec<StageId, Vec<CurvePoint>> = instance
                 .stages
                 .ids()
-                .map(|stage| cost_by_duration(instance, &dual, &own, stage))
+                .map(|stage| cost_by_duration(instance, &dual, &own_costs, stage))
                 .collect();
-            let next = time_prices(
+            let next_prices = time_prices(
                 &curves,
                 &predecessors,
                 self.deadline,
                 self.solver,
                 self.effort,
             );
-            let Some(next) = next else { break };
+            let Some(next) = next_prices else { break };
             price = next;
         }
     }
@@ -340,16 +340,16 @@ impl<'a> DeadlineSearch<'a> {
             self.drop_choices(dual, round, limit, stage);
             let cost =
                 |position: usize| walk.part(dual, stage, position) + dual.after(stage, position);
-            let best = (0..own[stage].len()).min_by_key(|position| cost(*position));
-            walk.put(stage, best);
+            let best_position = (0..own[stage].len()).min_by_key(|position| cost(*position));
+            walk.put(stage, best_position);
             if round.closely {
                 let cost = |position: usize| {
                     punctual_walk.part(dual, stage, position) + dual.after(stage, position)
                 };
-                let others: Vec<i64> = (0..own[stage].len())
+                let other_costs: Vec<i64> = (0..own[stage].len())
                     .map(|position| cost(position) - own[stage][position])
                     .collect();
-                let placed = punctual.place(net, round.price, stage, &others);
+                let placed = punctual.place(net, round.price, stage, &other_costs);
                 punctual_walk.put(stage, placed);
             }
         });
@@ -368,12 +368,12 @@ impl<'a> DeadlineSearch<'a> {
     fn expand_time(&mut self) {
         let mut pairs = PAIRS;
         for grouping in [Grouping::One, Grouping::Enough, Grouping::Alone] {
-            let least = if grouping == Grouping::Alone {
+            let least_pairs = if grouping == Grouping::Alone {
                 PAIRS / 50
             } else {
                 0
             };
-            if self.is_proven() || pairs < least || self.effort.should_stop() {
+            if self.is_proven() || pairs < least_pairs || self.effort.should_stop() {
                 break;
             }
             let loose = grouping == Grouping::One;
@@ -384,13 +384,13 @@ impl<'a> DeadlineSearch<'a> {
             }
             let groups = self.groups(grouping);
             let ground = self.ground(&groups, loose);
-            let given = if ground.loose { pairs / 2 } else { pairs };
-            let raised = self.raise_bound(&ground, given);
+            let given_pairs = if ground.loose { pairs / 2 } else { pairs };
+            let raised = self.raise_bound(&ground, given_pairs);
             if ground.loose && !raised.in_vain {
                 // The few sweeps that are left over the network of all sites would tell less.
                 break;
             }
-            pairs -= given - raised.pairs_left;
+            pairs -= given_pairs - raised.pairs_left;
         }
     }
 
@@ -419,7 +419,7 @@ impl<'a> DeadlineSearch<'a> {
 
     /// Raises the bound within so many pairs of slots.
     fn raise_bound(&mut self, ground: &NetworkInputs<'_>, given: usize) -> Raised {
-        let near = match &self.best.found {
+        let near_placement = match &self.best.found {
             Some((_, placement)) if ground.loose => self.best.near(placement),
             _ => self.best.allowed.clone(),
         };
@@ -427,7 +427,7 @@ impl<'a> DeadlineSearch<'a> {
             best: &mut self.best,
             visits: self.visits,
             pairs: given,
-            near,
+            near: near_placement,
             floor: self.bound,
             given,
             in_vain: false,
@@ -447,12 +447,12 @@ impl<'a> DeadlineSearch<'a> {
     /// The best placement that was found, and the bound.
     fn closed(self) -> Option<ClosedGap> {
         let (value, placement) = self.best.found?;
-        let bound = self.network.whole(self.bound);
-        let value = value / self.network.scale;
+        let whole_bound = self.network.whole(self.bound);
+        let whole_value = value / self.network.scale;
         Some(ClosedGap {
             placement,
-            value,
-            bound: bound.min(value),
+            value: whole_value,
+            bound: whole_bound.min(whole_value),
             keep: Some(self.keep),
         })
     }

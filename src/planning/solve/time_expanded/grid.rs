@@ -40,23 +40,23 @@ impl Node {
     /// The same for one run.
     #[inline]
     pub(super) fn each_of(&self, position: usize, run: Run, seen: &mut impl FnMut(usize, usize)) {
-        let ends = self.end.range(position);
-        let mut reached = ends.start;
+        let end_slots = self.end.range(position);
+        let mut slot_reached = end_slots.start;
         for start in self.start.range(position) {
             let (first, last) = (
                 self.start.first[start] + run.duration,
                 self.start.last[start] + run.duration,
             );
-            while reached < ends.end && self.end.last[reached] < first {
-                reached += 1;
+            while slot_reached < end_slots.end && self.end.last[slot_reached] < first {
+                slot_reached += 1;
             }
-            if reached == ends.end {
+            if slot_reached == end_slots.end {
                 break;
             }
-            let mut end = reached;
-            while end < ends.end && self.end.first[end] <= last {
-                seen(start, end);
-                end += 1;
+            let mut slot_reached = slot_reached;
+            while slot_reached < end_slots.end && self.end.first[slot_reached] <= last {
+                seen(start, slot_reached);
+                slot_reached += 1;
             }
         }
     }
@@ -131,16 +131,16 @@ impl Grid {
                     .any(|slot| fates.start[stage][slot] != Fate::Dead)
             };
             // What a run stands for was dropped with it.
-            let kept = |position: usize| -> Vec<Run> {
+            let kept_runs = |position: usize| -> Vec<Run> {
                 old.runs[position]
                     .iter()
                     .copied()
                     .filter(|run| keep[stage][run.choice])
                     .collect()
             };
-            let left = (0..old.sites.len()).filter(|position| lives(*position));
-            let left = left.map(|position| (old.sites[position], kept(position)));
-            let (sites, runs) = left.filter(|(_, runs)| !runs.is_empty()).unzip();
+            let sites_left = (0..old.sites.len()).filter(|position| lives(*position));
+            let runs_left = sites_left.map(|position| (old.sites[position], kept_runs(position)));
+            let (sites, runs) = runs_left.filter(|(_, runs)| !runs.is_empty()).unzip();
             nodes.push(Node {
                 sites,
                 runs,
@@ -177,16 +177,16 @@ impl Grid {
     ) {
         let (at, times) = self.source(star);
         let travel = star.travel[from * star.targets.len() + star.slots[number][to]];
-        let starts = &self.nodes[star.readers[number]].start;
-        let range = starts.range(to);
-        let last = &starts.last[..range.end];
+        let star_starts = &self.nodes[star.readers[number]].start;
+        let range = star_starts.range(to);
+        let last_starts = &star_starts.last[..range.end];
         let mut slot = range.start;
         for (end, time) in (at[from]..).zip(&times[at[from]..at[from + 1]]) {
             let time = time + travel;
-            while slot < last.len() && last[slot] < time {
+            while slot < last_starts.len() && last_starts[slot] < time {
                 slot += 1;
             }
-            if slot == last.len() {
+            if slot == last_starts.len() {
                 return;
             }
             seen(end, slot);
@@ -287,9 +287,13 @@ impl Grid {
             (star.price, star.travel) = match star.data {
                 None => (vec![0; pairs().count()], vec![0; pairs().count()]),
                 Some(data) => {
-                    let data = &ground.net.stars[data];
-                    let pair =
-                        |(from, to)| (ground.price(data, from, to), ground.travel(data, from, to));
+                    let star_data = &ground.net.stars[data];
+                    let pair = |(from, to)| {
+                        (
+                            ground.price(star_data, from, to),
+                            ground.travel(star_data, from, to),
+                        )
+                    };
                     pairs().map(pair).unzip()
                 }
             };
@@ -302,7 +306,7 @@ impl Grid {
         ground: &NetworkInputs<'_>,
         old: Option<(&Self, &BySlot<Fate>)>,
     ) -> Option<Self> {
-        let latest = self.latest(ground);
+        let latest_slots = self.latest(ground);
         for index in 0..self.order.len() {
             let stage = self.order[index];
             let sites = self.nodes[stage].sites.len();
@@ -319,28 +323,34 @@ impl Grid {
             for position in 0..sites {
                 let node = &self.nodes[stage];
                 let shortest = node.runs[position].first().map_or(0, |run| run.duration);
-                let latest = latest[stage][position];
+                let latest_of_site = latest_slots[stage][position];
                 let earliest = self.earliest(stage, position);
                 let (starts, ends) = match old {
                     Some((old, fates)) => {
-                        let before = &old.nodes[stage];
-                        let at = before
+                        let node_before = &old.nodes[stage];
+                        let old_position = node_before
                             .sites
                             .binary_search(&node.sites[position])
                             .expect("a finer grid has the sites of the coarser one, or fewer");
                         let (starts, ends) = (&fates.start[stage], &fates.end[stage]);
                         (
-                            Slots::within(&before.start, at, starts),
-                            Slots::within(&before.end, at, ends),
+                            Slots::within(&node_before.start, old_position, starts),
+                            Slots::within(&node_before.end, old_position, ends),
                         )
                     }
                     None => (
-                        Slots::new(earliest, latest - shortest),
-                        Slots::new(earliest + shortest, latest),
+                        Slots::new(earliest, latest_of_site - shortest),
+                        Slots::new(earliest + shortest, latest_of_site),
                     ),
                 };
                 let mut slots = starts;
-                self.arrivals(stage, position, earliest, latest - shortest, &mut slots);
+                self.arrivals(
+                    stage,
+                    position,
+                    earliest,
+                    latest_of_site - shortest,
+                    &mut slots,
+                );
                 slots.into_times(&mut start);
                 let mut slots = ends;
                 for slot in start.range(position) {
@@ -349,7 +359,7 @@ impl Grid {
                             start.first[slot] + run.duration,
                             start.last[slot] + run.duration,
                         );
-                        slots.add(first, last.min(latest));
+                        slots.add(first, last.min(latest_of_site));
                     }
                 }
                 slots.into_times(&mut end);
@@ -365,34 +375,37 @@ impl Grid {
     /// By stage and position of its site: when it must have ended there.
     fn latest(&self, ground: &NetworkInputs<'_>) -> IdVec<StageId, Vec<i64>> {
         let deadline = ground.deadline;
-        let own = |stage: StageId| {
+        let own_deadline = |stage: StageId| {
             ground.instance.stages[stage]
                 .deadline
                 .map_or(deadline, |own| own.signed().min(deadline))
         };
-        let mut latest: IdVec<StageId, Vec<i64>> = self
+        let mut latest_starts: IdVec<StageId, Vec<i64>> = self
             .nodes
             .ids()
-            .map(|stage| vec![own(stage); self.nodes[stage].sites.len()])
+            .map(|stage| vec![own_deadline(stage); self.nodes[stage].sites.len()])
             .collect();
         for &stage in self.order.iter().rev() {
             for star in &self.nodes[stage].makes {
                 let star = &self.stars[*star];
                 for (number, reader) in star.readers.iter().enumerate() {
-                    let next = &self.nodes[*reader];
+                    let next_node = &self.nodes[*reader];
                     for from in 0..self.nodes[stage].sites.len() {
-                        let row = &star.travel[from * star.targets.len()..];
-                        let left = (0..next.sites.len()).map(|to| {
-                            let shortest = next.runs[to].first().map_or(0, |run| run.duration);
-                            latest[*reader][to] - shortest - row[star.slots[number][to]]
+                        let travel_row = &star.travel[from * star.targets.len()..];
+                        let latest_by_target = (0..next_node.sites.len()).map(|to| {
+                            let shortest = next_node.runs[to].first().map_or(0, |run| run.duration);
+                            latest_starts[*reader][to]
+                                - shortest
+                                - travel_row[star.slots[number][to]]
                         });
-                        let left = left.max().unwrap_or(-1);
-                        latest[stage][from] = latest[stage][from].min(left);
+                        let latest_by_reader = latest_by_target.max().unwrap_or(-1);
+                        latest_starts[stage][from] =
+                            latest_starts[stage][from].min(latest_by_reader);
                     }
                 }
             }
         }
-        latest
+        latest_starts
     }
 
     /// Times of a star's transfers at the `to`th site of a reader: earliest and latest arrival by
@@ -400,27 +413,27 @@ impl Grid {
     fn arriving(&self, star: StarId, number: usize, to: usize) -> impl Iterator<Item = (i64, i64)> {
         let star = &self.stars[star];
         let (at, first) = self.source(star);
-        let last = match star.origin {
+        let last_slots = match star.origin {
             Origin::Site(_) => first,
             Origin::Stage(stage) => &self.nodes[stage].end.last[..],
         };
         let (width, target) = (star.targets.len(), star.slots[number][to]);
         (0..at.len() - 1).flat_map(move |from| {
             let travel = star.travel[from * width + target];
-            (at[from]..at[from + 1]).map(move |end| (first[end] + travel, last[end] + travel))
+            (at[from]..at[from + 1]).map(move |end| (first[end] + travel, last_slots[end] + travel))
         })
     }
 
     /// When a stage may start at a site at the earliest.
     fn earliest(&self, stage: StageId, to: usize) -> i64 {
         let reads = self.nodes[stage].reads.iter();
-        let least = |ReadStar { star, number }: &ReadStar| {
+        let least_arrival = |ReadStar { star, number }: &ReadStar| {
             self.arriving(*star, *number, to)
                 .map(|(first, _)| first)
                 .min()
         };
         reads
-            .map(|read| least(read).unwrap_or(i64::MAX / 2))
+            .map(|read| least_arrival(read).unwrap_or(i64::MAX / 2))
             .fold(0, i64::max)
     }
 
@@ -449,13 +462,13 @@ fn stars(instance: &Instance, net: &Network) -> IdVec<StarId, Star> {
         price: Vec::new(),
         travel: Vec::new(),
     };
-    let data = net
+    let star_data = net
         .stars
         .iter_enumerated()
         .map(|(index, data)| star(data.origin, data.readers.clone(), Some(index)));
-    let waits: BTreeSet<Precedence> = instance.precedence.iter().copied().collect();
-    let waits = waits
+    let wait_pairs: BTreeSet<Precedence> = instance.precedence.iter().copied().collect();
+    let wait_stars = wait_pairs
         .into_iter()
         .map(|wait| star(Origin::Stage(wait.before), vec![wait.after], None));
-    data.chain(waits).collect()
+    star_data.chain(wait_stars).collect()
 }

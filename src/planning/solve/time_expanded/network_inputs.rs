@@ -46,15 +46,15 @@ impl<'a> NetworkInputs<'a> {
         loose: bool,
     ) -> Self {
         let mut links = instance.links.clone();
-        let used: BTreeSet<SiteId> = instance
+        let used_sites: BTreeSet<SiteId> = instance
             .stages
             .iter()
             .flat_map(|stage| &stage.choices)
             .map(|choice| choice.site)
             .collect();
         let mut classes: BTreeMap<(SiteId, SiteId), BTreeSet<Option<PriceId>>> = BTreeMap::new();
-        for from in &used {
-            for to in used.iter().filter(|to| *to != from) {
+        for from in &used_sites {
+            for to in used_sites.iter().filter(|to| *to != from) {
                 // A site where data lies stands for itself, and for others.
                 for (a, b) in [
                     (instead[*from], instead[*to]),
@@ -62,9 +62,9 @@ impl<'a> NetworkInputs<'a> {
                     (instead[*from], *to),
                 ] {
                     let pair = links.pair(a, b);
-                    let known = &mut links.bandwidth[pair];
-                    *known =
-                        (*known).max(instance.links.bandwidth[instance.links.pair(*from, *to)]);
+                    let known_bandwidth = &mut links.bandwidth[pair];
+                    *known_bandwidth = (*known_bandwidth)
+                        .max(instance.links.bandwidth[instance.links.pair(*from, *to)]);
                     if loose {
                         classes
                             .entry((a, b))
@@ -134,10 +134,10 @@ impl<'a> NetworkInputs<'a> {
         for (site, runs) in &mut by_site {
             let away = |run: &Run| self.instance.stages[stage].choices[run.choice].site != *site;
             runs.sort_unstable_by_key(|run| (run.duration, run.cost, away(run), run.choice));
-            let mut least = i64::MAX;
+            let mut least_time = i64::MAX;
             runs.retain(|run| {
-                let cheaper = run.cost < least;
-                least = least.min(run.cost);
+                let cheaper = run.cost < least_time;
+                least_time = least_time.min(run.cost);
                 cheaper
             });
         }

@@ -19,8 +19,8 @@ pub(super) fn placements_at_one_site(
     let home = |site: SiteId| {
         let cheapest = |stage: &StageChoices| {
             let choices = stage.choices.ids();
-            let here = choices.filter(|choice| stage.choices[*choice].site == site);
-            here.min_by_key(|choice| stage.choices[*choice].cost)
+            let choices_here = choices.filter(|choice| stage.choices[*choice].site == site);
+            choices_here.min_by_key(|choice| stage.choices[*choice].cost)
         };
         instance
             .stages
@@ -72,13 +72,14 @@ pub(super) fn drop_dear_choices(
     keep: &mut IdVec<ChoiceId, bool>,
 ) {
     let node = &dual.net.nodes[stage];
-    let bound = dual.bound();
+    let dual_bound = dual.bound();
     for (choice, keep) in instance.stages[stage].choices.iter().zip(keep) {
         if let Ok(position) = node.sites.binary_search(&representatives[choice.site]) {
-            let own = choice.cost.0 * dual.net.scale
+            let own_cost = choice.cost.0 * dual.net.scale
                 + TimePrices::worth(price.of[stage], choice.duration.signed());
-            *keep &=
-                dual.bound_at(bound, stage, position) - dual.own(stage, position) + own <= limit;
+            *keep &= dual.bound_at(dual_bound, stage, position) - dual.own(stage, position)
+                + own_cost
+                <= limit;
         }
     }
 }

@@ -37,17 +37,18 @@ impl<'a> PunctualPlacement<'a> {
                 }
             }
         }
-        let longest = remaining
+        let longest_path = remaining
             .iter()
             .zip(lengths)
             .map(|(remaining, length)| remaining + length)
             .fold(1, i64::max);
         // Expected to be late as a whole, all must be faster by the same part.
-        let part = |remaining: i64| {
-            i128::from(remaining) * i128::from(deadline.min(longest)) / i128::from(longest)
+        let part_of_deadline = |remaining: i64| {
+            i128::from(remaining) * i128::from(deadline.min(longest_path))
+                / i128::from(longest_path)
         };
         remaining.iter_mut().for_each(|remaining| {
-            *remaining = i64::try_from(part(*remaining)).unwrap_or(*remaining)
+            *remaining = i64::try_from(part_of_deadline(*remaining)).unwrap_or(*remaining)
         });
         let (end, placement) = (
             lengths.map(|_| Millis(0)),
@@ -73,14 +74,14 @@ impl<'a> PunctualPlacement<'a> {
         others: &[i64],
     ) -> Option<usize> {
         let choices = &self.instance.stages[stage].choices;
-        let mut best: Option<((i64, i64, ChoiceId), usize, i64)> = None;
+        let mut best_choice: Option<((i64, i64, ChoiceId), usize, i64)> = None;
         for (position, (site, at)) in net.nodes[stage]
             .sites
             .iter()
             .zip(&net.nodes[stage].choices)
             .enumerate()
         {
-            let ready = ready(
+            let ready_time = ready(
                 self.instance,
                 self.shape,
                 &Routes::new(),
@@ -91,17 +92,18 @@ impl<'a> PunctualPlacement<'a> {
             );
             for pick in at {
                 let choice = &choices[*pick];
-                let end = (ready + choice.duration).signed();
-                let late = (end + self.remaining[stage] - self.deadline).max(0);
+                let choice_end = (ready_time + choice.duration).signed();
+                let late_by = (choice_end + self.remaining[stage] - self.deadline).max(0);
                 let duration = choice.duration.signed();
-                let own = choice.cost.0 * net.scale + TimePrices::worth(price.of[stage], duration);
-                let key = (late, own + others[position], *pick);
-                if best.is_none_or(|(known, _, _)| key < known) {
-                    best = Some((key, position, end));
+                let own_cost =
+                    choice.cost.0 * net.scale + TimePrices::worth(price.of[stage], duration);
+                let rank_key = (late_by, own_cost + others[position], *pick);
+                if best_choice.is_none_or(|(known, _, _)| rank_key < known) {
+                    best_choice = Some((rank_key, position, choice_end));
                 }
             }
         }
-        let ((_, _, pick), position, end) = best?;
+        let ((_, _, pick), position, end) = best_choice?;
         (self.placement[stage], self.end[stage]) = (pick, Millis::from_signed(end));
         Some(position)
     }

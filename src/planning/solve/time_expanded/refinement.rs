@@ -90,51 +90,53 @@ pub(in crate::planning::solve) fn raise_bound(
     let Some(grid) = Grid::new(ground, keep) else {
         return work.best.value();
     };
-    let mut first = Search {
+    let mut first_search = Search {
         sweeper: Sweeper::new(grid),
         bound: i64::MIN,
         keep: keep.clone(),
     };
     keep.iter_mut().for_each(|keep| keep.fill(false));
-    if !first.close(ground, work, keep) {
+    if !first_search.close(ground, work, keep) {
         return work.best.value();
     }
-    let mut open = vec![first];
+    let mut open_searches = vec![first_search];
     // One slot for each stage, and still less than the best: sites that stand for others, or
     // volumes that are counted together, hide that much.
     let mut unsplittable: Vec<Search> = Vec::new();
     // Down to placements first: the newest half is looked into before the one of the least bound.
     let mut newest: Option<usize> = None;
     while !work.over() {
-        let least = (0..open.len()).min_by_key(|index| (open[*index].bound, *index));
-        let Some(least) = least else { break };
+        let least_index =
+            (0..open_searches.len()).min_by_key(|index| (open_searches[*index].bound, *index));
+        let Some(least) = least_index else { break };
         // No search can raise the bound above what cannot be split.
         if unsplittable
             .iter()
-            .any(|search| search.bound <= open[least].bound)
+            .any(|search| search.bound <= open_searches[least].bound)
         {
             break;
         }
-        let search = open.swap_remove(newest.take().unwrap_or(least));
-        if !search.open(ground, work, keep) {
+        let next_search = open_searches.swap_remove(newest.take().unwrap_or(least));
+        if !next_search.open(ground, work, keep) {
             continue;
         }
-        let Some(halves) = search.split(ground) else {
-            unsplittable.push(search);
+        let Some(halves) = next_search.split(ground) else {
+            unsplittable.push(next_search);
             continue;
         };
-        let old = open.len();
+        let old_count = open_searches.len();
         for mut half in halves.into_iter().flatten() {
             if half.close(ground, work, keep) {
-                open.push(half);
+                open_searches.push(half);
             }
         }
-        newest = (old..open.len()).min_by_key(|index| open[*index].bound);
+        newest = (old_count..open_searches.len()).min_by_key(|index| open_searches[*index].bound);
     }
-    open.append(&mut unsplittable);
-    open.retain(|search| search.open(ground, work, keep));
-    open.iter().for_each(|search| search.may_tie(keep));
-    open.iter()
+    open_searches.append(&mut unsplittable);
+    open_searches.retain(|search| search.open(ground, work, keep));
+    open_searches.iter().for_each(|search| search.may_tie(keep));
+    open_searches
+        .iter()
         .map(|search| search.bound)
         .min()
         .unwrap_or(i64::MAX)
@@ -149,12 +151,12 @@ impl Search {
         work: &SearchWork<'_, '_>,
         tied: &mut KeptChoices,
     ) -> bool {
-        let best = work.best.value();
-        let open = self.bound <= best.saturating_sub(ground.net.scale);
-        if !open && self.bound <= best {
+        let best_value = work.best.value();
+        let is_open = self.bound <= best_value.saturating_sub(ground.net.scale);
+        if !is_open && self.bound <= best_value {
             self.may_tie(tied);
         }
-        open
+        is_open
     }
 
     fn may_tie(&self, tied: &mut KeptChoices) {
@@ -173,7 +175,7 @@ impl Search {
         let (mut near, mut steep) = (NEAR, STEEP);
         let mut stalled = 0;
         loop {
-            let begun = self.bound;
+            let bound_at_start = self.bound;
             self.sweep(ground, work);
             self.sweeper
                 .narrow(ground, work.best.value(), &mut self.keep);
@@ -181,7 +183,7 @@ impl Search {
                 return false;
             }
             let gap = work.best.value().saturating_sub(self.bound);
-            if self.bound.saturating_sub(begun) < gap / STALLED {
+            if self.bound.saturating_sub(bound_at_start) < gap / STALLED {
                 stalled += 1;
                 (near, steep) = (1, steep * 4);
             } else {
@@ -209,12 +211,12 @@ impl Search {
                 return;
             }
             work.pairs -= pairs;
-            let before = self.bound;
+            let bound_before = self.bound;
             let limit = work.best.value();
             self.sweeper.backward(limit);
-            let near = ground.loose.then_some(&work.near);
-            let mut walks =
-                WALKS.map(|(part, punctual)| Walk::new(ground, slot * part / 4, punctual, near));
+            let near_marks = ground.loose.then_some(&work.near);
+            let mut walks = WALKS
+                .map(|(part, punctual)| Walk::new(ground, slot * part / 4, punctual, near_marks));
             self.sweeper.forward(limit, &mut |sweeper, stage| {
                 walks
                     .iter_mut()
@@ -225,8 +227,9 @@ impl Search {
             placement
                 .into_iter()
                 .for_each(|placement| work.best.try_out(placement, &mut work.visits));
-            let done = self.bound <= before.saturating_add(before.max(0) / PROGRESS) && sweep > 0;
-            if done || self.bound > work.best.value().saturating_sub(ground.net.scale) {
+            let is_done = self.bound <= bound_before.saturating_add(bound_before.max(0) / PROGRESS)
+                && sweep > 0;
+            if is_done || self.bound > work.best.value().saturating_sub(ground.net.scale) {
                 return;
             }
         }

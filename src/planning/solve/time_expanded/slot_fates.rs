@@ -60,28 +60,28 @@ impl Sweeper {
                 .range(position)
                 .filter(|slot| !self.dead.end[stage][*slot])
         };
-        let least = |position: &usize| {
+        let least_of_site = |position: &usize| {
             slots(*position)
                 .map(|slot| self.regret.end[stage][slot])
                 .min()
         };
         let sites: Vec<usize> = (0..node.sites.len())
-            .filter(|position| least(position).is_some())
+            .filter(|position| least_of_site(position).is_some())
             .collect();
-        let best = sites.iter().copied().min_by_key(least)?;
-        let first: Vec<bool> = if sites.len() > 1 {
+        let best_position = sites.iter().copied().min_by_key(least_of_site)?;
+        let first_half: Vec<bool> = if sites.len() > 1 {
             (0..node.end.len())
-                .map(|slot| node.end.range(best).contains(&slot))
+                .map(|slot| node.end.range(best_position).contains(&slot))
                 .collect()
         } else {
-            let times: Vec<usize> = slots(best).collect();
-            let middle = times[times.len() / 2];
-            (0..node.end.len()).map(|slot| slot < middle).collect()
+            let times: Vec<usize> = slots(best_position).collect();
+            let middle_time = times[times.len() / 2];
+            (0..node.end.len()).map(|slot| slot < middle_time).collect()
         };
         let half = |side: bool| {
             let mut fates = self.fates(-1, 0);
             for (slot, fate) in fates.end[stage].iter_mut().enumerate() {
-                if first[slot] != side {
+                if first_half[slot] != side {
                     *fate = Fate::Dead;
                 }
             }
@@ -92,13 +92,13 @@ impl Sweeper {
 
     /// Clears what no placement has that costs up to `limit`.
     pub(super) fn narrow(&self, ground: &NetworkInputs<'_>, limit: i64, keep: &mut KeptChoices) {
-        let bound = self.bound();
+        let dual_bound = self.bound();
         for (stage, keep) in keep.iter_enumerated_mut() {
             let node = &self.grid.nodes[stage];
-            let spare = limit
-                .saturating_sub(bound)
+            let spare_bound = limit
+                .saturating_sub(dual_bound)
                 .saturating_add(self.least[stage]);
-            let with: Vec<Vec<i64>> = (0..node.sites.len())
+            let costs_with: Vec<Vec<i64>> = (0..node.sites.len())
                 .map(|position| {
                     node.runs[position]
                         .iter()
@@ -120,11 +120,11 @@ impl Sweeper {
                 // dearer.
                 let shorter = node.runs[position]
                     .partition_point(|run| run.duration <= choice.duration.signed());
-                let Some(least) = with[position][..shorter].last() else {
+                let Some(least) = costs_with[position][..shorter].last() else {
                     *keep = false;
                     continue;
                 };
-                *keep = least.saturating_add(choice.cost.0 * ground.net.scale) <= spare;
+                *keep = least.saturating_add(choice.cost.0 * ground.net.scale) <= spare_bound;
             }
         }
     }

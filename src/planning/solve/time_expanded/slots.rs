@@ -29,8 +29,8 @@ impl Times {
     /// The first slot at a site that is not over by `time`.
     pub(super) fn not_over(&self, position: usize, time: i64) -> Option<usize> {
         let range = self.range(position);
-        let before = self.last[range.clone()].partition_point(|last| *last < time);
-        (before < range.len()).then_some(range.start + before)
+        let slots_before = self.last[range.clone()].partition_point(|last| *last < time);
+        (slots_before < range.len()).then_some(range.start + slots_before)
     }
 }
 
@@ -67,10 +67,14 @@ impl Slots {
     /// Equal pieces of a time.
     pub(super) fn new(earliest: i64, latest: i64) -> Self {
         let length = ((latest - earliest) / SLOTS).max(0) + 1;
-        let first = (0..SLOTS)
+        let first_slots = (0..SLOTS)
             .map(|number| earliest + number * length)
             .filter(|first| *first <= latest);
-        Self::of(first.map(|first| (first, first + length - 1, 0)).collect())
+        Self::of(
+            first_slots
+                .map(|first| (first, first + length - 1, 0))
+                .collect(),
+        )
     }
 
     /// Slots of a coarser grid at one site, as their fates are.
@@ -78,11 +82,11 @@ impl Slots {
         let mut pieces = Vec::new();
         for slot in times.range(position) {
             let (first, last) = (times.first[slot], times.last[slot]);
-            let middle = first + (last - first) / 2;
+            let middle_time = first + (last - first) / 2;
             match fates[slot] {
                 Fate::Dead => {}
                 Fate::Halved if last > first => {
-                    pieces.extend([(first, middle, slot), (middle + 1, last, slot)])
+                    pieces.extend([(first, middle_time, slot), (middle_time + 1, last, slot)])
                 }
                 Fate::Halved | Fate::Whole => pieces.push((first, last, slot)),
             }
@@ -91,14 +95,20 @@ impl Slots {
     }
 
     fn of(pieces: Vec<(i64, i64, usize)>) -> Self {
-        let found = vec![NONE; pieces.len()];
-        Self { pieces, found }
+        let found_slots = vec![NONE; pieces.len()];
+        Self {
+            pieces,
+            found: found_slots,
+        }
     }
 
     /// Adds times from `first` to `last`.
     pub(super) fn add(&mut self, first: i64, last: i64) {
-        let over = self.pieces.partition_point(|piece| piece.1 < first);
-        for (piece, found) in self.pieces[over..].iter().zip(&mut self.found[over..]) {
+        let pieces_over = self.pieces.partition_point(|piece| piece.1 < first);
+        for (piece, found) in self.pieces[pieces_over..]
+            .iter()
+            .zip(&mut self.found[pieces_over..])
+        {
             if piece.0 > last {
                 return;
             }

@@ -27,10 +27,10 @@ impl Sweeper {
         for (number, up) in mail[index].up.iter().enumerate() {
             most(grid, star, number, &mail[index].down[number], held);
             for (to, target) in star.slots[number].iter().enumerate() {
-                let row = &mut room[target * times.len()..(target + 1) * times.len()];
+                let room_row = &mut room[target * times.len()..(target + 1) * times.len()];
                 for from in 0..at.len() - 1 {
                     grid.each_pair(star, number, from, to, |end, slot| {
-                        row[end] -= (up[end] + held[slot]).max(0)
+                        room_row[end] -= (up[end] + held[slot]).max(0)
                     });
                 }
             }
@@ -61,7 +61,7 @@ impl Sweeper {
         let star = &grid.stars[index];
         let (at, times) = grid.source(star);
         let Mail { up, down } = &mut mail[index];
-        let up = &mut up[number];
+        let reader_up = &mut up[number];
         most(grid, star, number, &down[number], held);
         let mut raises = vec![FAR; times.len()];
         let lone = star.readers.len() == 1;
@@ -73,35 +73,36 @@ impl Sweeper {
                         raises[end] = raises[end].min(price - held[slot])
                     });
                 } else {
-                    let row = &room[target * times.len()..(target + 1) * times.len()];
+                    let room_row = &room[target * times.len()..(target + 1) * times.len()];
                     grid.each_pair(star, number, from, to, |end, slot| {
-                        let part = up[end] + held[slot];
-                        let left = if share == 1 {
-                            row[end]
+                        let joint_part = reader_up[end] + held[slot];
+                        let row_part = if share == 1 {
+                            room_row[end]
                         } else {
-                            row[end] / share
+                            room_row[end] / share
                         };
-                        raises[end] = raises[end].min(left - part.min(0));
+                        raises[end] = raises[end].min(row_part - joint_part.min(0));
                     });
                 }
             }
         }
-        for (raise, up) in raises.iter_mut().zip(up.iter()) {
+        for (raise, up) in raises.iter_mut().zip(reader_up.iter()) {
             let raised = if lone { *raise - up } else { *raise };
             *raise = if *raise >= FAR / 2 { 0 } else { raised.max(0) };
         }
         if !lone {
             for (to, target) in star.slots[number].iter().enumerate() {
-                let row = &mut room[target * times.len()..(target + 1) * times.len()];
+                let room_row = &mut room[target * times.len()..(target + 1) * times.len()];
                 for from in 0..at.len() - 1 {
                     grid.each_pair(star, number, from, to, |end, slot| {
-                        let part = up[end] + held[slot];
-                        row[end] -= (part + raises[end]).max(0) - part.max(0);
+                        let joint_part = reader_up[end] + held[slot];
+                        room_row[end] -= (joint_part + raises[end]).max(0) - joint_part.max(0);
                     });
                 }
             }
         }
-        up.iter_mut()
+        reader_up
+            .iter_mut()
             .zip(&raises)
             .for_each(|(up, raise)| *up += raise);
         match star.origin {
@@ -135,7 +136,7 @@ impl Sweeper {
             let (up, down) = (&up[number], &mut down[number]);
             most(grid, star, number, down, held);
             let reader = star.readers[number];
-            let starts = &grid.nodes[reader].start;
+            let reader_starts = &grid.nodes[reader].start;
             // The most that a slot may get: no more than any slot before it.
             let mut raised = vec![FAR; down.len()];
             for (to, target) in star.slots[number].iter().enumerate() {
@@ -146,42 +147,42 @@ impl Sweeper {
                             raised[slot] = raised[slot].min(price - up[end]);
                         });
                     } else {
-                        let row = &room[target * times.len()..(target + 1) * times.len()];
+                        let room_row = &room[target * times.len()..(target + 1) * times.len()];
                         grid.each_pair(star, number, from, to, |end, slot| {
-                            let part = (up[end] + held[slot]).max(0);
-                            let left = if share == 1 {
-                                row[end]
+                            let joint_part = (up[end] + held[slot]).max(0);
+                            let row_part = if share == 1 {
+                                room_row[end]
                             } else {
-                                row[end] / share
+                                room_row[end] / share
                             };
-                            raised[slot] = raised[slot].min(part + left - up[end]);
+                            raised[slot] = raised[slot].min(joint_part + row_part - up[end]);
                         });
                     }
                 }
-                let mut least = FAR;
-                for slot in starts.range(to) {
-                    least = least.min(raised[slot]);
-                    raised[slot] = if least >= FAR / 2 {
+                let mut least_value = FAR;
+                for slot in reader_starts.range(to) {
+                    least_value = least_value.min(raised[slot]);
+                    raised[slot] = if least_value >= FAR / 2 {
                         down[slot]
                     } else {
-                        least.max(down[slot])
+                        least_value.max(down[slot])
                     };
                 }
             }
             if readers > 1 {
-                let mut more = std::mem::take(held);
-                let before = more.clone();
-                most(grid, star, number, &raised, &mut more);
+                let mut value_taken = std::mem::take(held);
+                let values_before = value_taken.clone();
+                most(grid, star, number, &raised, &mut value_taken);
                 for (to, target) in star.slots[number].iter().enumerate() {
-                    let row = &mut room[target * times.len()..(target + 1) * times.len()];
+                    let room_row = &mut room[target * times.len()..(target + 1) * times.len()];
                     for from in 0..at.len() - 1 {
                         grid.each_pair(star, number, from, to, |end, slot| {
-                            row[end] -=
-                                (up[end] + more[slot]).max(0) - (up[end] + before[slot]).max(0);
+                            room_row[end] -= (up[end] + value_taken[slot]).max(0)
+                                - (up[end] + values_before[slot]).max(0);
                         });
                     }
                 }
-                *held = more;
+                *held = value_taken;
             }
             for ((into, down), raised) in into[reader].iter_mut().zip(down).zip(raised) {
                 *into += raised - *down;
@@ -195,12 +196,12 @@ impl Sweeper {
 fn most(grid: &Grid, star: &Star, number: usize, down: &[i64], held: &mut Vec<i64>) {
     held.clear();
     held.extend_from_slice(down);
-    let starts = &grid.nodes[star.readers[number]].start;
+    let reader_starts = &grid.nodes[star.readers[number]].start;
     for to in 0..star.slots[number].len() {
-        let range = starts.range(to);
+        let range = reader_starts.range(to);
         for slot in range.start..range.end.saturating_sub(1).max(range.start) {
-            let at = range.end - 2 - (slot - range.start);
-            held[at] = held[at].max(held[at + 1]);
+            let mirrored_index = range.end - 2 - (slot - range.start);
+            held[mirrored_index] = held[mirrored_index].max(held[mirrored_index + 1]);
         }
     }
 }

@@ -16,12 +16,12 @@ impl Grid {
             for at in 0..self.order.len() {
                 self.preceded(self.order[at], &mut alive);
             }
-            let all = alive
+            let all_alive = alive
                 .start
                 .iter()
                 .chain(&alive.end)
                 .all(|alive| alive.iter().all(|alive| *alive));
-            if all {
+            if all_alive {
                 return true;
             }
             for (stage, node) in self.nodes.iter_enumerated_mut() {
@@ -40,38 +40,38 @@ impl Grid {
         for star in &node.makes {
             let star = &self.stars[*star];
             for (number, reader) in star.readers.iter().enumerate() {
-                let next = &self.nodes[*reader].start;
-                let latest: Vec<i64> = (0..star.slots[number].len())
+                let next_starts = &self.nodes[*reader].start;
+                let latest_arrivals: Vec<i64> = (0..star.slots[number].len())
                     .map(|to| {
-                        let slot = next
+                        let slot = next_starts
                             .range(to)
                             .rev()
                             .find(|slot| alive.start[*reader][*slot]);
-                        slot.map_or(-1, |slot| next.last[slot])
+                        slot.map_or(-1, |slot| next_starts.last[slot])
                     })
                     .collect();
                 for from in 0..node.sites.len() {
-                    let row = &star.travel[from * star.targets.len()..];
-                    let left = latest
+                    let travel_row = &star.travel[from * star.targets.len()..];
+                    let times_left = latest_arrivals
                         .iter()
                         .zip(&star.slots[number])
-                        .map(|(latest, target)| latest - row[*target]);
-                    let left = left.max().unwrap_or(-1);
+                        .map(|(latest, target)| latest - travel_row[*target]);
+                    let most_left = times_left.max().unwrap_or(-1);
                     for end in node.end.range(from) {
-                        alive.end[stage][end] &= node.end.first[end] <= left;
+                        alive.end[stage][end] &= node.end.first[end] <= most_left;
                     }
                 }
             }
         }
-        let mut ends = vec![false; node.start.len()];
+        let mut alive_ends = vec![false; node.start.len()];
         for position in 0..node.sites.len() {
             node.each_run(position, |start, end, _| {
-                ends[start] |= alive.end[stage][end]
+                alive_ends[start] |= alive.end[stage][end]
             });
         }
         alive.start[stage]
             .iter_mut()
-            .zip(ends)
+            .zip(alive_ends)
             .for_each(|(alive, ends)| *alive &= ends);
     }
 
@@ -97,34 +97,39 @@ impl Grid {
                 let arrival = |(from, time): (usize, &i64)| {
                     time + star.travel[from * star.targets.len() + target]
                 };
-                let first = earliest.iter().enumerate().map(arrival).min().unwrap_or(0);
+                let first_arrival = earliest.iter().enumerate().map(arrival).min().unwrap_or(0);
                 for start in node.start.range(to) {
-                    alive.start[stage][start] &= node.start.last[start] >= first;
+                    alive.start[stage][start] &= node.start.last[start] >= first_arrival;
                 }
             }
         }
-        let mut starts = vec![false; node.end.len()];
+        let mut alive_starts = vec![false; node.end.len()];
         for position in 0..node.sites.len() {
             node.each_run(position, |start, end, _| {
-                starts[end] |= alive.start[stage][start]
+                alive_starts[end] |= alive.start[stage][start]
             });
         }
         alive.end[stage]
             .iter_mut()
-            .zip(starts)
+            .zip(alive_starts)
             .for_each(|(alive, starts)| *alive &= starts);
     }
 }
 
 fn retain(times: &mut Times, keep: &[bool]) {
-    let mut at = vec![0];
-    let mut kept = Vec::new();
+    let mut new_starts = vec![0];
+    let mut kept_slots = Vec::new();
     for position in 0..times.at.len() - 1 {
-        kept.extend(times.range(position).filter(|slot| keep[*slot]));
-        at.push(kept.len());
+        kept_slots.extend(times.range(position).filter(|slot| keep[*slot]));
+        new_starts.push(kept_slots.len());
     }
-    let take = |values: &[i64]| kept.iter().map(|slot| values[*slot]).collect::<Vec<i64>>();
-    (times.first, times.last) = (take(&times.first), take(&times.last));
-    times.parent = kept.iter().map(|slot| times.parent[*slot]).collect();
-    times.at = at;
+    let take_kept = |values: &[i64]| {
+        kept_slots
+            .iter()
+            .map(|slot| values[*slot])
+            .collect::<Vec<i64>>()
+    };
+    (times.first, times.last) = (take_kept(&times.first), take_kept(&times.last));
+    times.parent = kept_slots.iter().map(|slot| times.parent[*slot]).collect();
+    times.at = new_starts;
 }

@@ -14,24 +14,26 @@ impl Sweeper {
             }
             let costs = self.starts(stage);
             self.note_rise(stage, &costs);
-            let least = costs.iter().copied().min().unwrap_or(0);
-            self.least[stage] = least;
-            let spare = limit.saturating_sub(self.bound()).saturating_add(least);
-            let seen = self.dead.start[stage]
+            let least_cost = costs.iter().copied().min().unwrap_or(0);
+            self.least[stage] = least_cost;
+            let spare_bound = limit
+                .saturating_sub(self.bound())
+                .saturating_add(least_cost);
+            let seen_slots = self.dead.start[stage]
                 .iter_mut()
                 .zip(&mut self.regret.start[stage]);
-            seen.zip(&costs).for_each(|((dead, regret), cost)| {
-                *regret = *cost - least;
-                *dead |= *cost > spare;
+            seen_slots.zip(&costs).for_each(|((dead, regret), cost)| {
+                *regret = *cost - least_cost;
+                *dead |= *cost > spare_bound;
             });
             let reads = &self.grid.nodes[stage].reads;
-            let parts = reads.len().max(1) as i64;
+            let part_count = reads.len().max(1) as i64;
             for (slot, cost) in costs.iter().enumerate() {
-                let spare = ((*cost).min(FAR / 2) - least) / parts;
+                let spare_part = ((*cost).min(FAR / 2) - least_cost) / part_count;
                 for ReadStar { star, number } in reads {
-                    self.mail[*star].down[*number][slot] -= spare;
+                    self.mail[*star].down[*number][slot] -= spare_part;
                 }
-                self.into[stage][slot] -= spare * reads.len() as i64;
+                self.into[stage][slot] -= spare_part * reads.len() as i64;
             }
         }
         for star in self.grid.stars.ids() {
@@ -52,15 +54,17 @@ impl Sweeper {
         for at in 0..self.grid.order.len() {
             let stage = self.grid.order[at];
             let costs = self.ends(stage);
-            let least = costs.iter().copied().min().unwrap_or(0);
-            self.least[stage] = least;
-            let spare = limit.saturating_sub(self.bound()).saturating_add(least);
+            let least_cost = costs.iter().copied().min().unwrap_or(0);
+            self.least[stage] = least_cost;
+            let spare_bound = limit
+                .saturating_sub(self.bound())
+                .saturating_add(least_cost);
             let noted = self.dead.end[stage]
                 .iter_mut()
                 .zip(&mut self.regret.end[stage]);
             noted.zip(&costs).for_each(|((dead, regret), cost)| {
-                *regret = *cost - least;
-                *dead |= *cost > spare;
+                *regret = *cost - least_cost;
+                *dead |= *cost > spare_bound;
             });
             seen(self, stage);
             let makes = &self.grid.nodes[stage].makes;
@@ -68,15 +72,15 @@ impl Sweeper {
                 .iter()
                 .map(|star| self.grid.stars[*star].readers.len())
                 .sum();
-            let parts = edges.max(1) as i64;
+            let part_count = edges.max(1) as i64;
             for (slot, cost) in costs.iter().enumerate() {
-                let spare = ((*cost).min(FAR / 2) - least) / parts;
+                let spare_part = ((*cost).min(FAR / 2) - least_cost) / part_count;
                 for star in makes {
                     for up in &mut self.mail[*star].up {
-                        up[slot] -= spare;
+                        up[slot] -= spare_part;
                     }
                 }
-                self.out[stage][slot] -= spare * edges as i64;
+                self.out[stage][slot] -= spare_part * edges as i64;
             }
             for index in 0..self.grid.nodes[stage].makes.len() {
                 self.lift_readers(self.grid.nodes[stage].makes[index]);
@@ -87,13 +91,13 @@ impl Sweeper {
     /// Notes by how much the rest of the DAG after a stage costs more in the next slot.
     fn note_rise(&mut self, stage: StageId, costs: &[i64]) {
         let node = &self.grid.nodes[stage];
-        let rest: Vec<i64> = costs
+        let costs_without: Vec<i64> = costs
             .iter()
             .zip(&self.into[stage])
             .map(|(cost, into)| cost - into)
             .collect();
         let sides = [
-            (&mut self.rise.start[stage], &node.start, &rest),
+            (&mut self.rise.start[stage], &node.start, &costs_without),
             (&mut self.rise.end[stage], &node.end, &self.out[stage]),
         ];
         for (rise, times, rest) in sides {

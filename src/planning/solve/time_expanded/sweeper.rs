@@ -72,23 +72,25 @@ impl Sweeper {
 
     /// With the messages that each slot's coarser one has.
     pub(super) fn refined(&self, grid: Grid) -> Self {
-        let taken = |values: &Vec<i64>, parents: &[usize]| {
+        let taken_from_parents = |values: &Vec<i64>, parents: &[usize]| {
             parents.iter().map(|slot| values[*slot]).collect()
         };
         let mail = grid.stars.iter().zip(&self.mail).map(|(star, old)| {
-            let up = match star.origin {
+            let mail_up = match star.origin {
                 Origin::Site(_) => old.up.clone(),
                 Origin::Stage(stage) => old
                     .up
                     .iter()
-                    .map(|up| taken(up, &grid.nodes[stage].end.parent))
+                    .map(|up| taken_from_parents(up, &grid.nodes[stage].end.parent))
                     .collect(),
             };
             let down = star.readers.iter().zip(&old.down);
             Mail {
-                up,
+                up: mail_up,
                 down: down
-                    .map(|(reader, down)| taken(down, &grid.nodes[*reader].start.parent))
+                    .map(|(reader, down)| {
+                        taken_from_parents(down, &grid.nodes[*reader].start.parent)
+                    })
                     .collect(),
             }
         });
@@ -97,12 +99,12 @@ impl Sweeper {
     }
 
     fn of(grid: Grid, mail: IdVec<StarId, Mail>) -> Self {
-        let mut into = grid.nodes.map(|node| vec![0; node.start.len()]);
+        let mut costs_into = grid.nodes.map(|node| vec![0; node.start.len()]);
         let mut out = grid.nodes.map(|node| vec![0; node.end.len()]);
         let mut constant = 0;
         for (star, mail) in grid.stars.iter().zip(&mail) {
             for (reader, down) in star.readers.iter().zip(&mail.down) {
-                into[*reader]
+                costs_into[*reader]
                     .iter_mut()
                     .zip(down)
                     .for_each(|(into, down)| *into += down);
@@ -117,15 +119,15 @@ impl Sweeper {
                 }
             }
         }
-        let least = grid.nodes.map(|_| 0);
+        let least_costs = grid.nodes.map(|_| 0);
         let (regret, dead, rise) = (grid.all(0), grid.all(false), grid.all(0));
         let (room, held) = (Vec::new(), Vec::new());
         let mut sweeper = Self {
             grid,
             mail,
-            into,
+            into: costs_into,
             out,
-            least,
+            least: least_costs,
             constant,
             room,
             held,
@@ -164,11 +166,11 @@ impl Sweeper {
     /// By slot of its end, likewise.
     pub(super) fn ends(&self, stage: StageId) -> Vec<i64> {
         let node = &self.grid.nodes[stage];
-        let into = &self.into[stage];
+        let costs_into = &self.into[stage];
         let mut costs = vec![FAR; node.end.len()];
         for position in 0..node.sites.len() {
             node.each_run(position, |start, end, run| {
-                costs[end] = costs[end].min(run.cost + into[start])
+                costs[end] = costs[end].min(run.cost + costs_into[start])
             });
         }
         costs
@@ -180,11 +182,11 @@ impl Sweeper {
 
     /// What the rest of the DAG costs at least with a run.
     pub(super) fn with(&self, stage: StageId, position: usize, run: Run) -> i64 {
-        let mut least = FAR;
+        let mut least_sum = FAR;
         self.grid.nodes[stage].each_of(position, run, &mut |start, end| {
-            least = least.min(self.into[stage][start] + self.out[stage][end]);
+            least_sum = least_sum.min(self.into[stage][start] + self.out[stage][end]);
         });
-        least
+        least_sum
     }
 
     /// By when a stage should start to cost least, as last seen. `None`: that makes no difference.

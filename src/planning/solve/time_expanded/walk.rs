@@ -49,32 +49,32 @@ impl<'a> Walk<'a> {
             net,
             ..
         } = ground;
-        let mut left = instance.stages.map(|_| 0_i64);
+        let mut inputs_left = instance.stages.map(|_| 0_i64);
         let mut hubs = instance.stages.map(|_| Vec::new());
         for &stage in shape.order.iter().rev() {
             let hub = punctual && shape.inputs[stage].len() >= HUB;
             for StageInput { origin, .. } in &shape.inputs[stage] {
                 if let Origin::Stage(before) = origin {
-                    left[*before] = left[*before].max(left[stage] + hidden);
+                    inputs_left[*before] = inputs_left[*before].max(inputs_left[stage] + hidden);
                     if hub {
                         hubs[*before].push(stage);
                     }
                 }
             }
         }
-        let none = instance.stages.map(|_| 0);
+        let no_delay = instance.stages.map(|_| 0);
         let tally = ReaderTally::new(net.stars.len());
-        let end = instance.stages.map(|_| Millis(0));
+        let stage_ends = instance.stages.map(|_| Millis(0));
         Self {
             instance,
             shape,
             net,
             tally,
             placement: instance.stages.map(|_| ChoiceId::default()),
-            end,
-            place: none.clone(),
-            slot: none,
-            hidden: left,
+            end: stage_ends,
+            place: no_delay.clone(),
+            slot: no_delay,
+            hidden: inputs_left,
             near,
             hubs,
         }
@@ -86,34 +86,36 @@ impl<'a> Walk<'a> {
             return self.place_near(ground, sweeper, stage, &near[stage]);
         }
         let node = &sweeper.grid.nodes[stage];
-        let due = self.due(sweeper, stage);
-        let mut best: Option<((i64, i64, ChoiceId), usize, i64)> = None;
+        let due_times = self.due(sweeper, stage);
+        let mut best_choice: Option<((i64, i64, ChoiceId), usize, i64)> = None;
         // Sites without slots are those that no placement worth looking for has.
-        let open = |position: &usize| !node.end.range(*position).is_empty();
+        let is_open = |position: &usize| !node.end.range(*position).is_empty();
         for (position, site) in node
             .sites
             .iter()
             .enumerate()
-            .filter(|(position, _)| open(position))
+            .filter(|(position, _)| is_open(position))
         {
-            let mut ready = self.ready(stage, *site);
-            let transfers = self.transfer_cost(sweeper, stage, position, ready);
+            let mut ready_time = self.ready(stage, *site);
+            let transfers = self.transfer_cost(sweeper, stage, position, ready_time);
             for run in &node.runs[position] {
                 let choice = &self.instance.stages[stage].choices[run.choice];
                 if choice.site != *site {
-                    ready = self.ready(stage, choice.site);
+                    ready_time = self.ready(stage, choice.site);
                 }
-                let end = ready + run.duration;
-                let key = match sweeper.after(stage, position, end + self.hidden[stage]) {
-                    Some(after) if end <= due => (0, run.cost + transfers + after, run.choice),
-                    _ => (end, run.cost + transfers, run.choice),
+                let run_end = ready_time + run.duration;
+                let rank_key = match sweeper.after(stage, position, run_end + self.hidden[stage]) {
+                    Some(after) if run_end <= due_times => {
+                        (0, run.cost + transfers + after, run.choice)
+                    }
+                    _ => (run_end, run.cost + transfers, run.choice),
                 };
-                if best.is_none_or(|(known, _, _)| key < known) {
-                    best = Some((key, position, end));
+                if best_choice.is_none_or(|(known, _, _)| rank_key < known) {
+                    best_choice = Some((rank_key, position, run_end));
                 }
             }
         }
-        let Some(((_, _, choice), position, end)) = best else {
+        let Some(((_, _, choice), position, end)) = best_choice else {
             return;
         };
         (self.placement[stage], self.place[stage]) = (choice, position);
@@ -139,37 +141,37 @@ impl<'a> Walk<'a> {
     ) {
         let node = &sweeper.grid.nodes[stage];
         let choices = &self.instance.stages[stage].choices;
-        let due = self.due(sweeper, stage);
-        let mut best: Option<((bool, i64, ChoiceId), i64)> = None;
+        let due_times = self.due(sweeper, stage);
+        let mut best_choice: Option<((bool, i64, ChoiceId), i64)> = None;
         // Choices come by site.
-        let mut known: Option<(SiteId, i64, i64)> = None;
+        let mut known_ready: Option<(SiteId, i64, i64)> = None;
         for pick in near {
             let choice = &choices[*pick];
             let Ok(position) = node.sites.binary_search(&ground.site(choice)) else {
                 continue;
             };
-            let (ready, transfers) = match known {
+            let (ready, transfers) = match known_ready {
                 Some((site, ready, transfers)) if site == choice.site => (ready, transfers),
                 _ => (
                     self.ready(stage, choice.site),
                     self.real_transfers(stage, choice.site),
                 ),
             };
-            known = Some((choice.site, ready, transfers));
-            let end = ready + choice.duration.signed();
-            let key = match sweeper.after(stage, position, end + self.hidden[stage]) {
-                Some(after) if end <= due => (
+            known_ready = Some((choice.site, ready, transfers));
+            let choice_end = ready + choice.duration.signed();
+            let rank_key = match sweeper.after(stage, position, choice_end + self.hidden[stage]) {
+                Some(after) if choice_end <= due_times => (
                     false,
                     choice.cost.0 * self.net.scale + transfers + after,
                     *pick,
                 ),
-                _ => (true, end, *pick),
+                _ => (true, choice_end, *pick),
             };
-            if best.is_none_or(|(known, _)| key < known) {
-                best = Some((key, end));
+            if best_choice.is_none_or(|(known, _)| rank_key < known) {
+                best_choice = Some((rank_key, choice_end));
             }
         }
-        let Some(((_, _, pick), end)) = best else {
+        let Some(((_, _, pick), end)) = best_choice else {
             return;
         };
         (self.placement[stage], self.end[stage]) = (pick, Millis::from_signed(end));
@@ -188,21 +190,21 @@ impl<'a> Walk<'a> {
 
     /// The transfers to a real site that are not there yet.
     fn real_transfers(&self, stage: StageId, site: SiteId) -> i64 {
-        let missing = self.net.nodes[stage]
+        let missing_reads = self.net.nodes[stage]
             .reads
             .iter()
             .filter(|read| self.tally.at(read.star, site) == 0);
         let price = |read: &ReadStar| {
             let star = &self.net.stars[read.star];
-            let from = match star.origin {
+            let from_site = match star.origin {
                 Origin::Site(from) => from,
                 Origin::Stage(before) => {
                     self.instance.stages[before].choices[self.placement[before]].site
                 }
             };
-            self.net.price(&self.instance.links, star, from, site)
+            self.net.price(&self.instance.links, star, from_site, site)
         };
-        missing.map(price).sum()
+        missing_reads.map(price).sum()
     }
 
     /// The transfers that a stage causes at a site: those that may serve others, too, by its part.

@@ -24,8 +24,8 @@ impl<'a> PlanCheck<'a> {
                 Some(from_the_start(&dataset.at))
             }
             ArtifactRef::Output { stage, .. } if self.job.made.contains_key(artifact) => {
-                let done = self.plan.from_state.as_ref()?.done.get(stage)?;
-                Some(from_the_start(&done.place))
+                let done_stage = self.plan.from_state.as_ref()?.done.get(stage)?;
+                Some(from_the_start(&done_stage.place))
             }
             ArtifactRef::Output { stage, .. } => {
                 let stage = self.stages.get(stage.as_str())?;

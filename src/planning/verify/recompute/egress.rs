@@ -32,18 +32,18 @@ impl PlanCheck<'_> {
             };
             let TransferPrice { tariff, bill } = price;
             let Some(bill) = bill else {
-                let alone = tariff.cost(transfer.bytes);
-                self.same(cost_member(transfer), &transfer.cost_micro_usd, &alone);
+                let cost_alone = tariff.cost(transfer.bytes);
+                self.same(cost_member(transfer), &transfer.cost_micro_usd, &cost_alone);
                 continue;
             };
             if bill.leaves_cloud && self.has_used_volume(&transfer.from.cloud) {
                 self.within_dearest_tier(transfer, &tariff);
                 continue;
             }
-            let before = volumes.entry(bill).or_default();
-            let after = *before + transfer.bytes;
-            self.share_of_bill(transfer, &tariff, *before, after);
-            *before = after;
+            let volume_before = volumes.entry(bill).or_default();
+            let volume_after = *volume_before + transfer.bytes;
+            self.share_of_bill(transfer, &tariff, *volume_before, volume_after);
+            *volume_before = volume_after;
         }
     }
 
@@ -57,13 +57,13 @@ impl PlanCheck<'_> {
     /// well as fall.
     fn within_dearest_tier(&mut self, transfer: &PlannedTransfer, tariff: &Tariff) {
         let dearest = tariff.greatest_rate(Bytes(0), Bytes(u64::MAX));
-        let most = Tariff::flat(tariff.gigabyte(), dearest).cost(transfer.bytes);
+        let most_cost = Tariff::flat(tariff.gigabyte(), dearest).cost(transfer.bytes);
         let cost = transfer.cost_micro_usd;
-        if cost.0 < 0 || cost.0 > most.0.saturating_add(1) {
+        if cost.0 < 0 || cost.0 > most_cost.0.saturating_add(1) {
             self.wrong(
                 cost_member(transfer),
                 cost.exact(),
-                format!("from nothing to {}", most.exact()),
+                format!("from nothing to {}", most_cost.exact()),
             );
         }
     }
@@ -78,8 +78,9 @@ impl PlanCheck<'_> {
     ) {
         let share = tariff.cost(after) - tariff.cost(before);
         // Inside one tier every transfer is rounded on its own.
-        let alone = tariff.cost(transfer.bytes);
-        let is_rounded_alone = (share.0 - alone.0).abs() <= 1 && transfer.cost_micro_usd == alone;
+        let cost_alone = tariff.cost(transfer.bytes);
+        let is_rounded_alone =
+            (share.0 - cost_alone.0).abs() <= 1 && transfer.cost_micro_usd == cost_alone;
         if !is_rounded_alone {
             self.same(cost_member(transfer), &transfer.cost_micro_usd, &share);
         }

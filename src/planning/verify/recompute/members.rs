@@ -46,7 +46,7 @@ impl PlanCheck<'_> {
     }
 
     fn datasets(&mut self) {
-        let given: Vec<_> = self
+        let given_datasets: Vec<_> = self
             .job
             .datasets
             .iter()
@@ -58,6 +58,6 @@ impl PlanCheck<'_> {
             .iter()
             .map(|(name, data)| (name, &data.at, &data.path, data.bytes, &data.labels))
             .collect();
-        self.same("datasets", &planned, &given);
+        self.same("datasets", &planned, &given_datasets);
     }
 }

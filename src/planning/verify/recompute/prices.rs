@@ -28,12 +28,12 @@ impl PlanCheck<'_> {
     /// Returns the price list of transfers between two places; `None`: it is not known.
     pub(super) fn transfer_price(&self, from: &PlaceName, to: &PlaceName) -> Option<TransferPrice> {
         let names = (from.to_string(), to.to_string());
-        let own = self
+        let own_link = self
             .policy
             .links
             .iter()
             .rfind(|link| link.from.matches(&names.0) && link.to.matches(&names.1));
-        if let Some(link) = own {
+        if let Some(link) = own_link {
             return Some(TransferPrice {
                 tariff: Tariff::per(self.terms(from).gigabyte, [(Bytes(0), link.rate)]),
                 bill: None,

@@ -20,14 +20,14 @@ impl PlanCheck<'_> {
                         && starting.start_ms < other.end_ms
                         && quota_domain(pattern, &other.place).as_ref() == Some(&domain)
                 };
-                let mut used = QuotaCheck::default();
+                let mut quotas_used = QuotaCheck::default();
                 for other in self.plan.stages.iter().filter(runs_then) {
-                    used.add(other, self.catalog);
+                    quotas_used.add(other, self.catalog);
                 }
-                if !used.within(quota, self.catalog) {
-                    let at = format!("stages.{}.place", starting.name);
+                if !quotas_used.within(quota, self.catalog) {
+                    let place_member = format!("stages.{}.place", starting.name);
                     let should = format!("within quotas.{pattern} when it starts");
-                    self.wrong(at, &starting.place, should);
+                    self.wrong(place_member, &starting.place, should);
                 }
             }
         }
@@ -36,20 +36,20 @@ impl PlanCheck<'_> {
     /// Checks that no place or cloud has more stages than the job lets it have.
     pub(super) fn spread(&mut self) {
         for (index, spread) in self.job.spread.iter().enumerate() {
-            let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-            let bound = self
+            let mut stages_by_domain: BTreeMap<String, u32> = BTreeMap::new();
+            let spread_domain = self
                 .plan
                 .stages
                 .iter()
                 .filter(|stage| spread.stages.contains(base_name(&stage.name)));
-            for stage in bound {
+            for stage in spread_domain {
                 let domain = match spread.over {
                     Domain::Place => stage.place.to_string(),
                     Domain::Cloud => stage.place.cloud.clone(),
                 };
-                *counts.entry(domain).or_default() += 1;
+                *stages_by_domain.entry(domain).or_default() += 1;
             }
-            for (domain, count) in counts {
+            for (domain, count) in stages_by_domain {
                 if count > spread.at_most {
                     let should = format!("at most {} at {domain}: spread.{index}", spread.at_most);
                     self.wrong("stages", count, should);

@@ -40,11 +40,11 @@ impl<'a> PlanCheck<'a> {
     fn labels_read(&self, stage: &Stage) -> BTreeSet<String> {
         let mut labels = BTreeSet::new();
         for artifact in &stage.reads {
-            let data = match artifact {
+            let data_read = match artifact {
                 ArtifactRef::Dataset(name) => self.job.datasets.get(name),
                 ArtifactRef::Output { .. } => self.job.made.get(artifact),
             };
-            match (data, artifact) {
+            match (data_read, artifact) {
                 (Some(data), _) => labels.extend(data.labels.iter().cloned()),
                 (None, ArtifactRef::Output { stage, .. }) => {
                     let Some(writer) = self.job.stages.get(stage) else {
@@ -86,26 +86,30 @@ impl<'a> PlanCheck<'a> {
 
     /// Checks what the plan only repeats of job, policy and catalog.
     fn description(&mut self, stage: &Stage, planned: &PlannedStage, offer: &Offer) {
-        let at = |name: &str| member(planned, name);
+        let member_of = |name: &str| member(planned, name);
         let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
-        self.same(at("country"), &planned.country, &place.country);
+        self.same(member_of("country"), &planned.country, &place.country);
         self.same(
-            at("baseline_vcpu_thousandths"),
+            member_of("baseline_vcpu_thousandths"),
             &planned.baseline_vcpu_thousandths,
             &machine.baseline_vcpu_thousandths,
         );
-        self.same(at("nodes"), &planned.nodes, &stage.nodes);
-        self.same(at("reads"), &planned.reads, &stage.reads);
-        self.same(at("writes"), &planned.writes, &stage.writes);
-        self.same(at("run"), &planned.run, &stage.run);
-        self.same(at("files"), &planned.files, &stage.files);
-        self.same(at("deadline_ms"), &planned.deadline_ms, &stage.deadline);
+        self.same(member_of("nodes"), &planned.nodes, &stage.nodes);
+        self.same(member_of("reads"), &planned.reads, &stage.reads);
+        self.same(member_of("writes"), &planned.writes, &stage.writes);
+        self.same(member_of("run"), &planned.run, &stage.run);
+        self.same(member_of("files"), &planned.files, &stage.files);
+        self.same(
+            member_of("deadline_ms"),
+            &planned.deadline_ms,
+            &stage.deadline,
+        );
         let retries = stage
             .retries
             .as_ref()
             .or(self.policy.retries.as_ref())
             .filter(|retries| retries.times > 0);
-        self.same(at("retries"), &planned.retries.as_ref(), &retries);
+        self.same(member_of("retries"), &planned.retries.as_ref(), &retries);
     }
 
     /// Checks that the rules of the policy allow the place and the machine.

@@ -66,7 +66,7 @@ impl PlanCheck<'_> {
     /// rule of the policy.
     fn homeward_transfer(&mut self, planned: &PlannedStage, output: &str, forbidden: Option<&str>) {
         let artifact = output_of(planned, output);
-        let at = format!("transfers.{artifact} to {}", PlaceName::here());
+        let transfer_member = format!("transfers.{artifact} to {}", PlaceName::here());
         let brought = self
             .plan
             .transfers
@@ -74,9 +74,13 @@ impl PlanCheck<'_> {
             .filter(|transfer| transfer.artifact == artifact && transfer.readers.is_empty())
             .count();
         let goes_home = planned.outputs.get(output) == Some(&Destination::Home);
-        self.same(at.clone(), &brought, &usize::from(goes_home));
+        self.same(transfer_member.clone(), &brought, &usize::from(goes_home));
         if let Some(rule) = forbidden.filter(|_| brought > 0) {
-            self.wrong(at, "brought home", format!("kept where it is made: {rule}"));
+            self.wrong(
+                transfer_member,
+                "brought home",
+                format!("kept where it is made: {rule}"),
+            );
         }
     }
 

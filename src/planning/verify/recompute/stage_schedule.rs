@@ -35,7 +35,7 @@ impl PlanCheck<'_> {
         self.same(member(planned, "billed_ms"), &planned.billed_ms, &billed);
         self.cost(stage, planned, billed);
         self.extras(stage, planned, offer, billed);
-        let kept: Money = stage
+        let kept_cost: Money = stage
             .writes
             .values()
             .map(|bytes| self.storage_cost(&planned.place, *bytes))
@@ -43,7 +43,7 @@ impl PlanCheck<'_> {
         self.same(
             member(planned, "storage_micro_usd"),
             &planned.storage_micro_usd,
-            &kept,
+            &kept_cost,
         );
     }
 
@@ -82,13 +82,14 @@ impl PlanCheck<'_> {
         times: &BTreeMap<AcceleratorNeed, Millis>,
         machine: &Machine,
     ) -> Option<Millis> {
-        let met: Vec<_> = times
+        let needs_met: Vec<_> = times
             .iter()
             .filter(|(need, _)| self.has_accelerator(machine, need))
             .collect();
-        let most = met.iter().map(|(need, _)| need.thousandths).max()?;
-        met.iter()
-            .filter(|(need, _)| need.thousandths == most)
+        let most_cards = needs_met.iter().map(|(need, _)| need.thousandths).max()?;
+        needs_met
+            .iter()
+            .filter(|(need, _)| need.thousandths == most_cards)
             .map(|(_, time)| **time)
             .min()
     }
@@ -102,9 +103,9 @@ impl PlanCheck<'_> {
         work: Millis,
         terms: &Terms,
     ) -> Millis {
-        let at = || member(planned, "spot");
+        let spot_member = || member(planned, "spot");
         let is_spot = planned.purchase == Purchase::Spot;
-        self.same(at(), &planned.spot.is_some(), &is_spot);
+        self.same(spot_member(), &planned.spot.is_some(), &is_spot);
         let Some(spot) = &planned.spot else {
             return work;
         };
@@ -118,11 +119,15 @@ impl PlanCheck<'_> {
         match expected.filter(|_| spot.monthly_ppm > 0) {
             Some(expected) => {
                 let says = (spot.interruptions_millionths, spot.checkpoint_every_ms);
-                self.same(at(), &says, &(expected.interruptions, expected.every));
+                self.same(
+                    spot_member(),
+                    &says,
+                    &(expected.interruptions, expected.every),
+                );
                 expected.time
             }
             None => {
-                self.same(at(), &spot.interruptions_millionths, &0);
+                self.same(spot_member(), &spot.interruptions_millionths, &0);
                 work
             }
         }
@@ -148,10 +153,10 @@ impl PlanCheck<'_> {
             .iter()
             .filter_map(|before| self.stages.get(before.as_str()));
         start = waited_for.map(|before| before.end_ms).fold(start, Ord::max);
-        let end = start + duration;
+        let end_time = start + duration;
         self.same(member(planned, "start_ms"), &planned.start_ms, &start);
-        self.same(member(planned, "end_ms"), &planned.end_ms, &end);
-        if let Some(deadline) = stage.deadline.filter(|deadline| end > *deadline) {
+        self.same(member(planned, "end_ms"), &planned.end_ms, &end_time);
+        if let Some(deadline) = stage.deadline.filter(|deadline| end_time > *deadline) {
             self.wrong(
                 member(planned, "end_ms"),
                 planned.end_ms.exact(),
@@ -290,6 +295,6 @@ fn billed_time(planned: &PlannedStage, terms: &Terms, time: Millis) -> Millis {
 
 /// Returns what so many machines cost for some time.
 fn machine_cost(rate: Rate, nodes: u32, billed: Millis) -> Money {
-    let exact = i128::from(rate.0) * i128::from(nodes) * i128::from(billed.0);
-    Money(saturate(div_half_even(exact, MS_PER_HOUR * 1000)))
+    let exact_cost = i128::from(rate.0) * i128::from(nodes) * i128::from(billed.0);
+    Money(saturate(div_half_even(exact_cost, MS_PER_HOUR * 1000)))
 }

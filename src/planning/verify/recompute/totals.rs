@@ -8,14 +8,16 @@ impl PlanCheck<'_> {
     /// Checks every total, and that deadline and budget are kept.
     pub(super) fn totals(&mut self) {
         let totals = &self.plan.totals;
-        let sum = |cost: fn(&PlannedStage) -> Money| self.plan.stages.iter().map(cost).sum();
-        let compute: Money = sum(|stage| stage.cost_micro_usd);
-        let disks: Money = sum(|stage| stage.disk_micro_usd);
-        let addresses: Money = sum(|stage| stage.address_micro_usd);
-        let written: Money = sum(|stage| stage.storage_micro_usd);
-        let sum = |cost: fn(&PlannedTransfer) -> Money| self.plan.transfers.iter().map(cost).sum();
-        let egress: Money = sum(|transfer| transfer.cost_micro_usd);
-        let transferred: Money = sum(|transfer| transfer.storage_micro_usd);
+        let sum_of_stages =
+            |cost: fn(&PlannedStage) -> Money| self.plan.stages.iter().map(cost).sum();
+        let compute: Money = sum_of_stages(|stage| stage.cost_micro_usd);
+        let disks: Money = sum_of_stages(|stage| stage.disk_micro_usd);
+        let addresses: Money = sum_of_stages(|stage| stage.address_micro_usd);
+        let written: Money = sum_of_stages(|stage| stage.storage_micro_usd);
+        let sum_of_transfers =
+            |cost: fn(&PlannedTransfer) -> Money| self.plan.transfers.iter().map(cost).sum();
+        let egress: Money = sum_of_transfers(|transfer| transfer.cost_micro_usd);
+        let transferred: Money = sum_of_transfers(|transfer| transfer.storage_micro_usd);
         let storage = written + transferred;
         let cost = compute + egress + storage + disks + addresses;
         let makespan = makespan(self.plan);
@@ -55,11 +57,11 @@ impl PlanCheck<'_> {
 
 /// Returns when the last stage ends and the last output is home; zero for a plan without stages.
 fn makespan(plan: &Plan) -> Millis {
-    let ends = plan.stages.iter().map(|stage| stage.end_ms);
+    let stage_ends = plan.stages.iter().map(|stage| stage.end_ms);
     let arrivals_home = plan
         .transfers
         .iter()
         .filter(|transfer| transfer.readers.is_empty())
         .map(|transfer| transfer.start_ms + transfer.duration_ms);
-    ends.chain(arrivals_home).fold(Millis(0), Ord::max)
+    stage_ends.chain(arrivals_home).fold(Millis(0), Ord::max)
 }

@@ -24,11 +24,14 @@ impl PlanCheck<'_> {
                 "places of the catalog",
             );
         };
-        self.same(
-            member(transfer, "bytes"),
-            &transfer.bytes,
-            &self.job.size(&transfer.artifact),
-        );
+        match self.job.size(&transfer.artifact) {
+            Some(size) => self.same(member(transfer, "bytes"), &transfer.bytes, &size),
+            None => self.wrong(
+                member(transfer, "artifact"),
+                &transfer.artifact,
+                "an artifact of the job",
+            ),
+        }
         self.readers(transfer);
         self.single_arrival(transfer);
         // Transfers of what was transferred lead back to the origin, each later than the one
@@ -93,25 +96,25 @@ impl PlanCheck<'_> {
 
     /// Checks how fast a transfer is, and how long it takes.
     fn duration(&mut self, transfer: &PlannedTransfer, from: u32, to: u32) {
-        let known = self.speed(transfer, from, to);
+        let known_speed = self.speed(transfer, from, to);
         self.same(
             member(transfer, "assumed_speed"),
             &transfer.assumed_speed,
-            &known.is_none(),
+            &known_speed.is_none(),
         );
-        let speed = known.unwrap_or(ASSUMED_SPEED).0;
+        let speed = known_speed.unwrap_or(ASSUMED_SPEED).0;
         self.same(
             member(transfer, "bits_per_second"),
             &transfer.bits_per_second,
             &speed,
         );
-        let shared = self.shares_link_with(transfer);
+        let is_shared = self.shares_link_with(transfer);
         self.same(
             member(transfer, "shared_link_bytes"),
             &transfer.shared_link_bytes,
-            &shared,
+            &is_shared,
         );
-        let millibits = (i128::from(transfer.bytes.0) + i128::from(shared.0)) * 8000;
+        let millibits = (i128::from(transfer.bytes.0) + i128::from(is_shared.0)) * 8000;
         let time = div_half_even(millibits, i128::from(speed.max(1)));
         let time = Millis(saturate_unsigned(time));
         self.same(
@@ -124,7 +127,7 @@ impl PlanCheck<'_> {
     /// Returns the speed of a transfer, if it was measured or the policy declares it.
     fn speed(&self, transfer: &PlannedTransfer, from: u32, to: u32) -> Option<Bandwidth> {
         let (here, home) = (PlaceName::here(), &self.policy.home);
-        let measured = self
+        let measured_speed = self
             .catalog
             .network
             .speed(from, to)
@@ -136,29 +139,30 @@ impl PlanCheck<'_> {
         } else {
             None
         };
-        [measured, declared].into_iter().flatten().min()
+        [measured_speed, declared].into_iter().flatten().min()
     }
 
     /// Returns what of other transfers a fair link of this machine lets pass before a transfer has
     /// arrived: of each no more than the transfer itself. Every reader of data that lies here
     /// fetches it on its own.
     fn shares_link_with(&self, transfer: &PlannedTransfer) -> Bytes {
-        let here = PlaceName::here();
-        let own = transfer.bytes;
-        let lies_here = |origin: Origin<'_>| *origin.place == here && origin.ready == Millis(0);
-        let passed = if self.origin(&transfer.artifact).is_some_and(lies_here) {
-            self.passed_uplink(own)
+        let home_place = PlaceName::here();
+        let own_bytes = transfer.bytes;
+        let lies_here =
+            |origin: Origin<'_>| *origin.place == home_place && origin.ready == Millis(0);
+        let passed_bytes = if self.origin(&transfer.artifact).is_some_and(lies_here) {
+            self.passed_uplink(own_bytes)
         } else if self.brings_home(transfer) {
-            self.passed_downlink(own)
+            self.passed_downlink(own_bytes)
         } else {
-            own
+            own_bytes
         };
-        passed - own
+        passed_bytes - own_bytes
     }
 
     /// Returns what all readers fetch from this machine, of each artifact at most `most`.
     fn passed_uplink(&self, most: Bytes) -> Bytes {
-        let here = PlaceName::here();
+        let home_place = PlaceName::here();
         let readers = |artifact: &ArtifactRef| {
             let stages = self.job.stages.values();
             stages
@@ -170,17 +174,17 @@ impl PlanCheck<'_> {
             .datasets
             .iter()
             .map(|(name, data)| (ArtifactRef::Dataset(name.clone()), data));
-        let made = self
+        let data_made = self
             .job
             .made
             .iter()
             .map(|(artifact, data)| (artifact.clone(), data));
         datasets
-            .chain(made)
-            .filter(|(_, data)| data.at == here)
+            .chain(data_made)
+            .filter(|(_, data)| data.at == home_place)
             .map(|(artifact, data)| {
-                let fetched = data.size.min(most);
-                Bytes(fetched.0.saturating_mul(readers(&artifact)))
+                let fetched_bytes = data.size.min(most);
+                Bytes(fetched_bytes.0.saturating_mul(readers(&artifact)))
             })
             .sum()
     }

@@ -36,24 +36,25 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
             );
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
-        let head = Node::first(token);
+        let head_node = Node::first(token);
         // Before anything is made: whoever ends the first of a gang ends them all.
-        self.learn(&head, |known| known.nodes = Some(spec.nodes.max(1)));
-        let made = self.make(&head, spec, None).await?;
+        self.learn(&head_node, |known| known.nodes = Some(spec.nodes.max(1)));
+        let head_made = self.make(&head_node, spec, None).await?;
         // What the machines of a gang say to one another would be billed between zones, and be
         // slower.
-        let zone = made.zone.as_deref();
-        let others: Vec<Node> = (1..spec.nodes)
+        let zone = head_made.zone.as_deref();
+        let other_nodes: Vec<Node> = (1..spec.nodes)
             .map(|number| Node {
                 token: token.clone(),
                 number,
             })
             .collect();
-        let others =
-            futures_util::future::join_all(others.iter().map(|node| self.make(node, spec, zone)))
-                .await;
-        others.into_iter().collect::<Result<Vec<_>, _>>()?;
-        self.needed(&made)
+        let others_made = futures_util::future::join_all(
+            other_nodes.iter().map(|node| self.make(node, spec, zone)),
+        )
+        .await;
+        others_made.into_iter().collect::<Result<Vec<_>, _>>()?;
+        self.needed(&head_made)
     }
 
     async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
@@ -64,12 +65,12 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
-        let found = self.cloud.all().await?;
+        let all_instances = self.cloud.all().await?;
         let owned = |machine: &Machine| {
             owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job)
         };
-        let there = found.iter().filter(|instance| costs(instance.life));
-        let mut machines: Vec<Machine> = there
+        let costing_instances = all_instances.iter().filter(|instance| costs(instance.life));
+        let mut machines: Vec<Machine> = costing_instances
             .filter_map(instance_tags::machine)
             .filter(owned)
             .collect();
@@ -121,24 +122,24 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
         token: &Token,
         owner: &Owner,
     ) -> Result<Machine, ProviderError> {
-        let missing = || {
+        let missing_machine = || {
             ProviderError::new(
                 ErrorKind::NotFound,
                 format!("{}: there is no `{id}`", self.cloud.name()),
             )
         };
-        let mut instance = self.cloud.by_id(id).await?.ok_or_else(missing)?;
+        let mut instance = self.cloud.by_id(id).await?.ok_or_else(missing_machine)?;
         if instance
             .tags
             .get(instance_tags::TOKEN)
             .is_none_or(|known| *known != token.id)
         {
-            let why =
+            let not_adopted =
                 "was not made by sky, or under another token, so it cannot be talked to safely";
-            return Err(self.wrong(ErrorKind::Other, &instance, why));
+            return Err(self.wrong(ErrorKind::Other, &instance, not_adopted));
         }
         if instance.life != Life::Alive {
-            return Err(missing());
+            return Err(missing_machine());
         }
         let tags = BTreeMap::from([
             (instance_tags::JOB, owner.job.clone()),

@@ -25,12 +25,12 @@ impl<C: Cloud> Machines<C> {
     /// The way to the machine of a token, once it has an address and lets us in; its folder there
     /// is made.
     pub(super) async fn link(&self, node: &Node) -> Result<Arc<Link>, ProviderError> {
-        let known = self.known(node);
-        let _alone = known.alone.lock().await;
+        let known_node = self.known(node);
+        let _alone = known_node.alone.lock().await;
         if let Some(link) = self.known(node).link {
             return Ok(link);
         }
-        let begun = Instant::now();
+        let begun_at = Instant::now();
         let mut pauses = pauses();
         let (instance, address) = loop {
             let instance = self
@@ -40,7 +40,7 @@ impl<C: Cloud> Machines<C> {
             if let Some(address) = instance.address.clone() {
                 break (instance, address);
             }
-            if begun.elapsed() > PATIENCE {
+            if begun_at.elapsed() > PATIENCE {
                 return Err(self.wrong(
                     ErrorKind::Other,
                     &instance,
@@ -89,14 +89,14 @@ impl<C: Cloud> Machines<C> {
             .unwrap_or_default();
         let tags = serde_json::to_string(&instance.tags)
             .map_err(|error| ProviderError::new(ErrorKind::Other, error))?;
-        let begun = Instant::now();
+        let begun_at = Instant::now();
         let mut pauses = pauses();
         loop {
-            let left = clock::between(&clock::timestamp(), &lease_end) / 1000;
+            let lease_seconds = clock::between(&clock::timestamp(), &lease_end) / 1000;
             let arguments = [
                 node.token.id.as_str(),
                 &tags,
-                &left.to_string(),
+                &lease_seconds.to_string(),
                 &lease_end,
                 "1",
             ];
@@ -111,7 +111,7 @@ impl<C: Cloud> Machines<C> {
             if self.alive(node).await?.is_none() {
                 return Err(self.not_found(&node.token));
             }
-            if begun.elapsed() > PATIENCE {
+            if begun_at.elapsed() > PATIENCE {
                 let message = format!("it did not let us in within 10 minutes: {}", error.message);
                 // Whoever asks again would wait as long again.
                 let kind = if error.kind == ErrorKind::Denied {
@@ -133,8 +133,8 @@ impl<C: Cloud> Machines<C> {
         link: &Link,
         lease: Duration,
     ) -> Result<(), ProviderError> {
-        let said = link.lines("challenge", &[&token.id]).await?;
-        let Some(word) = said.first().filter(|word| is_challenge(word)) else {
+        let challenge_answer = link.lines("challenge", &[&token.id]).await?;
+        let Some(word) = challenge_answer.first().filter(|word| is_challenge(word)) else {
             return Ok(());
         };
         let message = format!("{} {word} {}", token.id, lease.as_secs());
@@ -147,7 +147,7 @@ impl<C: Cloud> Machines<C> {
     /// The inside of a node's machine.
     pub(super) async fn inside(&self, node: &Node) -> Result<CloudWorker<C>, ProviderError> {
         let link = self.link(node).await?;
-        let inner = RemoteWorker::new(link, node.token.clone(), self.scratch(node));
+        let inner_worker = RemoteWorker::new(link, node.token.clone(), self.scratch(node));
         let place = self.known(node).place;
         let fate = CloudFate {
             cloud: self.cloud.clone(),
@@ -156,7 +156,7 @@ impl<C: Cloud> Machines<C> {
             place,
         };
         Ok(CloudWorker {
-            inner,
+            inner: inner_worker,
             fate,
             kept: self.log(node),
         })

@@ -31,26 +31,30 @@ impl Counted {
         let mut readers = Readers::new();
         let mut columns = IdVec::with_capacity(self.groups.len());
         for (number, group) in self.groups.iter_enumerated() {
-            let members = signed_count(group.stages.len());
+            let member_count = signed_count(group.stages.len());
             let in_time = |choice: &ChoiceEffect| {
                 choice.allowed && limits.time.is_none_or(|limit| choice.through <= limit)
             };
-            let least = group
+            let least_effect = group
                 .choices
                 .iter()
                 .filter(|choice| in_time(choice))
                 .map(|choice| choice.cost)
                 .min();
             // Without a choice in time the row of the group has no terms, and nothing satisfies it.
-            let least = least.unwrap_or_default();
-            constant += times(least, members);
+            let least_effect = least_effect.unwrap_or_default();
+            constant += times(least_effect, member_count);
             let mut of_group = IdVec::with_capacity(group.choices.len());
             for (position, choice) in group.choices.iter_enumerated() {
                 let column = in_time(choice).then(|| {
-                    program.column(format!("count[{number},{position}]"), Some(members), true)
+                    program.column(
+                        format!("count[{number},{position}]"),
+                        Some(member_count),
+                        true,
+                    )
                 });
                 if let Some(column) = column {
-                    cost.push((column, (choice.cost - least).0));
+                    cost.push((column, (choice.cost - least_effect).0));
                     choice
                         .uses
                         .iter()
@@ -61,12 +65,17 @@ impl Counted {
                 }
                 of_group.push(column);
             }
-            let all = of_group
+            let all_columns = of_group
                 .iter()
                 .flatten()
                 .map(|column| (*column, 1))
                 .collect();
-            program.row(format!("all[{number}]"), Some(members), Some(members), all);
+            program.row(
+                format!("all[{number}]"),
+                Some(member_count),
+                Some(member_count),
+                all_columns,
+            );
             columns.push(of_group);
         }
         self.shared_transfers(&mut program, &mut cost, readers);
@@ -88,18 +97,18 @@ impl Counted {
     /// One variable for each transfer that several stages share: it is made as soon as one of them
     /// reads it.
     fn shared_transfers(&self, program: &mut Program, cost: &mut Terms, readers: Readers) {
-        let mut made: BTreeMap<SharedTransferId, ColumnId> = BTreeMap::new();
+        let mut made_columns: BTreeMap<SharedTransferId, ColumnId> = BTreeMap::new();
         for ((transfer, group), columns) in readers {
-            let column = *made.entry(transfer).or_insert_with(|| {
+            let column = *made_columns.entry(transfer).or_insert_with(|| {
                 let column = program.column(format!("transfer[{transfer}]"), Some(1), true);
                 cost.push((column, self.transfers[transfer].0));
                 column
             });
-            let members = signed_count(self.groups[group].stages.len());
+            let member_count = signed_count(self.groups[group].stages.len());
             let terms = columns
                 .into_iter()
                 .map(|reader| (reader, -1))
-                .chain([(column, members)])
+                .chain([(column, member_count)])
                 .collect();
             program.row(format!("made[{transfer},{group}]"), Some(0), None, terms);
         }
@@ -109,12 +118,12 @@ impl Counted {
 impl CountProgram {
     /// Returns the counts in a point of the program.
     pub(super) fn counts(&self, values: &[f64]) -> Counts {
-        let value = |column: &Option<ColumnId>| {
+        let value_of = |column: &Option<ColumnId>| {
             column.map_or(0, |column| values[column.index()].round() as i64)
         };
         self.columns
             .iter()
-            .map(|columns| columns.map(value))
+            .map(|columns| columns.map(value_of))
             .collect()
     }
 

@@ -55,31 +55,34 @@ impl Counted {
         solver: &dyn Solver,
         effort: &Effort,
     ) -> Result<Found, SolverError> {
-        let ends = self.ends(limits.time);
-        let within = |end: Millis| Limits {
+        let possible_ends = self.ends(limits.time);
+        let within_end = |end: Millis| Limits {
             time: Some(end),
             ..limits
         };
-        let mut best = match self.least_cost(limits, solver, effort)? {
+        let mut best_counts = match self.least_cost(limits, solver, effort)? {
             Solved::Best(counts) => counts,
             Solved::Nothing => return Ok(Found::Nothing),
             Solved::Unknown => return Ok(Found::Unknown),
         };
-        let (mut below, mut above) = (0, ends.partition_point(|end| *end < self.end(&best)));
+        let (mut below, mut above) = (
+            0,
+            possible_ends.partition_point(|end| *end < self.end(&best_counts)),
+        );
         // The earliest end of all is often possible.
-        let mut middle = 0;
+        let mut middle_end = 0;
         while below < above {
-            match self.least_cost(within(ends[middle]), solver, effort)? {
+            match self.least_cost(within_end(possible_ends[middle_end]), solver, effort)? {
                 Solved::Best(counts) => {
-                    above = ends.partition_point(|end| *end < self.end(&counts));
-                    best = counts;
+                    above = possible_ends.partition_point(|end| *end < self.end(&counts));
+                    best_counts = counts;
                 }
-                Solved::Nothing => below = middle + 1,
+                Solved::Nothing => below = middle_end + 1,
                 Solved::Unknown => return Ok(Found::Unknown),
             }
-            middle = usize::midpoint(below, above);
+            middle_end = usize::midpoint(below, above);
         }
-        Ok(Found::Best(self.placement(&best)))
+        Ok(Found::Best(self.placement(&best_counts)))
     }
 
     /// Of the placements within the limits, `placement` among them, the one whose choices come
@@ -92,13 +95,14 @@ impl Counted {
         solver: &dyn Solver,
         effort: &Effort,
     ) -> Result<Placement, SolverError> {
-        let mut best = self.counts(placement);
+        let mut best_counts = self.counts(placement);
         let mut program = self.program(limits);
         for group in self.groups.ids() {
-            let mut next = 0;
-            while next < self.groups[group].choices.len() {
-                let taken = |position: &usize| best[group].as_slice()[*position] > 0;
-                let Some(first) = (next..self.groups[group].choices.len()).find(taken) else {
+            let mut next_position = 0;
+            while next_position < self.groups[group].choices.len() {
+                let is_taken = |position: &usize| best_counts[group].as_slice()[*position] > 0;
+                let Some(first) = (next_position..self.groups[group].choices.len()).find(is_taken)
+                else {
                     break;
                 };
                 // Either some member can take an earlier choice, or none: then the next one is
@@ -108,9 +112,9 @@ impl Counted {
                     limits,
                     GroupChoices {
                         group,
-                        range: next..first,
+                        range: next_position..first,
                     },
-                    &mut best,
+                    &mut best_counts,
                     solver,
                     effort,
                 )? {
@@ -123,16 +127,19 @@ impl Counted {
                         group,
                         range: first..first + 1,
                     },
-                    &mut best,
+                    &mut best_counts,
                     solver,
                     effort,
                 )?;
-                let fixed = best[group].iter_enumerated().take(first + 1).skip(next);
+                let fixed = best_counts[group]
+                    .iter_enumerated()
+                    .take(first + 1)
+                    .skip(next_position);
                 fixed.for_each(|(choice, count)| program.fix(group, choice, *count));
-                next = first + 1;
+                next_position = first + 1;
             }
         }
-        Ok(self.placement(&best))
+        Ok(self.placement(&best_counts))
     }
 
     /// Has as many members of a group as can be take choices of a range. Whether there are more
@@ -150,9 +157,9 @@ impl Counted {
             .clone()
             .filter_map(|position| program.columns[group].as_slice()[position])
             .collect();
-        let before: i64 = best[group].as_slice()[range.clone()].iter().sum();
-        let rest: i64 = best[group].as_slice()[range.start..].iter().sum();
-        if columns.is_empty() || before == rest || effort.should_stop() {
+        let taken_before: i64 = best[group].as_slice()[range.clone()].iter().sum();
+        let taken_rest: i64 = best[group].as_slice()[range.start..].iter().sum();
+        if columns.is_empty() || taken_before == taken_rest || effort.should_stop() {
             return Ok(false);
         }
         program
@@ -161,11 +168,12 @@ impl Counted {
         let Answer::Found { values, .. } = solver.minimize(&program.program, &[], effort)? else {
             return Ok(false);
         };
-        let counts = program.counts(&values);
-        let more = counts[group].as_slice()[range].iter().sum::<i64>() > before;
-        let sound = more && self.keeps(&counts, limits) && program.keeps_fixed(&counts);
+        let new_counts = program.counts(&values);
+        let takes_more = new_counts[group].as_slice()[range].iter().sum::<i64>() > taken_before;
+        let sound =
+            takes_more && self.keeps(&new_counts, limits) && program.keeps_fixed(&new_counts);
         if sound {
-            *best = counts;
+            *best = new_counts;
         }
         Ok(sound)
     }
@@ -176,16 +184,16 @@ impl Counted {
         solver: &dyn Solver,
         effort: &Effort,
     ) -> Result<Solved, SolverError> {
-        let late = limits.time.is_some_and(|limit| self.base_time > limit);
-        if self.impossible || late || self.room.iter().any(|room| *room < 0) {
+        let is_late = limits.time.is_some_and(|limit| self.base_time > limit);
+        if self.impossible || is_late || self.room.iter().any(|room| *room < 0) {
             return Ok(Solved::Nothing);
         }
         if self.groups.is_empty() {
             // Nothing is left to choose: a solver has no use for a program without variables.
-            let counts = Counts::new();
-            let keeps = self.keeps(&counts, limits);
+            let chosen_counts = Counts::new();
+            let keeps = self.keeps(&chosen_counts, limits);
             return Ok(if keeps {
-                Solved::Best(counts)
+                Solved::Best(chosen_counts)
             } else {
                 Solved::Nothing
             });
@@ -205,11 +213,11 @@ impl Counted {
                 bound,
                 proven: true,
             } => {
-                let counts = program.counts(&values);
-                let proven = self.keeps(&counts, limits)
-                    && self.cost(&counts) <= Money(bound.round() as i64);
-                if proven {
-                    Solved::Best(counts)
+                let found_counts = program.counts(&values);
+                let is_proven = self.keeps(&found_counts, limits)
+                    && self.cost(&found_counts) <= Money(bound.round() as i64);
+                if is_proven {
+                    Solved::Best(found_counts)
                 } else {
                     Solved::Unknown
                 }

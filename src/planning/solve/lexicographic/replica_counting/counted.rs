@@ -51,14 +51,14 @@ impl Counted {
         instance: &Instance,
         shape: &Shape,
     ) -> Option<Self> {
-        let counts = !instance.caps.is_empty()
+        let can_be_counted = !instance.caps.is_empty()
             && instance.links.pools.is_empty()
             && !routes::possible(instance);
-        if !counts || instance.stages.iter().any(|stage| stage.choices.is_empty()) {
+        if !can_be_counted || instance.stages.iter().any(|stage| stage.choices.is_empty()) {
             return None;
         }
         let surroundings = Surroundings::of(instance, shape)?;
-        let mut counted = Self {
+        let mut counted_stages = Self {
             groups: IdVec::new(),
             fixed: instance.stages.map(|_| ChoiceId::default()),
             base_cost: surroundings.base_cost,
@@ -68,20 +68,20 @@ impl Counted {
             impossible: surroundings.impossible,
         };
         let mut columns = 0;
-        let mut last: Option<GroupId> = None;
+        let mut last_group: Option<GroupId> = None;
         for stage in instance
             .stages
             .ids()
             .filter(|stage| surroundings.open[*stage])
         {
             let choices = surroundings.choices(instance, shape, stage);
-            match last {
-                Some(group) if counted.groups[group].choices == choices => {
-                    counted.groups[group].stages.push(stage);
+            match last_group {
+                Some(group) if counted_stages.groups[group].choices == choices => {
+                    counted_stages.groups[group].stages.push(stage);
                 }
                 _ => {
                     columns += choices.len();
-                    last = Some(counted.groups.push(Group {
+                    last_group = Some(counted_stages.groups.push(Group {
                         stages: vec![stage],
                         choices,
                     }));
@@ -91,7 +91,7 @@ impl Counted {
                 return None;
             }
         }
-        Some(counted)
+        Some(counted_stages)
     }
 
     /// Ends of the whole job that choices lead to, rising, up to a limit.
@@ -101,19 +101,19 @@ impl Counted {
             .iter()
             .flat_map(|group| &group.choices)
             .filter(|choice| choice.allowed);
-        let ends = choices
+        let all_ends = choices
             .map(|choice| choice.through.max(self.base_time))
             .chain([self.base_time]);
-        let ends: BTreeSet<Millis> = ends
+        let possible_ends: BTreeSet<Millis> = all_ends
             .filter(|end| limit.is_none_or(|limit| *end <= limit))
             .collect();
-        ends.into_iter().collect()
+        possible_ends.into_iter().collect()
     }
 
     /// Returns when the whole job ends.
     pub(super) fn end(&self, counts: &Counts) -> Millis {
-        let taken = self.taken(counts).map(|(choice, _)| choice.through);
-        taken.fold(self.base_time, Ord::max)
+        let taken_ends = self.taken(counts).map(|(choice, _)| choice.through);
+        taken_ends.fold(self.base_time, Ord::max)
     }
 
     /// Returns the choices that are taken, with the numbers of their members.
@@ -131,17 +131,19 @@ impl Counted {
 
     /// Returns what the whole job costs.
     pub(super) fn cost(&self, counts: &Counts) -> Money {
-        let own: Money = self
+        let own_cost: Money = self
             .taken(counts)
             .map(|(choice, count)| times(choice.cost, count))
             .sum();
-        let shared: BTreeSet<SharedTransferId> = self
+        let shared_transfers: BTreeSet<SharedTransferId> = self
             .taken(counts)
             .flat_map(|(choice, _)| &choice.shared)
             .copied()
             .collect();
-        let transfers = shared.into_iter().map(|transfer| self.transfers[transfer]);
-        self.base_cost + own + transfers.sum()
+        let transfers = shared_transfers
+            .into_iter()
+            .map(|transfer| self.transfers[transfer]);
+        self.base_cost + own_cost + transfers.sum()
     }
 
     /// Whether a placement keeps every limit, exactly.
@@ -183,12 +185,12 @@ impl Counted {
     /// Returns how many members of each group take each choice.
     pub(super) fn counts(&self, placement: &Placement) -> Counts {
         let of_group = |group: &Group| {
-            let mut counts = group.choices.map(|_| 0);
+            let mut group_counts = group.choices.map(|_| 0);
             group
                 .stages
                 .iter()
-                .for_each(|stage| counts[placement[*stage]] += 1);
-            counts
+                .for_each(|stage| group_counts[placement[*stage]] += 1);
+            group_counts
         };
         self.groups.map(of_group)
     }

@@ -57,18 +57,18 @@ struct PathOnward {
 impl Surroundings {
     /// `None`: an open stage waits for another one.
     pub(super) fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
-        let open = instance.stages.map(|stage| stage.choices.len() > 1);
-        let mut after = instance.stages.map(|_| Vec::new());
-        let mut waits = instance.stages.map(|_| false);
+        let open_stages = instance.stages.map(|stage| stage.choices.len() > 1);
+        let mut readers_after = instance.stages.map(|_| Vec::new());
+        let mut waiting_stages = instance.stages.map(|_| false);
         for &stage in &shape.order {
             for StageInput { origin, artifact } in &shape.inputs[stage] {
                 let Origin::Stage(before) = origin else {
                     continue;
                 };
-                after[*before].push((stage, *artifact));
-                waits[stage] |= waits[*before] || open[*before];
+                readers_after[*before].push((stage, *artifact));
+                waiting_stages[stage] |= waiting_stages[*before] || open_stages[*before];
             }
-            if open[stage] && waits[stage] {
+            if open_stages[stage] && waiting_stages[stage] {
                 return None;
             }
         }
@@ -83,7 +83,7 @@ impl Surroundings {
             }
         }
         let mut surroundings = Self {
-            open,
+            open: open_stages,
             base_cost: Money(0),
             base_time: Millis(0),
             room: instance.caps.map(|cap| cap.limit),
@@ -95,11 +95,11 @@ impl Surroundings {
             latest: instance
                 .stages
                 .map(|stage| stage.deadline.map_or(NEVER, Millis::signed)),
-            after,
+            after: readers_after,
             uses,
             impossible: false,
         };
-        surroundings.times(instance, shape, &waits);
+        surroundings.times(instance, shape, &waiting_stages);
         surroundings.costs(instance);
         Some(surroundings)
     }
@@ -137,11 +137,11 @@ impl Surroundings {
                         Origin::Site(from) => travel(instance, *artifact, *from, site),
                         Origin::Stage(_) => 0,
                     });
-                let own = instance.stages[stage].choices[ONLY].duration.signed();
-                let end = fixed.fold(0, i64::max) + own;
-                let through = Millis::from_signed(end + self.tail[stage]);
+                let own_time = instance.stages[stage].choices[ONLY].duration.signed();
+                let fixed_end = fixed.fold(0, i64::max) + own_time;
+                let through = Millis::from_signed(fixed_end + self.tail[stage]);
                 self.base_time = self.base_time.max(through);
-                self.impossible |= end > self.latest[stage];
+                self.impossible |= fixed_end > self.latest[stage];
             }
         }
         for (stage, waiting) in waits
@@ -149,9 +149,9 @@ impl Surroundings {
             .filter(|(stage, _)| !self.open[*stage])
         {
             if !waiting {
-                let end = self.end[stage].signed();
-                self.impossible |= end > self.latest[stage];
-                let through = Millis::from_signed(end + self.tail[stage]);
+                let stage_end = self.end[stage].signed();
+                self.impossible |= stage_end > self.latest[stage];
+                let through = Millis::from_signed(stage_end + self.tail[stage]);
                 self.base_time = self.base_time.max(through);
             }
         }
@@ -162,17 +162,21 @@ impl Surroundings {
     fn onward(&self, instance: &Instance, stage: StageId, site: SiteId) -> PathOnward {
         let mut tail = 0;
         let deadline = instance.stages[stage].deadline;
-        let mut latest = deadline.map_or(NEVER, Millis::signed);
+        let mut latest_end = deadline.map_or(NEVER, Millis::signed);
         for (next, artifact) in self.after[stage]
             .iter()
             .filter(|(next, _)| !self.open[*next])
         {
             let choice = instance.stages[*next].choices[ONLY];
-            let until = travel(instance, *artifact, site, choice.site) + choice.duration.signed();
-            tail = tail.max(until + self.tail[*next]);
-            latest = latest.min(self.latest[*next] - until);
+            let time_until =
+                travel(instance, *artifact, site, choice.site) + choice.duration.signed();
+            tail = tail.max(time_until + self.tail[*next]);
+            latest_end = latest_end.min(self.latest[*next] - time_until);
         }
-        PathOnward { tail, latest }
+        PathOnward {
+            tail,
+            latest: latest_end,
+        }
     }
 
     /// Costs that no open stage changes, what is left of caps, and transfers that open stages
@@ -282,27 +286,27 @@ impl Surroundings {
             .signed();
             let PathOnward { tail, latest } = self.onward(instance, stage, site);
             // Until a choice is known, `through` is all of the path but its own time.
-            let mut there = ChoiceEffect {
+            let mut effect_there = ChoiceEffect {
                 through: Millis::from_signed(start + tail),
                 allowed: true,
                 ..ChoiceEffect::default()
             };
             for index in &self.stage_artifacts[stage] {
-                self.transfers_at(instance, stage, *index, site, &mut there);
+                self.transfers_at(instance, stage, *index, site, &mut effect_there);
             }
-            at_site.insert(site, there);
+            at_site.insert(site, effect_there);
             latest_at.insert(site, latest - start);
         }
         let choice = |choice: &crate::planning::problem::Choice| {
-            let mut there = at_site[&choice.site].clone();
-            there.cost += choice.cost;
-            there.through += choice.duration;
-            there.allowed &= choice.duration.signed() <= latest_at[&choice.site];
-            there.uses = self.uses[stage]
+            let mut effects_there = at_site[&choice.site].clone();
+            effects_there.cost += choice.cost;
+            effects_there.through += choice.duration;
+            effects_there.allowed &= choice.duration.signed() <= latest_at[&choice.site];
+            effects_there.uses = self.uses[stage]
                 .get(&choice.tag)
                 .cloned()
                 .unwrap_or_default();
-            there
+            effects_there
         };
         instance.stages[stage].choices.map(choice)
     }
