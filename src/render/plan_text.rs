@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 /// The whole plan. `width` is that of the terminal, if there is one.
 pub fn text(plan: &Plan, width: Option<u16>) -> String {
-    let mut text = heading(plan);
+    let mut text = plan_heading(plan);
     text.push('\n');
     let stage_rows: Vec<Vec<String>> = plan.stages.iter().map(stage_row).collect();
     text.push_str(&table::text(
@@ -31,9 +31,9 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
         text.push_str(&assumed_speeds(plan));
     }
     text.push('\n');
-    text.push_str(&totals(plan));
+    text.push_str(&totals_text(plan));
     text.push('\n');
-    text.push_str(&proof(plan));
+    text.push_str(&proof_text(plan));
     text
 }
 
@@ -42,7 +42,7 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
 pub fn without_provider(missing: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
     let clouds: Vec<String> = missing
         .iter()
-        .map(|(cloud, stages)| format!("{cloud} ({})", named(stages)))
+        .map(|(cloud, stages)| format!("{cloud} ({})", named_stages(stages)))
         .collect();
     (!clouds.is_empty()).then(|| {
         format!(
@@ -71,7 +71,7 @@ pub fn planned_without(clouds: &BTreeSet<String>) -> Option<String> {
 }
 
 /// `stage.a, stage.b and 3 more`.
-fn named(stages: &BTreeSet<String>) -> String {
+fn named_stages(stages: &BTreeSet<String>) -> String {
     const SHOWN: usize = 5;
     let names: Vec<String> = stages
         .iter()
@@ -84,7 +84,7 @@ fn named(stages: &BTreeSet<String>) -> String {
     }
 }
 
-fn heading(plan: &Plan) -> String {
+fn plan_heading(plan: &Plan) -> String {
     let goal = match (plan.objective, plan.limits.hour_nano_usd) {
         (PlannedObjective::Cost | PlannedObjective::Weighted, Some(hour)) => {
             format!("least cost with {hour} for an hour")
@@ -221,7 +221,7 @@ fn transfer_row(transfer: &PlannedTransfer) -> Vec<String> {
     ]
 }
 
-fn totals(plan: &Plan) -> String {
+fn totals_text(plan: &Plan) -> String {
     let totals = &plan.totals;
     let mut text = String::new();
     let mut put_line = |name: &str, figure: &str, note: &str| {
@@ -338,16 +338,16 @@ pub fn old_prices(old: &OldPrices) -> String {
 pub fn saving_money(plan: &Plan, single: &SingleCloud) -> String {
     let Money(ours) = plan.totals.cost_micro_usd;
     let Money(theirs) = single.cost_micro_usd;
-    percent(ours, theirs)
+    percent_saved(ours, theirs)
 }
 
 /// `47 %`.
 pub fn saving_time(plan: &Plan, single: &SingleCloud) -> String {
     let signed = |Millis(time): Millis| saturate(i128::from(time));
-    percent(signed(plan.totals.makespan_ms), signed(single.makespan_ms))
+    percent_saved(signed(plan.totals.makespan_ms), signed(single.makespan_ms))
 }
 
-fn percent(ours: i64, theirs: i64) -> String {
+fn percent_saved(ours: i64, theirs: i64) -> String {
     if theirs <= 0 {
         return "0 %".to_owned();
     }
@@ -358,7 +358,7 @@ fn percent(ours: i64, theirs: i64) -> String {
     )
 }
 
-fn proof(plan: &Plan) -> String {
+fn proof_text(plan: &Plan) -> String {
     let solver = format!("{} {}", plan.solver.name, plan.solver.version);
     let proof = match (plan.solver.status.as_str(), plan.objective) {
         ("optimal", PlannedObjective::Cost | PlannedObjective::Weighted) => {

@@ -136,7 +136,7 @@ impl Ssh {
     }
 
     fn machine(&self, host: usize, line: &str) -> Result<(Tags, Machine), ProviderError> {
-        tags::machine(self.name(host), line)
+        tags::machine_of_line(self.name(host), line)
     }
 
     /// Hosts that are what is asked for. A plan for other clouds is rehearsed on any of them.
