@@ -210,8 +210,7 @@ impl Provider for Local {
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
-        let Survey { machines, failed } = self.survey(owner).await;
-        failed.into_iter().next().map_or(Ok(machines), Err)
+        self.survey(owner).await.into_machines()
     }
 
     async fn survey(&self, owner: Option<&Owner>) -> Survey {
@@ -220,11 +219,9 @@ impl Provider for Local {
             let tags = attempt
                 .and_then(|folder| Ok(Self::tags(&folder)?.map(|tags| tags.machine(&folder))));
             match tags {
-                Ok(machine) => survey.machines.extend(machine.filter(|machine| {
-                    owner.is_none_or(|owner| {
-                        machine.lineage == owner.lineage && machine.job == owner.job
-                    })
-                })),
+                Ok(machine) => survey
+                    .machines
+                    .extend(machine.filter(|machine| machine.is_of(owner))),
                 Err(error) => survey.failed.push(error),
             }
         }

@@ -265,8 +265,7 @@ impl Provider for Slurm {
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
-        let Survey { machines, failed } = self.survey(owner).await;
-        failed.into_iter().next().map_or(Ok(machines), Err)
+        self.survey(owner).await.into_machines()
     }
 
     async fn survey(&self, owner: Option<&Owner>) -> Survey {
