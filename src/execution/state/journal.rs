@@ -90,7 +90,7 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
         };
         let record: Record = serde_json::from_slice(&opened_payload)
             .map_err(|error| damaged_line(&format!("this sky cannot read the record: {error}")))?;
-        check::check_event(&record.event).map_err(|error| damaged_line(&error.to_string()))?;
+        check::check_journal_record(&record).map_err(|error| damaged_line(&error.to_string()))?;
         let expected = decoded.records.last().map(|former| former.sequence + 1);
         if expected.is_some_and(|expected| expected != record.sequence) {
             return Err(damaged_line("records before it are missing"));
