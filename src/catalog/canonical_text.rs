@@ -22,7 +22,7 @@ pub(crate) fn files(draft: &Draft) -> BTreeMap<String, String> {
     sheets
         .files
         .insert(CATALOG.to_owned(), catalog_toml::text(&head));
-    sheets.put_table(format::PLACES, places(draft));
+    sheets.put_table(format::PLACES, places_table(draft));
     // Columns that only some catalogs need are left out of the others.
     let width = if draft.accelerators.values().any(|row| !row.kinds.is_empty()) {
         13
@@ -33,22 +33,22 @@ pub(crate) fn files(draft: &Draft) -> BTreeMap<String, String> {
     sheets.put(
         format::ACCELERATORS.file.to_owned(),
         columns,
-        accelerators(draft, width),
+        accelerators_table(draft, width),
     );
-    sheets.put_table(format::CONFIDENTIAL, confidential(draft));
-    sheets.put_table(format::BURSTABLE, burstable(draft));
+    sheets.put_table(format::CONFIDENTIAL, confidential_table(draft));
+    sheets.put_table(format::BURSTABLE, burstable_table(draft));
     sheets.put_table(format::MACHINE_EXTRAS, machine_extras(draft));
-    sheets.put_table(format::CERTIFICATIONS, certifications(draft));
-    sheets.put_table(format::EGRESS, egress(draft));
-    sheets.put_table(format::THROUGHPUT, throughput(draft));
-    sheets.put_table(format::CLOUDS, clouds(draft));
-    sheets.put_table(format::INTERRUPTIONS, interruptions(draft));
+    sheets.put_table(format::CERTIFICATIONS, certifications_table(draft));
+    sheets.put_table(format::EGRESS, egress_table(draft));
+    sheets.put_table(format::THROUGHPUT, throughput_table(draft));
+    sheets.put_table(format::CLOUDS, clouds_table(draft));
+    sheets.put_table(format::INTERRUPTIONS, interruptions_table(draft));
     sheets.put_table(format::ROUND_TRIPS, round_trips(draft));
-    sheets.put_table(format::SERVICES, services(draft));
-    sheets.put_table(format::DISCOUNTS, discounts(draft));
-    sheets.put_table(format::QUOTAS, quotas(draft));
-    sheets.put_table(format::REGISTERED, registered(draft));
-    sheets.put_table(format::RETIREMENTS, retirements(draft));
+    sheets.put_table(format::SERVICES, services_table(draft));
+    sheets.put_table(format::DISCOUNTS, discounts_table(draft));
+    sheets.put_table(format::QUOTAS, quotas_table(draft));
+    sheets.put_table(format::REGISTERED, registered_table(draft));
+    sheets.put_table(format::RETIREMENTS, retirements_table(draft));
     sheets.put_table(format::PRICE_CHANGES, price_changes(draft));
     sheets.put_table(format::DROPPED_ROWS, dropped_rows(draft));
     machines_and_prices(draft, &mut sheets);
@@ -65,7 +65,7 @@ impl Sheets {
     /// Adds a file, unless it has no rows.
     fn put(&mut self, name: String, header: &[&str], rows: Vec<String>) {
         if !rows.is_empty() {
-            self.files.insert(name, sheet(header, rows));
+            self.files.insert(name, sheet_text(header, rows));
         }
     }
 
@@ -75,7 +75,7 @@ impl Sheets {
     }
 }
 
-fn places(draft: &Draft) -> Vec<String> {
+fn places_table(draft: &Draft) -> Vec<String> {
     let place_row = |(name, place): (&String, &PlaceRow)| {
         let cells = [
             name,
@@ -86,7 +86,7 @@ fn places(draft: &Draft) -> Vec<String> {
             &place.source,
             &place.parent,
         ];
-        line(
+        row_line(
             cells
                 .into_iter()
                 .chain([&place.class, &place.evidence, &place.parent_country]),
@@ -96,16 +96,16 @@ fn places(draft: &Draft) -> Vec<String> {
 }
 
 /// The rows of accelerators with the first `width` of the columns.
-fn accelerators(draft: &Draft, width: usize) -> Vec<String> {
+fn accelerators_table(draft: &Draft, width: usize) -> Vec<String> {
     let accelerator_row = |(name, row): (&String, &AcceleratorRow)| {
         let rates = row
             .gigaflops
             .iter()
-            .map(|rate| rate.map_or(String::new(), |rate| decimal(rate.into(), 1000)));
+            .map(|rate| rate.map_or(String::new(), |rate| decimal_text(rate.into(), 1000)));
         let memory = if row.memory == 0 {
             String::new()
         } else {
-            decimal(row.memory.into(), 1 << 30)
+            decimal_text(row.memory.into(), 1 << 30)
         };
         let texts = [
             row.source.clone(),
@@ -118,7 +118,7 @@ fn accelerators(draft: &Draft, width: usize) -> Vec<String> {
             row.evidence.clone(),
             row.kinds.join(";"),
         ];
-        line(
+        row_line(
             [name.clone(), row.aliases.join(";")]
                 .into_iter()
                 .chain(rates)
@@ -130,44 +130,44 @@ fn accelerators(draft: &Draft, width: usize) -> Vec<String> {
     draft.accelerators.iter().map(accelerator_row).collect()
 }
 
-fn confidential(draft: &Draft) -> Vec<String> {
+fn confidential_table(draft: &Draft) -> Vec<String> {
     let confidential_rows = draft
         .confidential
         .iter()
         .map(|((cloud, machine, tee), row)| {
-            line([cloud, machine, tee, &row.places, &row.source, &row.evidence])
+            row_line([cloud, machine, tee, &row.places, &row.source, &row.evidence])
         });
     confidential_rows.collect()
 }
 
-fn burstable(draft: &Draft) -> Vec<String> {
+fn burstable_table(draft: &Draft) -> Vec<String> {
     let burstable_rows =
         draft
             .burstable
             .iter()
             .map(|((cloud, types), (baseline, source, evidence))| {
-                let baseline =
-                    baseline.map_or(String::new(), |baseline| decimal(baseline.into(), 1000));
-                line([cloud, types, &baseline, source, evidence])
+                let baseline = baseline.map_or(String::new(), |baseline| {
+                    decimal_text(baseline.into(), 1000)
+                });
+                row_line([cloud, types, &baseline, source, evidence])
             });
     burstable_rows.collect()
 }
 
 fn machine_extras(draft: &Draft) -> Vec<String> {
-    let extras_rows = draft
-        .extras
-        .iter()
-        .map(|((cloud, places), cells)| line(std::iter::once(cloud).chain(cells).chain([places])));
+    let extras_rows = draft.extras.iter().map(|((cloud, places), cells)| {
+        row_line(std::iter::once(cloud).chain(cells).chain([places]))
+    });
     extras_rows.collect()
 }
 
-fn certifications(draft: &Draft) -> Vec<String> {
+fn certifications_table(draft: &Draft) -> Vec<String> {
     let certification_rows =
         draft
             .certifications
             .iter()
             .map(|((scheme, places, operator), row)| {
-                line([
+                row_line([
                     scheme,
                     &row.status,
                     places,
@@ -180,29 +180,29 @@ fn certifications(draft: &Draft) -> Vec<String> {
     certification_rows.collect()
 }
 
-fn egress(draft: &Draft) -> Vec<String> {
+fn egress_table(draft: &Draft) -> Vec<String> {
     let egress_rows = draft.egress.iter().flat_map(|((from, to), row)| {
         row.tiers.iter().map(move |(above, rate)| {
             let (above, rate) = (
-                decimal((*above).into(), NANO),
-                decimal((*rate).into(), NANO),
+                decimal_text((*above).into(), NANO),
+                decimal_text((*rate).into(), NANO),
             );
-            line([from, to, &above, &rate, &row.source])
+            row_line([from, to, &above, &rate, &row.source])
         })
     });
     egress_rows.collect()
 }
 
-fn throughput(draft: &Draft) -> Vec<String> {
+fn throughput_table(draft: &Draft) -> Vec<String> {
     let throughput_rows = draft.throughput.iter().map(|((from, to), (bits, source))| {
-        line([from, to, &decimal((*bits).into(), NANO), source])
+        row_line([from, to, &decimal_text((*bits).into(), NANO), source])
     });
     throughput_rows.collect()
 }
 
-fn clouds(draft: &Draft) -> Vec<String> {
+fn clouds_table(draft: &Draft) -> Vec<String> {
     let optional_figure = |value: Option<i64>, per: i128| {
-        value.map_or(String::new(), |value| decimal(value.into(), per))
+        value.map_or(String::new(), |value| decimal_text(value.into(), per))
     };
     let cloud_row = |(name, row): (&String, &CloudRow)| {
         let times = row
@@ -216,7 +216,7 @@ fn clouds(draft: &Draft) -> Vec<String> {
             .gigabyte
             .map_or(String::new(), |bytes| bytes.to_string());
         let texts = [row.source.clone(), row.evidence.clone(), gigabyte];
-        line(
+        row_line(
             std::iter::once(name.clone())
                 .chain(times)
                 .chain(figures)
@@ -230,11 +230,11 @@ fn round_trips(draft: &Draft) -> Vec<String> {
     let round_trip_rows = draft
         .round_trips
         .iter()
-        .map(|((from, to), (ms, source))| line([from, to, &ms.to_string(), source]));
+        .map(|((from, to), (ms, source))| row_line([from, to, &ms.to_string(), source]));
     round_trip_rows.collect()
 }
 
-fn services(draft: &Draft) -> Vec<String> {
+fn services_table(draft: &Draft) -> Vec<String> {
     let service_rows = draft
         .services
         .iter()
@@ -243,8 +243,8 @@ fn services(draft: &Draft) -> Vec<String> {
                 figure_or_empty(row.vcpu_thousandths, 1000),
                 figure_or_empty(row.memory, 1 << 30),
             );
-            let price = decimal(row.price.into(), NANO);
-            line([
+            let price = decimal_text(row.price.into(), NANO);
+            row_line([
                 places,
                 service,
                 &row.unit,
@@ -260,16 +260,16 @@ fn services(draft: &Draft) -> Vec<String> {
     service_rows.collect()
 }
 
-fn discounts(draft: &Draft) -> Vec<String> {
+fn discounts_table(draft: &Draft) -> Vec<String> {
     let discount_rows =
         draft
             .discounts
             .iter()
             .map(|((places, types), (parts, source, evidence))| {
-                line([
+                row_line([
                     places,
                     types,
-                    &decimal((*parts).into(), PPM_PER_PERCENT.into()),
+                    &decimal_text((*parts).into(), PPM_PER_PERCENT.into()),
                     source,
                     evidence,
                 ])
@@ -277,17 +277,17 @@ fn discounts(draft: &Draft) -> Vec<String> {
     discount_rows.collect()
 }
 
-fn quotas(draft: &Draft) -> Vec<String> {
+fn quotas_table(draft: &Draft) -> Vec<String> {
     let quota_rows = draft
         .quotas
         .iter()
         .map(|((pattern, what), (most, source, evidence))| {
-            line([pattern, what, &most.to_string(), source, evidence])
+            row_line([pattern, what, &most.to_string(), source, evidence])
         });
     quota_rows.collect()
 }
 
-fn registered(draft: &Draft) -> Vec<String> {
+fn registered_table(draft: &Draft) -> Vec<String> {
     let registration_rows = draft.registered.iter().map(|(cloud, row)| {
         let days = [&row.date, &row.valid_from, &row.valid_until];
         let revision = if row.revision == 0 {
@@ -295,7 +295,7 @@ fn registered(draft: &Draft) -> Vec<String> {
         } else {
             row.revision.to_string()
         };
-        line([cloud, &row.about].into_iter().chain(days).chain([
+        row_line([cloud, &row.about].into_iter().chain(days).chain([
             &row.key,
             &row.file_sha256,
             &row.url,
@@ -305,24 +305,24 @@ fn registered(draft: &Draft) -> Vec<String> {
     registration_rows.collect()
 }
 
-fn retirements(draft: &Draft) -> Vec<String> {
+fn retirements_table(draft: &Draft) -> Vec<String> {
     let retirement_rows = draft
         .retirements
         .iter()
         .map(|((cloud, types, places), row)| {
-            line([cloud, types, &row.day, &row.source, places, &row.evidence])
+            row_line([cloud, types, &row.day, &row.source, places, &row.evidence])
         });
     retirement_rows.collect()
 }
 
 fn price_changes(draft: &Draft) -> Vec<String> {
     let change_rows = draft.changes.iter().map(|((cloud, name, from), row)| {
-        line([
+        row_line([
             cloud,
             name,
             from,
             &row.to,
-            &decimal(row.ratio_ppm.into(), PPM.into()),
+            &decimal_text(row.ratio_ppm.into(), PPM.into()),
         ])
     });
     change_rows.collect()
@@ -333,7 +333,7 @@ fn dropped_rows(draft: &Draft) -> Vec<String> {
         .dropped
         .iter()
         .map(|((cloud, name, reason, source), rows)| {
-            line([cloud, name, reason, &rows.to_string(), source])
+            row_line([cloud, name, reason, &rows.to_string(), source])
         });
     rows.collect()
 }
@@ -361,14 +361,14 @@ fn put_machines(draft: &Draft, cloud: &str, sheets: &mut Sheets) {
     };
     let machines = of_cloud().map(|((_, name), row)| {
         let (accelerator, count) = match &row.accelerator {
-            Some((name, count)) => (name.clone(), decimal((*count).into(), 1000)),
+            Some((name, count)) => (name.clone(), decimal_text((*count).into(), 1000)),
             None => Default::default(),
         };
         let (vcpus, memory) = (
             figure_or_empty(row.vcpu_thousandths, 1000),
             figure_or_empty(row.memory, 1 << 30),
         );
-        line(
+        row_line(
             [
                 name,
                 &vcpus,
@@ -418,12 +418,12 @@ fn figure_or_empty(value: u64, per: i128) -> String {
     if value == 0 {
         String::new()
     } else {
-        decimal(value.into(), per)
+        decimal_text(value.into(), per)
     }
 }
 
 /// A row per machine and share, with all regions that have it.
-fn interruptions(draft: &Draft) -> Vec<String> {
+fn interruptions_table(draft: &Draft) -> Vec<String> {
     let mut regions: BTreeMap<(&str, &str, i64, &str), Vec<&str>> = BTreeMap::new();
     for ((cloud, machine, region), (share, source)) in &draft.interruptions {
         regions
@@ -433,10 +433,10 @@ fn interruptions(draft: &Draft) -> Vec<String> {
     }
     let interruption_row =
         |((cloud, machine, share, source), regions): ((&str, &str, i64, &str), Vec<&str>)| {
-            line([
+            row_line([
                 cloud,
                 machine,
-                &decimal(share.into(), PPM_PER_PERCENT.into()),
+                &decimal_text(share.into(), PPM_PER_PERCENT.into()),
                 &regions.join(";"),
                 source,
             ])
@@ -446,9 +446,9 @@ fn interruptions(draft: &Draft) -> Vec<String> {
 
 fn price_line(name: &str, row: &PriceRow, region: Option<&str>) -> String {
     let price = |price: &Option<Price>| {
-        price
-            .as_ref()
-            .map_or(String::new(), |(nano, _)| decimal((*nano).into(), NANO))
+        price.as_ref().map_or(String::new(), |(nano, _)| {
+            decimal_text((*nano).into(), NANO)
+        })
     };
     let source = |price: &Option<Price>| {
         price
@@ -466,14 +466,14 @@ fn price_line(name: &str, row: &PriceRow, region: Option<&str>) -> String {
         price(&row.spot),
         spot,
     ];
-    line(cells.into_iter().chain(region.map(str::to_owned)))
+    row_line(cells.into_iter().chain(region.map(str::to_owned)))
 }
 
 /// Parts of a decimal: nine digits after the point.
 const NANO: i128 = 1_000_000_000;
 
 /// Header and sorted rows.
-fn sheet(header: &[&str], mut rows: Vec<String>) -> String {
+fn sheet_text(header: &[&str], mut rows: Vec<String>) -> String {
     rows.sort_unstable();
     let mut text = header.join(",");
     for row in rows {
@@ -485,7 +485,7 @@ fn sheet(header: &[&str], mut rows: Vec<String>) -> String {
 }
 
 /// One row. Quotes and line breaks cannot be in a cell, so they become plain marks.
-fn line<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> String {
+fn row_line<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> String {
     let mut text = String::new();
     for (index, cell) in cells.into_iter().enumerate() {
         if index > 0 {
@@ -506,7 +506,7 @@ fn line<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> String {
 
 /// `value / per` as a plain decimal; every `per` here divides a power of ten or two, at most
 /// nine decimals are kept.
-fn decimal(value: i128, per: i128) -> String {
+fn decimal_text(value: i128, per: i128) -> String {
     let nano_units = div_half_even(value * NANO, per);
     let text = format!("{}.{:09}", nano_units / NANO, nano_units % NANO);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

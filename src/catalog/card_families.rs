@@ -24,7 +24,7 @@ struct Family {
     sizes: Vec<(String, u32)>,
 }
 
-fn families() -> &'static [Family] {
+fn all_families() -> &'static [Family] {
     static TABLE: OnceLock<Vec<Family>> = OnceLock::new();
     TABLE.get_or_init(|| {
         let mut card_families = Vec::new();
@@ -79,7 +79,7 @@ pub(crate) fn cards_of_family(cloud: &str, instance_type: &str) -> Option<(Strin
     if cloud == "gcp" && instance_type.starts_with("tpu-") {
         return Some((instance_type.to_owned(), 1000));
     }
-    let of_cloud = || families().iter().filter(|family| family.cloud == cloud);
+    let of_cloud = || all_families().iter().filter(|family| family.cloud == cloud);
     let mut any_size = None;
     for family in of_cloud().filter(|family| !family.sizes.is_empty()) {
         let Some(size) = instance_type.strip_prefix(family.names.as_str()) else {

@@ -71,7 +71,7 @@ impl Differences {
 /// Compares two catalogs.
 pub fn between(old: &Catalog, new: &Catalog) -> Differences {
     let mut differences = Differences {
-        others: others(old, new),
+        others: other_differences(old, new),
         ..Differences::default()
     };
     let (mut before, mut after) = (old.offers.iter().peekable(), new.offers.iter().peekable());
@@ -80,7 +80,7 @@ pub fn between(old: &Catalog, new: &Catalog) -> Differences {
             (None, None) => break,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(a), Some(b)) => key(old, a).cmp(&key(new, b)),
+            (Some(a), Some(b)) => price_key(old, a).cmp(&price_key(new, b)),
         };
         let dropped_price = if order.is_le() { before.next() } else { None };
         let come = if order.is_ge() { after.next() } else { None };
@@ -128,7 +128,7 @@ pub fn between(old: &Catalog, new: &Catalog) -> Differences {
     differences
 }
 
-fn key<'a>(catalog: &'a Catalog, offer: &Offer) -> (&'a PlaceName, &'a str, Purchase) {
+fn price_key<'a>(catalog: &'a Catalog, offer: &Offer) -> (&'a PlaceName, &'a str, Purchase) {
     (
         &catalog.place(offer).name,
         &catalog.machine(offer).instance_type,
@@ -137,7 +137,7 @@ fn key<'a>(catalog: &'a Catalog, offer: &Offer) -> (&'a PlaceName, &'a str, Purc
 }
 
 /// What differs beside prices. Routes between places count where both catalogs have both places.
-fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
+fn other_differences(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
     let mut changed_counts = BTreeMap::new();
     let mut add_count = |what, count| {
         if count > 0 {
@@ -146,9 +146,9 @@ fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
     };
     add_count(
         "places",
-        differing(
-            &by(&old.places, |place| &place.name),
-            &by(&new.places, |place| &place.name),
+        differing_keys(
+            &by_key(&old.places, |place| &place.name),
+            &by_key(&new.places, |place| &place.name),
         ),
     );
     fn machine(machine: &Machine) -> (&str, &str) {
@@ -156,18 +156,21 @@ fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
     }
     add_count(
         "machines",
-        differing(&by(&old.machines, machine), &by(&new.machines, machine)),
+        differing_keys(
+            &by_key(&old.machines, machine),
+            &by_key(&new.machines, machine),
+        ),
     );
     add_count(
         "accelerators",
-        differing(&old.accelerators, &new.accelerators),
+        differing_keys(&old.accelerators, &new.accelerators),
     );
-    add_count("terms of clouds", differing(&old.terms, &new.terms));
+    add_count("terms of clouds", differing_keys(&old.terms, &new.terms));
     add_count(
         "sources",
-        differing(
-            &by(&old.sources, |source| &source.id),
-            &by(&new.sources, |source| &source.id),
+        differing_keys(
+            &by_key(&old.sources, |source| &source.id),
+            &by_key(&new.sources, |source| &source.id),
         ),
     );
     let common_places: Vec<(u32, u32)> = old
@@ -201,18 +204,18 @@ fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
     }
     add_count(
         "rates of interruption",
-        differing(&interruptions(old), &interruptions(new)),
+        differing_keys(&interruption_rates(old), &interruption_rates(new)),
     );
     add_count(
         "confidential machines",
-        differing(&environments(old), &environments(new)),
+        differing_keys(&environments_by_place(old), &environments_by_place(new)),
     );
     changed_counts
 }
 
 type AtPlace<'a> = (&'a PlaceName, &'a str);
 
-fn interruptions(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, u32> {
+fn interruption_rates(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, u32> {
     let name = |place: u32, machine: u32| {
         (
             &catalog.places[place as usize].name,
@@ -227,7 +230,7 @@ fn interruptions(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, u32> {
 }
 
 /// Machines with an environment, by place.
-fn environments(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, Vec<&'static str>> {
+fn environments_by_place(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, Vec<&'static str>> {
     let confidential_offers = catalog
         .offers
         .iter()
@@ -243,12 +246,12 @@ fn environments(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, Vec<&'static str>> {
         .collect()
 }
 
-fn by<'a, T, K: Ord>(all: &'a [T], key: impl Fn(&'a T) -> K) -> BTreeMap<K, &'a T> {
+fn by_key<'a, T, K: Ord>(all: &'a [T], key: impl Fn(&'a T) -> K) -> BTreeMap<K, &'a T> {
     all.iter().map(|one| (key(one), one)).collect()
 }
 
 /// How many keys have another value, or one in one of the maps only.
-fn differing<K: Ord, V: PartialEq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> usize {
+fn differing_keys<K: Ord, V: PartialEq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> usize {
     let keys: BTreeSet<&K> = old.keys().chain(new.keys()).collect();
     keys.into_iter()
         .filter(|key| old.get(key) != new.get(key))

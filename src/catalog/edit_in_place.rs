@@ -29,7 +29,7 @@ pub(crate) fn files(old: &[File], draft: &Draft) -> Result<BTreeMap<String, Stri
     let mut covered: BTreeSet<&str> = BTreeSet::new();
     for file in old.iter().filter(by_hand) {
         if file.name == CATALOG {
-            edited.insert(file.name.clone(), head(file, draft)?);
+            edited.insert(file.name.clone(), edited_head(file, draft)?);
             continue;
         }
         let file_rows = Rows::of(file);
@@ -215,7 +215,7 @@ impl<'a> Rows<'a> {
 }
 
 /// `catalog.toml` with its sources as they shall be.
-fn head(file: &File, draft: &Draft) -> Result<String, CatalogError> {
+fn edited_head(file: &File, draft: &Draft) -> Result<String, CatalogError> {
     let old_head: CatalogToml = catalog_toml::read(file)?;
     let Ok(mut document) = file.text.parse::<DocumentMut>() else {
         return Ok(catalog_toml::text(&CatalogToml {

@@ -22,7 +22,7 @@ pub struct File {
 /// Largest file of a catalog that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 128 << 20;
 
-fn unreadable(path: &Path, error: &std::io::Error) -> CatalogError {
+fn unreadable_file(path: &Path, error: &std::io::Error) -> CatalogError {
     let named_error = error.to_string();
     let plain_reason = named_error
         .split_once(": ")
@@ -84,7 +84,7 @@ fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), C
             }
         } else if name.ends_with(".csv") || full_name == CATALOG {
             let bytes = file::read_within(&path, MAX_FILE_BYTES)
-                .map_err(|error| unreadable(&path, &error))?;
+                .map_err(|error| unreadable_file(&path, &error))?;
             files.push(file(full_name, path.display().to_string(), bytes)?);
         }
     }
@@ -191,7 +191,7 @@ pub fn digest(files: &[File], canonical_toml: &str) -> String {
     for file in files {
         let text = match file.name.as_str() {
             CATALOG => Cow::Borrowed(canonical_toml),
-            _ => canonical(&file.text),
+            _ => canonical_text(&file.text),
         };
         hasher.update(file.name.as_bytes());
         hasher.update(&[0]);
@@ -201,7 +201,7 @@ pub fn digest(files: &[File], canonical_toml: &str) -> String {
     hasher.finish().into()
 }
 
-fn canonical(text: &str) -> Cow<'_, str> {
+fn canonical_text(text: &str) -> Cow<'_, str> {
     let mut canonical_lines = text.lines();
     let mut last_line = "";
     let header = canonical_lines.next().unwrap_or("");
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn canonical_text_does_not_depend_on_order_or_comments() {
         let plain = "a,b\n1,2\n3,4\n";
-        assert!(matches!(canonical(plain), Cow::Borrowed(_)));
-        assert_eq!(canonical("# note\na,b\r\n3,4\r\n\r\n1,2"), plain);
+        assert!(matches!(canonical_text(plain), Cow::Borrowed(_)));
+        assert_eq!(canonical_text("# note\na,b\r\n3,4\r\n\r\n1,2"), plain);
     }
 }

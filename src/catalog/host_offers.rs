@@ -55,10 +55,10 @@ pub fn lay(
     );
     for table in tables.iter().filter(|table| !table.rows.is_empty()) {
         match files.iter_mut().find(|file| file.name == table.file) {
-            Some(file) => file.text = extended(&file.text, table),
+            Some(file) => file.text = extended_table(&file.text, table),
             None => {
                 let text = std::iter::once(table.columns.join(","))
-                    .chain(table.rows.iter().map(|row| joined(row)));
+                    .chain(table.rows.iter().map(|row| joined_row(row)));
                 let text = text.map(|line| line + "\n").collect();
                 files.push(File {
                     name: table.file.to_owned(),
@@ -73,7 +73,7 @@ pub fn lay(
 }
 
 /// The text of a table with more rows: columns that it lacks are added to all of it.
-fn extended(text: &str, table: &Rows) -> String {
+fn extended_table(text: &str, table: &Rows) -> String {
     let mut table_lines = text.lines().map(|line| line.trim_end_matches('\r'));
     let mut lines_before: Vec<&str> = Vec::new();
     let header = loop {
@@ -109,12 +109,12 @@ fn extended(text: &str, table: &Rows) -> String {
                 .cloned()
                 .unwrap_or_default()
         };
-        joined(&columns.iter().map(cell).collect::<Vec<_>>())
+        joined_row(&columns.iter().map(cell).collect::<Vec<_>>())
     }));
     all_lines.into_iter().map(|line| line + "\n").collect()
 }
 
-fn joined(row: &[String]) -> String {
+fn joined_row(row: &[String]) -> String {
     let cell = |cell: &String| {
         if cell.contains([',', '#']) {
             format!("\"{cell}\"")
@@ -138,7 +138,7 @@ mod tests {
         };
         let text = "# note\r\nplace,location,country\r\naws:x,\"Here, there\",US\r\n\r\n";
         let wanted = "# note\nplace,location,country,parent\naws:x,\"Here, there\",US,\n\nssh:a,,DE,\"Me, myself\"\n";
-        assert_eq!(extended(text, &rows), wanted);
+        assert_eq!(extended_table(text, &rows), wanted);
     }
 
     #[test]

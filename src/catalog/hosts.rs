@@ -15,7 +15,7 @@ pub fn laid_over(files: Vec<File>, own: &OwnHosts, date: &str) -> Result<Catalog
         date: own.date.clone().unwrap_or_else(|| date.to_owned()),
         about: "One's own hosts, as hosts.toml has them",
     };
-    load::from_files(&host_offers::lay(files, &origin, &tables(own))?)
+    load::from_files(&host_offers::lay(files, &origin, &host_tables(own))?)
 }
 
 /// All clouds that one's own hosts can be at, in the order of the tables of their machines.
@@ -37,7 +37,7 @@ pub fn clouds(own: &OwnHosts) -> Vec<&'static str> {
 }
 
 /// One kind of machine, and how many of it there may be at a time.
-fn offers(own: &OwnHosts) -> impl Iterator<Item = (&OwnHost, Option<u32>)> {
+fn host_offers(own: &OwnHosts) -> impl Iterator<Item = (&OwnHost, Option<u32>)> {
     let hosts = own.hosts.iter().map(|host| (host, Some(host.slots)));
     let jobs = own
         .clusters
@@ -49,7 +49,7 @@ fn offers(own: &OwnHosts) -> impl Iterator<Item = (&OwnHost, Option<u32>)> {
 }
 
 /// The rows that one's own hosts add to the tables of a catalog.
-fn tables(own: &OwnHosts) -> Vec<Rows> {
+fn host_tables(own: &OwnHosts) -> Vec<Rows> {
     let (places, certifications) = tables_of_places(own);
     let mut tables = vec![places];
     tables.extend(tables_of_machines(own));
@@ -66,7 +66,7 @@ fn tables(own: &OwnHosts) -> Vec<Rows> {
     tables
 }
 
-fn source() -> String {
+fn source_of_hosts() -> String {
     OWN.to_owned()
 }
 
@@ -92,7 +92,7 @@ fn tables_of_places(own: &OwnHosts) -> (Rows, Rows) {
         columns: &["scheme", "status", "places", "source"],
         rows: Vec::new(),
     };
-    let names: BTreeSet<&PlaceName> = offers(own).map(|(host, _)| &host.place).collect();
+    let names: BTreeSet<&PlaceName> = host_offers(own).map(|(host, _)| &host.place).collect();
     for name in names {
         let place = own.places.get(&name.region).cloned().unwrap_or_default();
         let full_name = name.to_string();
@@ -101,7 +101,7 @@ fn tables_of_places(own: &OwnHosts) -> (Rows, Rows) {
                 scheme,
                 "certified".to_owned(),
                 full_name.clone(),
-                source(),
+                source_of_hosts(),
             ]);
         }
         places.rows.push(vec![
@@ -110,7 +110,7 @@ fn tables_of_places(own: &OwnHosts) -> (Rows, Rows) {
             place.location,
             place.operator,
             place.us_cloud_act,
-            source(),
+            source_of_hosts(),
             place.parent,
             place.class,
             place.parent_country,
@@ -138,7 +138,7 @@ fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
         table("slurm/machines.csv"),
         table("kubernetes/machines.csv"),
     ];
-    for (host, _) in offers(own) {
+    for (host, _) in host_offers(own) {
         let Some(cloud) = CLOUDS.iter().position(|cloud| *cloud == host.place.cloud) else {
             continue;
         };
@@ -148,10 +148,13 @@ fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
             None => Default::default(),
         };
         let known_text = |number: u64, text: String| if number == 0 { String::new() } else { text };
-        let cpus = known_text(offer.vcpu_thousandths, decimal(offer.vcpu_thousandths, 3));
+        let cpus = known_text(
+            offer.vcpu_thousandths,
+            decimal_text(offer.vcpu_thousandths, 3),
+        );
         let memory = known_text(
             offer.memory.0,
-            decimal(((u128::from(offer.memory.0) * 1000) >> 30) as u64, 3),
+            decimal_text(((u128::from(offer.memory.0) * 1000) >> 30) as u64, 3),
         );
         let machine_row = vec![
             host.instance_type.clone(),
@@ -180,10 +183,10 @@ fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
         columns: &["cloud", "instance_type", "tee", "places", "source"],
         rows: Vec::new(),
     };
-    for (host, _) in offers(own) {
+    for (host, _) in host_offers(own) {
         let (place, name) = (host.place.to_string(), &host.instance_type);
-        let price = decimal(host.offer.rate.0.unsigned_abs(), 9);
-        let price_row = vec![place.clone(), name.clone(), price, source()];
+        let price = decimal_text(host.offer.rate.0.unsigned_abs(), 9);
+        let price_row = vec![place.clone(), name.clone(), price, source_of_hosts()];
         if prices.rows.contains(&price_row) {
             continue;
         }
@@ -194,7 +197,7 @@ fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
                 name.clone(),
                 tee.clone(),
                 place.clone(),
-                source(),
+                source_of_hosts(),
             ]);
         }
     }
@@ -205,7 +208,7 @@ fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
 fn quotas(own: &OwnHosts) -> Rows {
     // None: without a limit.
     let mut most_machines: BTreeMap<String, Option<u64>> = BTreeMap::new();
-    for (host, count) in offers(own) {
+    for (host, count) in host_offers(own) {
         let most_at_place = most_machines
             .entry(host.place.to_string())
             .or_insert(Some(0));
@@ -214,7 +217,14 @@ fn quotas(own: &OwnHosts) -> Rows {
             .map(|(most, count)| most + u64::from(count));
     }
     let quota = |(place, most): (String, Option<u64>)| {
-        most.map(|most| vec![place, "instances".to_owned(), most.to_string(), source()])
+        most.map(|most| {
+            vec![
+                place,
+                "instances".to_owned(),
+                most.to_string(),
+                source_of_hosts(),
+            ]
+        })
     };
     Rows {
         file: "quotas.csv",
@@ -235,7 +245,7 @@ fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
         columns: &["from", "to", "gbps", "source"],
         rows: Vec::new(),
     };
-    let price = decimal(own.egress.0.unsigned_abs(), 9);
+    let price = decimal_text(own.egress.0.unsigned_abs(), 9);
     for cloud in clouds(own) {
         let whole_cloud = format!("{cloud}:*");
         for (to, price) in [("internet", price.as_str()), (&whole_cloud, "0")] {
@@ -244,7 +254,7 @@ fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
                 to.to_owned(),
                 "0".to_owned(),
                 price.to_owned(),
-                source(),
+                source_of_hosts(),
             ]);
         }
         if let Some(gbps) = &own.gbps {
@@ -252,13 +262,13 @@ fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
                 whole_cloud.clone(),
                 "*".to_owned(),
                 gbps.clone(),
-                source(),
+                source_of_hosts(),
             ]);
             throughput.rows.push(vec![
                 "*".to_owned(),
                 whole_cloud.clone(),
                 gbps.clone(),
-                source(),
+                source_of_hosts(),
             ]);
         }
     }
@@ -266,7 +276,7 @@ fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
 }
 
 /// A number of so many parts, as a decimal.
-fn decimal(parts: u64, digits: usize) -> String {
+fn decimal_text(parts: u64, digits: usize) -> String {
     let text = format!("{parts:0width$}", width = digits + 1);
     let (whole, rest) = text.split_at(text.len() - digits);
     match rest.trim_end_matches('0') {

@@ -68,7 +68,7 @@ pub fn of(files: &[File], digest: &str, date: &str, at: Location) -> Result<Lock
         at,
         digest: digest.to_owned(),
         date: date.to_owned(),
-        sources: sources(files)?,
+        sources: locked_sources(files)?,
     })
 }
 
@@ -224,7 +224,7 @@ pub fn differences(locked: &Lock, now: &Lock) -> Vec<String> {
 }
 
 /// What a catalog has from each source: a digest over its rows, whatever their order.
-fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogError> {
+fn locked_sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogError> {
     let mut rows_by_source: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.name.ends_with(".csv")) {
         let mut table_lines = file.text.lines().filter(|line| !table::is_blank(line));

@@ -61,12 +61,12 @@ impl Filter {
 
 /// The offers that pass the filter, the cheapest first; then by place and instance type.
 pub fn find<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
-    among(&catalog.offers, catalog, filter)
+    offers_among(&catalog.offers, catalog, filter)
 }
 
 /// The offers that would pass the filter and have ended, on demand and spot ones.
 pub fn lapsed<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
-    let mut offers = among(
+    let mut offers = offers_among(
         &catalog.lapsed,
         catalog,
         &Filter {
@@ -74,7 +74,7 @@ pub fn lapsed<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
             ..filter.clone()
         },
     );
-    offers.extend(among(
+    offers.extend(offers_among(
         &catalog.lapsed,
         catalog,
         &Filter {
@@ -85,7 +85,7 @@ pub fn lapsed<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
     offers
 }
 
-fn among<'a>(offers: &'a [Offer], catalog: &Catalog, filter: &Filter) -> Vec<&'a Offer> {
+fn offers_among<'a>(offers: &'a [Offer], catalog: &Catalog, filter: &Filter) -> Vec<&'a Offer> {
     let machines: Vec<bool> = catalog
         .machines
         .iter()

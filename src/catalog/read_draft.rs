@@ -48,7 +48,7 @@ impl Draft {
                 .iter()
                 .find(|(table, _)| table.file == file.name)
             {
-                rows(file, *table, |row| read_row(&mut draft, row))?;
+                read_rows(file, *table, |row| read_row(&mut draft, row))?;
             } else {
                 draft.machines_or_prices(file)?;
             }
@@ -61,9 +61,9 @@ impl Draft {
     fn machines_or_prices(&mut self, file: &File) -> Result<(), CatalogError> {
         match folder_and_stem(&file.name) {
             Some((cloud, "machines")) => {
-                rows(file, format::MACHINES, |row| self.machine(row, cloud))
+                read_rows(file, format::MACHINES, |row| self.machine(row, cloud))
             }
-            Some((cloud, stem)) => rows(file, format::PRICES, |row| {
+            Some((cloud, stem)) => read_rows(file, format::PRICES, |row| {
                 let region = if row.cell(5).is_empty() {
                     stem
                 } else {
@@ -72,9 +72,9 @@ impl Draft {
                 self.price(row, cloud, region)
             }),
             None if file.name == format::MACHINES.file => {
-                rows(file, format::MACHINES, |row| self.machine(row, row.cell(7)))
+                read_rows(file, format::MACHINES, |row| self.machine(row, row.cell(7)))
             }
-            None if file.name == format::PRICES.file => rows(file, format::PRICES, |row| {
+            None if file.name == format::PRICES.file => read_rows(file, format::PRICES, |row| {
                 let (cloud, region) = row.cell(6).split_once(':').unwrap_or((row.cell(6), ""));
                 self.price(row, cloud, region)
             }),
@@ -396,7 +396,7 @@ impl Draft {
 }
 
 /// Reads all rows of a table.
-fn rows(
+fn read_rows(
     file: &File,
     format: TableFormat,
     mut take: impl FnMut(&Row) -> Result<(), CatalogError>,

@@ -41,15 +41,15 @@ pub struct Search {
 
 /// The offers that match the search, the cheapest first; then by place and instance type.
 pub fn find<'a>(catalog: &'a Catalog, search: &Search) -> Vec<&'a Offer> {
-    among(&catalog.offers, catalog, search)
+    offers_among(&catalog.offers, catalog, search)
 }
 
 /// The offers that match the search and have ended, the cheapest first.
 pub fn lapsed<'a>(catalog: &'a Catalog, search: &Search) -> Vec<&'a Offer> {
-    among(&catalog.lapsed, catalog, search)
+    offers_among(&catalog.lapsed, catalog, search)
 }
 
-fn among<'a>(offers: &'a [Offer], catalog: &Catalog, search: &Search) -> Vec<&'a Offer> {
+fn offers_among<'a>(offers: &'a [Offer], catalog: &Catalog, search: &Search) -> Vec<&'a Offer> {
     let any_matches = |patterns: &BTreeSet<Pattern>, name: &str| {
         patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
     };

@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
             self.search.tee.insert(tee);
             return self.taken(1);
         }
-        if let Some(arch) = architecture(&word) {
+        if let Some(arch) = meant_architecture(&word) {
             self.search.arch = Some(arch.to_owned());
             return self.taken(1);
         }
@@ -345,7 +345,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The architecture that a word means.
-fn architecture(word: &str) -> Option<&'static str> {
+fn meant_architecture(word: &str) -> Option<&'static str> {
     match word {
         "x86_64" | "x86" | "amd64" => Some("x86_64"),
         "arm64" | "arm" | "aarch64" => Some("arm64"),

@@ -107,7 +107,7 @@ pub fn run_plan(
     let args = &at_its_place(plan, args)?;
     if args.json {
         let stream = Arc::new(Stream::begin(terminal));
-        let apply_result = execute(plan, plan_folder, args, stream.clone());
+        let apply_result = apply_plan(plan, plan_folder, args, stream.clone());
         match &apply_result {
             Ok(Ended::Walked(outcome)) => stream.outcome(outcome),
             Ok(Ended::Left(interrupt)) => {
@@ -125,7 +125,7 @@ pub fn run_plan(
             .map_err(Failure::told);
     }
     let text = Arc::new(Text::new(terminal, !args.no_logs));
-    let apply_result = execute(plan, plan_folder, args, text.clone());
+    let apply_result = apply_plan(plan, plan_folder, args, text.clone());
     text.finish();
     let ended_apply = apply_result?;
     match &ended_apply {
@@ -134,7 +134,7 @@ pub fn run_plan(
             let root = args.state.place.root();
             // A reader that has gone away does not change how the apply ended.
             let _ = terminal.out(&outcome::text(plan, outcome, &root));
-            hints(outcome, args, terminal);
+            print_hints(outcome, args, terminal);
             if outcome.interrupted.is_some() && ended_apply.exit() != Exit::Success {
                 terminal.note(&resume_line(args));
             }
@@ -211,7 +211,7 @@ pub fn exit(outcome: &Outcome) -> Exit {
     }
 }
 
-fn execute(
+fn apply_plan(
     plan: &Plan,
     plan_folder: &Path,
     args: &ApplyArgs,
@@ -234,11 +234,11 @@ async fn execute_until_signalled(
     let working_dir = working_folder()?;
     let store = args.state.store(&working_dir)?;
     let folder = &store.folder;
-    let settings = settings(args, &working_dir, plan_folder);
+    let settings = apply_settings(args, &working_dir, plan_folder);
     // Stores, clouds and the lock may keep it waiting.
     let prepared = tokio::select! {
         biased;
-        prepared = prepare(plan, &settings, &store, args) => prepared?,
+        prepared = prepare_apply(plan, &settings, &store, args) => prepared?,
         signal = signals.next() => return Ok(Ended::NotBegun(signal)),
     };
     let Prepared {
@@ -285,7 +285,7 @@ struct Prepared {
 
 /// Checks a plan, first without a lock and without a folder, so that one that cannot be applied
 /// leaves no trace; then takes the lock and opens the state.
-async fn prepare(
+async fn prepare_apply(
     plan: &Plan,
     settings: &Settings,
     store: &Store,
@@ -315,9 +315,9 @@ async fn prepare(
 pub fn check_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs) -> Result<(), Failure> {
     let args = &at_its_place(plan, args)?;
     let working_dir = working_folder()?;
-    check(
+    check_plan_and_state(
         plan,
-        &settings(args, &working_dir, plan_folder),
+        &apply_settings(args, &working_dir, plan_folder),
         &args.state.store(&working_dir)?,
     )
     .map(drop)
@@ -360,12 +360,16 @@ fn at_its_place(plan: &Plan, args: &ApplyArgs) -> Result<ApplyArgs, Failure> {
     })
 }
 
-fn check(plan: &Plan, settings: &Settings, store: &Store) -> Result<Checked, Failure> {
+fn check_plan_and_state(
+    plan: &Plan,
+    settings: &Settings,
+    store: &Store,
+) -> Result<Checked, Failure> {
     let state_before = store.read().map_err(|error| failure(error.into(), store))?;
     apply::check(plan, settings, state_before.as_ref()).map_err(|error| failure(error, store))
 }
 
-fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
+fn apply_settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
     Settings {
         here: here.to_owned(),
         plan_folder: here.join(plan_folder),
@@ -417,8 +421,8 @@ fn used_up(one: &StageOutcome) -> bool {
 }
 
 /// What to do about what is left.
-fn hints(outcome: &Outcome, args: &ApplyArgs, terminal: &Terminal) {
-    let place = places(args);
+fn print_hints(outcome: &Outcome, args: &ApplyArgs, terminal: &Terminal) {
+    let place = place_options(args);
     let (plan, apply, destroy) = (
         args.command.sky("plan"),
         args.command.sky("apply"),
@@ -449,12 +453,12 @@ fn resume_line(args: &ApplyArgs) -> String {
     let (apply, destroy) = (args.command.again(&[]), args.command.sky("destroy"));
     format!(
         "to go on: {apply}; to end and delete everything: {destroy}{}",
-        places(args)
+        place_options(args)
     )
 }
 
 /// The options that tell where everything is.
-fn places(args: &ApplyArgs) -> String {
+fn place_options(args: &ApplyArgs) -> String {
     let hosts = args
         .state
         .hosts

@@ -92,7 +92,7 @@ pub(super) fn run(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Fai
     };
     let mut applied = plan_and_apply(args, &inputs, folder, None, terminal)?;
     // Every round does without more offers, so this comes to an end.
-    while applied.used_up && again(args, terminal)? {
+    while applied.used_up && plan_again(args, terminal)? {
         let held_state = HeldState::read(&applied.place)?;
         applied = plan_and_apply(args, &inputs, folder, Some(&held_state), terminal)?;
     }
@@ -100,7 +100,7 @@ pub(super) fn run(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Fai
 }
 
 /// Whether the rest is to be planned anew, now that a stage has no checked offer left.
-fn again(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<bool, Failure> {
+fn plan_again(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<bool, Failure> {
     if args.replan || !terminal.interactive || args.apply.json || args.apply.auto_approve {
         return Ok(args.replan);
     }

@@ -97,8 +97,9 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure
         .as_ref()
         .map(preflight::needs_of_plan)
         .unwrap_or_default();
-    let names = names(args, &needs, &access)?;
-    let mut seen_providers = super::runtime::runtime()?.block_on(look(names, &needs, &access));
+    let names = providers_to_check(args, &needs, &access)?;
+    let mut seen_providers =
+        super::runtime::runtime()?.block_on(look_at_providers(names, &needs, &access));
     let stores = plan
         .as_ref()
         .map(|plan| needed_buckets(plan, args.staging.as_ref().unwrap_or(&Staging::Buckets)));
@@ -123,7 +124,7 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure
     terminal.out(&if args.json {
         json_text(&seen_providers)
     } else {
-        text(&seen_providers, terminal)
+        check_text(&seen_providers, terminal)
     })?;
     Ok(if all_ready(&seen_providers) {
         Exit::Success
@@ -133,7 +134,7 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure
 }
 
 /// The providers to look at, and whether somebody asks about each.
-fn names(
+fn providers_to_check(
     args: &CheckArgs,
     needs: &[Need],
     access: &Access,
@@ -173,7 +174,11 @@ fn names(
         .collect())
 }
 
-async fn look(names: Vec<(String, bool)>, needs: &[Need], access: &Access) -> Vec<Seen> {
+async fn look_at_providers(
+    names: Vec<(String, bool)>,
+    needs: &[Need],
+    access: &Access,
+) -> Vec<Seen> {
     let mut looks = tokio::task::JoinSet::new();
     for (number, (name, asked)) in names.into_iter().enumerate() {
         let needs: Vec<Need> = needs
@@ -182,7 +187,7 @@ async fn look(names: Vec<(String, bool)>, needs: &[Need], access: &Access) -> Ve
             .cloned()
             .collect();
         let access = access.clone();
-        looks.spawn(async move { (number, one(name, asked, &needs, &access).await) });
+        looks.spawn(async move { (number, check_provider(name, asked, &needs, &access).await) });
     }
     let mut seen_by_order: Vec<(usize, Seen)> = Vec::new();
     while let Some(look) = looks.join_next().await {
@@ -192,7 +197,7 @@ async fn look(names: Vec<(String, bool)>, needs: &[Need], access: &Access) -> Ve
     seen_by_order.into_iter().map(|(_, seen)| seen).collect()
 }
 
-async fn one(name: String, asked: bool, needs: &[Need], access: &Access) -> Seen {
+async fn check_provider(name: String, asked: bool, needs: &[Need], access: &Access) -> Seen {
     let findings = match provider::open(&name, access) {
         Ok(Some(provider)) if asked => provider.check(needs).await,
         // What nobody asks about is not asked: it says what it would take.
@@ -228,7 +233,7 @@ fn all_ready(seen: &[Seen]) -> bool {
         .all(|seen| matches!(seen.status, Status::Ready | Status::NotSetUp))
 }
 
-fn text(seen: &[Seen], terminal: &Terminal) -> String {
+fn check_text(seen: &[Seen], terminal: &Terminal) -> String {
     let mut text = String::new();
     for one in seen {
         text += &format!("{}: {}\n", one.name, one.status.words());

@@ -31,11 +31,11 @@ pub(super) struct SolvingArgs {
     #[arg(long, value_name = "N", default_value_t = Effort::default().nodes)]
     pub max_nodes: u32,
     /// Stop without a proof after this many seconds; the plan may then differ from run to run
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub time_limit: Option<f64>,
 }
 
-fn seconds(text: &str) -> Result<f64, InvalidArgument> {
+fn parse_seconds(text: &str) -> Result<f64, InvalidArgument> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| InvalidArgument::new("not a number of seconds"))?;
@@ -83,7 +83,7 @@ pub(super) fn sources(
 }
 
 /// The digests of the content that a job reads on this machine.
-fn contents(
+fn contents_here(
     job: &Job,
     sources: Option<&Sources>,
     terminal: &Terminal,
@@ -138,7 +138,7 @@ pub(super) fn compute(
         let program = planning::program(job, policy, &catalog, &effort).map_err(stop)?;
         file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
     }
-    let contents = contents(job, request.sources, terminal)?;
+    let contents = contents_here(job, request.sources, terminal)?;
     let facts = request
         .from
         .map(|held| held.facts(job, &contents))
@@ -159,7 +159,7 @@ pub(super) fn compute(
             plan_text::planned_without(&denied_clouds)
                 .iter()
                 .for_each(|said| terminal.note(&format!("Note: {said}.")));
-            plan_under(&without(policy, denied_clouds))
+            plan_under(&policy_without(policy, denied_clouds))
         }
     };
     let planned = match planned {
@@ -184,7 +184,7 @@ fn missing_clouds(policy: &Policy, catalog: &Catalog) -> BTreeSet<String> {
 }
 
 /// The policy, which also denies these clouds.
-fn without(policy: &Policy, clouds: BTreeSet<String>) -> Policy {
+fn policy_without(policy: &Policy, clouds: BTreeSet<String>) -> Policy {
     let mut policy = policy.clone();
     policy.clouds.deny.extend(clouds.into_iter().map(Pattern));
     policy

@@ -34,7 +34,7 @@ pub fn run(args: &DestroyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         return Err(Failure::error("--json cannot ask: it needs --auto-approve"));
     }
     let stream = args.json.then(|| Stream::begin(terminal));
-    let destroy_result = execute(args, terminal, stream.as_ref());
+    let destroy_result = destroy_state(args, terminal, stream.as_ref());
     destroy_result.map_err(|failure| match &stream {
         Some(stream) => {
             stream.failed(&failure, "destroy");
@@ -44,7 +44,7 @@ pub fn run(args: &DestroyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     })
 }
 
-fn execute(
+fn destroy_state(
     args: &DestroyArgs,
     terminal: &Terminal,
     stream: Option<&Stream>,

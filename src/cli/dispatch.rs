@@ -16,11 +16,11 @@ use std::process::ExitCode;
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     // A panic is a bug in sky; whoever runs it gets a message, a log and exit code 1.
     arguments::report_panics();
-    let exit_code = std::panic::catch_unwind(|| run(arguments)).unwrap_or(Exit::Error);
+    let exit_code = std::panic::catch_unwind(|| run_words(arguments)).unwrap_or(Exit::Error);
     ExitCode::from(exit_code as u8)
 }
 
-fn run(words: Vec<OsString>) -> Exit {
+fn run_words(words: Vec<OsString>) -> Exit {
     let arguments = match arguments::parse(words) {
         Ok(arguments) => arguments,
         Err(said) => return no_command(&said),
@@ -28,13 +28,13 @@ fn run(words: Vec<OsString>) -> Exit {
     let terminal = Terminal::detect(arguments.colour(), arguments.input);
     let verb_result = arguments
         .enter_folder()
-        .and_then(|()| verb(&arguments.verb, &terminal));
+        .and_then(|()| run_verb(&arguments.verb, &terminal));
     verb_result.unwrap_or_else(|failure| {
         if arguments.json && !failure.told && failure.exit != Exit::Success {
             // Whether anybody reads it does not change how the verb ended.
             let _ = terminal.out(&failure_json(&failure, arguments.verb.stream()));
         }
-        say(&failure, &terminal)
+        print_failure(&failure, &terminal)
     })
 }
 
@@ -80,7 +80,7 @@ fn failure_json(failure: &Failure, operation: Option<&str>) -> String {
     }
 }
 
-fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
+fn run_verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
     match verb {
         Verb::Plan(args) => plan::run(args, terminal),
         Verb::Apply(args) => apply_job::run(args, terminal),
@@ -107,7 +107,7 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 /// A failure on stderr, with its way out.
-fn say(failure: &Failure, terminal: &Terminal) -> Exit {
+fn print_failure(failure: &Failure, terminal: &Terminal) -> Exit {
     if !failure.message.is_empty() {
         let word = terminal.paint(anstyle::AnsiColor::Red.on_default().bold(), "error");
         let rendered = ["error: ", "warning: ", "\u{1b}"]

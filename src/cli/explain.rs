@@ -108,7 +108,7 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failu
     let (read, catalog) = read(&sources, terminal)?;
     let plan = match saved_plan {
         Some(plan) => plan,
-        None => match planned(&read, &catalog, &effort, terminal) {
+        None => match planned_anew(&read, &catalog, &effort, terminal) {
             Ok(plan) => plan,
             Err(stop) => {
                 if args.json {
@@ -126,7 +126,7 @@ pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failu
     if !is_job {
         same_inputs(&plan, &read, &catalog, &args.plan)?;
     }
-    let named_stages = stages(&plan, args.stage.as_deref())?;
+    let named_stages = named_stages_of(&plan, args.stage.as_deref())?;
     let (job, policy) = (&read.job.value, &read.policy.value);
     let progress_line = waiting(
         "explaining",
@@ -166,7 +166,7 @@ pub(super) fn read(sources: &InputArgs, terminal: &Terminal) -> Result<(Inputs, 
     Ok((inputs_read, catalog))
 }
 
-fn planned(
+fn planned_anew(
     read: &Inputs,
     catalog: &Catalog,
     effort: &Effort,
@@ -226,7 +226,7 @@ pub(super) fn same_inputs(
 }
 
 /// The stages of the plan that a name stands for: one, or all copies of one.
-fn stages<'a>(plan: &'a Plan, name: Option<&str>) -> Result<BTreeSet<&'a str>, Failure> {
+fn named_stages_of<'a>(plan: &'a Plan, name: Option<&str>) -> Result<BTreeSet<&'a str>, Failure> {
     let Some(name) = name else {
         return Ok(BTreeSet::new());
     };

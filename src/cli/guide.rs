@@ -37,21 +37,21 @@ pub(super) fn run(args: &GuideArgs, terminal: &Terminal) -> Result<Exit, Failure
         };
         return terminal.out(&topic_list).map(|()| Exit::Success);
     };
-    let topic = find(name)?;
+    let topic = find_topic(name)?;
     if args.json {
         let topic = json!({ "name": topic.name, "title": topic.title(), "text": topic.text });
         let text = canonical::to_text(&topic).map_err(Failure::error)?;
         return terminal.out(&text).map(|()| Exit::Success);
     }
     match terminal.stdout_is_terminal {
-        true => show_in_pager(&rendered(topic, terminal), terminal)?,
+        true => show_in_pager(&rendered_topic(topic, terminal), terminal)?,
         // A file or another program gets the Markdown as it was written.
         false => terminal.out(topic.text)?,
     }
     Ok(Exit::Success)
 }
 
-fn find(name: &str) -> Result<&'static Topic, Failure> {
+fn find_topic(name: &str) -> Result<&'static Topic, Failure> {
     if let Some(topic) = TOPICS.iter().find(|topic| topic.name == name) {
         return Ok(topic);
     }
@@ -75,7 +75,7 @@ fn list_of_topics() -> String {
 }
 
 /// The topic for a terminal: wrapped, with headings and tables.
-fn rendered(topic: &Topic, terminal: &Terminal) -> String {
+fn rendered_topic(topic: &Topic, terminal: &Terminal) -> String {
     let bold = |heading: &str| match terminal.colour_stdout {
         true => {
             let style = anstyle::Style::new().bold();

@@ -28,7 +28,7 @@ pub(super) fn for_providers(
     named: Option<&Path>,
     here: &Path,
 ) -> Option<Result<Arc<OwnHosts>, ProviderError>> {
-    let own_hosts = read(&file(named, here)?);
+    let own_hosts = read_hosts(&file(named, here)?);
     Some(
         own_hosts
             .map(Arc::new)
@@ -37,7 +37,7 @@ pub(super) fn for_providers(
 }
 
 /// Reads a file of hosts.
-fn read(path: &Path) -> Result<OwnHosts, HostsFault> {
+fn read_hosts(path: &Path) -> Result<OwnHosts, HostsFault> {
     let text = read_text(path).map_err(|error| {
         let message = error.to_string();
         let plain_reason = message
@@ -64,7 +64,7 @@ fn read(path: &Path) -> Result<OwnHosts, HostsFault> {
 }
 
 fn read_or_fail(path: &Path) -> Result<OwnHosts, Failure> {
-    read(path).map_err(|fault| {
+    read_hosts(path).map_err(|fault| {
         let hint = fault.hint.clone();
         let without_hint = HostsFault {
             hint: String::new(),

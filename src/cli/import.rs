@@ -49,7 +49,7 @@ pub(super) struct WfformatArgs {
     #[arg(long, value_name = "DIR", env = variables::SKY_CATALOG.name)]
     pub catalog: Option<PathBuf>,
     /// The place of the input files; from local:here, which is this machine, data moves at no cost
-    #[arg(long, value_name = "PLACE", default_value_t = PlaceName::here(), value_parser = place)]
+    #[arg(long, value_name = "PLACE", default_value_t = PlaceName::here(), value_parser = parse_place)]
     pub at: PlaceName,
     /// A task takes its run time on every machine, whatever the number of vCPUs
     #[arg(long)]
@@ -71,7 +71,7 @@ pub(super) struct WfformatArgs {
     pub json: bool,
 }
 
-fn place(text: &str) -> Result<PlaceName, InvalidArgument> {
+fn parse_place(text: &str) -> Result<PlaceName, InvalidArgument> {
     PlaceName::parse(text).ok_or_else(|| {
         InvalidArgument::new("write a place as `cloud:region`, such as `aws:eu-west-1`")
     })
@@ -104,7 +104,7 @@ pub(super) fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failur
     }
     let text = file::read_text(&args.file).map_err(Failure::error)?;
     let imported =
-        wfformat::import(&text, &settings).map_err(|faults| failure(&args.file, &faults))?;
+        wfformat::import(&text, &settings).map_err(|faults| import_failure(&args.file, &faults))?;
     known_place(args, &imported.job, terminal)?;
     let written = write::job(&imported.job);
     read_back(&args.file, &written)?;
@@ -193,7 +193,7 @@ fn read_back(path: &Path, written: &str) -> Result<(), Failure> {
 }
 
 /// All faults, a line each.
-fn failure(path: &Path, faults: &[Fault]) -> Failure {
+fn import_failure(path: &Path, faults: &[Fault]) -> Failure {
     const SHOWN: usize = 20;
     let name = file::shown(path);
     let mut fault_lines: Vec<String> = faults

@@ -58,7 +58,7 @@ pub fn catalog(
         ));
         return Ok(catalog);
     }
-    Err(stale(&pinned, &catalog, named))
+    Err(stale_lock(&pinned, &catalog, named))
 }
 
 /// The catalog to look into: the same one, whether or not it is what the lock pins.
@@ -115,7 +115,7 @@ pub(super) fn load_pinned(
 }
 
 /// What changed since the lock was written, and what to do.
-fn stale(pinned: &Lock, catalog: &Catalog, named: Option<&Path>) -> Failure {
+fn stale_lock(pinned: &Lock, catalog: &Catalog, named: Option<&Path>) -> Failure {
     let catalog_place = named.map_or_else(
         || pinned.at.to_string(),
         |named| named.display().to_string(),

@@ -66,7 +66,7 @@ pub(super) fn text(plan: &Plan, outcome: &Outcome, root: &Path) -> String {
     let money = outcome.account.limit.is_some() || outcome.account.spent.0 > 0;
     if done_count + unchanged < outcome.stages.len() || money && unchanged < outcome.stages.len() {
         text += "\n";
-        text += &columns(stage_rows(plan, outcome, money));
+        text += &aligned_columns(stage_rows(plan, outcome, money));
     }
     text += &account_text(outcome, money);
     let read_artifacts: BTreeSet<String> = plan
@@ -91,7 +91,7 @@ pub(super) fn text(plan: &Plan, outcome: &Outcome, root: &Path) -> String {
             output_rows.push(vec![
                 name,
                 size_text,
-                short(&artifact.digest),
+                short_digest(&artifact.digest),
                 path.display().to_string(),
             ]);
         }
@@ -104,7 +104,7 @@ pub(super) fn text(plan: &Plan, outcome: &Outcome, root: &Path) -> String {
                 .to_vec(),
         );
         text += "\n";
-        text += &columns(output_rows);
+        text += &aligned_columns(output_rows);
     }
     text
 }
@@ -121,12 +121,12 @@ fn outcome_words(outcome: &StageOutcome) -> (&'static str, String) {
     }
 }
 
-fn short(digest: &str) -> String {
+fn short_digest(digest: &str) -> String {
     digest.chars().take("sha256:".len() + 12).collect()
 }
 
 /// Rows of cells as left-aligned columns, without trailing blanks.
-fn columns(rows: Vec<Vec<String>>) -> String {
+fn aligned_columns(rows: Vec<Vec<String>>) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()

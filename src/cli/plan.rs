@@ -73,10 +73,10 @@ pub(super) struct ContentArgs {
 /// Plans and shows.
 pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     if !args.json {
-        return quiet(args, terminal).map_err(|stop| stop.failure);
+        return plan_quietly(args, terminal).map_err(|stop| stop.failure);
     }
     terminal.out(&events::lines(&[events::version(&clock::timestamp())]))?;
-    quiet(args, terminal).map_err(|stop| {
+    plan_quietly(args, terminal).map_err(|stop| {
         let summary = stop
             .summary
             .clone()
@@ -101,7 +101,7 @@ fn first_line(text: &str) -> String {
         .to_owned()
 }
 
-fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, PlanningStopped> {
+fn plan_quietly(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, PlanningStopped> {
     refuse_overwriting(&args.inputs, &[&args.out, &args.emit_mps])?;
     let saved = args
         .check
@@ -131,7 +131,7 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, PlanningStopped> 
         file::write_result(path, bytes.as_bytes()).map_err(Failure::error)?;
     }
     let preview = held_state.preview(&plan);
-    show(args, &plan, &preview, terminal)?;
+    show_plan(args, &plan, &preview, terminal)?;
     if let (Some(path), Some(saved)) = (&args.check, saved)
         && saved != bytes.as_bytes()
     {
@@ -146,7 +146,7 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, PlanningStopped> 
     })
 }
 
-fn show(
+fn show_plan(
     args: &PlanArgs,
     plan: &Plan,
     preview: &Preview,

@@ -29,7 +29,7 @@ pub(super) struct RefreshArgs {
 /// Compares.
 pub(super) fn run(args: &RefreshArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let stream = args.json.then(|| Stream::begin(terminal));
-    let refresh_result = compare(args, terminal, stream.as_ref());
+    let refresh_result = compare_with_clouds(args, terminal, stream.as_ref());
     refresh_result.map_err(|failure| match &stream {
         Some(stream) => {
             stream.failed(&failure, "refresh");
@@ -39,7 +39,7 @@ pub(super) fn run(args: &RefreshArgs, terminal: &Terminal) -> Result<Exit, Failu
     })
 }
 
-fn compare(
+fn compare_with_clouds(
     args: &RefreshArgs,
     terminal: &Terminal,
     stream: Option<&Stream>,
@@ -74,10 +74,10 @@ fn compare(
         let message = format!(
             "its machine is there, and lets nobody in to see how its command is doing: {error}"
         );
-        say(terminal, stream, "warning", stage, &message);
+        tell_of_stage(terminal, stream, "warning", stage, &message);
     }
     for (stage, error) in &refreshed.failed {
-        say(
+        tell_of_stage(
             terminal,
             stream,
             "error",
@@ -88,7 +88,7 @@ fn compare(
     match stream {
         Some(stream) => {
             for drift in drifts {
-                let (action, message) = (action(&drift.what), words(&drift.what));
+                let (action, message) = (action_of(&drift.what), words_of(&drift.what));
                 stream.hook(
                     "resource_drift",
                     &drift.stage,
@@ -102,7 +102,7 @@ fn compare(
         None if drifts.is_empty() && !refreshed.failed.is_empty() => {
             terminal.out("No drift in what could be looked at.\n")?;
         }
-        None => terminal.out(&text(drifts))?,
+        None => terminal.out(&drifts_text(drifts))?,
     }
     if !refreshed.failed.is_empty() {
         return Ok(Exit::Error);
@@ -115,7 +115,13 @@ fn compare(
 }
 
 /// Tells something about a stage: as an event, or on stderr.
-fn say(terminal: &Terminal, stream: Option<&Stream>, severity: &str, stage: &str, message: &str) {
+fn tell_of_stage(
+    terminal: &Terminal,
+    stream: Option<&Stream>,
+    severity: &str,
+    stage: &str,
+    message: &str,
+) {
     match stream {
         Some(stream) => stream.diagnostic(severity, message, "", Some(&format!("stage.{stage}"))),
         None if severity == "error" => terminal.note(&format!("error: stage.{stage}: {message}")),
@@ -123,14 +129,14 @@ fn say(terminal: &Terminal, stream: Option<&Stream>, severity: &str, stage: &str
     }
 }
 
-fn action(what: &What) -> &'static str {
+fn action_of(what: &What) -> &'static str {
     match what {
         What::Gone | What::Killed => "delete",
         _ => "update",
     }
 }
 
-fn words(what: &What) -> String {
+fn words_of(what: &What) -> String {
     match what {
         What::Gone => {
             "its machine was deleted outside of sky: the next apply runs it again".to_owned()
@@ -149,13 +155,13 @@ fn words(what: &What) -> String {
     }
 }
 
-fn text(drifts: &[Drift]) -> String {
+fn drifts_text(drifts: &[Drift]) -> String {
     if drifts.is_empty() {
         return "No drift: what is there is as the state has it.\n".to_owned();
     }
     let drift_lines: String = drifts
         .iter()
-        .map(|drift| format!("  ~ stage.{}: {}\n", drift.stage, words(&drift.what)))
+        .map(|drift| format!("  ~ stage.{}: {}\n", drift.stage, words_of(&drift.what)))
         .collect();
     format!("Drift:\n{drift_lines}\nThe state has what was seen.\n")
 }

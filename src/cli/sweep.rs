@@ -75,27 +75,27 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
         ));
     }
     let mut results: Vec<(String, Swept)> = Vec::new();
-    if count(&found_machines) > 0 && !args.dry_run {
-        confirm(args, &found_machines, terminal)?;
+    if found_count(&found_machines) > 0 && !args.dry_run {
+        confirm_deletion(args, &found_machines, terminal)?;
         // As it is now: the answer may have come after hours.
         let opened_state = store
             .change(lock.as_ref())
             .map_err(|error| failure(error.into(), &store))?;
         let swept = runtime.block_on(sweep(opened_state, &found_machines, scope, &access));
         let swept = swept.map_err(|error| failure(error, &store))?;
-        results.extend(ids(&found_machines).zip(swept));
+        results.extend(found_ids(&found_machines).zip(swept));
     }
     drop(lock);
-    report(args, &found_machines, &results, terminal)
+    report_results(args, &found_machines, &results, terminal)
 }
 
 /// Machines and buckets that were found.
-fn count(found: &Found) -> usize {
+fn found_count(found: &Found) -> usize {
     found.strays.len() + found.buckets.len()
 }
 
 /// The ids of machines and the addresses of buckets, in the order in which they are deleted.
-fn ids(found: &Found) -> impl Iterator<Item = String> {
+fn found_ids(found: &Found) -> impl Iterator<Item = String> {
     let machines = found.strays.iter().map(|stray| stray.machine.id.clone());
     let buckets = found
         .buckets
@@ -105,9 +105,9 @@ fn ids(found: &Found) -> impl Iterator<Item = String> {
 }
 
 /// Shows what would be deleted, and asks unless that was approved already.
-fn confirm(args: &SweepArgs, found: &Found, terminal: &Terminal) -> Result<(), Failure> {
+fn confirm_deletion(args: &SweepArgs, found: &Found, terminal: &Terminal) -> Result<(), Failure> {
     if !args.json {
-        terminal.out(&text(found, terminal))?;
+        terminal.out(&found_text(found, terminal))?;
     }
     if args.auto_approve {
         return Ok(());
@@ -125,7 +125,7 @@ fn confirm(args: &SweepArgs, found: &Found, terminal: &Terminal) -> Result<(), F
 }
 
 /// Says what was deleted, what was left and why.
-fn report(
+fn report_results(
     args: &SweepArgs,
     found: &Found,
     results: &[(String, Swept)],
@@ -145,14 +145,14 @@ fn report(
             }
         }
     }
-    let message = match (count(found), args.dry_run) {
+    let message = match (found_count(found), args.dry_run) {
         _ if args.json => json_text(found, results),
         (0, _) if found.failed.is_empty() => "Nothing to sweep.\n".to_owned(),
         (0, _) => {
             "Nothing to sweep in what could be looked at; see the warnings for what could not.\n"
                 .to_owned()
         }
-        (_, true) => text(found, terminal),
+        (_, true) => found_text(found, terminal),
         (_, false) if left > 0 => {
             format!("\nSweep: {deleted} deleted, {left} left: run `sky sweep` again.\n")
         }
@@ -161,12 +161,12 @@ fn report(
     terminal.out(&message)?;
     Ok(match found.failed.is_empty() && left == 0 {
         false => Exit::Error,
-        true if args.dry_run && count(found) > 0 => Exit::Changes,
+        true if args.dry_run && found_count(found) > 0 => Exit::Changes,
         true => Exit::Success,
     })
 }
 
-fn words(why: Why) -> &'static str {
+fn reason_words(why: Why) -> &'static str {
     match why {
         Why::NotInState => "in no state",
         Why::LeaseOver => "its lease is over",
@@ -174,7 +174,7 @@ fn words(why: Why) -> &'static str {
     }
 }
 
-fn text(found: &Found, terminal: &Terminal) -> String {
+fn found_text(found: &Found, terminal: &Terminal) -> String {
     let stray_row = |stray: &Stray| {
         let machine = &stray.machine;
         vec![
@@ -187,11 +187,11 @@ fn text(found: &Found, terminal: &Terminal) -> String {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             format!("{} stage.{}", machine.job, machine.token.stage),
-            words(stray.why).to_owned(),
+            reason_words(stray.why).to_owned(),
         ]
     };
     let bucket_row = |stray: &StrayBucket| {
-        let (bucket, why) = (&stray.bucket, words(stray.why).to_owned());
+        let (bucket, why) = (&stray.bucket, reason_words(stray.why).to_owned());
         let (cloud, place) = (bucket.place.cloud.clone(), bucket.place.to_string());
         vec![
             bucket.address.clone(),
@@ -239,7 +239,7 @@ fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
             "place": machine.place,
             "instance_type": machine.instance_type,
             "lease_end": machine.lease_end,
-            "why": words(stray.why),
+            "why": reason_words(stray.why),
             "deleted": is_deleted(&machine.id),
             "error": error(&machine.id),
         })
@@ -254,7 +254,7 @@ fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
         json!({
             "id": address,
             "place": place,
-            "why": words(stray.why),
+            "why": reason_words(stray.why),
             "deleted": is_deleted(address),
             "error": error(address),
         })

@@ -71,7 +71,7 @@ impl Terminal {
     /// Writes a result, without what would drive a terminal in it. A reader that has gone away ends
     /// the verb quietly.
     pub fn out(&self, text: &str) -> Result<(), Failure> {
-        self.out_own(&printable(text, styles(self.colour_stdout)))
+        self.out_own(&printable(text, styles_kept(self.colour_stdout)))
     }
 
     /// Writes a text of sky itself as it is, with whatever styles it has. Never for text of others.
@@ -99,7 +99,7 @@ impl Terminal {
     /// Text as stderr shows it: nothing in it drives a terminal but the styles of `sky`, if stderr
     /// has colours.
     pub fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        printable(text, styles(self.colour_stderr))
+        printable(text, styles_kept(self.colour_stderr))
     }
 
     /// `text` in a style, if stderr has colours.
@@ -133,7 +133,7 @@ impl Terminal {
     }
 }
 
-fn styles(colours: bool) -> Styles {
+fn styles_kept(colours: bool) -> Styles {
     if colours {
         Styles::Own
     } else {

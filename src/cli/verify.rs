@@ -48,7 +48,7 @@ pub(super) fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failur
         let verify_answer = json!({
             "format_version": "1.0",
             "verified": differences.is_empty(),
-            "differences": differences.iter().map(one).collect::<Vec<_>>(),
+            "differences": differences.iter().map(difference_json).collect::<Vec<_>>(),
         });
         terminal.out(&canonical::to_text(&verify_answer).map_err(Failure::error)?)?;
         return Ok(if differences.is_empty() {
@@ -58,7 +58,7 @@ pub(super) fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failur
         });
     }
     if !differences.is_empty() {
-        return Err(Failure::error(report(
+        return Err(Failure::error(report_text(
             &file::shown(&args.plan),
             &differences,
         )));
@@ -118,11 +118,11 @@ fn same_contents(plan: &Plan, args: &VerifyArgs) -> Result<(), Failure> {
     Err(Failure::new(Exit::Stale, message).hint("bring that content back, or plan again"))
 }
 
-fn one(difference: &Difference) -> Value {
+fn difference_json(difference: &Difference) -> Value {
     json!({ "at": difference.at, "says": difference.says, "should": difference.should })
 }
 
-fn report(name: &str, found: &[Difference]) -> String {
+fn report_text(name: &str, found: &[Difference]) -> String {
     let mut text = format!("{name} is not what its inputs make it:");
     for Difference { at, says, should } in found.iter().take(SHOWN) {
         text.push_str(&format!("\n  {at}\n    is {says}\n    should be {should}"));

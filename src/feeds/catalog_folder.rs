@@ -70,7 +70,9 @@ pub(crate) fn write(
     let fault =
         |error: io::Error| CatalogError::file(out.display().to_string(), error.to_string(), "");
     let one_file_only = changed_names.len() + dropped_names.len() == 1 && out.exists();
-    if one_file_only || !exchange(out, new, &changed_names, &dropped_names).map_err(fault)? {
+    if one_file_only
+        || !exchange_folders(out, new, &changed_names, &dropped_names).map_err(fault)?
+    {
         for name in &changed_names {
             file::write_below(out, name, new[name].as_bytes()).map_err(fault)?;
         }
@@ -82,7 +84,7 @@ pub(crate) fn write(
 }
 
 /// False: it cannot be done here, and nothing was changed.
-fn exchange(
+fn exchange_folders(
     out: &Path,
     new: &BTreeMap<String, String>,
     changed: &[String],

@@ -79,7 +79,7 @@ pub(super) fn import_egress(
     let assumed_id = format!("{id}-by-area");
     add_egress_sources(draft, &id, &assumed_id);
     let is_before_skus = draft.date_of(&id) < GCP_SKUS_DAY;
-    let listed_prices = listed(path, options, draft, report)?;
+    let listed_prices = read_listed_prices(path, options, draft, report)?;
     let clouds: BTreeSet<&str> = listed_prices
         .keys()
         .filter_map(|(from, _)| Some(from.split_once(':')?.0))
@@ -159,7 +159,7 @@ fn add_egress_sources(draft: &mut Draft, id: &str, assumed: &str) {
 }
 
 /// A price without tiers.
-fn flat(nano: i64, source: &str) -> EgressRow {
+fn flat_price(nano: i64, source: &str) -> EgressRow {
     EgressRow {
         tiers: BTreeMap::from([(0, nano)]),
         source: source.to_owned(),
@@ -167,7 +167,7 @@ fn flat(nano: i64, source: &str) -> EgressRow {
 }
 
 /// A price with tiers, from GB and prices in [`UNIT`].
-fn tiered(tiers: &[(u64, i64)], source: &str) -> EgressRow {
+fn tiered_price(tiers: &[(u64, i64)], source: &str) -> EgressRow {
     EgressRow {
         tiers: tiers
             .iter()
@@ -202,12 +202,16 @@ impl EgressRules<'_> {
             .filter(|(to, ..)| to.partition == from.partition)
             .map(|(_, nano, _)| *nano);
         let (at_home, out) = (
-            usual(nearby_prices),
-            usual(inside.iter().map(|(_, nano, _)| *nano)),
+            usual_price(nearby_prices),
+            usual_price(inside.iter().map(|(_, nano, _)| *nano)),
         );
         let Some(usual) = at_home.or(out) else { return };
         let home_source = if at_home.is_some() { own } else { self.assumed };
-        self.put(from, &format!("{}:*", from.cloud), flat(usual, home_source));
+        self.put(
+            from,
+            &format!("{}:*", from.cloud),
+            flat_price(usual, home_source),
+        );
         // AWS has one price out of a region to all others of its partition; the exceptions are
         // listed pairs.
         let one_price = |to: &PlaceArea, exact: bool| {
@@ -229,7 +233,7 @@ impl EgressRules<'_> {
                 self.source_of(*exact)
             };
             let current_nano = if has_newer_price { 20_000_000 } else { *nano };
-            let egress_row = flat(current_nano, source);
+            let egress_row = flat_price(current_nano, source);
             self.put(from, to.name, egress_row);
         }
     }
@@ -268,7 +272,8 @@ impl EgressRules<'_> {
         sku: Option<&'static [(u64, i64)]>,
         outside: &[PriceTo<'_>],
     ) -> bool {
-        let listed_usual = internet.or_else(|| usual(outside.iter().map(|(_, nano, _)| *nano)));
+        let listed_usual =
+            internet.or_else(|| usual_price(outside.iter().map(|(_, nano, _)| *nano)));
         let Some(usual) = sku.map(|tiers| tiers[0].1 * UNIT).or(listed_usual) else {
             return false;
         };
@@ -276,9 +281,9 @@ impl EgressRules<'_> {
             .iter()
             .find(|(cloud, first, _)| *cloud == from.cloud && first * UNIT == usual);
         let egress_row = match (sku, newer_tiers) {
-            (Some(tiers), _) => tiered(tiers, GCP_SKUS_ID),
-            (None, Some((_, _, tiers))) => tiered(tiers, NEWER),
-            (None, None) => flat(usual, own),
+            (Some(tiers), _) => tiered_price(tiers, GCP_SKUS_ID),
+            (None, Some((_, _, tiers))) => tiered_price(tiers, NEWER),
+            (None, None) => flat_price(usual, own),
         };
         self.put(from, "internet", egress_row);
         // The SKUs name one price to all but Oceania and China; of the older list only those stay.
@@ -288,7 +293,7 @@ impl EgressRules<'_> {
             .iter()
             .filter(|(to, nano, _)| internet.is_none() && differs(to, *nano))
         {
-            let egress_row = flat(*nano, self.source_of(*exact));
+            let egress_row = flat_price(*nano, self.source_of(*exact));
             self.put(from, to.name, egress_row);
         }
         true
@@ -337,7 +342,7 @@ fn gcp_sku(from: &PlaceArea) -> Option<&'static [(u64, i64)]> {
         .map(|(_, tiers)| *tiers)
 }
 
-fn listed(
+fn read_listed_prices(
     path: &Path,
     options: &ImportOptions,
     draft: &Draft,
@@ -390,7 +395,7 @@ fn internet_of_partition(
 }
 
 /// The most frequent price; of several, the dearest.
-fn usual(prices: impl Iterator<Item = i64>) -> Option<i64> {
+fn usual_price(prices: impl Iterator<Item = i64>) -> Option<i64> {
     let mut price_counts: BTreeMap<i64, usize> = BTreeMap::new();
     for price in prices {
         *price_counts.entry(price).or_default() += 1;

@@ -26,7 +26,10 @@ pub(super) fn ordered_name<'a>(
     listed: &'a str,
 ) -> Result<(&'a str, bool), CatalogError> {
     static TABLE: OnceLock<Result<Names, CatalogError>> = OnceLock::new();
-    let names = TABLE.get_or_init(read).as_ref().map_err(Clone::clone)?;
+    let names = TABLE
+        .get_or_init(read_names)
+        .as_ref()
+        .map_err(Clone::clone)?;
     let trimmed_name = listed.trim();
     Ok(
         match names.get(&(cloud.to_owned(), trimmed_name.to_owned())) {
@@ -36,7 +39,7 @@ pub(super) fn ordered_name<'a>(
     )
 }
 
-fn read() -> Result<Names, CatalogError> {
+fn read_names() -> Result<Names, CatalogError> {
     let mut names = Names::new();
     let mut table = Table::open(NAMES_FORMAT.file, NAMES, NAMES_FORMAT)?;
     while let Some(row) = table.next_row()? {

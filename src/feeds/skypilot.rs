@@ -41,7 +41,7 @@ struct CloudList {
 }
 
 /// The lists that a path means: a folder of clouds, the folder of one cloud, or a file.
-fn lists(path: &Path, only: Option<&str>) -> Result<Vec<CloudList>, CatalogError> {
+fn meant_lists(path: &Path, only: Option<&str>) -> Result<Vec<CloudList>, CatalogError> {
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     let our_name = |name: &str| {
         CLOUDS
@@ -70,7 +70,7 @@ fn lists(path: &Path, only: Option<&str>) -> Result<Vec<CloudList>, CatalogError
         }]);
     }
     let mut found_lists = Vec::new();
-    for folder in folders(path)? {
+    for folder in folders_in(path)? {
         let file = folder.join(VMS);
         let name = folder
             .file_name()
@@ -86,8 +86,8 @@ fn lists(path: &Path, only: Option<&str>) -> Result<Vec<CloudList>, CatalogError
     let shown_path = path.display().to_string();
     if found_lists.is_empty() {
         // Checkouts keep the lists in folders by schema.
-        let schema_folder = folders(path)?.into_iter().rfind(|folder| {
-            folders(folder)
+        let schema_folder = folders_in(path)?.into_iter().rfind(|folder| {
+            folders_in(folder)
                 .unwrap_or_default()
                 .iter()
                 .any(|folder| folder.join(VMS).is_file())
@@ -119,7 +119,7 @@ fn lists(path: &Path, only: Option<&str>) -> Result<Vec<CloudList>, CatalogError
 }
 
 /// The folders in a folder, by name.
-fn folders(path: &Path) -> Result<Vec<PathBuf>, CatalogError> {
+fn folders_in(path: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     let fault = |error: std::io::Error| unreadable(path, &error);
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(path).map_err(fault)? {
@@ -134,7 +134,7 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, CatalogError> {
 
 /// The day that a path tells: a file's name says nothing.
 pub(super) fn guess(path: &Path) -> Result<GuessedDay, CatalogError> {
-    let files: Vec<PathBuf> = lists(path, None)?
+    let files: Vec<PathBuf> = meant_lists(path, None)?
         .into_iter()
         .map(|list| list.file)
         .collect();
@@ -173,7 +173,7 @@ pub(super) fn import(
     report: &mut ImportReport,
 ) -> Result<(), CatalogError> {
     let schema = schema_in_path(path).map_or(String::new(), |number| format!(", schema {number}"));
-    for CloudList { cloud, file } in lists(path, options.cloud.as_deref())? {
+    for CloudList { cloud, file } in meant_lists(path, options.cloud.as_deref())? {
         let vms = read_rows(&file, &cloud, report)?;
         if vms.is_empty() {
             report.leave(format!("{cloud}: the list has no rows"));
@@ -295,7 +295,7 @@ fn take_rows(
                 vcpu_thousandths: vm.vcpu_thousandths,
                 memory: vm.memory,
                 accelerator,
-                arch: architecture(cloud, &vm.instance_type, &vm.arch).to_owned(),
+                arch: machine_architecture(cloud, &vm.instance_type, &vm.arch).to_owned(),
                 source: String::new(),
             };
             let machine_key = (cloud.to_owned(), vm.instance_type.clone());
@@ -364,7 +364,7 @@ fn canonical_accelerator(
 }
 
 /// The architecture, from the row or from what the cloud's names say; empty: unknown.
-fn architecture(cloud: &str, instance_type: &str, given: &str) -> &'static str {
+fn machine_architecture(cloud: &str, instance_type: &str, given: &str) -> &'static str {
     match given.to_ascii_lowercase().as_str() {
         "x86_64" | "amd64" => return "x86_64",
         "arm64" | "aarch64" => return "arm64",
@@ -402,7 +402,7 @@ fn architecture(cloud: &str, instance_type: &str, given: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::architecture;
+    use super::machine_architecture;
 
     #[test]
     fn names_tell_the_architecture() {
@@ -419,7 +419,7 @@ mod tests {
             .iter()
             .chain(&["g5g.xlarge", "is4gen.large", "r8gd.large", "mac2-m2.metal"])
         {
-            assert_eq!(architecture("aws", name, ""), "arm64", "{name}");
+            assert_eq!(machine_architecture("aws", name, ""), "arm64", "{name}");
         }
         for name in [
             "m5.large",
@@ -429,17 +429,29 @@ mod tests {
             "inf1.xlarge",
             "u-6tb1.metal",
         ] {
-            assert_eq!(architecture("aws", name, ""), "x86_64", "{name}");
+            assert_eq!(machine_architecture("aws", name, ""), "x86_64", "{name}");
         }
-        assert_eq!(architecture("azure", "Standard_D2ps_v5", ""), "arm64");
-        assert_eq!(architecture("azure", "Standard_B2pts_v2", ""), "arm64");
         assert_eq!(
-            architecture("azure", "Standard_NC24ads_A100_v4", ""),
+            machine_architecture("azure", "Standard_D2ps_v5", ""),
+            "arm64"
+        );
+        assert_eq!(
+            machine_architecture("azure", "Standard_B2pts_v2", ""),
+            "arm64"
+        );
+        assert_eq!(
+            machine_architecture("azure", "Standard_NC24ads_A100_v4", ""),
             "x86_64"
         );
-        assert_eq!(architecture("gcp", "t2a-standard-1", ""), "arm64");
-        assert_eq!(architecture("gcp", "2xT4+n1-standard-8", ""), "x86_64");
-        assert_eq!(architecture("lambda", "gpu_1x_a10", ""), "");
-        assert_eq!(architecture("lambda", "gpu_1x_gh200", "ARM64"), "arm64");
+        assert_eq!(machine_architecture("gcp", "t2a-standard-1", ""), "arm64");
+        assert_eq!(
+            machine_architecture("gcp", "2xT4+n1-standard-8", ""),
+            "x86_64"
+        );
+        assert_eq!(machine_architecture("lambda", "gpu_1x_a10", ""), "");
+        assert_eq!(
+            machine_architecture("lambda", "gpu_1x_gh200", "ARM64"),
+            "arm64"
+        );
     }
 }

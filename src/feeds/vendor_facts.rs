@@ -52,10 +52,10 @@ struct VendorFacts {
 
 fn vendor_facts() -> Result<&'static VendorFacts, CatalogError> {
     static FACTS: OnceLock<Result<VendorFacts, CatalogError>> = OnceLock::new();
-    FACTS.get_or_init(read).as_ref().map_err(Clone::clone)
+    FACTS.get_or_init(read_facts).as_ref().map_err(Clone::clone)
 }
 
-fn read() -> Result<VendorFacts, CatalogError> {
+fn read_facts() -> Result<VendorFacts, CatalogError> {
     let file = |(name, text): &(&str, &str)| File {
         name: (*name).to_owned(),
         shown: (*name).to_owned(),

@@ -30,11 +30,15 @@ pub fn owner(lineage: &str) -> String {
 pub fn new(place: &PlaceName, lineage: &str, nonce: u64) -> String {
     let mark_digest = hash::digest(format!("{lineage}\n{place}\n{nonce}").as_bytes());
     let short_mark = mark_digest.hex().get(..MARK_LENGTH).unwrap_or_default();
-    let name = format!("{PREFIX}{}-{short_mark}-{}", owner(lineage), region(place));
+    let name = format!(
+        "{PREFIX}{}-{short_mark}-{}",
+        owner(lineage),
+        region_part(place)
+    );
     name.trim_end_matches('-').to_owned()
 }
 
-fn region(place: &PlaceName) -> String {
+fn region_part(place: &PlaceName) -> String {
     let plain_letter = |letter: char| {
         if letter.is_ascii_alphanumeric() {
             letter.to_ascii_lowercase()
@@ -61,7 +65,7 @@ pub fn is_of(name: &str, place: &PlaceName, lineage: &str) -> bool {
     else {
         return false;
     };
-    let region = region(place);
+    let region = region_part(place);
     let wanted_end = if region.is_empty() {
         String::new()
     } else {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// The order does not depend on serde_json's `preserve_order` feature, which any dependency
 /// may turn on.
 pub fn to_text<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(&sorted(serde_json::to_value(value)?))?;
+    let mut text = serde_json::to_string_pretty(&sorted_members(serde_json::to_value(value)?))?;
     text.push('\n');
     Ok(text)
 }
@@ -49,15 +49,15 @@ impl Serialize for Sorted {
     }
 }
 
-fn sorted(value: Value) -> Sorted {
+fn sorted_members(value: Value) -> Sorted {
     match value {
         Value::Object(members) => Sorted::Object(
             members
                 .into_iter()
-                .map(|(key, value)| (key, sorted(value)))
+                .map(|(key, value)| (key, sorted_members(value)))
                 .collect(),
         ),
-        Value::Array(items) => Sorted::Array(items.into_iter().map(sorted).collect()),
+        Value::Array(items) => Sorted::Array(items.into_iter().map(sorted_members).collect()),
         leaf => Sorted::Leaf(leaf),
     }
 }

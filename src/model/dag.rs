@@ -45,14 +45,14 @@ pub fn order(job: &Job) -> Result<Vec<&str>, Vec<String>> {
             Err(cycles
                 .iter()
                 .find(|part| in_cycle(part))
-                .map(|part| walk(&graph, part))
+                .map(|part| walk_cycle(&graph, part))
                 .unwrap_or_default())
         }
     }
 }
 
 /// A cycle through a strongly connected part, from its first name on, each name once.
-fn walk(graph: &DiGraphMap<&str, ()>, part: &[&str]) -> Vec<String> {
+fn walk_cycle(graph: &DiGraphMap<&str, ()>, part: &[&str]) -> Vec<String> {
     let member_names: BTreeSet<&str> = part.iter().copied().collect();
     let mut path: Vec<&str> = Vec::new();
     let mut next_stage = member_names.first().copied();

@@ -94,7 +94,7 @@ impl UniformName {
             return Err(malformed("has no cloud, region and offer"));
         };
         let decoded = |part: &str| {
-            decode(part)
+            percent_decode(part)
                 .ok_or_else(|| malformed("has a `%` without two hexadecimal digits of UTF-8"))
         };
         let place = PlaceName::parse(&format!("{}:{}", decoded(cloud)?, decoded(region)?))
@@ -145,14 +145,14 @@ impl fmt::Display for UniformName {
                 } else {
                     ""
                 };
-                format!("{MACHINE}{}{spot}", encode(instance_type))
+                format!("{MACHINE}{}{spot}", percent_encode(instance_type))
             }
             What::Service(service) => service.to_string(),
         };
         f.pad(&format!(
             "{SCHEME}{}:{}:{offer_text}",
-            encode(&self.place.cloud),
-            encode(&self.place.region)
+            percent_encode(&self.place.cloud),
+            percent_encode(&self.place.region)
         ))
     }
 }
@@ -172,7 +172,7 @@ impl ServiceName {
         let optional_part = |part: Option<&str>| match part {
             None => Some(String::new()),
             Some("") => None,
-            Some(part) => decode(part),
+            Some(part) => percent_decode(part),
         };
         let name = Self {
             service: optional_part(Some(service))?,
@@ -185,14 +185,14 @@ impl ServiceName {
 
 impl fmt::Display for ServiceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = format!("{SERVICE}{}", encode(&self.service));
+        let mut text = format!("{SERVICE}{}", percent_encode(&self.service));
         if !self.version.is_empty() {
             text.push('@');
-            text.push_str(&encode(&self.version));
+            text.push_str(&percent_encode(&self.version));
         }
         if !self.product.is_empty() {
             text.push('/');
-            text.push_str(&encode(&self.product));
+            text.push_str(&percent_encode(&self.product));
         }
         f.pad(&text)
     }
@@ -203,7 +203,7 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+$!,()';=".contains(&byte)
 }
 
-fn encode(text: &str) -> String {
+fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if is_plain(byte) {
@@ -219,7 +219,7 @@ fn encode(text: &str) -> String {
 }
 
 /// `None`: a `%` without two hexadecimal digits, or bytes that are not UTF-8.
-fn decode(text: &str) -> Option<String> {
+fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut bytes_left = text.bytes();
     while let Some(byte) = bytes_left.next() {

@@ -122,7 +122,7 @@ pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
     for clashing in &conflict.constraints {
         put_line("");
         put_line(&format!("  {}", files.named(&clashing.constraint)));
-        for sentence in relaxed(clashing, files) {
+        for sentence in relaxation_lines(clashing, files) {
             put_line(&format!("    {sentence}"));
         }
     }
@@ -134,7 +134,7 @@ pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
         put_line("");
         put_line("it would also be enough to allow what the defaults forbid:");
         for clashing in &conflict.defaults {
-            for sentence in relaxed(clashing, files) {
+            for sentence in relaxation_lines(clashing, files) {
                 put_line(&format!("  {}: {sentence}", clashing.constraint.key));
             }
         }
@@ -143,8 +143,8 @@ pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
 }
 
 /// Returns what a constraint would have to say, in a sentence and a proposal.
-fn relaxed(clashing: &Clashing, files: Files<'_>) -> Vec<String> {
-    let (said, proposal) = sentence(clashing, files);
+fn relaxation_lines(clashing: &Clashing, files: Files<'_>) -> Vec<String> {
+    let (said, proposal) = relaxation_sentence(clashing, files);
     // What is not enough has figures that no plan would have.
     if clashing.enough {
         [Some(said), proposal].into_iter().flatten().collect()
@@ -154,12 +154,12 @@ fn relaxed(clashing: &Clashing, files: Files<'_>) -> Vec<String> {
 }
 
 /// Returns what a constraint would have to say, and what to write for that, if one line does it.
-fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
+fn relaxation_sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
     let Some(Relaxation { to, figures, .. }) = &clashing.relaxation else {
         return ("must be removed".to_owned(), None);
     };
     let figures = figures.as_ref();
-    let then_words = unless_too_little(clashing, figures.map(then).unwrap_or_default());
+    let then_words = unless_too_little(clashing, figures.map(what_then).unwrap_or_default());
     let kind = &clashing.constraint.kind;
     let key_name = last_part(&clashing.constraint.key);
     match to {
@@ -183,7 +183,10 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
             ConstraintKind::Spread(_) => (format!("needs at_most = {count}{then_words}"), None),
             _ => (format!("needs {count}{then_words}"), None),
         },
-        Relaxed::Bytes(bytes) => (format!("may be at most {}{then_words}", size(*bytes)), None),
+        Relaxed::Bytes(bytes) => (
+            format!("may be at most {}{then_words}", memory_size(*bytes)),
+            None,
+        ),
         Relaxed::Add(names) => {
             let verb = match kind {
                 ConstraintKind::Trust(_)
@@ -194,7 +197,7 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
                 None => ", with a duration for it",
                 Some(_) => "",
             };
-            let what = format!("must {verb} {}{time}{then_words}", list(names));
+            let what = format!("must {verb} {}{time}{then_words}", joined_names(names));
             (what, None)
         }
         Relaxed::Gang(each, machines) => (
@@ -242,7 +245,7 @@ fn more_time(
         (ConstraintKind::Deadline, Some(figures)) => {
             format!("; a plan then costs {}", figures.cost)
         }
-        (_, Some(figures)) => then(figures),
+        (_, Some(figures)) => what_then(figures),
     };
     let then_words = unless_too_little(clashing, then_words);
     let help = match kind {
@@ -300,7 +303,7 @@ fn last_part(key: &str) -> &str {
 }
 
 /// `; a plan then costs $39.74 and ends after 5 h 44 m`.
-fn then(figures: &Figures) -> String {
+fn what_then(figures: &Figures) -> String {
     let proven_words = if figures.proven { "" } else { " or less" };
     format!(
         "; a plan then costs {}{proven_words} and ends after {}",
@@ -308,7 +311,7 @@ fn then(figures: &Figures) -> String {
     )
 }
 
-fn list(names: &BTreeSet<String>) -> String {
+fn joined_names(names: &BTreeSet<String>) -> String {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     match &names[..] {
         [] => String::new(),
@@ -318,7 +321,7 @@ fn list(names: &BTreeSet<String>) -> String {
 }
 
 /// Memory as machines have it, if it is a whole number of hundredths of a GiB.
-fn size(bytes: Bytes) -> String {
+fn memory_size(bytes: Bytes) -> String {
     let hundredths = div_half_even(i128::from(bytes.0) * 100, 1 << 30);
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
     format!("{} GiB", text.trim_end_matches('0').trim_end_matches('.'))
@@ -339,16 +342,16 @@ pub fn cents_up(Money(cost): Money) -> String {
 pub fn json(conflict: &Conflict, files: Files<'_>) -> Value {
     json!({
         "format_version": "1.0",
-        "lines": conflict.constraints.iter().map(|clashing| one(clashing, files)).collect::<Vec<_>>(),
+        "lines": conflict.constraints.iter().map(|clashing| clashing_json(clashing, files)).collect::<Vec<_>>(),
         "smallest": conflict.smallest,
         "more": conflict.constraints.iter().any(|clashing| !clashing.enough),
-        "defaults": conflict.defaults.iter().map(|clashing| one(clashing, files)).collect::<Vec<_>>(),
+        "defaults": conflict.defaults.iter().map(|clashing| clashing_json(clashing, files)).collect::<Vec<_>>(),
     })
 }
 
-fn one(clashing: &Clashing, files: Files<'_>) -> Value {
+fn clashing_json(clashing: &Clashing, files: Files<'_>) -> Value {
     let constraint = &clashing.constraint;
-    let relaxed_words = relaxed(clashing, files);
+    let relaxed_words = relaxation_lines(clashing, files);
     json!({
         "key": constraint.key,
         "file": match constraint.file { ConstraintFile::Policy => "policy", ConstraintFile::Job => "job" },

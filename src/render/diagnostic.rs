@@ -22,7 +22,8 @@ pub fn text(source: &SourceFile, list: &[Diagnostic], colour: bool) -> String {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut annotation = AnnotationKind::Primary.span(inside(&source.text, &diagnostic.span));
+        let mut annotation =
+            AnnotationKind::Primary.span(span_inside(&source.text, &diagnostic.span));
         if !diagnostic.label.is_empty() {
             annotation = annotation.label(normalize_untrusted_str(&diagnostic.label));
         }
@@ -54,7 +55,10 @@ pub fn json(files: &[(&SourceFile, &[Diagnostic])]) -> Value {
     let errors = count(Severity::Error);
     let diagnostics: Vec<Value> = files
         .iter()
-        .flat_map(|(source, list)| list.iter().map(|diagnostic| one(source, diagnostic)))
+        .flat_map(|(source, list)| {
+            list.iter()
+                .map(|diagnostic| diagnostic_json(source, diagnostic))
+        })
         .collect();
     json!({
         "format_version": FORMAT_VERSION,
@@ -65,9 +69,9 @@ pub fn json(files: &[(&SourceFile, &[Diagnostic])]) -> Value {
     })
 }
 
-fn one(source: &SourceFile, diagnostic: &Diagnostic) -> Value {
+fn diagnostic_json(source: &SourceFile, diagnostic: &Diagnostic) -> Value {
     let text = source.text.as_str();
-    let span = inside(text, &diagnostic.span);
+    let span = span_inside(text, &diagnostic.span);
     let line_start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[span.end..]
         .find('\n')
@@ -89,11 +93,11 @@ fn one(source: &SourceFile, diagnostic: &Diagnostic) -> Value {
         "detail": detail.join("; "),
         "range": {
             "filename": source.name,
-            "start": position(source, span.start),
-            "end": position(source, span.end),
+            "start": position_json(source, span.start),
+            "end": position_json(source, span.end),
         },
         "snippet": {
-            "context": header(&text[..line_start]),
+            "context": table_header(&text[..line_start]),
             "code": code,
             "start_line": source.line_column(span.start).0,
             "highlight_start_offset": (span.start - line_start).min(code.len()),
@@ -103,13 +107,13 @@ fn one(source: &SourceFile, diagnostic: &Diagnostic) -> Value {
     })
 }
 
-fn position(source: &SourceFile, offset: usize) -> Value {
+fn position_json(source: &SourceFile, offset: usize) -> Value {
     let (line, column) = source.line_column(offset);
     json!({ "line": line, "column": column, "byte": offset })
 }
 
 /// The last table header before a line: `stages.train`.
-fn header(before: &str) -> Option<&str> {
+fn table_header(before: &str) -> Option<&str> {
     let plain_character = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
     before.lines().rev().find_map(|line| {
         let (name, rest) = line.trim().strip_prefix('[')?.split_once(']')?;
@@ -119,7 +123,7 @@ fn header(before: &str) -> Option<&str> {
 }
 
 /// `span` within `text`, on character boundaries.
-fn inside(text: &str, span: &Range<usize>) -> Range<usize> {
+fn span_inside(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = text.floor_char_boundary(span.start);
     let span_end = text.ceil_char_boundary(span.end.min(text.len()));
     start..span_end.max(start)

@@ -57,7 +57,7 @@ pub fn of_plan(
     for name in &preview.removed {
         let address = format!("stage.{name}");
         let change =
-            json!({ "action": "delete", "reason": "not_in_plan", "resource": resource(name) });
+            json!({ "action": "delete", "reason": "not_in_plan", "resource": resource_json(name) });
         let message = format!("{address}: what runs of it is ended, for the plan does not have it");
         events.push(event(
             "info",
@@ -84,10 +84,10 @@ pub fn of_plan(
         .cloned()
         .chain(plan_text::without_provider(missing))
     {
-        events.push(diagnostic("warning", &warning, "", timestamp));
+        events.push(diagnostic_event("warning", &warning, "", timestamp));
     }
     let mut fields = serde_json::to_value(plan)?;
-    fields["changes"] = changes(preview);
+    fields["changes"] = change_counts(preview);
     events.push(event(
         "info",
         "change_summary",
@@ -120,7 +120,7 @@ fn planned_change(
         ),
     };
     let mut change =
-        json!({ "action": action, "reason": reason, "resource": resource(&stage.name) });
+        json!({ "action": action, "reason": reason, "resource": resource_json(&stage.name) });
     if missing.contains_key(&stage.place.cloud) {
         change["provider_missing"] = json!(stage.place.cloud);
     }
@@ -133,7 +133,7 @@ fn planned_change(
     ))
 }
 
-fn resource(name: &str) -> Value {
+fn resource_json(name: &str) -> Value {
     let address = format!("stage.{name}");
     json!({ "addr": address, "resource": address, "resource_type": "stage", "resource_name": name })
 }
@@ -145,7 +145,7 @@ pub fn of_failure(
     conflict: Option<&Value>,
     timestamp: &str,
 ) -> Vec<Value> {
-    let mut diagnostic_line = diagnostic("error", summary_text, detail, timestamp);
+    let mut diagnostic_line = diagnostic_event("error", summary_text, detail, timestamp);
     if let Some(conflict) = conflict {
         diagnostic_line["diagnostic"]["conflict"] = conflict.clone();
     }
@@ -155,7 +155,7 @@ pub fn of_failure(
         "change_summary",
         &summary(&nothing),
         timestamp,
-        json!({ "changes": changes(&nothing) }),
+        json!({ "changes": change_counts(&nothing) }),
     );
     vec![diagnostic_line, summary]
 }
@@ -167,9 +167,9 @@ pub fn failed_stream(
     operation: &str,
     timestamp: &str,
 ) -> Vec<Value> {
-    let mut changes = changes(&Preview::default());
+    let mut changes = change_counts(&Preview::default());
     changes["operation"] = json!(operation);
-    let diagnostic_line = diagnostic("error", summary_text, detail, timestamp);
+    let diagnostic_line = diagnostic_event("error", summary_text, detail, timestamp);
     let message = format!("{operation}: nothing was done");
     vec![
         version(timestamp),
@@ -186,7 +186,7 @@ pub fn failed_stream(
 
 /// The one object of a verb that answers with one, when it could not answer.
 pub fn failed_object(summary_text: &str, detail: &str, timestamp: &str) -> Value {
-    let mut diagnostic_line = diagnostic("error", summary_text, detail, timestamp);
+    let mut diagnostic_line = diagnostic_event("error", summary_text, detail, timestamp);
     diagnostic_line["format_version"] = json!("1.0");
     diagnostic_line["error"] = json!(summary_text);
     diagnostic_line["diagnostics"] = json!([diagnostic_line["diagnostic"]]);
@@ -211,7 +211,7 @@ pub fn summary(preview: &Preview) -> String {
     text
 }
 
-fn changes(preview: &Preview) -> Value {
+fn change_counts(preview: &Preview) -> Value {
     let (add, change, remove) = (preview.added(), preview.changed(), preview.removed.len());
     let mut changes =
         json!({ "add": add, "change": change, "import": 0, "remove": remove, "operation": "plan" });
@@ -221,7 +221,7 @@ fn changes(preview: &Preview) -> Value {
     changes
 }
 
-fn diagnostic(severity: &str, summary: &str, detail: &str, timestamp: &str) -> Value {
+fn diagnostic_event(severity: &str, summary: &str, detail: &str, timestamp: &str) -> Value {
     let level = if severity == "error" { "error" } else { "warn" };
     let diagnostic = json!({ "severity": severity, "summary": summary, "detail": detail });
     event(

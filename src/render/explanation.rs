@@ -52,13 +52,13 @@ pub fn text(explanation: &Explanation, subject: Subject<'_>) -> String {
             explanation.left_out
         );
     }
-    rules(&mut text, explanation, subject);
+    put_rules(&mut text, explanation, subject);
     text
 }
 
 /// Those that cost something one by one, the others in a list.
-fn rules(text: &mut String, explanation: &Explanation, subject: Subject<'_>) {
-    let costs = |rule: &&Ruled| saved(rule, subject.plan) != (0, 0);
+fn put_rules(text: &mut String, explanation: &Explanation, subject: Subject<'_>) {
+    let costs = |rule: &&Ruled| saved_without_rule(rule, subject.plan) != (0, 0);
     let (dear, free): (Vec<&Ruled>, Vec<&Ruled>) = explanation.rules.iter().partition(costs);
     if !dear.is_empty() {
         text.push_str("\nWhat each rule costs: the best plan without it, all others in force\n");
@@ -68,7 +68,7 @@ fn rules(text: &mut String, explanation: &Explanation, subject: Subject<'_>) {
             text,
             "\n  {}\n    {}",
             subject.files.named(&rule.constraint),
-            price(rule, subject.plan)
+            rule_price(rule, subject.plan)
         );
     }
     if !free.is_empty() {
@@ -98,8 +98,8 @@ fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject
     let costs = format!(
         "{} at {}{}",
         stage.cost_micro_usd,
-        rounded(rate, unit),
-        each(stage, unit)
+        rounded_rate(rate, unit),
+        each_words(stage, unit)
     );
     let mut stage_lines = vec![("costs", costs)];
     stage_lines.extend(offers_left(why, subject));
@@ -118,7 +118,7 @@ fn rate_of(stage: &PlannedStage) -> (Rate, Unit) {
 }
 
 /// ` each`, where the rate is that of one of several machines.
-fn each(stage: &PlannedStage, unit: Unit) -> &'static str {
+fn each_words(stage: &PlannedStage, unit: Unit) -> &'static str {
     if stage.nodes > 1 && unit == Unit::Hour {
         " each"
     } else {
@@ -158,7 +158,7 @@ fn best_elsewhere(elsewhere: Option<&Elsewhere>, subject: Subject<'_>) -> Vec<Li
         true => ": beyond the limits",
         false => "",
     };
-    let difference = change(&elsewhere.figures, subject.plan);
+    let difference = figures_change(&elsewhere.figures, subject.plan);
     vec![
         ("elsewhere", offer_text(&elsewhere.offer, subject.catalog)),
         ("", format!("{difference}{others_words}{beyond}")),
@@ -187,9 +187,9 @@ fn break_even(break_even: &BreakEven, stage: &PlannedStage, subject: Subject<'_>
             let (rate, unit) = rate_of(stage);
             let limit_text = format!(
                 "{}{}, {}; above that",
-                rounded(*limit, unit),
-                each(stage, unit),
-                percent(rate, *limit)
+                rounded_rate(*limit, unit),
+                each_words(stage, unit),
+                percent_change(rate, *limit)
             );
             vec![
                 ("break-even", limit_text),
@@ -212,18 +212,18 @@ fn offer_text(offer: &Offer, catalog: &Catalog) -> String {
         "{} {}{spot} at {}",
         place.name,
         machine.instance_type,
-        rounded(offer.rate, machine.unit())
+        rounded_rate(offer.rate, machine.unit())
     )
 }
 
 /// Rounded to a ten-thousandth of a dollar.
-fn rounded(Rate(rate): Rate, unit: Unit) -> String {
+fn rounded_rate(Rate(rate): Rate, unit: Unit) -> String {
     let rounded = div_half_even(i128::from(rate), 100_000) * 100_000;
     format!("{}{}", Rate(saturate(rounded)), unit.after_price())
 }
 
 /// `+24.3 %`.
-fn percent(Rate(now): Rate, Rate(then): Rate) -> String {
+fn percent_change(Rate(now): Rate, Rate(then): Rate) -> String {
     if now <= 0 {
         return "from nothing".to_owned();
     }
@@ -237,7 +237,7 @@ fn percent(Rate(now): Rate, Rate(then): Rate) -> String {
 }
 
 /// `$0.24 more, 12 m 3 s later`.
-fn change(figures: &Figures, plan: &Plan) -> String {
+fn figures_change(figures: &Figures, plan: &Plan) -> String {
     let Money(cost) = figures.cost - plan.totals.cost_micro_usd;
     let cost = match cost {
         0 => "the same cost".to_owned(),
@@ -255,8 +255,8 @@ fn change(figures: &Figures, plan: &Plan) -> String {
 }
 
 /// Returns what a rule costs, by the plan's objective.
-fn price(rule: &Ruled, plan: &Plan) -> String {
-    let (cost, time) = saved(rule, plan);
+fn rule_price(rule: &Ruled, plan: &Plan) -> String {
+    let (cost, time) = saved_without_rule(rule, plan);
     let free_figures = &rule.free;
     let proven_words = if free_figures.proven { "" } else { " at least" };
     let then_words = format!(
@@ -265,10 +265,12 @@ fn price(rule: &Ruled, plan: &Plan) -> String {
     );
     match plan.objective.first() {
         Objective::Cost if cost > 0 => format!("costs{proven_words} {}: {then_words}", Money(cost)),
-        Objective::Time if time > 0 => format!("costs{proven_words} {}: {then_words}", span(time)),
+        Objective::Time if time > 0 => {
+            format!("costs{proven_words} {}: {then_words}", signed_span(time))
+        }
         _ if cost == 0 && time == 0 => "costs nothing".to_owned(),
         Objective::Cost if cost == 0 && time > 0 => {
-            format!("costs no money, but {}: {then_words}", span(time))
+            format!("costs no money, but {}: {then_words}", signed_span(time))
         }
         Objective::Time if time == 0 && cost > 0 => {
             format!("costs no time, but {}: {then_words}", Money(cost))
@@ -279,7 +281,7 @@ fn price(rule: &Ruled, plan: &Plan) -> String {
 }
 
 /// Returns what the plan would save without the rule: micro-USD and milliseconds.
-fn saved(rule: &Ruled, plan: &Plan) -> (i64, i64) {
+fn saved_without_rule(rule: &Ruled, plan: &Plan) -> (i64, i64) {
     let signed = |Millis(time): Millis| saturate(i128::from(time));
     let Money(cost) = plan.totals.cost_micro_usd - rule.free.cost;
     (
@@ -288,7 +290,7 @@ fn saved(rule: &Ruled, plan: &Plan) -> (i64, i64) {
     )
 }
 
-fn span(milliseconds: i64) -> String {
+fn signed_span(milliseconds: i64) -> String {
     Millis(milliseconds.unsigned_abs()).to_string()
 }
 
@@ -367,7 +369,7 @@ fn offer_json(offer: &Offer, catalog: &Catalog) -> Value {
 }
 
 fn rule_json(rule: &Ruled, subject: Subject<'_>) -> Value {
-    let (cost, time) = saved(rule, subject.plan);
+    let (cost, time) = saved_without_rule(rule, subject.plan);
     json!({
         "key": rule.constraint.key,
         "range": subject.files.range(&rule.constraint),

@@ -21,7 +21,7 @@ pub fn text(job: &str, frontier: &Frontier, width: Option<u16>) -> String {
     for (index, point) in frontier.points.iter().enumerate() {
         let last_point = index.checked_sub(1).map(|last| &frontier.points[last]);
         let places = if few_stages {
-            changes(point, last_point)
+            changed_placements(point, last_point)
         } else {
             by_place(point)
         };
@@ -45,11 +45,11 @@ pub fn text(job: &str, frontier: &Frontier, width: Option<u16>) -> String {
         width,
     ));
     text.push('\n');
-    text.push_str(&count(frontier));
+    text.push_str(&count_words(frontier));
     text
 }
 
-fn count(frontier: &Frontier) -> String {
+fn count_words(frontier: &Frontier) -> String {
     let point_count = frontier.points.len();
     match frontier.total {
         Some(total) if total == point_count => match total {
@@ -64,7 +64,7 @@ fn count(frontier: &Frontier) -> String {
 }
 
 /// `train gcp:us-central1 tpu-v3-8`, only what is not as in the row before.
-fn changes(point: &Point, last: Option<&Point>) -> String {
+fn changed_placements(point: &Point, last: Option<&Point>) -> String {
     let same_placement = |placed: &Placed| last.is_some_and(|last| last.stages.contains(placed));
     let spot = |placed: &Placed| {
         if placed.purchase == Purchase::Spot {

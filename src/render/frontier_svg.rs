@@ -59,7 +59,7 @@ impl Axis {
 }
 
 /// The least of `steps` that makes few enough marks.
-fn step(span: i128, steps: impl Iterator<Item = i128>) -> i128 {
+fn mark_step(span: i128, steps: impl Iterator<Item = i128>) -> i128 {
     let mut last_step = 1;
     for step in steps {
         last_step = step;
@@ -74,17 +74,17 @@ fn step(span: i128, steps: impl Iterator<Item = i128>) -> i128 {
 pub fn svg(job: &str, frontier: &Frontier) -> String {
     let times = frontier.points.iter().map(time_of).collect::<Vec<_>>();
     let costs = frontier.points.iter().map(cost_of).collect::<Vec<_>>();
-    let ((quick, slow), (cheap, dear)) = (ends(&times), ends(&costs));
+    let ((quick, slow), (cheap, dear)) = (axis_ends(&times), axis_ends(&costs));
     let days = (1..).map(|power| 864_000 * 10_i128.pow(power)).take(12);
-    let seconds = step((slow - quick) / 1000, SECONDS.into_iter().chain(days));
+    let seconds = mark_step((slow - quick) / 1000, SECONDS.into_iter().chain(days));
     let dollars = (0..16).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_i128.pow(power)));
-    let money = step(dear - cheap, dollars);
+    let money = mark_step(dear - cheap, dollars);
     let x = Axis::new(quick, slow, seconds * 1000, (LEFT, WIDTH - RIGHT));
     let y = Axis::new(cheap, dear, money, (HEIGHT - BOTTOM, TOP));
-    let mut text = head(job);
+    let mut text = svg_head(job);
     text += &time_marks(&x, &y);
     text += &cost_marks(&x, &y, money);
-    text += &axes(&x, &y);
+    text += &both_axes(&x, &y);
     text += &curve_and_points(&frontier.points, &x, &y);
     text + "</svg>\n"
 }
@@ -98,7 +98,7 @@ fn cost_of(point: &Point) -> i128 {
 }
 
 /// The least and the greatest value; a single value stands in the middle.
-fn ends(values: &[i128]) -> (i128, i128) {
+fn axis_ends(values: &[i128]) -> (i128, i128) {
     match (values.iter().min(), values.iter().max()) {
         (Some(least), Some(most)) if least < most => (*least, *most),
         (Some(only), _) => (only - only / 10, only + only / 10 + 1),
@@ -106,8 +106,8 @@ fn ends(values: &[i128]) -> (i128, i128) {
     }
 }
 
-fn head(job: &str) -> String {
-    let job = escaped(job);
+fn svg_head(job: &str) -> String {
+    let job = escaped_text(job);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
          font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"#222\">\n\
@@ -126,7 +126,7 @@ fn time_marks(x: &Axis, y: &Axis) -> String {
         text += &format!(
             "<text x=\"{at}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
             foot + 18,
-            time(*mark)
+            time_label(*mark)
         );
     }
     text
@@ -142,14 +142,14 @@ fn cost_marks(x: &Axis, y: &Axis, step: i128) -> String {
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n",
             LEFT - 8,
             at + 4,
-            cost(*mark, step)
+            cost_label(*mark, step)
         );
     }
     text
 }
 
 /// Both axes with what they measure.
-fn axes(x: &Axis, y: &Axis) -> String {
+fn both_axes(x: &Axis, y: &Axis) -> String {
     let (middle_x, middle_y) = ((x.start + x.end) / 2, (y.start + y.end) / 2);
     let (foot, right, below) = (y.start, x.end, HEIGHT - 14);
     format!(
@@ -168,20 +168,20 @@ fn curve_and_points(points: &[Point], x: &Axis, y: &Axis) -> String {
     let mut labels: Vec<(i128, i128)> = Vec::new();
     for point in points {
         let (px, py) = (x.at(time_of(point)), y.at(cost_of(point)));
-        text += &circle(point, px, py);
+        text += &point_circle(point, px, py);
         let clear = |(lx, ly): &(i128, i128)| {
             (px - lx).abs() >= LABEL_WIDTH || (py - ly).abs() >= LABEL_HEIGHT
         };
         if labels.iter().all(clear) {
             labels.push((px, py));
-            text += &label(point, px, py);
+            text += &point_label(point, px, py);
         }
     }
     text
 }
 
 /// A full circle for a proven point, an empty one for another.
-fn circle(point: &Point, px: i128, py: i128) -> String {
+fn point_circle(point: &Point, px: i128, py: i128) -> String {
     let (fill, proof) = match point.figures.proven {
         true => ("#1f6feb", "proven"),
         false => ("#fff", "not proven"),
@@ -193,7 +193,7 @@ fn circle(point: &Point, px: i128, py: i128) -> String {
 }
 
 /// Cost and time to the right of the step, unless that is off the drawing.
-fn label(point: &Point, px: i128, py: i128) -> String {
+fn point_label(point: &Point, px: i128, py: i128) -> String {
     let (at, anchor) = match px > WIDTH - RIGHT - LABEL_WIDTH {
         true => (px - 6, "end"),
         false => (px + 6, "start"),
@@ -223,12 +223,12 @@ fn staircase(points: &[Point], x: &Axis, y: &Axis) -> String {
     path
 }
 
-fn time(milliseconds: i128) -> String {
+fn time_label(milliseconds: i128) -> String {
     Millis(saturate_unsigned(milliseconds)).exact()
 }
 
 /// With as many decimals as the marks need.
-fn cost(micro: i128, step: i128) -> String {
+fn cost_label(micro: i128, step: i128) -> String {
     let money = Money(saturate(micro));
     if step >= 10_000 || micro == 0 {
         money.to_string()
@@ -237,7 +237,7 @@ fn cost(micro: i128, step: i128) -> String {
     }
 }
 
-fn escaped(text: &str) -> String {
+fn escaped_text(text: &str) -> String {
     clean(text, Styles::Removed)
         .replace('&', "&amp;")
         .replace('<', "&lt;")

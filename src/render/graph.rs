@@ -33,7 +33,7 @@ pub fn of_job(job: &Job) -> Graph {
         for artifact in &stage.reads {
             graph
                 .edges
-                .push(edge(artifact, name, job.size(artifact), ""));
+                .push(artifact_edge(artifact, name, job.size(artifact), ""));
         }
         let by_data = |before: &&String| {
             !stage
@@ -64,7 +64,7 @@ pub fn of_job(job: &Job) -> Graph {
         graph.edges.push((
             format!("stage.{stage}"),
             HOME.to_owned(),
-            label(name, job.size(output), ""),
+            edge_label(name, job.size(output), ""),
         ));
     }
     graph
@@ -110,9 +110,12 @@ pub fn of_plan(plan: &Plan) -> Graph {
                     false => ", same copy".to_owned(),
                 }
             });
-            graph
-                .edges
-                .push(edge(artifact, &stage.name, size_of(artifact), &cost));
+            graph.edges.push(artifact_edge(
+                artifact,
+                &stage.name,
+                size_of(artifact),
+                &cost,
+            ));
         }
         let by_data = |before: &&String| {
             !stage
@@ -147,7 +150,7 @@ pub fn of_plan(plan: &Plan) -> Graph {
 /// The identifier of the machine that results are brought to.
 const HOME: &str = "home";
 
-fn edge(
+fn artifact_edge(
     artifact: &ArtifactRef,
     reader: &str,
     size: Option<Bytes>,
@@ -160,12 +163,12 @@ fn edge(
     (
         from_node,
         format!("stage.{reader}"),
-        label(artifact.file_name(), size, cost),
+        edge_label(artifact.file_name(), size, cost),
     )
 }
 
 /// What an edge says of its data; a size that is not known is left out.
-fn label(artifact: &str, size: Option<Bytes>, cost: &str) -> String {
+fn edge_label(artifact: &str, size: Option<Bytes>, cost: &str) -> String {
     match size {
         Some(size) => format!("{artifact} ({size}{cost})"),
         None => format!("{artifact} (size unknown{cost})"),

@@ -17,11 +17,11 @@ const ROWS_BYTES: usize = 40_000;
 /// large, the dearest rows are there, and a line says what was left out. The first line is a hidden
 /// tag by which a bot finds its comment.
 pub fn text(plan: &Plan) -> String {
-    let (head, foot) = (head(plan), foot(plan));
+    let (head, foot) = (comment_head(plan), comment_foot(plan));
     let warnings: Vec<String> = plan
         .warnings
         .iter()
-        .map(|warning| format!("\n> **warning:** {}\n", cell(warning)))
+        .map(|warning| format!("\n> **warning:** {}\n", cell_text(warning)))
         .collect();
     let bytes_left = MOST_BYTES.saturating_sub(head.len() + foot.len());
     let warnings = first_that_fit(&warnings, bytes_left.saturating_sub(ROWS_BYTES));
@@ -66,12 +66,12 @@ const TRANSFER_HEAD: &str =
 /// Room for the heads of the tables and for the line about what was left out.
 const NOTE_BYTES: usize = STAGE_HEAD.len() + TRANSFER_HEAD.len() + 400;
 
-fn head(plan: &Plan) -> String {
+fn comment_head(plan: &Plan) -> String {
     let job = first_characters(&plan.job, 200);
     let mut text = format!(
         "<!-- sky-plan:{} -->\n### sky plan: {}\n\n",
-        comment(&job),
-        cell(&job)
+        comment_text(&job),
+        cell_text(&job)
     );
     text += &format!(
         "**{}**, ends after **{}**\n",
@@ -80,7 +80,7 @@ fn head(plan: &Plan) -> String {
     if let Some(single) = &plan.single_cloud {
         text += &format!(
             "\nBest single cloud ({}): {}, ends after {}. Compared to it, this plan is: {}.\n",
-            cell(&single.cloud),
+            cell_text(&single.cloud),
             single.cost_micro_usd,
             single.makespan_ms,
             compared(plan, single)
@@ -89,7 +89,7 @@ fn head(plan: &Plan) -> String {
     text
 }
 
-fn foot(plan: &Plan) -> String {
+fn comment_foot(plan: &Plan) -> String {
     let assumed_text = assumed_speeds(plan);
     let assumed_text = first_characters(assumed_text.trim(), 2_000);
     let assumed_text = if assumed_text.is_empty() {
@@ -107,12 +107,12 @@ fn foot(plan: &Plan) -> String {
     let assumed_and_old = assumed_text + &first_characters(&old.unwrap_or_default(), 2_000);
     let proof = format!(
         "\n<sub>{} by {} {}, gap {} ppm; newest price {}; catalog `{}`</sub>\n",
-        cell(&plan.solver.status),
-        cell(&plan.solver.name),
-        cell(&plan.solver.version),
+        cell_text(&plan.solver.status),
+        cell_text(&plan.solver.name),
+        cell_text(&plan.solver.version),
         plan.solver.gap,
-        cell(&plan.inputs.catalog_date),
-        cell(&plan.inputs.catalog).replace('`', "")
+        cell_text(&plan.inputs.catalog_date),
+        cell_text(&plan.inputs.catalog).replace('`', "")
     );
     assumed_and_old + &proof
 }
@@ -120,9 +120,9 @@ fn foot(plan: &Plan) -> String {
 fn stage_row(stage: &PlannedStage) -> String {
     format!(
         "| {} | {} | {} | {} | {} | {} |\n",
-        cell(&stage.name),
-        cell(&stage.place.to_string()),
-        cell(&machine(stage)),
+        cell_text(&stage.name),
+        cell_text(&stage.place.to_string()),
+        cell_text(&machine(stage)),
         stage.start_ms,
         stage.end_ms,
         stage.cost_micro_usd
@@ -132,9 +132,9 @@ fn stage_row(stage: &PlannedStage) -> String {
 fn transfer_row(transfer: &PlannedTransfer) -> String {
     format!(
         "| {} | {} | {} | {} | {} | {} |\n",
-        cell(&transfer.artifact.to_string()),
-        cell(&transfer.from.to_string()),
-        cell(&transfer.to.to_string()),
+        cell_text(&transfer.artifact.to_string()),
+        cell_text(&transfer.from.to_string()),
+        cell_text(&transfer.to.to_string()),
         transfer.bytes,
         transfer_time(transfer),
         transfer.cost_micro_usd.exact()
@@ -227,7 +227,7 @@ fn first_characters(text: &str, most: usize) -> String {
 }
 
 /// Text that stays text: it cannot end its cell, and is neither HTML, nor a link, nor a picture.
-fn cell(text: &str) -> String {
+fn cell_text(text: &str) -> String {
     let text = clean(text, Styles::Removed).replace('\n', " ");
     let text = text
         .replace('&', "&amp;")
@@ -239,7 +239,7 @@ fn cell(text: &str) -> String {
 }
 
 /// Text that cannot end its comment.
-fn comment(text: &str) -> String {
+fn comment_text(text: &str) -> String {
     clean(text, Styles::Removed)
         .replace(['\n', '<', '>'], " ")
         .replace("--", "- -")
@@ -254,11 +254,11 @@ mod tests {
     fn names_are_no_markup() {
         let name = "a|b\n<img src=x> --> [x](http://y) ![z](http://y) \\| &lt; \u{1b}[31m\u{202e}";
         assert_eq!(
-            cell(name),
+            cell_text(name),
             "a\\|b &lt;img src=x&gt; --&gt; [x]\\(http://y) ![z]\\(http://y) &#92;\\| &amp;lt; \u{fffd}"
         );
         for text in ["x --> <script>", "--->", "-->", "--\n>"] {
-            let said = comment(text);
+            let said = comment_text(text);
             assert!(
                 !said.contains("--") && !said.contains(['<', '>', '\n']),
                 "{said}"

@@ -36,12 +36,12 @@ pub fn text(
                 false,
             );
         }
-        NoPlan::Refused(Refusal::NoCandidates(funnels)) => starved(funnels, files),
+        NoPlan::Refused(Refusal::NoCandidates(funnels)) => starved_stages(funnels, files),
         NoPlan::Refused(Refusal::HomeForbidden(outputs)) => kept_from_home(outputs, files),
         NoPlan::UsedUp(used_up) => {
             format!("  {used_up}\n  help: raise this limit, or go on by hand")
         }
-        NoPlan::Infeasible(unmet_limits) => short(unmet_limits, files, conflict),
+        NoPlan::Infeasible(unmet_limits) => too_short(unmet_limits, files, conflict),
     };
     let conflict_lines = conflict
         .map(|conflict| conflict::text(conflict, files))
@@ -61,7 +61,7 @@ pub fn text(
         }
         _ => "",
     };
-    let name_notes = notes(unknown_names);
+    let name_notes = name_notes_text(unknown_names);
     let text_parts = [
         body.as_str(),
         conflict_lines.as_str(),
@@ -121,7 +121,7 @@ pub fn unknown(source: &SourceFile, name: &UnknownName) -> Diagnostic {
 }
 
 /// Names that match nothing, of which one may be why there is no plan.
-fn notes(unknown: &[UnknownName]) -> String {
+fn name_notes_text(unknown: &[UnknownName]) -> String {
     let mut text = String::new();
     for name in unknown {
         // Writing to a String cannot fail.
@@ -191,7 +191,7 @@ fn kept_from_home(outputs: &[ForbiddenHome], Files { job, policy }: Files<'_>) -
     text
 }
 
-fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
+fn starved_stages(funnels: &[Funnel], files: Files<'_>) -> String {
     let Files { job, policy } = files;
     let mut text = String::new();
     for (index, funnel) in funnels.iter().take(LISTED).enumerate() {
@@ -222,7 +222,7 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
             }
             text.push_str(&quantity_help(funnel, job));
             text.push_str(&architecture_help(funnel, files));
-            text.push_str(&lapsed(funnel));
+            text.push_str(&lapsed_note(funnel));
             continue;
         }
         let _ = match funnel.fitting {
@@ -247,7 +247,7 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
                 grouped(i128::from(*count))
             );
         }
-        text.push_str(&lapsed(funnel));
+        text.push_str(&lapsed_note(funnel));
     }
     if funnels.len() > LISTED {
         let _ = writeln!(
@@ -303,7 +303,7 @@ fn architecture_help(funnel: &Funnel, Files { job, policy }: Files<'_>) -> Strin
 }
 
 /// Returns the note about offers that met the needs and have ended.
-fn lapsed(funnel: &Funnel) -> String {
+fn lapsed_note(funnel: &Funnel) -> String {
     match funnel.lapsed.as_deref() {
         None => String::new(),
         Some((1, day)) => {
@@ -362,7 +362,7 @@ fn read_name(artifact: &str) -> &str {
 }
 
 /// Returns what limits would have to be, unless the constraints that clash say it.
-fn short(unmet_limits: &UnmetLimits, files: Files<'_>, conflict: Option<&Conflict>) -> String {
+fn too_short(unmet_limits: &UnmetLimits, files: Files<'_>, conflict: Option<&Conflict>) -> String {
     let constraints_are_named = conflict.is_some_and(|conflict| !conflict.constraints.is_empty());
     let limited = unmet_limits.fastest.is_some() || unmet_limits.cheapest.is_some();
     let only_limits = unmet_limits.unlimited.is_none() && unmet_limits.unreachable.is_empty();

@@ -15,7 +15,7 @@ const COLUMNS: usize = 80;
 
 /// The whole plan. `width` is that of the terminal, if there is one.
 pub fn text(plan: &Plan, width: Option<u16>) -> String {
-    let mut text = heading(plan);
+    let mut text = plan_heading(plan);
     text.push('\n');
     let stage_rows: Vec<Vec<String>> = plan.stages.iter().map(stage_row).collect();
     text.push_str(&table::text(
@@ -34,9 +34,9 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
         text.push_str(&assumed_speeds(plan));
     }
     text.push('\n');
-    text.push_str(&totals(plan));
+    text.push_str(&totals_text(plan));
     text.push('\n');
-    text.push_str(&proof(plan));
+    text.push_str(&proof_text(plan));
     text
 }
 
@@ -45,7 +45,7 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
 pub fn without_provider(missing: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
     let clouds: Vec<String> = missing
         .iter()
-        .map(|(cloud, stages)| format!("{cloud} ({})", named(stages)))
+        .map(|(cloud, stages)| format!("{cloud} ({})", named_stages(stages)))
         .collect();
     (!clouds.is_empty()).then(|| {
         format!(
@@ -74,7 +74,7 @@ pub fn planned_without(clouds: &BTreeSet<String>) -> Option<String> {
 }
 
 /// `stage.a, stage.b and 3 more`.
-fn named(stages: &BTreeSet<String>) -> String {
+fn named_stages(stages: &BTreeSet<String>) -> String {
     const SHOWN: usize = 5;
     let names: Vec<String> = stages
         .iter()
@@ -87,7 +87,7 @@ fn named(stages: &BTreeSet<String>) -> String {
     }
 }
 
-fn heading(plan: &Plan) -> String {
+fn plan_heading(plan: &Plan) -> String {
     let goal = match (plan.objective, plan.limits.hour_nano_usd) {
         (PlannedObjective::Cost | PlannedObjective::Weighted, Some(hour)) => {
             format!("least cost with {hour} for an hour")
@@ -224,7 +224,7 @@ fn transfer_row(transfer: &PlannedTransfer) -> Vec<String> {
     ]
 }
 
-fn totals(plan: &Plan) -> String {
+fn totals_text(plan: &Plan) -> String {
     let totals = &plan.totals;
     let mut text = String::new();
     let mut put_line = |name: &str, figure: &str, note: &str| {
@@ -366,7 +366,7 @@ fn difference(ours: i128, theirs: i128, less: &str, more: &str) -> Option<String
     }
 }
 
-fn proof(plan: &Plan) -> String {
+fn proof_text(plan: &Plan) -> String {
     let solver = format!("{} {}", plan.solver.name, plan.solver.version);
     let proof = match (plan.solver.status.as_str(), plan.objective) {
         ("optimal", PlannedObjective::Cost | PlannedObjective::Weighted) => {

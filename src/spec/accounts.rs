@@ -17,16 +17,16 @@ const MOST: u64 = 1_000_000_000;
 pub(super) fn read(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
     if let Some(accounts) = document.take_table("accounts", findings) {
         for entry in accounts.entries(findings) {
-            cloud(&entry, findings);
-            if let Some(account) = account(&entry, findings) {
+            cloud_key(&entry, findings);
+            if let Some(account) = read_account(&entry, findings) {
                 policy.accounts.insert(entry.key.to_owned(), account);
             }
         }
     }
     if let Some(quotas) = document.take_table("quotas", findings) {
         for entry in quotas.entries(findings) {
-            where_(&entry, findings);
-            if let Some(quota) = quota(&entry, findings) {
+            place_key(&entry, findings);
+            if let Some(quota) = read_quota(&entry, findings) {
                 policy.quotas.insert(Pattern(entry.key.to_owned()), quota);
             }
         }
@@ -50,7 +50,7 @@ pub(super) fn read(document: &mut Section<'_, '_>, policy: &mut Policy, findings
         }
         let mut links = Vec::new();
         for section in sections.into_iter().take(MOST_LINKS) {
-            link(section, &mut links, findings);
+            read_link(section, &mut links, findings);
         }
         never_counted(&links, findings);
         policy.links = links.into_iter().map(|(link, _)| link).collect();
@@ -64,7 +64,7 @@ pub(super) fn read(document: &mut Section<'_, '_>, policy: &mut Policy, findings
 }
 
 /// A key that is the name of one cloud.
-fn cloud(entry: &Entry<'_, '_>, findings: &mut Findings) {
+fn cloud_key(entry: &Entry<'_, '_>, findings: &mut Findings) {
     if value::plain_pattern(entry.key) && !entry.key.contains('*') {
         return value::lower_case_cloud(entry.key, &entry.key_span, findings);
     }
@@ -77,7 +77,7 @@ fn cloud(entry: &Entry<'_, '_>, findings: &mut Findings) {
     );
 }
 
-fn account(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Account> {
+fn read_account(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Account> {
     let mut section = entry.section(findings)?;
     let owner = format!("account `{}`", shown(entry.key));
     let used = section.require("used_this_month", &owner, "\"80 GB\"", findings);
@@ -87,7 +87,7 @@ fn account(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Account> {
 }
 
 /// A key that is a cloud, a place, or a pattern of places.
-fn where_(entry: &Entry<'_, '_>, findings: &mut Findings) {
+fn place_key(entry: &Entry<'_, '_>, findings: &mut Findings) {
     let whole_entry = || {
         vec![Item {
             text: entry.key,
@@ -115,7 +115,7 @@ fn where_(entry: &Entry<'_, '_>, findings: &mut Findings) {
     }
 }
 
-fn quota(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Quota> {
+fn read_quota(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Quota> {
     let mut section = entry.section(findings)?;
     let mut quota = Quota::default();
     let any_limit = ["cpus", "instances", "accelerators"]
@@ -174,7 +174,7 @@ fn nothing_runs(entry: &Entry<'_, '_>, quota: Option<u64>, findings: &mut Findin
     }
 }
 
-fn link(
+fn read_link(
     mut section: Section<'_, '_>,
     links: &mut Vec<(Link, Range<usize>)>,
     findings: &mut Findings,

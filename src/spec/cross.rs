@@ -28,7 +28,7 @@ pub fn check(job: &Parsed<Job>, policy: &Parsed<Policy>) -> Diagnostics {
         })
         .map(|(table, label)| uncarried_label(table, label, &carried, policy))
         .collect();
-    unused_rules.extend(buying(&job.value, policy));
+    unused_rules.extend(check_buying(&job.value, policy));
     unused_rules.sort_by_key(|diagnostic| diagnostic.span.start);
     Diagnostics {
         source: policy.source.clone(),
@@ -119,7 +119,7 @@ fn uncarried_label(
 }
 
 /// Lines about spot machines that forbid what a stage asks for, or that no stage leaves room for.
-fn buying(job: &Job, policy: &Parsed<Policy>) -> Vec<Diagnostic> {
+fn check_buying(job: &Job, policy: &Parsed<Policy>) -> Vec<Diagnostic> {
     let span = |key: &str| policy.source.span(key).unwrap_or(0..0);
     let mut buying_findings = Vec::new();
     let asking = job

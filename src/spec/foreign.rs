@@ -10,7 +10,7 @@ pub(super) fn foreign(file_name: &str, text: &str) -> Option<Diagnostics> {
         .map(str::trim)
         .find(|line| !line.is_empty() && !line.starts_with('#'))?;
     let (what, hint) = if text.trim_start().starts_with('{') {
-        json(file_name, text)
+        json_format(file_name, text)
     } else if is_yaml(first_line) {
         let hint =
             "jobs and policies are TOML files: write `key = value` lines under `[table]` headers";
@@ -35,7 +35,7 @@ pub(super) fn foreign(file_name: &str, text: &str) -> Option<Diagnostics> {
 }
 
 /// A file that starts like a JSON object: TOML never does.
-fn json(file_name: &str, text: &str) -> (&'static str, String) {
+fn json_format(file_name: &str, text: &str) -> (&'static str, String) {
     let json_value: Option<serde_json::Value> = serde_json::from_str(text).ok();
     let has_key = |key: &str| {
         json_value

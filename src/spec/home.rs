@@ -33,7 +33,7 @@ pub(super) fn home(mut section: Section<'_, '_>, findings: &mut Findings) -> Hom
     }
     let country = section
         .take("country", findings)
-        .and_then(|entry| country(&entry, findings));
+        .and_then(|entry| one_country(&entry, findings));
     let text = |entry: Entry<'_, '_>, findings: &mut Findings| {
         entry.text("Example GmbH", findings).map(str::to_owned)
     };
@@ -45,7 +45,7 @@ pub(super) fn home(mut section: Section<'_, '_>, findings: &mut Findings) -> Hom
         .and_then(|entry| text(entry, findings));
     let parent_country = section
         .take("parent_country", findings)
-        .and_then(|entry| self::country(&entry, findings));
+        .and_then(|entry| self::one_country(&entry, findings));
     let reach = [
         ("no", Reach::No),
         ("yes", Reach::Yes),
@@ -68,10 +68,10 @@ pub(super) fn home(mut section: Section<'_, '_>, findings: &mut Findings) -> Hom
         .map(|entry| value::tees(entry.texts("sev-snp", findings), findings));
     let uplink = section
         .take("uplink", findings)
-        .and_then(|entry| speed(&entry, findings));
+        .and_then(|entry| uplink_speed(&entry, findings));
     let downlink = section
         .take("downlink", findings)
-        .and_then(|entry| speed(&entry, findings));
+        .and_then(|entry| uplink_speed(&entry, findings));
     section.finish(findings);
     Home {
         country,
@@ -87,7 +87,7 @@ pub(super) fn home(mut section: Section<'_, '_>, findings: &mut Findings) -> Hom
 }
 
 /// One country, not a bloc: a machine stands in one.
-fn country(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
+fn one_country(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
     let country_item = Item {
         text: entry.text("DE", findings)?,
         span: entry.span.clone(),
@@ -111,7 +111,7 @@ fn country(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
     }
 }
 
-fn speed(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Bandwidth> {
+fn uplink_speed(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Bandwidth> {
     let speed = value::bandwidth(entry, findings)?;
     if speed.0 == 0 {
         let message = format!("with `{} = 0` no data would ever arrive", entry.key);

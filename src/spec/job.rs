@@ -19,10 +19,10 @@ const MOST_MACHINES: u64 = 100_000;
 
 /// Reads a job file. An error holds every mistake in it, in order of the file.
 pub fn parse(file_name: &str, text: &str) -> Result<Parsed<Job>, Diagnostics> {
-    crate::spec::table::read(file_name, text, decode)
+    crate::spec::table::read(file_name, text, decode_job)
 }
 
-fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
+fn decode_job(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
     let mut job = Job {
         name: String::new(),
         datasets: BTreeMap::new(),
@@ -41,8 +41,10 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
         for entry in datasets.entries(findings) {
             value::name("dataset", entry.key, &entry.key_span, findings);
             if let Some(section) = entry.section(findings) {
-                job.datasets
-                    .insert(entry.key.to_owned(), dataset(section, entry.key, findings));
+                job.datasets.insert(
+                    entry.key.to_owned(),
+                    read_dataset(section, entry.key, findings),
+                );
             }
         }
     }
@@ -57,8 +59,10 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
         for entry in stages.entries(findings) {
             value::name("stage", entry.key, &entry.key_span, findings);
             if let Some(section) = entry.section(findings) {
-                job.stages
-                    .insert(entry.key.to_owned(), stage(section, entry.key, findings));
+                job.stages.insert(
+                    entry.key.to_owned(),
+                    read_stage(section, entry.key, findings),
+                );
             }
         }
     }
@@ -81,7 +85,7 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
     job
 }
 
-fn dataset(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> Dataset {
+fn read_dataset(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> Dataset {
     let at_entry = section.take("at", findings);
     let path = section.take("path", findings);
     if at_entry.is_none() && path.is_none() {
@@ -118,14 +122,14 @@ fn dataset(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) ->
     }
 }
 
-fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> Stage {
+fn read_stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> Stage {
     let reads = section
         .take("reads", findings)
-        .map(|entry| artifacts(&entry, findings))
+        .map(|entry| read_artifacts(&entry, findings))
         .unwrap_or_default();
     let writes = section
         .take_table("writes", findings)
-        .map(|writes| outputs(&writes, findings))
+        .map(|writes| written_outputs(&writes, findings))
         .unwrap_or_default();
     let removes = section
         .take("removes", findings)
@@ -139,12 +143,12 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
     let work = work::work(&mut section, name, &needs, findings);
     let run = section
         .take("run", findings)
-        .and_then(|entry| command(&entry, findings));
+        .and_then(|entry| stage_command(&entry, findings));
     let files = section
         .take("files", findings)
         .map(|entry| files_beside_job(&entry, findings))
         .unwrap_or_default();
-    let (count, nodes) = machines(&mut section, name, findings);
+    let (count, nodes) = replicas_and_nodes(&mut section, name, findings);
     let after_items = section
         .take("after", findings)
         .map(|entry| entry.texts("process", findings))
@@ -187,11 +191,11 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
 }
 
 /// Reads the artifacts that a stage reads.
-fn artifacts(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<ArtifactRef> {
+fn read_artifacts(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<ArtifactRef> {
     let items = entry.texts("process.tokens", findings);
     items
         .into_iter()
-        .filter_map(|item| artifact(&item, findings))
+        .filter_map(|item| read_artifact(&item, findings))
         .collect()
 }
 
@@ -211,11 +215,11 @@ fn variables_and_secrets(
 ) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     let env = section
         .take_table("env", findings)
-        .map(|table| variables(&table, findings))
+        .map(|table| stage_variables(&table, findings))
         .unwrap_or_default();
     let secrets = section
         .take_table("secrets", findings)
-        .map(|table| secrets(&table, findings))
+        .map(|table| stage_secrets(&table, findings))
         .unwrap_or_default();
     if let Some(name) = env.keys().find(|name| secrets.contains_key(*name)) {
         let message = format!("`{}` is in both `env` and `secrets`", shown(name));
@@ -263,7 +267,7 @@ fn max_price(
         .for_each(|one| one.max_price = one.max_price.or(Some(rate)));
 }
 
-fn artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {
+fn read_artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {
     let well_formed = match item.text.split_once('.') {
         Some((stage, name)) => {
             !stage.is_empty() && !name.is_empty() && name != ELEMENT && !name.contains('.')
@@ -304,7 +308,11 @@ fn artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {
 }
 
 /// Copies, and machines of each.
-fn machines(section: &mut Section<'_, '_>, name: &str, findings: &mut Findings) -> (u32, u32) {
+fn replicas_and_nodes(
+    section: &mut Section<'_, '_>,
+    name: &str,
+    findings: &mut Findings,
+) -> (u32, u32) {
     let mut whole_number = |key: &'static str, most: u32, findings: &mut Findings| {
         let number = section
             .take(key, findings)
@@ -331,7 +339,7 @@ fn machines(section: &mut Section<'_, '_>, name: &str, findings: &mut Findings) 
     (count, nodes)
 }
 
-fn outputs(writes: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, Bytes> {
+fn written_outputs(writes: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, Bytes> {
     let mut outputs = BTreeMap::new();
     for entry in writes.entries(findings) {
         value::name("artifact", entry.key, &entry.key_span, findings);
@@ -355,7 +363,7 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// `env` of a stage: names of environment variables and their values.
-fn variables(table: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, String> {
+fn stage_variables(table: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     for entry in table.entries(findings) {
         if !is_variable(entry.key) {
@@ -390,7 +398,7 @@ fn variables(table: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<Strin
 }
 
 /// `secrets` of a stage: names of environment variables, and where their values are.
-fn secrets(table: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, String> {
+fn stage_secrets(table: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, String> {
     let mut secrets = BTreeMap::new();
     for entry in table.entries(findings) {
         if !is_variable(entry.key) {
@@ -439,7 +447,7 @@ fn reference_fault(text: &str) -> Option<&'static str> {
     }
 }
 
-fn command(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
+fn stage_command(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
     let text = entry.text("python train.py", findings)?;
     if text.trim().is_empty() {
         let hint =

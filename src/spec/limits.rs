@@ -43,7 +43,7 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
     let dependencies = job
         .stages
         .values()
-        .map(|stage| dependencies(job, stage))
+        .map(|stage| dependency_count(job, stage))
         .fold(0, u64::saturating_add);
     if dependencies > MOST_DEPENDENCIES {
         let message = format!(
@@ -70,7 +70,7 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
 }
 
 /// The dependencies of all replicas of a stage.
-fn dependencies(job: &Job, stage: &Stage) -> u64 {
+fn dependency_count(job: &Job, stage: &Stage) -> u64 {
     let replicas = |name: &str| {
         job.stages
             .get(name)

@@ -41,8 +41,8 @@ const MOST_ALTERNATIVES: usize = 100;
 /// Reads `needs`, with its alternatives.
 pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Needs {
     let mut needs = Needs::default();
-    own(&mut section, &mut needs, findings);
-    quantities(&mut section, &mut needs, findings);
+    own_needs(&mut section, &mut needs, findings);
+    service_quantities(&mut section, &mut needs, findings);
     let given_keys: Vec<&'static str> = KEYS.into_iter().filter(|key| section.has(key)).collect();
     let path = section.path.clone();
     let any_of = section.take("any_of", findings);
@@ -65,7 +65,7 @@ pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Ne
     }
     let is_ordered = any_of.is_none() && ordered.is_some();
     if let Some(entry) = any_of.or(ordered) {
-        let (alternatives, set) = alternatives(&entry, &needs, findings);
+        let (alternatives, set) = alternative_needs(&entry, &needs, findings);
         // What every alternative says for itself is common to none.
         for key in given_keys
             .iter()
@@ -87,7 +87,7 @@ pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Ne
 }
 
 /// Whole sets of needs, each filled up with what is common; and the keys that each says itself.
-fn alternatives(
+fn alternative_needs(
     entry: &Entry<'_, '_>,
     common: &Needs,
     findings: &mut Findings,
@@ -131,7 +131,7 @@ fn alternatives(
     let (mut all, mut set): (Vec<Needs>, Vec<Vec<&'static str>>) = (Vec::new(), Vec::new());
     for mut section in sections {
         let mut needs = common.clone();
-        own(&mut section, &mut needs, findings);
+        own_needs(&mut section, &mut needs, findings);
         for key in ["any_of", "ordered"] {
             if section.has(key)
                 && let Some(nested) = section.take(key, findings)
@@ -160,7 +160,7 @@ fn alternatives(
 }
 
 /// The needs that a table says itself, over what `needs` already has.
-fn own(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings) {
+fn own_needs(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings) {
     if let Some(entry) = section.take("cpus", findings) {
         needs.vcpu_thousandths = cpus(&entry, findings).unwrap_or_default();
     }
@@ -195,18 +195,18 @@ fn own(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings
         );
     }
     if let Some(entry) = section.take("latency", findings) {
-        needs.latency = latency(&entry, findings);
+        needs.latency = latency_need(&entry, findings);
     }
     if let Some(entry) = section.take("max_price", findings) {
         needs.max_price = value::hourly_rate(&entry, findings);
     }
     if let Some(entry) = section.take("service", findings) {
-        needs.service = service(&entry, findings);
+        needs.service = service_need(&entry, findings);
     }
 }
 
 /// Reads the quantities that a service is asked for, whichever service it is.
-fn quantities(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings) {
+fn service_quantities(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings) {
     if let Some(entry) = section.take("scans", findings) {
         needs.scans = value::bytes(&entry, findings).unwrap_or_default();
     }
@@ -216,7 +216,7 @@ fn quantities(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut F
 }
 
 /// A service and its versions.
-fn service(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<ServiceNeed> {
+fn service_need(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<ServiceNeed> {
     let text = entry.text("spark>=3.4", findings)?;
     match ServiceNeed::parse(text) {
         Ok(need) => Some(need),
@@ -229,12 +229,12 @@ fn service(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<ServiceNeed
     }
 }
 
-fn latency(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Latency> {
+fn latency_need(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Latency> {
     let mut section = entry.section(findings)?;
     let to_entry = section.require("to", "`latency`", "\"DE\"", findings);
     let at_most = section.require("at_most", "`latency`", "\"50 ms\"", findings);
     section.finish(findings);
-    let to_country = to_entry.and_then(|entry| country(&entry, findings));
+    let to_country = to_entry.and_then(|entry| one_country(&entry, findings));
     let at_most = at_most.and_then(|entry| value::time(&entry, findings));
     Some(Latency {
         to: to_country?,
@@ -243,7 +243,7 @@ fn latency(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Latency> {
 }
 
 /// One country: a bloc is too wide to be near to.
-fn country(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
+fn one_country(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
     let text = entry.text("DE", findings)?;
     if blocs().any(|bloc| bloc == text) {
         let message = format!("`{text}` is a bloc, not a country");

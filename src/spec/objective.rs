@@ -21,7 +21,7 @@ pub(super) fn objective(
 ) {
     let minimize = section
         .take("minimize", findings)
-        .and_then(|entry| minimize(&entry, findings));
+        .and_then(|entry| objective_order(&entry, findings));
     policy.minimize = minimize.unwrap_or_default();
     let Some(entry) = section.take("weights", findings) else {
         return;
@@ -34,11 +34,11 @@ pub(super) fn objective(
                 .with_hint("take one of the two lines out"),
         );
     }
-    policy.hour = weights(&entry, findings);
+    policy.hour = time_weight(&entry, findings);
 }
 
 /// `"cost"`, or `["cost", "time"]`: the order says what counts first.
-fn minimize(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Objective> {
+fn objective_order(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Objective> {
     let DeValue::Array(_) = entry.value else {
         return value::choice(entry, &OBJECTIVES, findings);
     };
@@ -62,16 +62,16 @@ fn minimize(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Objective>
 }
 
 /// US dollars per hour of makespan: `time / cost`.
-fn weights(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Rate> {
+fn time_weight(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Rate> {
     let mut section = entry.section(findings)?;
     let cost = match section.take("cost", findings) {
-        Some(entry) => weight(&entry, findings)?,
+        Some(entry) => positive_weight(&entry, findings)?,
         None => PER_UNIT,
     };
     let time = section.require("time", "`weights`", "2.5", findings);
     section.finish(findings);
     let time = time?;
-    let rate = div_half_even(weight(&time, findings)? * PER_UNIT, cost);
+    let rate = div_half_even(positive_weight(&time, findings)? * PER_UNIT, cost);
     match i64::try_from(rate) {
         Ok(rate) if (1..=MOST_RATE).contains(&rate) => Some(Rate(rate)),
         _ => {
@@ -87,7 +87,7 @@ fn weights(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Rate> {
 }
 
 /// A positive number.
-fn weight(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<i128> {
+fn positive_weight(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<i128> {
     let hint = format!("write it like `{} = 2.5`", entry.key);
     if !matches!(entry.value, DeValue::Integer(_) | DeValue::Float(_)) {
         entry.wrong_type("a number", &hint, findings);

@@ -21,22 +21,22 @@ pub(super) fn outputs(
                 };
                 for output in stage.entries(findings) {
                     let name = format!("{}.{}", entry.key, output.key);
-                    insert(&mut outputs, name, &output, findings);
+                    insert_destination(&mut outputs, name, &output, findings);
                 }
             }
-            _ => insert(&mut outputs, entry.key.to_owned(), &entry, findings),
+            _ => insert_destination(&mut outputs, entry.key.to_owned(), &entry, findings),
         }
     }
     outputs
 }
 
-fn insert(
+fn insert_destination(
     outputs: &mut BTreeMap<ArtifactRef, Destination>,
     name: String,
     entry: &Entry<'_, '_>,
     findings: &mut Findings,
 ) {
-    let Some(destination) = destination(entry, findings) else {
+    let Some(destination) = read_destination(entry, findings) else {
         return;
     };
     if outputs
@@ -48,7 +48,7 @@ fn insert(
     }
 }
 
-fn destination(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Destination> {
+fn read_destination(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Destination> {
     let hint = "write \"home\" to bring it to this machine, or \"there\" to leave it in the place where it is made";
     match entry.text("home", findings)? {
         "home" => Some(Destination::Home),

@@ -15,26 +15,26 @@ use toml::de::DeValue;
 
 /// Reads a policy file. An error holds every mistake in it, in order of the file.
 pub fn parse(file_name: &str, text: &str) -> Result<Parsed<Policy>, Diagnostics> {
-    crate::spec::table::read(file_name, text, decode)
+    crate::spec::table::read(file_name, text, decode_policy)
 }
 
-fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
+fn decode_policy(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     let mut policy = Policy::default();
     if let Some(mut objective) = document.take_table("objective", findings) {
         objective::objective(&mut objective, &mut policy, findings);
         objective.finish(findings);
     }
-    limits(&mut document, &mut policy, findings);
+    read_limits(&mut document, &mut policy, findings);
     max_price(&mut document, &mut policy, findings);
     policy.retries = document
         .take("retries", findings)
         .and_then(|entry| retries::retries(&entry, findings));
-    residency(&mut document, &mut policy, findings);
-    operators(&mut document, &mut policy, findings);
-    certifications(&mut document, &mut policy, findings);
-    trust(&mut document, &mut policy, findings);
-    policy.clouds = allowance(&mut document, "clouds", "aws", clouds, findings);
-    policy.places = allowance(
+    read_residency(&mut document, &mut policy, findings);
+    read_operators(&mut document, &mut policy, findings);
+    read_certifications(&mut document, &mut policy, findings);
+    read_trust(&mut document, &mut policy, findings);
+    policy.clouds = read_allowance(&mut document, "clouds", "aws", cloud_patterns, findings);
+    policy.places = read_allowance(
         &mut document,
         "places",
         "aws:eu-*",
@@ -43,11 +43,11 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     );
     if let Some(mut partitions) = document.take_table("partitions", findings) {
         if let Some(entry) = partitions.take("allow", findings) {
-            policy.partitions = classes(entry.some_texts("us-gov", findings), findings);
+            policy.partitions = closed_class_names(entry.some_texts("us-gov", findings), findings);
         }
         partitions.finish(findings);
     }
-    spot(&mut document, &mut policy, findings);
+    read_spot(&mut document, &mut policy, findings);
     accounts::read(&mut document, &mut policy, findings);
     if let Some(mut needs) = document.take_table("needs", findings) {
         policy.arch = needs
@@ -69,7 +69,7 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
 }
 
 /// Reads `[limits]`: the deadline, the budget and the highest price an hour.
-fn limits(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+fn read_limits(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
     let Some(mut limits) = document.take_table("limits", findings) else {
         return;
     };
@@ -86,7 +86,7 @@ fn limits(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Fi
 }
 
 /// Reads `[residency]`: where data with a label may be.
-fn residency(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+fn read_residency(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
     let Some(residency) = document.take_table("residency", findings) else {
         return;
     };
@@ -95,7 +95,7 @@ fn residency(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut
         let Some(rule) = label_rule(&entry, "[\"EU\"]", policy, findings) else {
             continue;
         };
-        let allowed_countries = residence(&rule, findings);
+        let allowed_countries = allowed_residence(&rule, findings);
         policy
             .residency
             .insert(entry.key.to_owned(), allowed_countries);
@@ -105,7 +105,7 @@ fn residency(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut
 
 /// Reads `[operators]`: whose clouds may be used, by their names, by the homes of their parents and
 /// by whether the Cloud Act binds them.
-fn operators(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+fn read_operators(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
     let Some(mut operators) = document.take_table("operators", findings) else {
         return;
     };
@@ -114,18 +114,18 @@ fn operators(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut
         policy.exclude_cloud_act = exclude.unwrap_or_default();
     }
     if let Some(entry) = operators.take("parents", findings) {
-        policy.parents = Some(residence(&entry, findings));
+        policy.parents = Some(allowed_residence(&entry, findings));
     }
     if let Some(entry) = operators.take("allow", findings) {
-        policy.operators.allow = Some(patterns(&entry.some_texts("OVH*", findings)));
+        policy.operators.allow = Some(patterns_of(&entry.some_texts("OVH*", findings)));
     }
     if let Some(entry) = operators.take("deny", findings) {
-        policy.operators.deny = patterns(&entry.texts("Amazon*", findings));
+        policy.operators.deny = patterns_of(&entry.texts("Amazon*", findings));
     }
     operators.finish(findings);
 }
 
-fn patterns<C: FromIterator<Pattern>>(items: &[Item<'_>]) -> C {
+fn patterns_of<C: FromIterator<Pattern>>(items: &[Item<'_>]) -> C {
     items
         .iter()
         .map(|item| Pattern(item.text.to_owned()))
@@ -133,7 +133,11 @@ fn patterns<C: FromIterator<Pattern>>(items: &[Item<'_>]) -> C {
 }
 
 /// Reads `[certifications]`: the schemes that a place must be certified by, for data with a label.
-fn certifications(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+fn read_certifications(
+    document: &mut Section<'_, '_>,
+    policy: &mut Policy,
+    findings: &mut Findings,
+) {
     let Some(certifications) = document.take_table("certifications", findings) else {
         return;
     };
@@ -152,7 +156,7 @@ fn certifications(document: &mut Section<'_, '_>, policy: &mut Policy, findings:
 }
 
 /// Reads `[trust]`: the trusted execution environments that may see data with a label.
-fn trust(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+fn read_trust(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
     let Some(trust) = document.take_table("trust", findings) else {
         return;
     };
@@ -167,7 +171,7 @@ fn trust(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Fin
 }
 
 /// Reads `[spot]`: whether spot machines are allowed, and whether they are asked for.
-fn spot(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+fn read_spot(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
     let Some(mut spot) = document.take_table("spot", findings) else {
         return;
     };
@@ -178,7 +182,7 @@ fn spot(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Find
         .take("allocation", findings)
         .and_then(|entry| value::allocation(&entry, findings));
     spot.finish(findings);
-    contradiction(policy, findings);
+    report_contradiction(policy, findings);
 }
 
 /// `max_price` outside of any table is the same as `limits.max_price`.
@@ -203,7 +207,7 @@ fn max_price(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut
 }
 
 /// Reports an `allocation` that `allow = false` forbids or leaves without a meaning.
-fn contradiction(policy: &Policy, findings: &mut Findings) {
+fn report_contradiction(policy: &Policy, findings: &mut Findings) {
     let (Some(false), Some(allocation)) = (policy.allow_spot, policy.allocation) else {
         return;
     };
@@ -266,7 +270,7 @@ fn label_rule<'d, 'i>(
 }
 
 /// Countries and blocs, as countries.
-fn residence(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<String> {
+fn allowed_residence(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<String> {
     let mut allowed_countries = BTreeSet::new();
     for item in entry.some_texts("EU", findings) {
         match countries(item.text) {
@@ -306,7 +310,7 @@ fn without_overlap(policy: &Policy, findings: &mut Findings) {
 }
 
 /// Closed classes of places.
-fn classes(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<String> {
+fn closed_class_names(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<String> {
     let mut classes = BTreeSet::new();
     for item in items {
         match CLASSES.iter().find(|(name, _)| *name == item.text) {
@@ -336,11 +340,11 @@ fn classes(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<String> {
     classes
 }
 
-fn clouds(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<Pattern> {
+fn cloud_patterns(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<Pattern> {
     value::name_patterns("cloud", items, findings)
 }
 
-fn allowance(
+fn read_allowance(
     document: &mut Section<'_, '_>,
     key: &'static str,
     example: &str,

@@ -12,17 +12,17 @@ pub(super) fn spread(entry: &Entry<'_, '_>, job: &Job, findings: &mut Findings) 
     let sections = entry.sections(example, findings);
     let mut all_spreads: Vec<Spread> = sections
         .into_iter()
-        .filter_map(|section| one(section, job, findings))
+        .filter_map(|section| read_spread(section, job, findings))
         .collect();
     all_spreads.sort();
     all_spreads.dedup();
     all_spreads
 }
 
-fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Option<Spread> {
+fn read_spread(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Option<Spread> {
     let span = section.span.clone();
     let stages = section.require("stages", "this spread", "[\"serve\"]", findings);
-    let stages = stages.map(|entry| members(&entry, job, findings));
+    let stages = stages.map(|entry| spread_members(&entry, job, findings));
     let over_entry = section.require("over", "this spread", "\"place\"", findings);
     let spread_domain = over_entry.and_then(|entry| {
         value::choice(
@@ -129,7 +129,11 @@ fn binds_nothing(
 }
 
 /// Names of stages, with patterns resolved. `None` after an error.
-fn members(entry: &Entry<'_, '_>, job: &Job, findings: &mut Findings) -> Option<BTreeSet<String>> {
+fn spread_members(
+    entry: &Entry<'_, '_>,
+    job: &Job,
+    findings: &mut Findings,
+) -> Option<BTreeSet<String>> {
     let items = entry.some_texts("serve", findings);
     let mut member_names = BTreeSet::new();
     let mut sound = true;

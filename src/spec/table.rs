@@ -73,10 +73,10 @@ pub(super) fn read<T>(
         mut spans,
     } = findings;
     for diagnostic in &mut list {
-        diagnostic.span = inside(text, &diagnostic.span);
+        diagnostic.span = span_inside(text, &diagnostic.span);
     }
     for span in spans.values_mut() {
-        *span = inside(text, span);
+        *span = span_inside(text, span);
     }
     list.sort_by(|a, b| {
         (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message))
@@ -141,7 +141,7 @@ fn summarize_the_rest(list: &mut Vec<Diagnostic>) {
 }
 
 fn syntax_error(text: &str, error: &toml::de::Error) -> Diagnostic {
-    let span = inside(text, &error.span().unwrap_or(0..0));
+    let span = span_inside(text, &error.span().unwrap_or(0..0));
     let (message, expected) = error
         .message()
         .split_once(", expected ")
@@ -176,7 +176,7 @@ fn first_line(text: &str) -> Range<usize> {
 }
 
 /// `span` within `text`, on character boundaries.
-fn inside(text: &str, span: &Range<usize>) -> Range<usize> {
+fn span_inside(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = text.floor_char_boundary(span.start);
     let span_end = text.ceil_char_boundary(span.end.min(text.len()));
     start..span_end.max(start)

@@ -37,7 +37,7 @@ const UNIT_WORDS: [(&str, &[&str]); 8] = [
 ];
 
 /// Text that `parse` reads as a quantity; a bare number is told how to get its unit.
-fn quantity<T>(
+fn read_quantity<T>(
     entry: &Entry<'_, '_>,
     what: &str,
     unit: (&str, &str),
@@ -142,7 +142,7 @@ pub(super) fn number_text(value: &DeValue<'_>) -> String {
 
 /// A size.
 pub(super) fn bytes(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Bytes> {
-    let bytes = quantity(entry, "a size", ("", " GB"), Bytes::parse, findings)?;
+    let bytes = read_quantity(entry, "a size", ("", " GB"), Bytes::parse, findings)?;
     if bytes > MOST_BYTES {
         let message = format!("`{}` is larger than 1 EB (1,000 PB)", entry.key);
         findings.push(Diagnostic::error(entry.span.clone(), message).with_label("too large"));
@@ -169,7 +169,7 @@ pub(super) fn time(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Mil
 
 /// A time that may be zero.
 pub(super) fn time_or_none(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Millis> {
-    let time = quantity(entry, "a time", ("", MINUTES), Millis::parse, findings)?;
+    let time = read_quantity(entry, "a time", ("", MINUTES), Millis::parse, findings)?;
     if time > LONGEST {
         let message = format!("`{}` is longer than 10 years", shown(entry.key));
         let hint = "the least is 1 ms, the most 3652 d";
@@ -194,7 +194,7 @@ pub(super) fn data_rate(entry: &Entry<'_, '_>, findings: &mut Findings) -> Optio
             .unwrap_or(text);
         DataRate::parse_usd(plain_number.trim())
     };
-    let rate = quantity(entry, "an amount in US dollars", ("$", ""), parse, findings)?;
+    let rate = read_quantity(entry, "an amount in US dollars", ("$", ""), parse, findings)?;
     if rate > MOST_DATA_RATE {
         let message = format!("`{}` is more than $1,000", entry.key);
         findings
@@ -294,7 +294,7 @@ pub(super) fn allocation(entry: &Entry<'_, '_>, findings: &mut Findings) -> Opti
 
 /// How fast data moves.
 pub(super) fn bandwidth(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Bandwidth> {
-    quantity(
+    read_quantity(
         entry,
         "a speed",
         ("", " Mbit/s"),
@@ -305,7 +305,7 @@ pub(super) fn bandwidth(entry: &Entry<'_, '_>, findings: &mut Findings) -> Optio
 
 /// An amount of US dollars.
 pub(super) fn money(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Money> {
-    let money = quantity(
+    let money = read_quantity(
         entry,
         "an amount in US dollars",
         ("$", ""),
@@ -329,7 +329,7 @@ pub(super) fn hourly_rate(entry: &Entry<'_, '_>, findings: &mut Findings) -> Opt
             .unwrap_or(text);
         Money::parse(amount)
     };
-    let money = quantity(entry, "an amount in US dollars", ("$", ""), parse, findings)?;
+    let money = read_quantity(entry, "an amount in US dollars", ("$", ""), parse, findings)?;
     if money > MOST_HOURLY {
         let message = format!("`{}` is more than a million dollars an hour", entry.key);
         findings.push(Diagnostic::error(entry.span.clone(), message).with_label("too much"));

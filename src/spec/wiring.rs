@@ -29,23 +29,23 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
         );
     }
     for (name, stage) in &job.stages {
-        reads(job, name, stage, findings);
-        after(job, name, stage, findings);
+        check_reads(job, name, stage, findings);
+        check_after(job, name, stage, findings);
     }
     outputs::check(job, findings);
     limits::check(job, findings);
-    cycle(job, findings);
-    sums(job, findings);
+    check_cycle(job, findings);
+    check_sums(job, findings);
     if findings
         .list
         .iter()
         .all(|finding| finding.severity == Severity::Warning)
     {
-        removals(job, findings);
+        check_removals(job, findings);
     }
 }
 
-fn reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
+fn check_reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
     let mut seen_names: BTreeMap<&str, &ArtifactRef> = BTreeMap::new();
     for read in &stage.reads {
         let span = findings.span(&format!("stages.{name}.reads.{read}"));
@@ -55,7 +55,7 @@ fn reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
                     .with_label("not there")
                     .with_hint(hint),
             );
-        } else if let Some((message, hint)) = uneven(job, stage, read) {
+        } else if let Some((message, hint)) = uneven_counts(job, stage, read) {
             findings.push(
                 Diagnostic::error(span, message)
                     .with_label("no copy for each")
@@ -89,7 +89,7 @@ fn reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
 }
 
 /// Why the copies of a stage cannot each read their own copy's artifact.
-fn uneven(job: &Job, reader: &Stage, read: &ArtifactRef) -> Option<(String, String)> {
+fn uneven_counts(job: &Job, reader: &Stage, read: &ArtifactRef) -> Option<(String, String)> {
     let ArtifactRef::Output { stage, .. } = read else {
         return None;
     };
@@ -110,7 +110,7 @@ fn uneven(job: &Job, reader: &Stage, read: &ArtifactRef) -> Option<(String, Stri
     ))
 }
 
-fn after(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
+fn check_after(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
     for before in stage
         .after
         .iter()
@@ -146,7 +146,7 @@ fn after(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
     }
 }
 
-fn cycle(job: &Job, findings: &mut Findings) {
+fn check_cycle(job: &Job, findings: &mut Findings) {
     let Err(cycle) = order(job) else { return };
     let (Some(first), Some(last)) = (cycle.first(), cycle.last()) else {
         return;
@@ -178,7 +178,7 @@ fn cycle(job: &Job, findings: &mut Findings) {
 }
 
 /// Sums that a plan forms stay far inside 64 bits.
-fn sums(job: &Job, findings: &mut Findings) {
+fn check_sums(job: &Job, findings: &mut Findings) {
     let mut machine_time: u128 = 0;
     let mut bytes: u128 = job
         .datasets
@@ -222,7 +222,7 @@ fn sums(job: &Job, findings: &mut Findings) {
     }
 }
 
-fn removals(job: &Job, findings: &mut Findings) {
+fn check_removals(job: &Job, findings: &mut Findings) {
     let labels = labels(job);
     for (name, stage) in &job.stages {
         let Some(carried) = labels.of_stage.get(name) else {

@@ -205,10 +205,10 @@ fn by_work(entry: &Entry<'_, '_>, name: &str, findings: &mut Findings) -> Option
         return value::time(amount, findings).map(Work::VcpuTime);
     }
     let efficiency_percent = match efficiency {
-        Some(efficiency) => percent(&efficiency, findings)?,
+        Some(efficiency) => read_percent(&efficiency, findings)?,
         None => USUAL_EFFICIENCY_PERCENT,
     };
-    let gigaflop = operations(amount, findings)?;
+    let gigaflop = read_operations(amount, findings)?;
     Some(Work::Flops {
         precision: amount.key.to_owned(),
         gigaflop,
@@ -216,7 +216,7 @@ fn by_work(entry: &Entry<'_, '_>, name: &str, findings: &mut Findings) -> Option
     })
 }
 
-fn operations(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64> {
+fn read_operations(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64> {
     let text = match entry.value {
         DeValue::String(text) => text,
         DeValue::Integer(_) | DeValue::Float(_) => {
@@ -244,7 +244,7 @@ fn operations(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64> {
             return None;
         }
     };
-    match gigaflop(text) {
+    match read_gigaflop(text) {
         Ok(gigaflop) if gigaflop > 0 => Some(gigaflop),
         Ok(_) => {
             let message = format!("`{}` is less than 1 GFLOP", entry.key);
@@ -264,7 +264,7 @@ fn operations(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64> {
 }
 
 /// Reads `"3.2e18 FLOP"`, `"500 PFLOP"` in units of 10⁹ operations.
-fn gigaflop(text: &str) -> Result<u64, UnitError> {
+fn read_gigaflop(text: &str) -> Result<u64, UnitError> {
     /// Powers of ten above one operation.
     const UNITS: [(&str, u32); 5] = [
         ("FLOP", 0),
@@ -304,7 +304,7 @@ fn gigaflop(text: &str) -> Result<u64, UnitError> {
         .ok_or_else(too_much)
 }
 
-fn percent(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u32> {
+fn read_percent(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u32> {
     let hint = format!("write it like `{} = \"40 %\"`", entry.key);
     let text = match entry.value {
         DeValue::String(text) => text,

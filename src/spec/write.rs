@@ -9,31 +9,34 @@ use std::fmt::Display;
 ///
 /// Only what `job::parse` can read comes back as it was: valid names, sizes and times in range.
 pub fn job(job: &Job) -> String {
-    let mut text = line("name", &quoted(&job.name));
+    let mut text = key_line("name", &quoted_text(&job.name));
     for (name, dataset) in &job.datasets {
-        text.push_str(&format!("\n[datasets.{}]\n", key(name)));
-        text.push_str(&line("at", &quoted(dataset.at.to_string())));
+        text.push_str(&format!("\n[datasets.{}]\n", toml_key(name)));
+        text.push_str(&key_line("at", &quoted_text(dataset.at.to_string())));
         text.extend(
             dataset
                 .path
                 .as_ref()
-                .map(|path| line("path", &quoted(path))),
+                .map(|path| key_line("path", &quoted_text(path))),
         );
-        text.push_str(&line("size", &bytes(dataset.size)));
-        text.push_str(&list("labels", &dataset.labels));
+        text.push_str(&key_line("size", &size_text(dataset.size)));
+        text.push_str(&list_line("labels", &dataset.labels));
     }
     for (name, body) in &job.stages {
-        text.push_str(&format!("\n[stages.{}]\n{}", key(name), stage(body)));
+        text.push_str(&format!(
+            "\n[stages.{}]\n{}",
+            toml_key(name),
+            stage_table(body)
+        ));
     }
     for group in &job.spread {
-        text.push_str(&format!("\n[[spread]]\n{}", spread(group)));
+        text.push_str(&format!("\n[[spread]]\n{}", spread_table(group)));
     }
     if !job.outputs.is_empty() {
         text.push_str("\n[outputs]\n");
-        let destinations = job
-            .outputs
-            .iter()
-            .map(|(output, to)| line(&key(&output.to_string()), &quoted(goes_to(*to))));
+        let destinations = job.outputs.iter().map(|(output, to)| {
+            key_line(&toml_key(&output.to_string()), &quoted_text(goes_to(*to)))
+        });
         text.extend(destinations);
     }
     text
@@ -47,86 +50,94 @@ fn goes_to(destination: Destination) -> &'static str {
     }
 }
 
-fn stage(stage: &Stage) -> String {
-    let mut text = list("reads", &stage.reads);
+fn stage_table(stage: &Stage) -> String {
+    let mut text = list_line("reads", &stage.reads);
     let writes: Vec<(String, String)> = stage
         .writes
         .iter()
-        .map(|(name, size)| (name.clone(), bytes(*size)))
+        .map(|(name, size)| (name.clone(), size_text(*size)))
         .collect();
-    text.extend((!writes.is_empty()).then(|| line("writes", &inline(&writes))));
-    text.push_str(&list("removes", &stage.removes));
-    let needs = needs(&stage.needs);
-    text.extend((!needs.is_empty()).then(|| line("needs", &inline(&needs))));
-    text.push_str(&work(&stage.work));
+    text.extend((!writes.is_empty()).then(|| key_line("writes", &inline_table(&writes))));
+    text.push_str(&list_line("removes", &stage.removes));
+    let needs = need_pairs(&stage.needs);
+    text.extend((!needs.is_empty()).then(|| key_line("needs", &inline_table(&needs))));
+    text.push_str(&work_line_of(&stage.work));
     let count_line =
-        |name: &str, number: u32| (number != 1).then(|| line(name, &number.to_string()));
+        |name: &str, number: u32| (number != 1).then(|| key_line(name, &number.to_string()));
     text.extend(count_line("count", stage.count));
     text.extend(count_line("nodes", stage.nodes));
     text.extend(
         stage
             .deadline
-            .map(|deadline| line("deadline", &quoted(deadline.exact()))),
+            .map(|deadline| key_line("deadline", &quoted_text(deadline.exact()))),
     );
     text.extend(
         stage
             .allocation
-            .map(|allocation| line("allocation", &quoted(allocation_word(allocation)))),
+            .map(|allocation| key_line("allocation", &quoted_text(allocation_word(allocation)))),
     );
     text.extend(
         stage
             .retries
             .as_ref()
-            .map(|retries| line("retries", &self::retries(retries))),
+            .map(|retries| key_line("retries", &self::retries_table(retries))),
     );
     if let Some(checkpoint) = &stage.checkpoint {
         let every_pair = checkpoint
             .every
-            .map(|every| ("every".to_owned(), quoted(every.exact())));
+            .map(|every| ("every".to_owned(), quoted_text(every.exact())));
         let other_pairs = [
-            ("save".to_owned(), quoted(checkpoint.save.exact())),
-            ("restart".to_owned(), quoted(checkpoint.restart.exact())),
-            ("size".to_owned(), bytes(checkpoint.size)),
+            ("save".to_owned(), quoted_text(checkpoint.save.exact())),
+            (
+                "restart".to_owned(),
+                quoted_text(checkpoint.restart.exact()),
+            ),
+            ("size".to_owned(), size_text(checkpoint.size)),
         ];
         let keys: Vec<(String, String)> = every_pair.into_iter().chain(other_pairs).collect();
-        text.push_str(&line("checkpoint", &inline(&keys)));
+        text.push_str(&key_line("checkpoint", &inline_table(&keys)));
     }
     if !stage.env.is_empty() {
         let variables: Vec<(String, String)> = stage
             .env
             .iter()
-            .map(|(name, value)| (name.clone(), quoted(value)))
+            .map(|(name, value)| (name.clone(), quoted_text(value)))
             .collect();
-        text.push_str(&line("env", &inline(&variables)));
+        text.push_str(&key_line("env", &inline_table(&variables)));
     }
     if !stage.secrets.is_empty() {
         let secrets: Vec<(String, String)> = stage
             .secrets
             .iter()
-            .map(|(name, reference)| (name.clone(), quoted(reference)))
+            .map(|(name, reference)| (name.clone(), quoted_text(reference)))
             .collect();
-        text.push_str(&line("secrets", &inline(&secrets)));
+        text.push_str(&key_line("secrets", &inline_table(&secrets)));
     }
-    text.push_str(&list("after", &stage.after));
-    text.extend(stage.run.as_ref().map(|run| line("run", &quoted(run))));
-    text.push_str(&list("files", &stage.files));
+    text.push_str(&list_line("after", &stage.after));
+    text.extend(
+        stage
+            .run
+            .as_ref()
+            .map(|run| key_line("run", &quoted_text(run))),
+    );
+    text.push_str(&list_line("files", &stage.files));
     text
 }
 
-fn needs(needs: &Needs) -> Vec<(String, String)> {
+fn need_pairs(needs: &Needs) -> Vec<(String, String)> {
     let mut keys: Vec<(&str, String)> = Vec::new();
     if needs.vcpu_thousandths > 0 {
-        keys.push(("cpus", decimal(u128::from(needs.vcpu_thousandths), 3)));
+        keys.push(("cpus", decimal_text(u128::from(needs.vcpu_thousandths), 3)));
     }
     if needs.memory.0 > 0 {
-        keys.push(("memory", bytes(needs.memory)));
+        keys.push(("memory", size_text(needs.memory)));
     }
     let lists = [
-        ("accelerators", texts(&needs.accelerators)),
-        ("tee", texts(&needs.tee)),
-        ("arch", needs.arch.as_ref().map(quoted)),
-        ("places", texts(&needs.places)),
-        ("instance_types", texts(&needs.instance_types)),
+        ("accelerators", list_text(&needs.accelerators)),
+        ("tee", list_text(&needs.tee)),
+        ("arch", needs.arch.as_ref().map(quoted_text)),
+        ("places", list_text(&needs.places)),
+        ("instance_types", list_text(&needs.instance_types)),
     ];
     keys.extend(
         lists
@@ -134,19 +145,19 @@ fn needs(needs: &Needs) -> Vec<(String, String)> {
             .filter_map(|(key, list)| Some((key, list?))),
     );
     if let Some(latency) = &needs.latency {
-        let to_pair = ("to".to_owned(), quoted(&latency.to));
+        let to_pair = ("to".to_owned(), quoted_text(&latency.to));
         keys.push((
             "latency",
-            inline(&[
+            inline_table(&[
                 to_pair,
-                ("at_most".to_owned(), quoted(latency.at_most.exact())),
+                ("at_most".to_owned(), quoted_text(latency.at_most.exact())),
             ]),
         ));
     }
     keys.extend(
         needs
             .max_price
-            .map(|rate| ("max_price", quoted(dollars(rate)))),
+            .map(|rate| ("max_price", quoted_text(dollar_text(rate)))),
     );
     let mut keys: Vec<(String, String)> = keys
         .into_iter()
@@ -155,10 +166,10 @@ fn needs(needs: &Needs) -> Vec<(String, String)> {
     if !needs.any_of.is_empty() {
         // An alternative says what it does not take from the common part.
         let own_keys = |one: &Needs| {
-            let own_keys = self::needs(one)
+            let own_keys = self::need_pairs(one)
                 .into_iter()
                 .filter(|key| !keys.contains(key));
-            inline(&own_keys.collect::<Vec<_>>())
+            inline_table(&own_keys.collect::<Vec<_>>())
         };
         let all_alternatives: Vec<String> = needs.any_of.iter().map(own_keys).collect();
         keys.push((
@@ -169,44 +180,48 @@ fn needs(needs: &Needs) -> Vec<(String, String)> {
     keys
 }
 
-fn retries(retries: &Retries) -> String {
+fn retries_table(retries: &Retries) -> String {
     let times = ("times".to_owned(), retries.times.to_string());
     let codes: Vec<String> = retries.on.iter().map(ToString::to_string).collect();
     let on = (!codes.is_empty()).then(|| ("on".to_owned(), format!("[{}]", codes.join(", "))));
-    inline(&[times].into_iter().chain(on).collect::<Vec<_>>())
+    inline_table(&[times].into_iter().chain(on).collect::<Vec<_>>())
 }
 
 /// A price in US dollars. A negative one keeps its sign, so that whoever reads it refuses it.
-fn dollars(rate: Rate) -> String {
+fn dollar_text(rate: Rate) -> String {
     let sign = if rate.0 < 0 { "-" } else { "" };
-    format!("${sign}{}", decimal(u128::from(rate.0.unsigned_abs()), 9))
+    format!(
+        "${sign}{}",
+        decimal_text(u128::from(rate.0.unsigned_abs()), 9)
+    )
 }
 
-fn work(work: &Work) -> String {
-    let work_line = |key: &str, value: String| line("work", &inline(&[(key.to_owned(), value)]));
+fn work_line_of(work: &Work) -> String {
+    let work_line =
+        |key: &str, value: String| key_line("work", &inline_table(&[(key.to_owned(), value)]));
     match work {
-        Work::Duration(time) => line("duration", &quoted(time.exact())),
+        Work::Duration(time) => key_line("duration", &quoted_text(time.exact())),
         Work::DurationBy(times) => {
             let times: Vec<(String, String)> = times
                 .iter()
-                .map(|(need, time)| (need.to_string(), quoted(time.exact())))
+                .map(|(need, time)| (need.to_string(), quoted_text(time.exact())))
                 .collect();
-            line("duration", &inline(&times))
+            key_line("duration", &inline_table(&times))
         }
-        Work::VcpuTime(time) => work_line("vcpu", quoted(time.exact())),
+        Work::VcpuTime(time) => work_line("vcpu", quoted_text(time.exact())),
         Work::Flops {
             precision,
             gigaflop,
             efficiency_percent,
         } => {
-            let amount = (precision.clone(), quoted(format!("{gigaflop} GFLOP")));
-            line(
+            let amount = (precision.clone(), quoted_text(format!("{gigaflop} GFLOP")));
+            key_line(
                 "work",
-                &inline(&[
+                &inline_table(&[
                     amount,
                     (
                         "efficiency".to_owned(),
-                        quoted(format!("{efficiency_percent} %")),
+                        quoted_text(format!("{efficiency_percent} %")),
                     ),
                 ]),
             )
@@ -214,16 +229,16 @@ fn work(work: &Work) -> String {
     }
 }
 
-fn spread(spread: &Spread) -> String {
+fn spread_table(spread: &Spread) -> String {
     let domain_word = match spread.over {
         Domain::Place => "place",
         Domain::Cloud => "cloud",
     };
-    let at_most = line("at_most", &spread.at_most.to_string());
+    let at_most = key_line("at_most", &spread.at_most.to_string());
     format!(
         "{}{}{at_most}",
-        list("stages", &spread.stages),
-        line("over", &quoted(domain_word))
+        list_line("stages", &spread.stages),
+        key_line("over", &quoted_text(domain_word))
     )
 }
 
@@ -237,30 +252,30 @@ pub(super) fn allocation_word(allocation: Allocation) -> &'static str {
     }
 }
 
-fn line(key: &str, value: &str) -> String {
+fn key_line(key: &str, value: &str) -> String {
     format!("{key} = {value}\n")
 }
 
 /// A line for a list that is not empty.
-fn list<'t, T: Display + 't>(key: &str, items: impl IntoIterator<Item = &'t T>) -> String {
-    texts(items)
-        .map(|items| line(key, &items))
+fn list_line<'t, T: Display + 't>(key: &str, items: impl IntoIterator<Item = &'t T>) -> String {
+    list_text(items)
+        .map(|items| key_line(key, &items))
         .unwrap_or_default()
 }
 
 /// A list, if it is not empty.
-fn texts<'t, T: Display + 't>(items: impl IntoIterator<Item = &'t T>) -> Option<String> {
+fn list_text<'t, T: Display + 't>(items: impl IntoIterator<Item = &'t T>) -> Option<String> {
     let items: Vec<String> = items
         .into_iter()
-        .map(|item| quoted(item.to_string()))
+        .map(|item| quoted_text(item.to_string()))
         .collect();
     (!items.is_empty()).then(|| format!("[{}]", items.join(", ")))
 }
 
-fn inline(keys: &[(String, String)]) -> String {
+fn inline_table(keys: &[(String, String)]) -> String {
     let keys: Vec<String> = keys
         .iter()
-        .map(|(name, value)| format!("{} = {value}", key(name)))
+        .map(|(name, value)| format!("{} = {value}", toml_key(name)))
         .collect();
     if keys.is_empty() {
         "{}".to_owned()
@@ -270,26 +285,30 @@ fn inline(keys: &[(String, String)]) -> String {
 }
 
 /// A text with the quotes and escapes that it needs.
-fn quoted(text: impl Into<String>) -> String {
+fn quoted_text(text: impl Into<String>) -> String {
     toml::Value::String(text.into()).to_string()
 }
 
 /// A key, in quotes where it needs them. No key that is written here holds a line break.
-fn key(name: &str) -> String {
+fn toml_key(name: &str) -> String {
     let bare = !name.is_empty()
         && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if bare { name.to_owned() } else { quoted(name) }
+    if bare {
+        name.to_owned()
+    } else {
+        quoted_text(name)
+    }
 }
 
 /// A size with every digit, in the largest unit that it fills; powers of 1024 where these are
 /// the rounder numbers.
-fn bytes(size: Bytes) -> String {
+fn size_text(size: Bytes) -> String {
     for (unit, power) in [("GiB", 30), ("MiB", 20)] {
         let unit_bytes = 1_u64 << power;
         if size.0 > 0 && size.0.is_multiple_of(unit_bytes) && !size.0.is_multiple_of(1_000_000) {
-            return quoted(format!("{} {unit}", size.0 / unit_bytes));
+            return quoted_text(format!("{} {unit}", size.0 / unit_bytes));
         }
     }
     const UNITS: [(&str, u32); 6] = [
@@ -302,11 +321,14 @@ fn bytes(size: Bytes) -> String {
     ];
     let fills = |unit: &&(&str, u32)| size.0 >= 10_u64.pow(unit.1);
     let (unit, places) = UNITS.iter().find(fills).unwrap_or(&("B", 0));
-    quoted(format!("{} {unit}", decimal(u128::from(size.0), *places)))
+    quoted_text(format!(
+        "{} {unit}",
+        decimal_text(u128::from(size.0), *places)
+    ))
 }
 
 /// `digits / 10^places` without trailing zeros.
-fn decimal(digits: u128, places: u32) -> String {
+fn decimal_text(digits: u128, places: u32) -> String {
     let unit = 10_u128.pow(places);
     let (whole, rest) = (digits / unit, digits % unit);
     match rest {

@@ -121,7 +121,7 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
         bounds.check(bytes_taken).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", entry_path.display()))
         })?;
-        let time = time(&mut archive_entry)?;
+        let time = entry_time(&mut archive_entry)?;
         // Their modes and times are for when all is in them. What is in them makes them, if there
         // is anything.
         if archive_entry.header().entry_type() == EntryType::Directory {
@@ -140,7 +140,7 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
 }
 
 /// When an entry was last changed: by its extended header if it has one, else by its header.
-fn time(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Time> {
+fn entry_time(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Time> {
     let seconds = i64::try_from(entry.header().mtime()?);
     let header_time = Time {
         seconds: seconds.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,

@@ -39,7 +39,7 @@ impl Digests {
         let canonical_path = std::fs::canonicalize(path).ok()?;
         let name = hash::digest(canonical_path.as_os_str().as_bytes());
         let entry_path = folder.join(name.hex());
-        let rested = newest(found).is_some_and(|newest| {
+        let rested = newest_time(found).is_some_and(|newest| {
             clock::file_system_time()
                 .duration_since(newest)
                 .is_ok_and(|age| age > REST)
@@ -103,7 +103,7 @@ fn stamp_of(found: &Metadata) -> String {
 }
 
 /// When it was last written or changed; none: before 1970.
-fn newest(found: &Metadata) -> Option<SystemTime> {
+fn newest_time(found: &Metadata) -> Option<SystemTime> {
     let seconds = u64::try_from(found.mtime().max(found.ctime())).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds + 1))
 }

@@ -11,12 +11,12 @@ use std::sync::OnceLock;
 pub fn named(path: &Path, verb: &str, error: io::Error) -> io::Error {
     io::Error::new(
         error.kind(),
-        format!("cannot {verb} {}: {}", path.display(), plain(&error)),
+        format!("cannot {verb} {}: {}", path.display(), plain_error(&error)),
     )
 }
 
 /// The error's words without Rust's `(os error N)`.
-fn plain(error: &io::Error) -> String {
+fn plain_error(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text
         .split(" (os error")
@@ -124,8 +124,9 @@ pub fn shown(path: &Path) -> String {
 pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if is_standard_input(path) {
         static INPUT: OnceLock<Result<Vec<u8>, (io::ErrorKind, String)>> = OnceLock::new();
-        let read_input =
-            || bounded(io::stdin().lock()).map_err(|error| (error.kind(), plain(&error)));
+        let read_input = || {
+            read_bounded(io::stdin().lock()).map_err(|error| (error.kind(), plain_error(&error)))
+        };
         return match INPUT.get_or_init(read_input) {
             Ok(bytes) => Ok(bytes.clone()),
             Err((kind, error)) => Err(io::Error::new(
@@ -137,7 +138,7 @@ pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     read_within(path, MOST_INPUT)
 }
 
-fn bounded(input: impl io::Read) -> io::Result<Vec<u8>> {
+fn read_bounded(input: impl io::Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(MOST_INPUT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_INPUT {

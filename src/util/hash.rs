@@ -21,11 +21,11 @@ pub struct Digest(String);
 
 /// The text that is not a digest, and what one looks like.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a digest: a digest is `sha256:` and 64 hexadecimal digits in lower case", shortened(.0))]
+#[error("`{}` is not a digest: a digest is `sha256:` and 64 hexadecimal digits in lower case", shortened_text(.0))]
 pub struct NotADigest(String);
 
 /// Hostile texts can be long and can hold control characters.
-fn shortened(text: &str) -> String {
+fn shortened_text(text: &str) -> String {
     const SHOWN: usize = 80;
     let more_mark = if text.chars().nth(SHOWN).is_some() {
         "…"
@@ -102,7 +102,7 @@ pub fn is_hex(text: &str, digits: usize) -> bool {
 
 /// The digest of some bytes.
 pub fn digest(bytes: &[u8]) -> Digest {
-    named(Sha256::digest(bytes).as_slice())
+    digest_of_hash(Sha256::digest(bytes).as_slice())
 }
 
 /// A digest that is fed piece by piece.
@@ -117,11 +117,11 @@ impl Hasher {
 
     /// The digest of all that was added.
     pub fn finish(self) -> Digest {
-        named(self.0.finalize().as_slice())
+        digest_of_hash(self.0.finalize().as_slice())
     }
 }
 
-fn named(hash: &[u8]) -> Digest {
+fn digest_of_hash(hash: &[u8]) -> Digest {
     use std::fmt::Write;
     let mut text = String::with_capacity(PREFIX.len() + DIGITS);
     text.push_str(PREFIX);

@@ -48,7 +48,7 @@ pub fn clean(text: &str, styles: Styles) -> Cow<'_, str> {
     while let Some(at) = text_left.find(is_harmful) {
         cleaned.push_str(&text_left[..at]);
         text_left = &text_left[at..];
-        let length = sequence(text_left);
+        let length = sequence_length(text_left);
         let (found, after) = text_left.split_at(length);
         if length > 1 && styles == Styles::Own && is_own_style(found) {
             cleaned.push_str(found);
@@ -84,7 +84,7 @@ fn is_own_style(sequence: &str) -> bool {
 /// The length in bytes of the escape sequence that a text begins with, or else of its first
 /// character. A sequence that has no end on its line counts as its first character alone: what it
 /// would hide is shown.
-fn sequence(text: &str) -> usize {
+fn sequence_length(text: &str) -> usize {
     let mut characters = text.char_indices();
     let single = first_length(text);
     let introducer = match characters.next() {

@@ -23,7 +23,10 @@ pub(super) fn clouds(
     while let Some(row) = table.next_row()? {
         let cloud = row.required(0)?;
         if !known_clouds.contains(cloud) || cloud == "local" {
-            let hint = format!("the clouds with places are {}", list(&known_clouds));
+            let hint = format!(
+                "the clouds with places are {}",
+                list_of_clouds(&known_clouds)
+            );
             return Err(row.error(0, format!("no place is of a cloud `{cloud}`"), hint));
         }
         let figure =
@@ -56,7 +59,7 @@ pub(super) fn clouds(
     Ok(clouds)
 }
 
-fn list(clouds: &BTreeSet<&str>) -> String {
+fn list_of_clouds(clouds: &BTreeSet<&str>) -> String {
     let clouds: Vec<&str> = clouds
         .iter()
         .copied()

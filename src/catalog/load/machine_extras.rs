@@ -32,7 +32,7 @@ pub(super) fn read(
                 "add its places to places.csv",
             ));
         }
-        let read_extras = prices(&row, sources)?;
+        let read_extras = extras_of_row(&row, sources)?;
         let patterns = cells::patterns(row.cell(8));
         let is_named = |place: &&Place| {
             patterns
@@ -58,7 +58,7 @@ pub(super) fn read(
 }
 
 /// The figures of a row.
-fn prices(row: &Row, sources: &[Source]) -> Result<MachineExtras, CatalogError> {
+fn extras_of_row(row: &Row, sources: &[Source]) -> Result<MachineExtras, CatalogError> {
     let figure = |column, per_unit, example| cells::figure_or_zero(row, column, per_unit, example);
     let mut sizes = Vec::new();
     for size in cells::list(row.cell(3)) {

@@ -55,7 +55,7 @@ pub(super) fn network(
         network.tariff_of[here * count..(here + 1) * count].fill(1);
     }
     if let Some(file) = egress {
-        let tariffs = tariffs(file, &resolver, sources)?;
+        let tariffs = read_tariffs(file, &resolver, sources)?;
         resolver.fill(
             file,
             &tariffs,
@@ -65,7 +65,7 @@ pub(super) fn network(
         network.tariffs.extend(tariffs.into_values());
     }
     if let Some(file) = throughput {
-        let speeds = speeds(file, &resolver, sources)?;
+        let speeds = read_speeds(file, &resolver, sources)?;
         let mut kinds: Vec<Speed> = speeds.values().copied().collect();
         kinds.sort_by_key(|speed| (speed.bandwidth, speed.source));
         kinds.dedup();
@@ -88,7 +88,7 @@ pub(super) fn network(
 /// The tiers of one pair, with the first row that names it.
 type Tiers<'a> = (Vec<(Bytes, DataRate)>, u16, Row<'a>);
 
-fn tariffs<'a>(
+fn read_tariffs<'a>(
     file: &'a File,
     resolver: &Resolver,
     sources: &[Source],
@@ -135,7 +135,7 @@ fn tariffs<'a>(
     Ok(tariffs)
 }
 
-fn speeds<'a>(
+fn read_speeds<'a>(
     file: &'a File,
     resolver: &Resolver,
     sources: &[Source],

@@ -51,10 +51,10 @@ pub(super) fn offers(
         };
         reader.file(file, number, region, &mut found_offers)?;
     }
-    found_offers.sort_by_key(key);
+    found_offers.sort_by_key(offer_key);
     if let Some(pair) = found_offers
         .windows(2)
-        .find(|pair| key(&pair[0]) == key(&pair[1]))
+        .find(|pair| offer_key(&pair[0]) == offer_key(&pair[1]))
     {
         return Err(there_twice(&pair[0], &pair[1], files, catalog));
     }
@@ -63,7 +63,7 @@ pub(super) fn offers(
 }
 
 /// The key of an offer, which orders the catalog; no two offers have the same.
-fn key(found: &Found) -> (u32, u32, Purchase) {
+fn offer_key(found: &Found) -> (u32, u32, Purchase) {
     (found.offer.place, found.offer.machine, found.offer.purchase)
 }
 

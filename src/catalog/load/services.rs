@@ -48,7 +48,7 @@ fn offered_by(
         let message = format!("`{name}` is not a name of a service");
         return Err(row.error(1, message, "use small letters, digits and `-`"));
     }
-    let unit = unit(row)?;
+    let unit = billing_unit(row)?;
     let rate = Rate(row.number(3, NANO, "0.44")?);
     if rate.0 == 0 {
         let hint = "leave the row out if the price is unknown";
@@ -57,7 +57,7 @@ fn offered_by(
     let source = cells::source(row, 4, sources)?;
     let service = Service {
         name: name.to_owned(),
-        version: version(row)?,
+        version: service_version(row)?,
         unit,
     };
     let places: Vec<u32> = (0..)
@@ -69,7 +69,7 @@ fn offered_by(
     clouds.dedup();
     let machines = clouds
         .into_iter()
-        .map(|cloud| machine(row, cloud, &service));
+        .map(|cloud| service_machine(row, cloud, &service));
     Ok(Offered {
         machines: machines.collect::<Result<_, _>>()?,
         places,
@@ -79,7 +79,7 @@ fn offered_by(
     })
 }
 
-fn unit(row: &Row<'_>) -> Result<Unit, CatalogError> {
+fn billing_unit(row: &Row<'_>) -> Result<Unit, CatalogError> {
     let unit = row.required(2)?;
     Unit::parse(unit).ok_or_else(|| {
         let units = Unit::ALL.map(Unit::name).join(", ");
@@ -91,7 +91,7 @@ fn unit(row: &Row<'_>) -> Result<Unit, CatalogError> {
     })
 }
 
-fn version(row: &Row<'_>) -> Result<Option<service::Version>, CatalogError> {
+fn service_version(row: &Row<'_>) -> Result<Option<service::Version>, CatalogError> {
     let text = row.cell(5);
     if text.is_empty() {
         return Ok(None);
@@ -104,7 +104,7 @@ fn version(row: &Row<'_>) -> Result<Option<service::Version>, CatalogError> {
 }
 
 /// The machine that stands for a service at a cloud: it has no hardware.
-fn machine(row: &Row<'_>, cloud: &str, service: &Service) -> Result<Machine, CatalogError> {
+fn service_machine(row: &Row<'_>, cloud: &str, service: &Service) -> Result<Machine, CatalogError> {
     let figure_or_zero = |column, per_unit| match row.cell(column) {
         "" => Ok(0),
         _ => row.number(column, per_unit, "4").map(i64::unsigned_abs),

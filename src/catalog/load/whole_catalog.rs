@@ -42,13 +42,13 @@ fn with_digest(files: &[File], known: &str) -> Result<Catalog, CatalogError> {
     if !known.is_empty() {
         return Ok(Catalog {
             digest: known.to_owned(),
-            ..parse(files, &catalog_head)?
+            ..parse_tables(files, &catalog_head)?
         });
     }
     let toml = catalog_toml::text(&catalog_head);
     let (digest, catalog) = std::thread::scope(|scope| {
         let digest = scope.spawn(|| files::digest(files, &toml));
-        let catalog = parse(files, &catalog_head);
+        let catalog = parse_tables(files, &catalog_head);
         (digest.join(), catalog)
     });
     let mut catalog = catalog?;
@@ -63,7 +63,7 @@ fn file_of(files: &[File], table: TableFormat) -> Option<&File> {
 }
 
 /// The sources of `catalog.toml`, by id.
-fn sources(head: &CatalogToml) -> Vec<Source> {
+fn catalog_sources(head: &CatalogToml) -> Vec<Source> {
     let source_rows = head.sources.iter().map(|(id, source)| Source {
         id: id.clone(),
         date: source.date.clone(),
@@ -75,10 +75,10 @@ fn sources(head: &CatalogToml) -> Vec<Source> {
 }
 
 /// Reads all tables, in the order in which they need each other.
-fn parse(files: &[File], head: &CatalogToml) -> Result<Catalog, CatalogError> {
+fn parse_tables(files: &[File], head: &CatalogToml) -> Result<Catalog, CatalogError> {
     let find = |table: TableFormat| file_of(files, table);
     let mut catalog = Catalog {
-        sources: sources(head),
+        sources: catalog_sources(head),
         ..Catalog::default()
     };
     catalog.places = match find(format::PLACES) {

@@ -77,7 +77,7 @@ pub(super) fn run(
             "gaps": gaps, "counts": kind_counts, "findings": findings.collect::<Vec<_>>(), "dropped_prices": dropped_rows,
         }))
     } else {
-        text(&kinds, limit, &files, suspicious, gaps) + &dropped_text(&dropped_rows)
+        findings_text(&kinds, limit, &files, suspicious, gaps) + &dropped_text(&dropped_rows)
     };
     terminal.out(&text)?;
     Ok(if suspicious > 0 {
@@ -120,7 +120,7 @@ fn dropped_text(dropped: &BTreeMap<String, u64>) -> String {
     }
 }
 
-fn text(
+fn findings_text(
     kinds: &BTreeMap<check::Kind, Vec<&Finding>>,
     limit: usize,
     files: &[File],

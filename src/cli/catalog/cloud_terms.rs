@@ -27,7 +27,7 @@ pub(super) fn terms_lines(catalog: &Catalog, cloud: &str) -> Vec<(&'static str, 
         _ => format!("{} a month", terms.free_egress),
     };
     vec![
-        ("billing", billing(terms)),
+        ("billing", billing_words(terms)),
         ("boot", terms.boot.to_string()),
         ("free egress", free_words),
         ("storage", format!("{} per {unit} and month", terms.storage)),
@@ -35,7 +35,7 @@ pub(super) fn terms_lines(catalog: &Catalog, cloud: &str) -> Vec<(&'static str, 
 }
 
 /// `in steps of 1 s, at least 1 m`.
-fn billing(terms: &Terms) -> String {
+fn billing_words(terms: &Terms) -> String {
     let steps = match terms.increment.0 {
         0 => "to the millisecond".to_owned(),
         _ => format!("in steps of {}", terms.increment),

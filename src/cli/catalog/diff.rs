@@ -60,16 +60,16 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let pinned = locks::read()?;
     let old_side = match &args.old {
-        Some(name) => side(name)?,
-        None if pinned.is_some() => side(LOCK)?,
-        None => side(BUILT_IN)?,
+        Some(name) => read_side(name)?,
+        None if pinned.is_some() => read_side(LOCK)?,
+        None => read_side(BUILT_IN)?,
     };
     let new = match (&args.new, named, &pinned) {
-        (Some(name), _, _) => side(name)?,
+        (Some(name), _, _) => read_side(name)?,
         (None, Some(folder), _) => of_folder(folder)?,
         (None, None, Some(pinned)) => match locks::folder(&pinned.at) {
             Some(folder) => of_folder(&folder)?,
-            None => side(BUILT_IN)?,
+            None => read_side(BUILT_IN)?,
         },
         (None, None, None) if Path::new("catalog").join(CATALOG).exists() => {
             of_folder(Path::new("catalog"))?
@@ -85,7 +85,7 @@ pub(super) fn run(
         return by_locks(args, &old_side, &new, terminal);
     };
     let differences = diff::between(before, after);
-    let plans = plans(&args.plans)?;
+    let plans = meant_plans(&args.plans)?;
     let touched: Vec<(String, usize, Money, Repriced)> = plans
         .into_iter()
         .map(|(name, plan)| {
@@ -104,14 +104,14 @@ pub(super) fn run(
             &new,
             &differences,
             &touched,
-            limit(args, &differences),
+            shown_limit(args, &differences),
         )),
-        false => text(
+        false => diff_text(
             &old_side,
             &new,
             &differences,
             &touched,
-            limit(args, &differences),
+            shown_limit(args, &differences),
         ),
     };
     terminal.out(&text)?;
@@ -122,7 +122,7 @@ pub(super) fn run(
     })
 }
 
-fn limit(args: &DiffArgs, found: &Differences) -> usize {
+fn shown_limit(args: &DiffArgs, found: &Differences) -> usize {
     if args.limit == 0 {
         found.prices.len()
     } else {
@@ -132,7 +132,7 @@ fn limit(args: &DiffArgs, found: &Differences) -> usize {
 
 const BUILT_IN: &str = "built-in";
 
-fn side(name: &str) -> Result<Side, Failure> {
+fn read_side(name: &str) -> Result<Side, Failure> {
     if name == BUILT_IN || name == "shipped" {
         return Ok(of_catalog(
             BUILT_IN.to_owned(),
@@ -212,7 +212,10 @@ fn by_locks(args: &DiffArgs, old: &Side, new: &Side, terminal: &Terminal) -> Res
             .iter()
             .map(|line| format!("  {line}\n"))
             .collect();
-        terminal.out(&format!("{}\nSources:\n{indented_lines}", heads(old, new)))?;
+        terminal.out(&format!(
+            "{}\nSources:\n{indented_lines}",
+            side_heads(old, new)
+        ))?;
     }
     Ok(if args.detailed_exitcode && old.digest != new.digest {
         Exit::Changes
@@ -222,7 +225,7 @@ fn by_locks(args: &DiffArgs, old: &Side, new: &Side, terminal: &Terminal) -> Res
 }
 
 /// The plans that are meant, each with its file's name.
-fn plans(paths: &[PathBuf]) -> Result<Vec<(String, Plan)>, Failure> {
+fn meant_plans(paths: &[PathBuf]) -> Result<Vec<(String, Plan)>, Failure> {
     let mut found_plans = Vec::new();
     let working_dir = [PathBuf::from(".")];
     for path in if paths.is_empty() {
@@ -262,7 +265,7 @@ fn plans(paths: &[PathBuf]) -> Result<Vec<(String, Plan)>, Failure> {
     Ok(found_plans)
 }
 
-fn heads(old: &Side, new: &Side) -> String {
+fn side_heads(old: &Side, new: &Side) -> String {
     let width = old.name.len().max(new.name.len());
     let side_line = |title: &str, side: &Side| {
         // As much of the digest as tells two apart.
@@ -277,8 +280,8 @@ fn heads(old: &Side, new: &Side) -> String {
 
 type Plans = [(String, usize, Money, Repriced)];
 
-fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize) -> String {
-    let mut text = heads(old, new);
+fn diff_text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize) -> String {
+    let mut text = side_heads(old, new);
     if found.is_empty() {
         let verdict_words = match old.digest == new.digest {
             true => "The catalogs are the same.",
@@ -320,7 +323,7 @@ fn price_changes(prices: &[PriceChange], limit: usize) -> String {
             change.purchase.to_string(),
             change.old.map_or("-".to_owned(), |rate| rate.to_string()),
             change.new.map_or("-".to_owned(), |rate| rate.to_string()),
-            share(change),
+            share_text(change),
             change.date.clone(),
         ]);
     }
@@ -341,9 +344,9 @@ fn saved_plan(name: &str, stages: usize, total: Money, repriced: &Repriced) -> S
     if repriced.is_empty() {
         return format!("  {name}: not touched\n");
     }
-    let mut text = format!("  {name}: {}\n", verdict(stages, total, repriced));
+    let mut text = format!("  {name}: {}\n", plan_verdict(stages, total, repriced));
     let more_words = |difference: Option<Money>| match difference {
-        Some(more) => format!(", {}", signed(more)),
+        Some(more) => format!(", {}", signed_money(more)),
         None => String::new(),
     };
     for stage in &repriced.stages {
@@ -381,7 +384,7 @@ fn saved_plan(name: &str, stages: usize, total: Money, repriced: &Repriced) -> S
     text
 }
 
-fn verdict(stages: usize, total: Money, touched: &Repriced) -> String {
+fn plan_verdict(stages: usize, total: Money, touched: &Repriced) -> String {
     let mut text = format!("{} of {stages} stages", touched.stages.len());
     if !touched.transfers.is_empty() {
         let _ = write!(text, " and {} transfers", touched.transfers.len());
@@ -390,7 +393,7 @@ fn verdict(stages: usize, total: Money, touched: &Repriced) -> String {
     let _ = write!(
         text,
         "; {} ({total} -> {cost_now})",
-        signed(touched.difference)
+        signed_money(touched.difference)
     );
     if touched.gone > 0 {
         let _ = write!(text, ", and {} without a price now", touched.gone);
@@ -398,7 +401,7 @@ fn verdict(stages: usize, total: Money, touched: &Repriced) -> String {
     text + ": plan again to have the best of it"
 }
 
-fn signed(money: Money) -> String {
+fn signed_money(money: Money) -> String {
     if money.0 < 0 {
         money.to_string()
     } else {
@@ -406,7 +409,7 @@ fn signed(money: Money) -> String {
     }
 }
 
-fn share(change: &PriceChange) -> String {
+fn share_text(change: &PriceChange) -> String {
     match change.share() {
         Some(parts) => percent_of(parts),
         None if change.old.is_none() => "new".to_owned(),

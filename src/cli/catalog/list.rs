@@ -46,7 +46,7 @@ pub struct ListArgs {
 
 /// `sky catalog list`.
 pub fn list(catalog: &Catalog, args: &ListArgs) -> Result<String, CatalogError> {
-    let offer_filter = filter(catalog, args)?;
+    let offer_filter = filter_of(catalog, args)?;
     let offers = query::find(catalog, &offer_filter);
     let shown_count = if args.limit == 0 {
         offers.len()
@@ -102,7 +102,7 @@ fn known_pattern<'n>(
     ))
 }
 
-fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
+fn filter_of(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
     let (mut accelerator, mut accelerator_count) = (None, None);
     if let Some(text) = &args.accelerator {
         let need = accelerator_flag(catalog, text)?;

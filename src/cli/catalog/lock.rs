@@ -56,7 +56,10 @@ pub(super) fn run(
             }
             return Ok(Exit::Success);
         }
-        terminal.note(&format!("{LOCK} would change:{}", listed(&before, &now)));
+        terminal.note(&format!(
+            "{LOCK} would change:{}",
+            listed_changes(&before, &now)
+        ));
         return Ok(Exit::Changes);
     }
     if let Err(broken) = &lock_before {
@@ -66,7 +69,7 @@ pub(super) fn run(
         let (old, new, _) = locks::write(folder.as_deref())?;
         terminal.out(&to_json(old.as_ref(), &new))?;
     } else {
-        terminal.out(&pin(folder.as_deref(), None)?)?;
+        terminal.out(&pin_catalog(folder.as_deref(), None)?)?;
     }
     Ok(Exit::Success)
 }
@@ -75,7 +78,7 @@ pub(super) fn run(
 fn to_json(old: Option<&Lock>, new: &Lock) -> String {
     pretty(&json!({
         "format_version": "1.0", "lock": LOCK, "catalog": new.at.to_string(), "date": new.date,
-        "digest": new.digest, "changed": old != Some(new), "changes": old.map(|old| changes(old, new)),
+        "digest": new.digest, "changed": old != Some(new), "changes": old.map(|old| changed_lines(old, new)),
     }))
 }
 
@@ -99,10 +102,10 @@ pub(super) fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<
 ///
 /// The lock is written also where there was none: plans are then made from this folder.
 pub(super) fn refresh(folder: &Path, before: Option<&Catalog>) -> Result<String, Failure> {
-    pin(Some(folder), before)
+    pin_catalog(Some(folder), before)
 }
 
-fn pin(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failure> {
+fn pin_catalog(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failure> {
     let kept_catalog = || locks::kept(&locks::read().ok().flatten()?.digest);
     let lock_before = match before {
         Some(before) => Some(before.clone()),
@@ -121,7 +124,7 @@ fn pin(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failur
     if old == new {
         return Ok(format!("{pinned}\nNothing changed.\n"));
     }
-    let mut text = format!("{pinned}\nChanged:{}\n", listed(&old, &new));
+    let mut text = format!("{pinned}\nChanged:{}\n", listed_changes(&old, &new));
     if let Some(before) = lock_before.filter(|before| before.digest == old.digest) {
         text.push_str(&format!("\n{}", summary(&diff::between(&before, &catalog))));
     }
@@ -132,7 +135,7 @@ fn pin(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failur
 const SHOWN: usize = 12;
 
 /// What differs between two locks, a line each.
-fn changes(old: &Lock, new: &Lock) -> Vec<String> {
+fn changed_lines(old: &Lock, new: &Lock) -> Vec<String> {
     let moved_words = (old.at != new.at).then(|| format!("pinned is {}, was {}", new.at, old.at));
     let differences = if old == new {
         Vec::new()
@@ -142,8 +145,8 @@ fn changes(old: &Lock, new: &Lock) -> Vec<String> {
     moved_words.into_iter().chain(differences).collect()
 }
 
-fn listed(old: &Lock, new: &Lock) -> String {
-    let change_lines = changes(old, new);
+fn listed_changes(old: &Lock, new: &Lock) -> String {
+    let change_lines = changed_lines(old, new);
     let mut text: String = change_lines
         .iter()
         .take(SHOWN)

@@ -150,25 +150,25 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
     }
     align_right(&mut table, &[3, 4, 8, 9]);
     if offers.iter().all(|offer| offer.tee == Default::default()) {
-        hide(&mut table, 6);
+        hide_column(&mut table, 6);
     }
     if offers
         .iter()
         .all(|offer| offer.purchase == Purchase::OnDemand)
     {
-        hide(&mut table, 7);
+        hide_column(&mut table, 7);
     }
     if offers
         .iter()
         .all(|offer| cloud_terms::interrupted_ppm(catalog, offer).is_none())
     {
-        hide(&mut table, 9);
+        hide_column(&mut table, 9);
     }
     if offers
         .iter()
         .all(|offer| remarks(catalog, offer).is_empty())
     {
-        hide(&mut table, 11);
+        hide_column(&mut table, 11);
     }
     table_text(&table)
 }
@@ -252,7 +252,7 @@ pub(super) fn align_right(table: &mut Table, columns: &[usize]) {
     }
 }
 
-fn hide(table: &mut Table, column: usize) {
+fn hide_column(table: &mut Table, column: usize) {
     if let Some(column) = table.column_mut(column) {
         column.set_constraint(comfy_table::ColumnConstraint::Hidden);
     }

@@ -60,7 +60,7 @@ pub fn register(args: &RegisterArgs, out: &Path) -> Result<String, CatalogError>
     Ok(if args.json {
         to_json(&registration, out)
     } else {
-        text(&registration, out)
+        registration_text(&registration, out)
     })
 }
 
@@ -73,7 +73,7 @@ fn to_json(registration: &Registration, out: &Path) -> String {
     }))
 }
 
-fn text(registration: &Registration, out: &Path) -> String {
+fn registration_text(registration: &Registration, out: &Path) -> String {
     let mut text = String::new();
     let count = |count: usize, one: &str| {
         if count == 1 {

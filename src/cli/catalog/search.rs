@@ -55,7 +55,7 @@ pub struct SearchArgs {
 
 /// `sky catalog search`.
 pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogError> {
-    let asked_search = asked(catalog, args)?;
+    let asked_search = asked_by_words_and_flags(catalog, args)?;
     let offers = search::find(catalog, &asked_search);
     let shown_count = if args.limit == 0 {
         offers.len()
@@ -94,7 +94,7 @@ pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogErr
 
 /// The search that words and flags ask for together; what both say is said twice, which is a
 /// mistake.
-fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
+fn asked_by_words_and_flags(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
     let mut flag_search = Search::default();
     let query = args.query.join(" ");
     let misread =

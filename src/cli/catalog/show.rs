@@ -31,10 +31,10 @@ pub struct ShowArgs {
 /// `sky catalog show`.
 pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> {
     let Some(name) = &args.name else {
-        return Ok(summary(catalog, args.json));
+        return Ok(summary_text(catalog, args.json));
     };
     if name.starts_with(uniform::SCHEME) {
-        return offered(catalog, name, args.json);
+        return offer_text(catalog, name, args.json);
     }
     if search::has_service(catalog, name) {
         return Ok(service_text(catalog, name, args.json));
@@ -91,15 +91,15 @@ fn place_text(catalog: &Catalog, place: &Place, as_json: bool) -> String {
         place: Some(Pattern(place.name.to_string())),
         ..Filter::default()
     };
-    let (on_demand, spot) = both(catalog, &exact_filter);
+    let (on_demand, spot) = offers_and_lapsed(catalog, &exact_filter);
     let lapsed_offers = lapsed_at(catalog, |offer| catalog.place(offer).name == place.name);
     let country = place.country.as_deref().unwrap_or("unknown");
-    let reach_word = reach(place.cloud_act);
+    let reach_word = reach_words(place.cloud_act);
     if as_json {
         return pretty(&json!({
             "place": place.name, "country": place.country, "location": place.location,
             "operator": place.operator, "us_cloud_act": reach_word, "class": place.class,
-            "blocs": blocs(place), "parent": place.parent, "parent_country": place.parent_country,
+            "blocs": blocs_of_place(place), "parent": place.parent, "parent_country": place.parent_country,
             "certifications": place.certifications,
             "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
             "lapsed_offers": lapsed_offers.len(),
@@ -144,7 +144,7 @@ fn accelerator_text(catalog: &Catalog, name: &str, row: &Accelerator, as_json: b
         accelerator: Some(name.to_owned()),
         ..Filter::default()
     };
-    let (on_demand, spot) = both(catalog, &exact_filter);
+    let (on_demand, spot) = offers_and_lapsed(catalog, &exact_filter);
     if as_json {
         return pretty(&json!({
             "accelerator": name, "aliases": row.aliases, "kinds": row.kinds, "boards": boards_of(catalog, name),
@@ -226,7 +226,7 @@ fn boards_of<'a>(catalog: &'a Catalog, kind: &str) -> Vec<&'a str> {
 }
 
 /// One offer, by its uniform name.
-fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, CatalogError> {
+fn offer_text(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, CatalogError> {
     let fault = |message: String, hint: String| CatalogError::file(name, message, hint);
     let parsed =
         UniformName::parse(name).map_err(|error| fault(error.to_string(), String::new()))?;
@@ -330,7 +330,10 @@ fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> St
     fields(&cloud_lines) + &offer_table::lapsed_text(catalog, &lapsed_offers)
 }
 
-fn both<'a>(catalog: &'a Catalog, filter: &Filter) -> (Vec<&'a Offer>, Vec<&'a Offer>) {
+fn offers_and_lapsed<'a>(
+    catalog: &'a Catalog,
+    filter: &Filter,
+) -> (Vec<&'a Offer>, Vec<&'a Offer>) {
     (
         query::find(catalog, filter),
         query::find(
@@ -356,7 +359,7 @@ fn machines_text(
             instance_type: Some(Pattern(machine.instance_type.clone())),
             ..Filter::default()
         };
-        let (mut offers, spot) = both(catalog, &exact_filter);
+        let (mut offers, spot) = offers_and_lapsed(catalog, &exact_filter);
         offers.extend(spot);
         let lapsed_offers = query::lapsed(catalog, &exact_filter);
         if as_json {
@@ -420,7 +423,7 @@ fn retired_text(catalog: &Catalog, machine: &Machine) -> String {
     days.into_iter().map(retired_line).collect()
 }
 
-fn summary(catalog: &Catalog, as_json: bool) -> String {
+fn summary_text(catalog: &Catalog, as_json: bool) -> String {
     let catalog_counts = query::counts(catalog);
     if as_json {
         let clouds: serde_json::Map<String, Value> = catalog_counts
@@ -498,7 +501,7 @@ fn class_text(place: &Place) -> Option<String> {
 }
 
 /// The blocs that a place's country is of.
-fn blocs(place: &Place) -> Vec<&'static str> {
+fn blocs_of_place(place: &Place) -> Vec<&'static str> {
     let is_inside = |bloc: &&'static str| {
         geography::countries(bloc).is_some_and(|list| {
             list.iter()
@@ -510,7 +513,7 @@ fn blocs(place: &Place) -> Vec<&'static str> {
 
 /// `DE (EU, EEA)`.
 fn country_text(country: &str, place: &Place) -> String {
-    let blocs = blocs(place);
+    let blocs = blocs_of_place(place);
     if blocs.is_empty() {
         country.to_owned()
     } else {
@@ -531,7 +534,7 @@ fn operator_text(place: &Place) -> String {
     }
 }
 
-fn reach(reach: Reach) -> &'static str {
+fn reach_words(reach: Reach) -> &'static str {
     match reach {
         Reach::No => "no",
         Reach::Yes => "yes",

@@ -82,7 +82,7 @@ pub fn update(
             wanted_sources.sources.push("catalog".to_owned());
         }
     }
-    let (cache, passing) = cache(args)?;
+    let (cache, passing) = cache_folder(args)?;
     let settings = UpdateSettings {
         retries: args.retries,
         timeout: Duration::from_secs(args.timeout),
@@ -120,12 +120,12 @@ pub fn update(
     } else {
         to_text(&update, out)
     })?;
-    for line in failures(&update.outcomes) {
+    for line in failure_lines(&update.outcomes) {
         terminal.warn(&line);
     }
     // Programs have read all of it by now, the reason of every source that failed included.
     let told_failure = |failure: Failure| failure.told_if(args.json);
-    let exit = exit(&update.outcomes).map_err(told_failure)?;
+    let exit = update_exit(&update.outcomes).map_err(told_failure)?;
     super::lock::follow(out, catalog.is_some(), terminal).map_err(told_failure)?;
     Ok(exit)
 }
@@ -146,7 +146,7 @@ fn aws_credentials() -> bool {
         })
 }
 
-fn exit(outcomes: &[SourceOutcome]) -> Result<Exit, Failure> {
+fn update_exit(outcomes: &[SourceOutcome]) -> Result<Exit, Failure> {
     let failed_outcomes = outcomes
         .iter()
         .filter(|outcome| matches!(outcome.status, SourceStatus::Failed(_)))
@@ -167,7 +167,7 @@ fn exit(outcomes: &[SourceOutcome]) -> Result<Exit, Failure> {
 }
 
 /// The folder for answers; without HOME one that is dropped in the end.
-fn cache(args: &UpdateArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
+fn cache_folder(args: &UpdateArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
     if let Some(cache) = args.cache.clone().or_else(crate::util::cache::folder) {
         return Ok((cache, None));
     }
@@ -182,19 +182,23 @@ fn cache(args: &UpdateArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), Fail
 }
 
 /// A line for each reason, with all that failed for it.
-fn failures(outcomes: &[SourceOutcome]) -> Vec<String> {
+fn failure_lines(outcomes: &[SourceOutcome]) -> Vec<String> {
     let groups = live::grouped(outcomes).into_iter();
     let failed_groups =
         groups.filter(|(_, group)| matches!(group[0].status, SourceStatus::Failed(_)));
     failed_groups
         .map(|((source, why), group)| {
-            format!("{}: {why}; {}", names(source, &group), kept(source, &group))
+            format!(
+                "{}: {why}; {}",
+                source_words(source, &group),
+                kept_words(source, &group)
+            )
         })
         .collect()
 }
 
 /// What the catalog has instead: `its 3 prices stay, the newest of 2026-07-20 (126 days old)`.
-fn kept(source: &str, group: &[&SourceOutcome]) -> String {
+fn kept_words(source: &str, group: &[&SourceOutcome]) -> String {
     let kept_rows = || group.iter().filter_map(|outcome| outcome.kept.as_ref());
     let kept_figure = if source == "aws-spot-advisor" {
         "interruption rate"
@@ -218,10 +222,10 @@ fn kept(source: &str, group: &[&SourceOutcome]) -> String {
 }
 
 /// `skypilot (aws, azure and 26 more)`.
-fn names(source: &str, group: &[&SourceOutcome]) -> String {
+fn source_words(source: &str, group: &[&SourceOutcome]) -> String {
     let outcome_parts: Vec<String> = group
         .iter()
-        .map(|outcome| part(outcome))
+        .map(|outcome| region_or_cloud(outcome))
         .filter(|part| !part.is_empty())
         .collect();
     match outcome_parts.as_slice() {
@@ -237,7 +241,7 @@ fn names(source: &str, group: &[&SourceOutcome]) -> String {
 }
 
 /// What of a source: a region, else a cloud if the source has several.
-fn part(outcome: &SourceOutcome) -> String {
+fn region_or_cloud(outcome: &SourceOutcome) -> String {
     match (outcome.part.as_str(), outcome.source) {
         ("", "skypilot") => outcome.cloud.clone(),
         (part, _) => part.to_owned(),
@@ -260,7 +264,7 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
         )
     });
     for outcome in read_outcomes.clone() {
-        let name = format!("{} {}", outcome.source, part(outcome));
+        let name = format!("{} {}", outcome.source, region_or_cloud(outcome));
         let taken_words: Vec<String> = outcome
             .report
             .taken
@@ -274,8 +278,8 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
             text,
             "{}: {}{day}{}",
             name.trim_end(),
-            list(&taken_words),
-            moved(&outcome.changes)
+            list_words(&taken_words),
+            changed_prices_words(&outcome.changes)
         );
     }
     let mut all_notes: Vec<&String> = read_outcomes
@@ -304,7 +308,7 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
     }
     for ((source, why), group) in live::grouped(&update.outcomes) {
         if matches!(group[0].status, SourceStatus::Skipped(_)) {
-            let _ = writeln!(text, "Not asked: {}: {why}", names(source, &group));
+            let _ = writeln!(text, "Not asked: {}: {why}", source_words(source, &group));
         }
     }
     let total_changes = live::total(&update.outcomes);
@@ -314,13 +318,13 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
             text,
             "1 file changed in {}{}.",
             out.display(),
-            moved(&total_changes)
+            changed_prices_words(&total_changes)
         ),
         files => writeln!(
             text,
             "{files} files changed in {}{}.",
             out.display(),
-            moved(&total_changes)
+            changed_prices_words(&total_changes)
         ),
     };
     text
@@ -334,7 +338,7 @@ fn what_of<'a>(what: &'a str, cloud: &str) -> &'a str {
         .unwrap_or(what)
 }
 
-fn list(items: &[String]) -> String {
+fn list_words(items: &[String]) -> String {
     if items.is_empty() {
         "nothing taken".to_owned()
     } else {
@@ -343,7 +347,7 @@ fn list(items: &[String]) -> String {
 }
 
 /// `: 3 prices new, 2 rose`.
-fn moved(changes: &ChangedPrices) -> String {
+fn changed_prices_words(changes: &ChangedPrices) -> String {
     let change_counts = [
         (changes.new, "new"),
         (changes.rose, "rose"),

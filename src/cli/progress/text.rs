@@ -81,7 +81,7 @@ impl Observer for Text {
     fn notice(&self, notice: &Notice) {
         self.update_spinner(notice);
         let notice_line = match notice {
-            Notice::Stopping { interrupt, running } => Some(stopping(*interrupt, running)),
+            Notice::Stopping { interrupt, running } => Some(stopping_lines(*interrupt, running)),
             Notice::Warning { message } => Some(format!("{}: {message}", self.yellow("warning"))),
             Notice::Began { .. }
             | Notice::Moved { .. }
@@ -108,7 +108,7 @@ impl Text {
     /// Begins, changes or ends the spinner of the stage that the notice is about.
     fn update_spinner(&self, notice: &Notice) {
         match notice {
-            Notice::Began { stage, resumed, .. } => self.spin(stage, began(*resumed)),
+            Notice::Began { stage, resumed, .. } => self.spin(stage, begin_words(*resumed)),
             Notice::Moved { stage, status, .. } => self.spin(stage, status.name()),
             Notice::Done { stage, .. }
             | Notice::Failed { stage, .. }
@@ -138,7 +138,7 @@ impl Text {
             } => format!(
                 "{}: {}… [attempt {attempt}, {place}]",
                 self.bold_name(stage),
-                began(*resumed)
+                begin_words(*resumed)
             ),
             Notice::Moved {
                 stage,
@@ -247,22 +247,22 @@ impl Text {
 }
 
 /// What a stage does that begins: an attempt of an earlier `sky` goes on.
-fn began(resumed: bool) -> &'static str {
+fn begin_words(resumed: bool) -> &'static str {
     if resumed { "going on" } else { "starting" }
 }
 
-fn stopping(interrupt: Interrupt, running: &[String]) -> String {
+fn stopping_lines(interrupt: Interrupt, running: &[String]) -> String {
     let mut stop_lines = format!(
         "\n{}: starting nothing new, ending what runs",
         interrupt.name()
     );
     if !running.is_empty() {
-        stop_lines += &format!("\n  still at work: {}", names(running));
+        stop_lines += &format!("\n  still at work: {}", stage_names(running));
     }
     stop_lines + "\n  a second signal leaves at once; nothing is lost then either"
 }
 
-fn names(stages: &[String]) -> String {
+fn stage_names(stages: &[String]) -> String {
     stages
         .iter()
         .map(|stage| format!("stage.{stage}"))

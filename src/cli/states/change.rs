@@ -51,7 +51,7 @@ pub(crate) struct RmArgs {
 }
 
 pub(super) fn mv(args: &MvArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (store, lock, opened) = open("state mv", &args.place, &args.locking, terminal)?;
+    let (store, lock, opened) = open_state("state mv", &args.place, &args.locking, terminal)?;
     let (from, to) = (
         known_stage(&args.from, &opened.state)?,
         stage_name(&args.to),
@@ -80,7 +80,8 @@ pub(super) fn mv(args: &MvArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         stage: from.to_owned(),
         to: to.to_owned(),
     }];
-    let (kept, serial) = write(opened, events).map_err(|error| failure(error.into(), &store))?;
+    let (kept, serial) =
+        write_state(opened, events).map_err(|error| failure(error.into(), &store))?;
     // Outputs by name are for people; the next apply makes those that are missing.
     let _ = file_changes::rename(
         store.folder.artifacts().join(from),
@@ -98,7 +99,7 @@ pub(super) fn mv(args: &MvArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 pub(super) fn rm(args: &RmArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (store, lock, opened) = open("state rm", &args.place, &args.locking, terminal)?;
+    let (store, lock, opened) = open_state("state rm", &args.place, &args.locking, terminal)?;
     let names = args
         .addresses
         .iter()
@@ -128,7 +129,8 @@ pub(super) fn rm(args: &RmArgs, terminal: &Terminal) -> Result<Exit, Failure> {
             stage: (*name).to_owned(),
         })
         .collect();
-    let (kept, serial) = write(opened, events).map_err(|error| failure(error.into(), &store))?;
+    let (kept, serial) =
+        write_state(opened, events).map_err(|error| failure(error.into(), &store))?;
     drop(lock);
     for words in &live {
         terminal.warn(&format!(
@@ -170,7 +172,7 @@ fn live_words(name: &str, record: &StageRecord) -> String {
 }
 
 /// The state, which must be there, open under its lock.
-fn open(
+fn open_state(
     operation: &str,
     place: &PlaceArgs,
     locking: &LockArgs,
@@ -193,7 +195,7 @@ fn open(
 
 /// Keeps the snapshot, and writes the next one with what the events change; where, and the new
 /// serial.
-fn write(opened: Opened, events: Vec<Event>) -> std::io::Result<(String, u64)> {
+fn write_state(opened: Opened, events: Vec<Event>) -> std::io::Result<(String, u64)> {
     let kept_backup = wait(opened.keep())?;
     let recorder = Recorder::new(opened);
     for event in events {

@@ -49,13 +49,13 @@ pub(super) fn show(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure
     let text = if args.json {
         json_text(name, &state)?
     } else {
-        text(name, &state)
+        stage_text(name, &state)
     };
     terminal.out(&text).map(|()| Exit::Success)
 }
 
 /// Its outputs, by the name that they have within the stage.
-fn outputs<'a>(
+fn outputs_of_stage<'a>(
     name: &str,
     state: &'a State,
 ) -> Vec<(&'a str, &'a crate::execution::state::Artifact)> {
@@ -68,7 +68,7 @@ fn outputs<'a>(
 }
 
 fn json_text(name: &str, state: &State) -> Result<String, Failure> {
-    let outputs: serde_json::Map<String, serde_json::Value> = outputs(name, state)
+    let outputs: serde_json::Map<String, serde_json::Value> = outputs_of_stage(name, state)
         .into_iter()
         .map(|(output, artifact)| (output.to_owned(), json!(artifact)))
         .collect();
@@ -81,7 +81,7 @@ fn json_text(name: &str, state: &State) -> Result<String, Failure> {
     canonical::to_text(&text).map_err(Failure::error)
 }
 
-fn text(name: &str, state: &State) -> String {
+fn stage_text(name: &str, state: &State) -> String {
     let Some(record) = state.stages.get(name) else {
         return String::new();
     };
@@ -123,7 +123,7 @@ fn text(name: &str, state: &State) -> String {
         "spent",
         (record.spent_micro_usd.0 > 0).then(|| record.spent_micro_usd.to_string()),
     );
-    for (output, artifact) in outputs(name, state) {
+    for (output, artifact) in outputs_of_stage(name, state) {
         put_row(
             "output",
             Some(format!(

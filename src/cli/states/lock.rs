@@ -51,7 +51,7 @@ pub(crate) struct ForceUnlockArgs {
     pub place: PlaceArgs,
 }
 
-fn store(place: &PlaceArgs, terminal: &Terminal) -> Result<Store, Failure> {
+fn open_store(place: &PlaceArgs, terminal: &Terminal) -> Result<Store, Failure> {
     let working_dir = working_folder()?;
     place
         .or_rehearsal(&working_dir, terminal)
@@ -61,7 +61,7 @@ fn store(place: &PlaceArgs, terminal: &Terminal) -> Result<Store, Failure> {
 /// Shows who holds it.
 pub(crate) fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let LockVerb::Show(args) = &args.verb;
-    let store = store(&args.place, terminal)?;
+    let store = open_store(&args.place, terminal)?;
     let holder = store.holder().map_err(Failure::error)?;
     let is_over = holder.as_ref().is_some_and(|holder| holder.is_over());
     let text = match holder {
@@ -91,7 +91,7 @@ pub(crate) fn force_unlock(args: &ForceUnlockArgs, terminal: &Terminal) -> Resul
     if args.json && !args.auto_approve {
         return Err(Failure::error("--json cannot ask: it needs --auto-approve"));
     }
-    let store = store(&args.place, terminal)?;
+    let store = open_store(&args.place, terminal)?;
     let Some(holder) = store.holder().map_err(Failure::error)? else {
         return Err(Failure::error(format!(
             "nobody holds the lock of {}",

@@ -55,7 +55,7 @@ pub(super) async fn send_pack(
     let keys: Vec<String> = (0..count)
         .map(|number| pack::object(&sent.key, number))
         .collect();
-    let validity = validity(sent.most);
+    let validity = url_validity(sent.most);
     let sending = || async {
         let sizes = bucket.sizes(&sent.key).await.map_err(as_call)?;
         let signed = bucket
@@ -104,7 +104,7 @@ pub(super) async fn pack_is_there(bucket: &Bucket, pack: &Pack) -> Result<bool, 
     there(bucket, pack).await.map_err(as_call)
 }
 
-fn validity(bytes: u64) -> Duration {
+fn url_validity(bytes: u64) -> Duration {
     (VALID + Duration::from_secs(bytes / PACE)).min(LONGEST)
 }
 
@@ -339,7 +339,7 @@ async fn fetch_once(
     let keys = pack.objects();
     let fetching = || async {
         let chunks = bucket
-            .sign(Purpose::Read, &keys, validity(pack.bytes))
+            .sign(Purpose::Read, &keys, url_validity(pack.bytes))
             .await
             .map_err(as_call)?;
         let fetch_mark = format!("{}{again}", pack.digest);

@@ -75,7 +75,7 @@ impl Wanted {
             .values()
             .flat_map(|stage| stage.files.iter().cloned());
         Self {
-            datasets: named(reads, path),
+            datasets: named_inputs(reads, path),
             files: files.collect(),
         }
     }
@@ -93,13 +93,13 @@ impl Wanted {
             .iter()
             .flat_map(|stage| stage.files.iter().cloned());
         Self {
-            datasets: named(reads, path),
+            datasets: named_inputs(reads, path),
             files: files.collect(),
         }
     }
 }
 
-fn named<'a>(
+fn named_inputs<'a>(
     reads: impl Iterator<Item = &'a ArtifactRef>,
     path: impl Fn(&str) -> Option<String>,
 ) -> BTreeMap<String, Option<String>> {

@@ -39,7 +39,7 @@ pub(super) fn find_datasets(
         .stages
         .iter()
         .flat_map(|stage| &stage.reads)
-        .filter_map(dataset)
+        .filter_map(dataset_name)
         .collect();
     for (name, planned) in plan
         .datasets
@@ -71,14 +71,14 @@ pub(super) fn find_datasets(
             }
             None => problems.push(format!(
                 "dataset `{name}` is not there: looked at {}; --data {name}=PATH gives another place",
-                shown(&tried_path)
+                shown_paths(&tried_path)
             )),
         }
     }
     found_datasets
 }
 
-fn dataset(read: &ArtifactRef) -> Option<&str> {
+fn dataset_name(read: &ArtifactRef) -> Option<&str> {
     match read {
         ArtifactRef::Dataset(name) => Some(name),
         ArtifactRef::Output { .. } => None,
@@ -114,7 +114,7 @@ pub(super) fn find_files(
             None => problems.push(format!(
                 "stage.{}: file `{name}` is not there: looked at {}",
                 stage.name,
-                shown(&tried_path)
+                shown_paths(&tried_path)
             )),
         }
     }
@@ -187,7 +187,7 @@ pub(super) fn find_secrets(
     found_secrets
 }
 
-fn shown(paths: &[PathBuf]) -> String {
+fn shown_paths(paths: &[PathBuf]) -> String {
     paths
         .iter()
         .map(|path| path.display().to_string())

@@ -66,7 +66,7 @@ impl LeaseKeeper {
         };
         let lease_left = lease.end.saturating_duration_since(Instant::now());
         let stage = &attempt.token.stage;
-        if lease_left.saturating_add(WORTH_IT) >= slack(attempt) {
+        if lease_left.saturating_add(WORTH_IT) >= lease_slack(attempt) {
             // It lasts for as long as a renewal would give, as after a resumption: there is time,
             // whatever the budget.
             self.change_lease(|lease| lease.due = lease.end - EARLY.min(lease_left / 4));
@@ -135,12 +135,12 @@ impl LeaseKeeper {
         let (stage, token) = (&attempt.token.stage, &attempt.token.id);
         // Fifteen minutes, the least slack of a lease, have room for it; shorter ones of tests have
         // it in proportion.
-        let on_its_way = millis(ON_ITS_WAY.min(slack(attempt) / 15));
+        let on_its_way = millis(ON_ITS_WAY.min(lease_slack(attempt) / 15));
         let wanted_lease = Wanted {
             meter: attempt.meter,
             least: Millis(age.saturating_add(left)),
             most: Millis(
-                age.saturating_add(millis(slack(attempt)).max(left))
+                age.saturating_add(millis(lease_slack(attempt)).max(left))
                     .saturating_add(on_its_way),
             ),
             once: attempt.once,
@@ -190,7 +190,7 @@ impl LeaseKeeper {
 }
 
 /// For how long from then on a lease is renewed.
-fn slack(attempt: &Attempt<'_>) -> Duration {
+fn lease_slack(attempt: &Attempt<'_>) -> Duration {
     match attempt.provider.bills() {
         true => budget::lease_slack(attempt.planned),
         false => Duration::from_millis(budget::longest_lease(attempt.planned, false).0),

@@ -11,7 +11,7 @@ use crate::execution::storage::bucket::{self, Bucket, Contents};
 /// Looks for buckets in all object stores that the environment has credentials for, and adds them.
 pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
     for cloud in STORES {
-        let buckets = match list(cloud, state).await {
+        let buckets = match list_of_cloud(cloud, state).await {
             Ok(buckets) => buckets,
             Err(error) => {
                 found
@@ -22,7 +22,7 @@ pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
         };
         for bucket in buckets {
             if let Some(why) = judge_bucket(&bucket, state, scope) {
-                let contents = contents(&bucket).await;
+                let contents = contents_of(&bucket).await;
                 found.buckets.push(StrayBucket {
                     bucket,
                     why,
@@ -33,12 +33,12 @@ pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
     }
 }
 
-async fn list(cloud: &str, state: &State) -> Result<Vec<bucket::Found>, ProviderError> {
+async fn list_of_cloud(cloud: &str, state: &State) -> Result<Vec<bucket::Found>, ProviderError> {
     let list_buckets = || async { bucket::list(cloud, &state.lineage).await.map_err(as_call) };
     patiently(Patience::Through, list_buckets).await
 }
 
-async fn contents(found: &bucket::Found) -> Result<Contents, ProviderError> {
+async fn contents_of(found: &bucket::Found) -> Result<Contents, ProviderError> {
     let look_inside = || async {
         Bucket::open(&found.address, &found.place)
             .map_err(as_call)?
@@ -65,7 +65,7 @@ fn judge_bucket(bucket: &bucket::Found, state: &State, scope: Scope) -> Option<W
 /// it is now, or something was written to it or deleted from it since it was found.
 pub(super) async fn sweep_bucket(recorder: &Recorder, stray: &StrayBucket, scope: Scope) -> Swept {
     let state_now = recorder.read(State::clone);
-    let listed_buckets = match list(&stray.bucket.place.cloud, &state_now).await {
+    let listed_buckets = match list_of_cloud(&stray.bucket.place.cloud, &state_now).await {
         Ok(listed) => listed,
         Err(error) => return Swept::Failed(error),
     };
@@ -79,7 +79,7 @@ pub(super) async fn sweep_bucket(recorder: &Recorder, stray: &StrayBucket, scope
     if judge_bucket(now, &state_now, scope).is_none() {
         return Swept::InUse;
     }
-    match (&stray.contents, contents(now).await) {
+    match (&stray.contents, contents_of(now).await) {
         (Ok(then), Ok(now)) if *then == now => {}
         (Ok(_), Ok(_)) => return Swept::InUse,
         // Nobody can know whether it is in use.

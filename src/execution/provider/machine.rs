@@ -77,7 +77,22 @@ pub struct Survey {
     pub failed: Vec<ProviderError>,
 }
 
+impl Machine {
+    /// Whether the machine is this owner's; without an owner every machine is meant.
+    pub(super) fn is_of(&self, owner: Option<&Owner>) -> bool {
+        owner.is_none_or(|owner| self.lineage == owner.lineage && self.job == owner.job)
+    }
+}
+
 impl Survey {
+    /// The machines, or the first error if something could not be looked at.
+    pub(super) fn into_machines(self) -> Result<Vec<Machine>, ProviderError> {
+        match self.failed.into_iter().next() {
+            None => Ok(self.machines),
+            Some(error) => Err(error),
+        }
+    }
+
     /// Takes in the answer of one host: a line for each machine, as `read` understands it.
     pub(super) fn take(
         &mut self,
@@ -91,11 +106,8 @@ impl Survey {
         };
         for line in answer_lines {
             match read(&line) {
-                Ok(machine) => self.machines.extend(Some(machine).filter(|machine| {
-                    owner.is_none_or(|owner| {
-                        machine.lineage == owner.lineage && machine.job == owner.job
-                    })
-                })),
+                Ok(machine) if machine.is_of(owner) => self.machines.push(machine),
+                Ok(_) => {}
                 Err(error) => self.failed.push(error),
             }
         }

@@ -78,14 +78,17 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
                 .as_deref()
                 .unwrap_or(&access.root.join("cloud")),
         )?)),
-        SSH => Some(Arc::new(ssh::Ssh::new(hosts(name, access)?, &access.root))),
+        SSH => Some(Arc::new(ssh::Ssh::new(
+            own_hosts(name, access)?,
+            &access.root,
+        ))),
         SLURM => Some(Arc::new(slurm::Slurm::new(
-            hosts(name, access)?,
+            own_hosts(name, access)?,
             &access.root,
         ))),
         #[cfg(feature = "kubernetes")]
         KUBERNETES => Some(Arc::new(kubernetes::Kubernetes::new(
-            hosts(name, access)?,
+            own_hosts(name, access)?,
             &access.root,
         ))),
         #[cfg(feature = "aws")]
@@ -99,7 +102,7 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
 }
 
 /// One's own hosts, without which the provider of that name can do nothing.
-fn hosts(name: &str, access: &Access) -> Result<Arc<OwnHosts>, ProviderError> {
+fn own_hosts(name: &str, access: &Access) -> Result<Arc<OwnHosts>, ProviderError> {
     access.hosts.clone().unwrap_or_else(|| {
         let message = format!(
             "the provider `{name}` needs the file of your hosts: give --hosts FILE, set SKY_HOSTS, or write a hosts.toml here"

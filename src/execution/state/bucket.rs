@@ -70,7 +70,7 @@ impl Bucket {
                 io::Error::other(format!(
                     "cannot use {}: {}",
                     cloud.url(name, prefix),
-                    words(&error)
+                    words_of_error(&error)
                 ))
             };
             cloud.client(name, retries).map_err(named_error)
@@ -223,13 +223,17 @@ impl Bucket {
         };
         io::Error::new(
             kind,
-            format!("cannot {verb} {}{hint}: {}", self.url(object), words(error)),
+            format!(
+                "cannot {verb} {}{hint}: {}",
+                self.url(object),
+                words_of_error(error)
+            ),
         )
     }
 }
 
 /// An error with all that caused it, each once, on one line.
-fn words(error: &dyn std::error::Error) -> String {
+fn words_of_error(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next_error = error.source();
     while let Some(cause) = next_error {
@@ -248,7 +252,7 @@ fn words(error: &dyn std::error::Error) -> String {
 struct NoThreads(Arc<io::Error>);
 
 /// Never dropped: a runtime may not be, inside of another.
-fn runtime() -> Result<&'static Runtime, NoThreads> {
+fn state_runtime() -> Result<&'static Runtime, NoThreads> {
     static RUNTIME: OnceLock<Result<Runtime, NoThreads>> = OnceLock::new();
     let built_runtime = RUNTIME.get_or_init(|| {
         let runtime_result = Builder::new_multi_thread()
@@ -272,7 +276,7 @@ async fn on_own_threads<T: Send + 'static>(
         store: "state",
         source: why.into(),
     };
-    let runtime = runtime().map_err(|error| broken(error.to_string()))?;
+    let runtime = state_runtime().map_err(|error| broken(error.to_string()))?;
     let spawned = runtime.spawn(work);
     spawned
         .await
@@ -284,7 +288,7 @@ pub(super) fn detached(work: impl Future<Output = ()> + Send + 'static) -> io::R
     if simulation::is_on() {
         drop(task::spawn(work));
     } else {
-        drop(runtime().map_err(io::Error::other)?.spawn(work));
+        drop(state_runtime().map_err(io::Error::other)?.spawn(work));
     }
     Ok(())
 }
@@ -292,12 +296,12 @@ pub(super) fn detached(work: impl Future<Output = ()> + Send + 'static) -> io::R
 /// Waits for something asynchronous from anywhere, also from inside of a runtime, whose other tasks
 /// go on meanwhile. Not for simulated processes, whose one thread would wait for itself.
 pub fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
-    let runtime = match runtime() {
+    let runtime = match state_runtime() {
         Ok(runtime) => runtime,
         // Without threads nothing at all can be done.
         Err(why) => panic!("{why}"),
     };
-    aside(|| {
+    run_aside(|| {
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| runtime.block_on(work));
             thread.join().unwrap_or_else(|panic| resume_unwind(panic))
@@ -306,7 +310,7 @@ pub fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
 }
 
 /// Does what blocks, while other tasks of the caller's runtime go on.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
+fn run_aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),

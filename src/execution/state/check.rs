@@ -3,7 +3,7 @@
 //! `sky` cannot have written.
 
 use super::data::{Artifact, StageRecord, State};
-use super::event::Event;
+use super::event::{Event, Record};
 use crate::model::names::{is_lineage, is_output_name, is_path_part, is_token};
 use crate::model::{Pack, PlaceName, bucket_name, pack};
 use std::collections::BTreeMap;
@@ -82,8 +82,14 @@ pub(super) fn check_buckets(state: &State) -> Result<(), Unbelievable> {
     Ok(())
 }
 
+/// Checks a record of the journal: when it was written, and what it says.
+pub(super) fn check_journal_record(record: &Record) -> Result<(), Unbelievable> {
+    check_time("at", Some(&record.at))?;
+    check_event(&record.event)
+}
+
 /// Checks what a record of the journal says.
-pub(super) fn check_event(event: &Event) -> Result<(), Unbelievable> {
+fn check_event(event: &Event) -> Result<(), Unbelievable> {
     match event {
         Event::Begun { .. } | Event::Emptied | Event::Bucket { .. } => Ok(()),
         Event::Unstaging { .. } | Event::Unstaged { .. } => Ok(()),
@@ -98,10 +104,18 @@ pub(super) fn check_event(event: &Event) -> Result<(), Unbelievable> {
         | Event::Released { stage, .. }
         | Event::Forgotten { stage } => check_name("stage", stage, is_path_part),
         Event::Attempt { stage, token, .. }
-        | Event::Reserved { stage, token, .. }
         | Event::Charged { stage, token, .. }
         | Event::Intent { stage, token, .. }
         | Event::Result { stage, token, .. } => check_stage_and_token(stage, token),
+        Event::Reserved {
+            stage,
+            token,
+            lease_end,
+            ..
+        } => {
+            check_stage_and_token(stage, token)?;
+            check_time("lease_end", Some(lease_end))
+        }
         Event::Copied {
             stage,
             token,

@@ -152,7 +152,7 @@ impl Cipher {
 
     fn add_identities(&mut self, path: PathBuf) -> Result<(), CipherError> {
         let text = file::read_text(&path).map_err(CipherError::UnreadableIdentity)?;
-        for (line, key) in keys(&text) {
+        for (line, key) in key_lines(&text) {
             let path = path.clone();
             let identity =
                 key.parse()
@@ -177,7 +177,7 @@ impl Cipher {
         let path = here.join(word);
         let text = file::read_text(&path).map_err(CipherError::UnreadableRecipients)?;
         let count_before = self.recipients.len();
-        for (line, key) in keys(&text) {
+        for (line, key) in key_lines(&text) {
             let path = path.clone();
             let recipient =
                 key.parse()
@@ -270,7 +270,7 @@ pub fn is_sealed(bytes: &[u8]) -> bool {
 }
 
 /// The lines that are not comments, with their numbers.
-fn keys(text: &str) -> impl Iterator<Item = (usize, &str)> {
+fn key_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered_lines = (1..).zip(text.lines().map(str::trim));
     numbered_lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub struct Record {
     /// From 1 on, without gaps within one lineage.
     pub sequence: u64,
-    /// RFC 3339; for people, nothing is decided by it.
+    /// When it was written, RFC 3339: the time of an attempt is counted from it.
     pub at: String,
     /// What happened.
     pub event: Event,

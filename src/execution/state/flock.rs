@@ -33,16 +33,16 @@ pub(super) async fn take(
 ) -> Result<Lock, LockError> {
     let begun_at = Instant::now();
     loop {
-        let mut file = open(path)?;
+        let mut file = open_lock_file(path)?;
         match file.try_lock() {
             // Else it was replaced before it was locked.
-            Ok(()) if in_place(path, &file) => return held(path, file, holder, lease, None),
+            Ok(()) if in_place(path, &file) => return held_lock(path, file, holder, lease, None),
             Ok(()) => continue,
             Err(TryLockError::Error(error)) => return Err(file::named(path, "lock", error).into()),
             Err(TryLockError::WouldBlock) => {}
         }
         // The record of a process that has ended is older than the lock.
-        let holder_said = read(&mut file).filter(|said| !said.is_dead());
+        let holder_said = read_holder(&mut file).filter(|said| !said.is_dead());
         if holder_said.as_ref().is_some_and(Holder::is_over)
             && let Some(lock) = take_over(path, holder, lease)?
         {
@@ -81,10 +81,10 @@ pub(super) fn force(path: &Path) -> io::Result<()> {
 fn take_over(path: &Path, holder: &Holder, lease: Duration) -> Result<Option<Lock>, LockError> {
     // One at a time, or the second would take it from the first.
     let turn = path.with_extension("turn");
-    let turn = open(&turn)?;
+    let turn = open_lock_file(&turn)?;
     turn.lock()
         .map_err(|error| file::named(path, "lock", error))?;
-    let former_holder = read(&mut open(path)?);
+    let former_holder = read_holder(&mut open_lock_file(path)?);
     let Some(former) = former_holder.filter(Holder::is_over) else {
         return Ok(None);
     };
@@ -98,10 +98,10 @@ fn take_over(path: &Path, holder: &Holder, lease: Duration) -> Result<Option<Loc
     let file = fresh_file
         .persist(path)
         .map_err(|error| file::named(path, "replace", error.error))?;
-    held(path, file, holder, lease, Some(taken_over(&former))).map(Some)
+    held_lock(path, file, holder, lease, Some(taken_over(&former))).map(Some)
 }
 
-fn held(
+fn held_lock(
     path: &Path,
     file: File,
     holder: &Holder,
@@ -170,7 +170,7 @@ impl Fence for Flock {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
+fn open_lock_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let opened_file = options
         .create(true)
@@ -199,7 +199,7 @@ fn in_place(path: &Path, file: &File) -> bool {
     }
 }
 
-fn read(file: &mut File) -> Option<Holder> {
+fn read_holder(file: &mut File) -> Option<Holder> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0)).ok()?;
     file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;

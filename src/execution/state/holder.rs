@@ -53,8 +53,8 @@ impl Holder {
         let created = clock::timestamp();
         let pid = simulation::current().map_or_else(std::process::id, |process| process.pid);
         // A process whose beginning cannot be read could be taken for dead: it names no machine.
-        let (machine, started) = match process(pid) {
-            Some(started) => (machine(), started),
+        let (machine, started) = match process_begin(pid) {
+            Some(started) => (machine_identity(), started),
             None => (String::new(), 0),
         };
         // Several may be taken by one process at one time, and ids must not meet.
@@ -100,8 +100,8 @@ impl Holder {
     /// Whether it is a process of this machine that has ended; not known of other machines.
     pub fn is_dead(&self) -> bool {
         !self.machine.is_empty()
-            && self.machine == machine()
-            && process(self.pid).is_none_or(|started| started != self.started)
+            && self.machine == machine_identity()
+            && process_begin(self.pid).is_none_or(|started| started != self.started)
     }
 
     /// The record, a line each, as people read it.
@@ -160,7 +160,7 @@ pub fn host() -> String {
 }
 
 /// Containers may share a host's name and even its boot, but then not the namespace of pids.
-fn machine() -> String {
+fn machine_identity() -> String {
     if let Some(process) = simulation::current() {
         return process.machine.name.clone();
     }
@@ -175,7 +175,7 @@ fn machine() -> String {
 }
 
 /// When a process of this machine began, in ticks; none if it has ended.
-fn process(pid: u32) -> Option<u64> {
+fn process_begin(pid: u32) -> Option<u64> {
     if let Some(process) = simulation::current() {
         // No number of a process is used twice there.
         return process.machine.lives(pid).then_some(u64::from(pid));
@@ -213,7 +213,7 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let theirs = Holder {
             pid: child.id(),
-            started: process(child.id()).unwrap_or(1),
+            started: process_begin(child.id()).unwrap_or(1),
             ..here.clone()
         };
         child.wait().unwrap();

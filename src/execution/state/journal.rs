@@ -62,7 +62,7 @@ pub fn encode(record: &Record, cipher: &Cipher) -> io::Result<String> {
         let sealed = cipher.seal(payload.as_bytes()).map_err(io::Error::other)?;
         payload = format!("{SEALED}{}", BASE64.encode(sealed));
     }
-    Ok(format!("{} {payload}\n", checksum(payload.as_bytes())))
+    Ok(format!("{} {payload}\n", checksum_of(payload.as_bytes())))
 }
 
 /// Reads all records; `name` is the file's, for errors.
@@ -76,7 +76,7 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
             let (path, line, reason) = (name.to_owned(), index + 1, reason.to_owned());
             StateError::Journal { path, line, reason }
         };
-        let payload = payload(line).ok_or_else(|| damaged_line("its checksum does not fit"))?;
+        let payload = payload_of(line).ok_or_else(|| damaged_line("its checksum does not fit"))?;
         let sealed = payload.strip_prefix(SEALED.as_bytes());
         let opened_payload = match sealed.map(|sealed| BASE64.decode(sealed)) {
             None => payload.to_vec(),
@@ -90,7 +90,7 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
         };
         let record: Record = serde_json::from_slice(&opened_payload)
             .map_err(|error| damaged_line(&format!("this sky cannot read the record: {error}")))?;
-        check::check_event(&record.event).map_err(|error| damaged_line(&error.to_string()))?;
+        check::check_journal_record(&record).map_err(|error| damaged_line(&error.to_string()))?;
         let expected = decoded.records.last().map(|former| former.sequence + 1);
         if expected.is_some_and(|expected| expected != record.sequence) {
             return Err(damaged_line("records before it are missing"));
@@ -104,14 +104,14 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
 }
 
 /// Returns the part of a line behind the checksum, if the checksum fits.
-fn payload(line: &[u8]) -> Option<&[u8]> {
+fn payload_of(line: &[u8]) -> Option<&[u8]> {
     let without_newline = line.strip_suffix(b"\n")?;
     let (sum, payload) = without_newline.split_at_checked(9)?;
     let (sum, space) = sum.split_at(8);
-    (space == b" " && sum == checksum(payload).as_bytes()).then_some(payload)
+    (space == b" " && sum == checksum_of(payload).as_bytes()).then_some(payload)
 }
 
-fn checksum(payload: &[u8]) -> String {
+fn checksum_of(payload: &[u8]) -> String {
     hash::digest(payload)
         .chars()
         .skip("sha256:".len())
@@ -125,7 +125,7 @@ pub fn backup(path: &Path) -> PathBuf {
 }
 
 /// Keeps the file under another name, too, in place of what has that name.
-fn keep(path: &Path) -> io::Result<()> {
+fn keep_backup(path: &Path) -> io::Result<()> {
     let new = path.with_extension("backup.new");
     let _ = file_changes::remove_file(&new);
     // Some network file systems have no second names.
@@ -229,7 +229,7 @@ impl Journal {
         if self.length > 0 {
             // What cannot be kept, on a full disk, is not a reason to stop: the snapshot has all
             // that matters.
-            let _ = keep(&self.path);
+            let _ = keep_backup(&self.path);
         }
         file::write_atomic(&self.path, b"")?;
         let (cipher, fence) = (self.cipher.clone(), self.fence.clone());

@@ -36,9 +36,11 @@ pub(super) async fn take(
         let found_lock = bucket.get(LOCK).await?;
         let (when, former) = match &found_lock {
             None => (When::New, None),
-            Some(found) => match read(bucket, found)? {
+            Some(found) => match read_lease(bucket, found)? {
                 // Written, though the answer that told so was lost.
-                Some(said) if said.id == holder.id => return held(bucket, holder, lease, None),
+                Some(said) if said.id == holder.id => {
+                    return held_lease(bucket, holder, lease, None);
+                }
                 Some(said) if !said.is_dead() && !said.is_over() => {
                     let waited = begun_at.elapsed();
                     if waited >= timeout {
@@ -62,12 +64,12 @@ pub(super) async fn take(
         };
         // If it is refused, somebody was faster: who?
         if let Put::Done(_) = bucket.put(LOCK, holder.bytes()?, when).await? {
-            return held(bucket, holder, lease, former);
+            return held_lease(bucket, holder, lease, former);
         }
     }
 }
 
-fn held(
+fn held_lease(
     bucket: &Bucket,
     holder: Holder,
     lease: Duration,
@@ -87,7 +89,7 @@ fn held(
 pub(super) async fn holder(bucket: &Bucket) -> io::Result<Option<Holder>> {
     let found_lock = bucket.get(LOCK).await?;
     let holder_said = found_lock
-        .map(|found| read(bucket, &found))
+        .map(|found| read_lease(bucket, &found))
         .transpose()?
         .flatten();
     Ok(holder_said.filter(|said| !said.is_dead()))
@@ -98,7 +100,7 @@ pub(super) async fn force(bucket: &Bucket, id: &str) -> io::Result<bool> {
     let Some(found) = bucket.get(LOCK).await? else {
         return Ok(false);
     };
-    if read(bucket, &found)?.is_none_or(|said| said.id != id) {
+    if read_lease(bucket, &found)?.is_none_or(|said| said.id != id) {
         return Ok(false);
     }
     Ok(matches!(
@@ -109,7 +111,7 @@ pub(super) async fn force(bucket: &Bucket, id: &str) -> io::Result<bool> {
     ))
 }
 
-fn read(bucket: &Bucket, found: &Found) -> io::Result<Option<Holder>> {
+fn read_lease(bucket: &Bucket, found: &Found) -> io::Result<Option<Holder>> {
     match Holder::read(&found.bytes) {
         None if found.bytes != FREE && found.bytes != FORCED => {
             let url = bucket.url(LOCK);
@@ -137,7 +139,7 @@ impl Lease {
         let found_lock = bucket.get(LOCK).await?;
         let holder_said = found_lock
             .as_ref()
-            .map(|found| read(bucket, found))
+            .map(|found| read_lease(bucket, found))
             .transpose()?
             .flatten();
         match (found_lock, holder_said) {

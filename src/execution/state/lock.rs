@@ -36,13 +36,13 @@ pub enum LockError {
 
 /// A lock that was held is another's, or nobody's.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the lock of the state was taken from this operation{}: nothing more is written, and no other call is made", by(.holder))]
+#[error("the lock of the state was taken from this operation{}: nothing more is written, and no other call is made", by_whom(.holder))]
 pub struct LockLost {
     /// Who has it now; none: it was forced open.
     pub holder: Option<Box<Holder>>,
 }
 
-fn by(holder: &Option<Box<Holder>>) -> String {
+fn by_whom(holder: &Option<Box<Holder>>) -> String {
     let holder = holder.as_ref();
     holder.map_or(String::new(), |holder| {
         format!(

@@ -73,7 +73,7 @@ pub(super) async fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Load
             };
         };
         let mut loaded_state = snapshot::decode(&found.bytes, &bucket.url(SNAPSHOT), cipher)?;
-        let tail = tail(bucket, loaded_state.journal_sequence, cipher).await?;
+        let tail = read_tail(bucket, loaded_state.journal_sequence, cipher).await?;
         let is_same = bucket
             .get(SNAPSHOT)
             .await?
@@ -122,7 +122,11 @@ pub(super) fn backup() -> String {
 
 /// Reads what comes after record `after`; none if something between is missing or goes away
 /// meanwhile.
-async fn tail(bucket: &Bucket, after: u64, cipher: &Cipher) -> Result<Option<Tail>, StateError> {
+async fn read_tail(
+    bucket: &Bucket,
+    after: u64,
+    cipher: &Cipher,
+) -> Result<Option<Tail>, StateError> {
     let listed_segments = bucket.list(JOURNAL).await?;
     // What begins in the snapshot is of a writer that had lost the lock before it was written.
     let newer_names = listed_segments

@@ -109,7 +109,7 @@ impl Content {
         let fingerprint = |definition: &str| {
             let mut digests = digests.clone()?;
             digests.insert("definition".to_owned(), definition.to_owned());
-            Some(digest(&json!(digests)))
+            Some(digest_of(&json!(digests)))
         };
         let writes: Vec<&String> = work.writes.keys().collect();
         let seen_names: BTreeSet<&String> = names.values().collect();
@@ -120,7 +120,7 @@ impl Content {
             definition["env"] = json!(work.env);
             former_definition["env"] = json!(work.env);
         }
-        let (definition, former) = (digest(&definition), digest(&former_definition));
+        let (definition, former) = (digest_of(&definition), digest_of(&former_definition));
         let fingerprints = (fingerprint(&definition), fingerprint(&former));
         Self {
             definition,
@@ -149,7 +149,7 @@ impl Content {
     }
 }
 
-fn digest(value: &serde_json::Value) -> String {
+fn digest_of(value: &serde_json::Value) -> String {
     hash::digest(canonical::text_of_value(value).as_bytes()).into()
 }
 
@@ -316,7 +316,7 @@ pub(super) fn look(
                 continue;
             };
             let (standing, read) =
-                stand(state, name, *work, contents, &preview, (present, &remade));
+                stage_standing(state, name, *work, contents, &preview, (present, &remade));
             if standing == Standing::Done && !read {
                 preview.unread.insert((*name).to_owned());
             }
@@ -362,7 +362,7 @@ type Present<'a> = (&'a dyn Fn(&Artifact) -> bool, &'a BTreeSet<&'a str>);
 
 /// How one stage stands, once it is known of those that it waits for; and whether all that it reads
 /// was compared.
-fn stand(
+fn stage_standing(
     state: &State,
     name: &str,
     work: Work<'_>,

@@ -203,7 +203,7 @@ impl Objects {
     /// Removes what crashed operations left half built, and every object that `keep` does not
     /// name. Not while anything else uses the store.
     pub fn sweep(&self, keep: &dyn Fn(&Path) -> bool) -> io::Result<()> {
-        for folder in list(&self.root)? {
+        for folder in list_objects(&self.root)? {
             if folder
                 .file_name()
                 .is_some_and(|name| name.to_string_lossy().starts_with("building-"))
@@ -211,7 +211,10 @@ impl Objects {
                 tree::remove(&folder)?;
                 continue;
             }
-            for object in list(&folder)?.into_iter().filter(|object| !keep(object)) {
+            for object in list_objects(&folder)?
+                .into_iter()
+                .filter(|object| !keep(object))
+            {
                 tree::remove(&object)?;
             }
         }
@@ -231,7 +234,7 @@ impl Objects {
     }
 }
 
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+fn list_objects(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let fail = |error| file::named(folder, "list", error);
     match std::fs::read_dir(folder) {
         Ok(entries) => entries
@@ -321,7 +324,7 @@ mod tests {
         objects.discard(&measured.digest, measured.kind).unwrap();
         assert_eq!(check(&objects), Held::Missing);
         // Nothing half done is left.
-        let left = list(&folder.path().join("objects")).unwrap();
+        let left = list_objects(&folder.path().join("objects")).unwrap();
         assert!(
             left.iter()
                 .all(|path| !path.display().to_string().contains("building-")),

@@ -67,13 +67,18 @@ pub async fn bring(
     }
     let objects = objects.clone();
     let laid = interruptible::blocking(move |bounds| {
-        let content = lay(&whole_file, kind, folder.path(), bounds)?;
+        let content = lay_pack(&whole_file, kind, folder.path(), bounds)?;
         objects.put_within(&content, Links::Keep, bounds)
     });
     laid.await.map_err(bucket_failed)
 }
 
-fn lay(whole: &Path, kind: Kind, folder: &Path, bounds: &Bounds) -> io::Result<std::path::PathBuf> {
+fn lay_pack(
+    whole: &Path,
+    kind: Kind,
+    folder: &Path,
+    bounds: &Bounds,
+) -> io::Result<std::path::PathBuf> {
     let fail = |error| file::named(whole, "unpack", error);
     match kind {
         Kind::Directory => {

@@ -146,7 +146,7 @@ async fn refusal_of_all_regions(
         .filter(|(name, _)| request.places.contains(&format!("aws:{name}")));
     let (mut files, mut bytes, mut unsaid) = (0_usize, 0_u64, false);
     for (name, region) in known_regions {
-        let Ok((url, csv)) = addresses(
+        let Ok((url, csv)) = list_addresses(
             &request.endpoints.aws_prices,
             name,
             &region.current_version_url,
@@ -185,7 +185,7 @@ async fn refusal_of_all_regions(
 }
 
 /// The addresses of the list of a region: of the form that the index names, and of its CSV form.
-fn addresses(index: &Url, region: &str, version: &str) -> Result<(Url, Url), Fault> {
+fn list_addresses(index: &Url, region: &str, version: &str) -> Result<(Url, Url), Fault> {
     let wrong_index = |error: &dyn std::fmt::Display| {
         Fault(format!("the index has no address of {region}: {error}"))
     };
@@ -204,7 +204,7 @@ async fn fetch_region(
     region: &str,
     version: &str,
 ) -> Result<(PriceQuotes, CachedBody), Fault> {
-    let (url, csv) = addresses(index, region, version)?;
+    let (url, csv) = list_addresses(index, region, version)?;
     let unit = format!("aws {region}");
     // Mirrors may have but the form that the index names.
     let (fetched, is_json) =

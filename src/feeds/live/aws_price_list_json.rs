@@ -63,7 +63,7 @@ struct State {
 impl State {
     fn product(&mut self, sku: String, product: Product) {
         if is_wanted(
-            &row(&product, TermPrice::default()),
+            &price_list_row(&product, TermPrice::default()),
             &self.region,
             &mut self.quotes,
         ) {
@@ -93,12 +93,16 @@ impl State {
                 effective: &of.effective_date,
                 from: &dimension.begin_range,
             };
-            take_price(&row(product, price), &self.region, &mut self.quotes);
+            take_price(
+                &price_list_row(product, price),
+                &self.region,
+                &mut self.quotes,
+            );
         }
     }
 }
 
-fn row<'a>(product: &'a Product, price: TermPrice<'a>) -> PriceListRow<'a> {
+fn price_list_row<'a>(product: &'a Product, price: TermPrice<'a>) -> PriceListRow<'a> {
     let attributes = &product.attributes;
     PriceListRow {
         family: &product.product_family,

@@ -150,7 +150,7 @@ pub(super) async fn fetch(
         read_mark(&stem.with_extension("json"), url).filter(|_| body.exists() || made.exists());
     // A body that breaks off twice is gone on with twice.
     http.retried(unit, url, async || {
-        attempt(http, unit, url, &stem, known_mark.as_ref(), most).await
+        attempt_fetch(http, unit, url, &stem, known_mark.as_ref(), most).await
     })
     .await
 }
@@ -175,7 +175,7 @@ fn request_headers(resume: Option<&BodyMark>, begun: u64, known: Option<&BodyMar
     match (resume, known) {
         (Some(mark), _) => {
             set_header(RANGE, Some(&format!("bytes={begun}-")));
-            set_header(IF_RANGE, validator(mark));
+            set_header(IF_RANGE, body_validator(mark));
         }
         (None, Some(mark)) => {
             set_header(IF_NONE_MATCH, mark.etag.as_deref());
@@ -187,7 +187,7 @@ fn request_headers(resume: Option<&BodyMark>, begun: u64, known: Option<&BodyMar
 }
 
 /// Tries once to get a body, and goes on with what earlier attempts have left of it.
-async fn attempt(
+async fn attempt_fetch(
     http: &HttpClient,
     unit: &str,
     url: &Url,
@@ -201,7 +201,7 @@ async fn attempt(
     );
     let bytes_begun = std::fs::metadata(&part).map_or(0, |found| found.len());
     let resume =
-        read_mark(&part_mark, url).filter(|mark| bytes_begun > 0 && validator(mark).is_some());
+        read_mark(&part_mark, url).filter(|mark| bytes_begun > 0 && body_validator(mark).is_some());
     let headers = request_headers(resume.as_ref(), bytes_begun, known);
     let response = send_request(http.get(url, &headers), url).await?;
     if let (StatusCode::NOT_MODIFIED, Some(mark)) = (response.status(), known) {
@@ -239,7 +239,7 @@ async fn attempt(
     http_client::write_to_cache(&part_mark, &text)
         .map_err(|fault| AttemptFault::lasting(fault.0))?;
     let mut file = open_part(&part, goes_on)?;
-    if let Err(trouble) = download(http, unit, url, response, &mut file, start, most).await {
+    if let Err(trouble) = download_body(http, unit, url, response, &mut file, start, most).await {
         if !trouble.may_retry {
             // Nobody goes on with it.
             let _ = file_changes::remove_file(&part);
@@ -303,7 +303,7 @@ fn keep_whole_body(
 }
 
 /// Writes a body of at most `most` bytes to a file that has its first `start` bytes.
-async fn download(
+async fn download_body(
     http: &HttpClient,
     unit: &str,
     url: &Url,
@@ -354,7 +354,7 @@ async fn download(
 }
 
 /// What says that a body is still the same byte by byte: a strong tag, else the time.
-fn validator(mark: &BodyMark) -> Option<&str> {
+fn body_validator(mark: &BodyMark) -> Option<&str> {
     mark.etag
         .as_deref()
         .filter(|tag| !tag.starts_with("W/"))

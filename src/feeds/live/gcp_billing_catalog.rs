@@ -304,14 +304,14 @@ fn price_of<'s>(pricing: &'s Pricing, unit: &str) -> Result<i64, LeftOut<'s>> {
         return Err(LeftOut::because_of("not in US dollars", word));
     }
     // With several tiers the dearest: the first is often a free one that an account has once.
-    match prices.by_ref().filter_map(nano).max() {
+    match prices.by_ref().filter_map(nano_of).max() {
         None => Err(LeftOut::because("no price")),
         Some(..=0) => Err(LeftOut::because("a price of 0")),
         Some(nano) => Ok(nano),
     }
 }
 
-fn nano(price: &Money) -> Option<i64> {
+fn nano_of(price: &Money) -> Option<i64> {
     let units = match price.units.as_deref() {
         None | Some("") => 0,
         Some(text) => text.parse::<i64>().ok()?,

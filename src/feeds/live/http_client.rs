@@ -150,7 +150,7 @@ impl HttpClient {
                     .read_timeout(settings.timeout)
             };
             let follow =
-                move || redirect::Policy::custom(move |attempt| redirected(attempt, keyed));
+                move || redirect::Policy::custom(move |attempt| follow_redirect(attempt, keyed));
             // A machine without certificates can still ask mirrors over plain HTTP.
             let built_client = builder().redirect(follow()).build();
             let built_client =
@@ -302,7 +302,7 @@ pub(super) struct Body {
 }
 
 /// Redirects are followed, but not from HTTPS to HTTP, and with a key not to another host.
-fn redirected(attempt: redirect::Attempt<'_>, keyed: bool) -> redirect::Action {
+fn follow_redirect(attempt: redirect::Attempt<'_>, keyed: bool) -> redirect::Action {
     let Some(from) = attempt.previous().last() else {
         return attempt.follow();
     };

@@ -64,7 +64,7 @@ struct CachedQuotes {
 /// A price of a unit such as `1 Hour`, `100 Hours` or `Hrs` as nano-USD per hour; none: it is no
 /// unit of hours, or no price.
 pub(super) fn hourly(price: &str, unit: &str) -> Result<i64, &'static str> {
-    let hours = hours(unit).ok_or("not by the hour")?;
+    let hours = hours_of_unit(unit).ok_or("not by the hour")?;
     let unit_nano = scaled(price, 1_000_000_000).map_err(|_| "no price")?;
     i64::try_from(div_half_even(i128::from(unit_nano), i128::from(hours))).map_err(|_| "no price")
 }
@@ -79,7 +79,7 @@ pub(super) fn day_of(text: &str) -> Result<Option<Date>, &'static str> {
     day.map(Some).ok_or("a day that cannot be read")
 }
 
-fn hours(unit: &str) -> Option<u32> {
+fn hours_of_unit(unit: &str) -> Option<u32> {
     let (count, unit) = unit
         .trim()
         .split_once([' ', '/'])

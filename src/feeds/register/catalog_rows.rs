@@ -92,11 +92,11 @@ pub(super) fn add_rows(
     let whole_source = sources.of_whole_file(draft, file)?;
     registration.places += add_places(cloud_file, draft, &whole_source);
     registration.machines += add_machines(cloud_file, draft, &whole_source);
-    terms(cloud_file, draft, &whole_source);
+    add_terms(cloud_file, draft, &whole_source);
     add_prices(cloud_file, file, &sources, draft, registration)?;
     add_services(cloud_file, file, &sources, draft, registration)?;
-    network(cloud_file, file, draft, &whole_source)?;
-    limits(cloud_file, file, &sources, draft, registration)
+    add_network(cloud_file, file, draft, &whole_source)?;
+    add_limits(cloud_file, file, &sources, draft, registration)
 }
 
 /// The text of a key; empty: the file does not have it.
@@ -313,7 +313,7 @@ fn add_services(
     Ok(())
 }
 
-fn terms(cloud_file: &CloudFile, draft: &mut Draft, source: &str) {
+fn add_terms(cloud_file: &CloudFile, draft: &mut Draft, source: &str) {
     let optional_figure =
         |value: &Option<Figure>, per| value.as_ref().map(|value| value.get_ref().scaled(per));
     let terms = &cloud_file.terms;
@@ -331,7 +331,7 @@ fn terms(cloud_file: &CloudFile, draft: &mut Draft, source: &str) {
         .insert(cloud_file.cloud.get_ref().clone(), terms_row);
 }
 
-fn network(
+fn add_network(
     cloud_file: &CloudFile,
     file: &File,
     draft: &mut Draft,
@@ -409,18 +409,18 @@ fn places_of(cloud: &str, regions: &List) -> Vec<String> {
 }
 
 /// Adds quotas, and the discounts that hold today.
-fn limits(
+fn add_limits(
     cloud_file: &CloudFile,
     file: &File,
     sources: &Sources<'_>,
     draft: &mut Draft,
     registration: &mut Registration,
 ) -> Result<(), CatalogError> {
-    quotas(cloud_file, file, sources, draft)?;
-    discounts(cloud_file, file, sources, draft, registration)
+    add_quotas(cloud_file, file, sources, draft)?;
+    add_discounts(cloud_file, file, sources, draft, registration)
 }
 
-fn quotas(
+fn add_quotas(
     cloud_file: &CloudFile,
     file: &File,
     sources: &Sources<'_>,
@@ -486,7 +486,7 @@ fn quotas(
     Ok(())
 }
 
-fn discounts(
+fn add_discounts(
     cloud_file: &CloudFile,
     file: &File,
     sources: &Sources<'_>,

@@ -221,11 +221,11 @@ pub(super) fn fault(
 }
 
 /// The keys, with dots, of a text or a name that has a control character.
-fn steering(value: &toml::Value, at: &str) -> Option<String> {
+fn steering_text(value: &toml::Value, at: &str) -> Option<String> {
     let bad = |text: &str| text.chars().any(char::is_control);
     match value {
         toml::Value::String(text) => bad(text).then(|| at.to_owned()),
-        toml::Value::Array(values) => values.iter().find_map(|value| steering(value, at)),
+        toml::Value::Array(values) => values.iter().find_map(|value| steering_text(value, at)),
         toml::Value::Table(table) => table.iter().find_map(|(key, value)| {
             let shown_key: String = key
                 .chars()
@@ -239,7 +239,7 @@ fn steering(value: &toml::Value, at: &str) -> Option<String> {
             if bad(key) {
                 Some(key_path)
             } else {
-                steering(value, &key_path)
+                steering_text(value, &key_path)
             }
         }),
         _ => None,
@@ -275,7 +275,7 @@ impl CloudFile {
         }
         // What is printed later must not steer a terminal.
         let table: toml::Table = toml::from_str(&file.text).map_err(wrong_file)?;
-        if let Some(at) = steering(&toml::Value::Table(table), "") {
+        if let Some(at) = steering_text(&toml::Value::Table(table), "") {
             let message = format!("`{at}` has a control character in it");
             return Err(fault(
                 file,

@@ -11,7 +11,7 @@ const MAX_FILE_BYTES: usize = 64 << 20;
 /// The bytes at a path, a `file://` or an `http(s)://` URL.
 pub(super) fn read(location: &str) -> Result<Vec<u8>, CatalogError> {
     if location.starts_with("http://") || location.starts_with("https://") {
-        return fetch(location);
+        return fetch_url(location);
     }
     let path = Path::new(location.strip_prefix("file://").unwrap_or(location));
     crate::util::file::read_within(path, MAX_FILE_BYTES as u64).map_err(|error| {
@@ -27,7 +27,7 @@ pub(super) fn read(location: &str) -> Result<Vec<u8>, CatalogError> {
     })
 }
 
-fn fetch(text: &str) -> Result<Vec<u8>, CatalogError> {
+fn fetch_url(text: &str) -> Result<Vec<u8>, CatalogError> {
     let fault =
         |message: String| CatalogError::file(text, message, "download the file, and name it here");
     let url =

@@ -26,7 +26,7 @@ pub(super) fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
             let message = "what is given is not a key, and no file with one";
             return Err(CatalogError::file("--key", message, hint));
         };
-        let listed_keys = listed(text, &content)?;
+        let listed_keys = keys_in_file(text, &content)?;
         if listed_keys.is_empty() {
             return Err(CatalogError::file(
                 text,
@@ -43,13 +43,13 @@ pub(super) fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
 pub(super) fn trusted(folder: &Path) -> Result<Vec<String>, CatalogError> {
     let path = folder.join(TRUSTED);
     match file::read_text_within(&path, MAX_KEY_FILE_BYTES) {
-        Ok(content) => listed(&path.display().to_string(), &content),
+        Ok(content) => keys_in_file(&path.display().to_string(), &content),
         Err(_) => Ok(Vec::new()),
     }
 }
 
 /// The keys in a file, which may be minisign's own with its comment.
-fn listed(name: &str, content: &str) -> Result<Vec<String>, CatalogError> {
+fn keys_in_file(name: &str, content: &str) -> Result<Vec<String>, CatalogError> {
     let mut keys = Vec::new();
     for (line, text) in (1..).zip(content.lines()) {
         let text = text.trim();
@@ -115,11 +115,11 @@ pub(super) fn verify(
     keys.iter().find(signed).cloned().ok_or_else(|| {
         let hint =
             "it was changed after it was signed, or it was signed with another key: get it again from its source";
-        CatalogError::file(file, format!("no trusted key signed it (looked at {})", counted(keys.len())), hint)
+        CatalogError::file(file, format!("no trusted key signed it (looked at {})", counted_keys(keys.len())), hint)
     })
 }
 
-fn counted(keys: usize) -> String {
+fn counted_keys(keys: usize) -> String {
     if keys == 1 {
         "1 key".to_owned()
     } else {

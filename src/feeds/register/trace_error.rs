@@ -24,7 +24,7 @@ pub(super) fn at_cloud_file(
         .ok()
         .and_then(Path::to_str)
         .unwrap_or_default();
-    match place(cloud_file, name, &error) {
+    match faulty_part(cloud_file, name, &error) {
         Some(at) => fault(file, at, error.message, error.hint),
         None => CatalogError {
             hint: match error.hint.as_str() {
@@ -37,7 +37,7 @@ pub(super) fn at_cloud_file(
 }
 
 /// The part of the file that the faulty row of the table `name` was made of.
-fn place(cloud_file: &CloudFile, name: &str, error: &CatalogError) -> Option<Range<usize>> {
+fn faulty_part(cloud_file: &CloudFile, name: &str, error: &CatalogError) -> Option<Range<usize>> {
     let faulty_row = FaultyRow {
         cloud_file,
         cells: cells(&error.text),
@@ -64,7 +64,7 @@ fn place(cloud_file: &CloudFile, name: &str, error: &CatalogError) -> Option<Ran
 }
 
 /// Where a figure is written.
-fn span(figure: &Option<Figure>) -> Option<Range<usize>> {
+fn figure_span(figure: &Option<Figure>) -> Option<Range<usize>> {
     figure.as_ref().map(Spanned::span)
 }
 
@@ -74,7 +74,7 @@ fn text_span(text: &Option<Spanned<String>>) -> Option<Range<usize>> {
 }
 
 /// Whether a list of regions has a region.
-fn lists(list: &List, wanted: &str) -> bool {
+fn has_region(list: &List, wanted: &str) -> bool {
     list.get_ref()
         .iter()
         .any(|place| place.get_ref() == "*" || place.get_ref() == wanted)
@@ -127,12 +127,12 @@ impl FaultyRow<'_> {
     fn terms(&self) -> Option<Range<usize>> {
         let terms = &self.cloud_file.terms;
         let faulty_span = match self.column {
-            "increment_s" => span(&terms.increment_s),
-            "minimum_s" => span(&terms.minimum_s),
-            "boot_s" => span(&terms.boot_s),
-            "free_egress_gb" => span(&terms.free_egress_gb),
-            "storage_usd_per_gb_month" => span(&terms.storage_usd_per_gb_month),
-            "gb_bytes" => span(&terms.gb_bytes),
+            "increment_s" => figure_span(&terms.increment_s),
+            "minimum_s" => figure_span(&terms.minimum_s),
+            "boot_s" => figure_span(&terms.boot_s),
+            "free_egress_gb" => figure_span(&terms.free_egress_gb),
+            "storage_usd_per_gb_month" => figure_span(&terms.storage_usd_per_gb_month),
+            "gb_bytes" => figure_span(&terms.gb_bytes),
             _ => None,
         };
         Some(faulty_span.unwrap_or(self.cloud_file.cloud.span()))
@@ -144,15 +144,15 @@ impl FaultyRow<'_> {
             row.service.get_ref() == self.cell(1)
                 && row.version.as_ref().map_or("", |version| version.get_ref()) == self.cell(5)
                 && row.product == self.cell(6)
-                && lists(&row.places, &wanted_region)
+                && has_region(&row.places, &wanted_region)
         };
         let service_row = self.cloud_file.services.iter().find(same_service)?;
         let faulty_span = match self.column {
             "unit" => Some(service_row.unit.span()),
             "price" => Some(service_row.price.span()),
             "version" => text_span(&service_row.version),
-            "vcpus" => span(&service_row.vcpus),
-            "memory_gib" => span(&service_row.memory_gib),
+            "vcpus" => figure_span(&service_row.vcpus),
+            "memory_gib" => figure_span(&service_row.memory_gib),
             _ => None,
         };
         Some(faulty_span.unwrap_or(service_row.service.span()))
@@ -167,7 +167,7 @@ impl FaultyRow<'_> {
         let egress_row = self.cloud_file.egress.iter().find(same_pair)?;
         let faulty_span = match self.column {
             "to" => Some(egress_row.to.span()),
-            "above_gb" => span(&egress_row.above_gb),
+            "above_gb" => figure_span(&egress_row.above_gb),
             "usd_per_gb" => Some(egress_row.usd_per_gb.span()),
             _ => None,
         };
@@ -194,7 +194,7 @@ impl FaultyRow<'_> {
             row.instance_type.get_ref() == self.cell(1) && row.interrupted_percent.is_some()
         };
         let price_row = self.cloud_file.prices.iter().find(same_price)?;
-        Some(span(&price_row.interrupted_percent).unwrap_or(price_row.instance_type.span()))
+        Some(figure_span(&price_row.interrupted_percent).unwrap_or(price_row.instance_type.span()))
     }
 
     fn quota(&self) -> Option<Range<usize>> {
@@ -217,8 +217,8 @@ impl FaultyRow<'_> {
                 _ => false,
             })?;
         let faulty_span = match self.cell(1) {
-            "cpus" => span(&quota_row.cpus),
-            "instances" => span(&quota_row.instances),
+            "cpus" => figure_span(&quota_row.cpus),
+            "instances" => figure_span(&quota_row.instances),
             _ => quota_row.accelerators.as_ref().map(Spanned::span),
         };
         faulty_span.or_else(|| quota_row.places.as_ref().map(Spanned::span))
@@ -236,10 +236,10 @@ impl FaultyRow<'_> {
     fn machine(&self) -> Option<Range<usize>> {
         let (key, machine) = self.cloud_file.machines.get_key_value(self.cell(0))?;
         let faulty_span = match self.column {
-            "vcpus" => span(&machine.vcpus),
-            "memory_gib" => span(&machine.memory_gib),
+            "vcpus" => figure_span(&machine.vcpus),
+            "memory_gib" => figure_span(&machine.memory_gib),
             "accelerator" => text_span(&machine.accelerator),
-            "count" => span(&machine.count),
+            "count" => figure_span(&machine.count),
             "arch" => text_span(&machine.arch),
             _ => None,
         };
@@ -253,12 +253,12 @@ impl FaultyRow<'_> {
             self.cell(5)
         };
         let same_price = |row: &&Price| {
-            row.instance_type.get_ref() == self.cell(0) && lists(&row.places, wanted_region)
+            row.instance_type.get_ref() == self.cell(0) && has_region(&row.places, wanted_region)
         };
         let price_row = self.cloud_file.prices.iter().find(same_price)?;
         let faulty_span = match self.column {
-            "on_demand" => span(&price_row.on_demand),
-            "spot" => span(&price_row.spot),
+            "on_demand" => figure_span(&price_row.on_demand),
+            "spot" => figure_span(&price_row.spot),
             _ => None,
         };
         Some(faulty_span.unwrap_or(price_row.instance_type.span()))

@@ -289,21 +289,21 @@ fn a_price_that_cannot_be_meant_leaves_the_one_before() {
     aws:us-east-1 m5.large on-demand $0.10
     aws:us-east-1 m5.large spot $0.04
     1 aws: next to nothing for an accelerator
-    1 aws: the count of accelerators is not a number above 0
+    1 aws: the count of accelerators is not a number above 0 (c.gpu)
 
     2025-03-01
     aws:us-east-1 m5.large on-demand $0.10
     aws:us-east-1 m5.large spot $0.05
     1 aws: 5 times off the same machine elsewhere
     1 aws: next to nothing for an accelerator
-    1 aws: the count of accelerators is not a number above 0
+    1 aws: the count of accelerators is not a number above 0 (c.gpu)
 
     2025-04-01
     aws:us-east-1 m5.large on-demand $0.11
     aws:us-east-1 m5.large spot $0.05
     1 aws: next to nothing for an accelerator
     1 aws: spot above on demand
-    1 aws: the count of accelerators is not a number above 0
+    1 aws: the count of accelerators is not a number above 0 (c.gpu)
     ");
 }
 

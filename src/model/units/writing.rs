@@ -108,17 +108,17 @@ impl fmt::Display for Millis {
             let text = format!("{}.{}", tenths / 10, tenths % 10);
             format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
         } else if seconds < 3600 {
-            two(seconds / 60, "m", seconds % 60, "s")
+            two_units(seconds / 60, "m", seconds % 60, "s")
         } else {
             let minutes = saturate_unsigned(div_half_even(i128::from(self.0), 60_000));
-            two(minutes / 60, "h", minutes % 60, "m")
+            two_units(minutes / 60, "h", minutes % 60, "m")
         };
         f.pad(&text)
     }
 }
 
 /// `5 h 43 m`, or `5 h` when nothing is left.
-fn two(large: u64, unit: &str, small: u64, small_unit: &str) -> String {
+fn two_units(large: u64, unit: &str, small: u64, small_unit: &str) -> String {
     if small == 0 {
         format!("{large} {unit}")
     } else {

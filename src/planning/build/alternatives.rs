@@ -85,7 +85,7 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: StageId) -> 
     moves
         .checked(&shortlist)
         .into_iter()
-        .map(|found| alternative(parts, stage, found))
+        .map(|found| planned_alternative(parts, stage, found))
         .collect()
 }
 
@@ -293,7 +293,7 @@ fn within_limits(
     })
 }
 
-fn alternative(parts: &Parts<'_>, stage: StageId, checked: CheckedChoice) -> Alternative {
+fn planned_alternative(parts: &Parts<'_>, stage: StageId, checked: CheckedChoice) -> Alternative {
     let (catalog, compiled) = (parts.catalog, parts.compiled);
     let offer = offer_of(parts, stage, checked.choice);
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));

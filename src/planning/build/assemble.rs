@@ -45,7 +45,7 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         .map(|stage| planned_stage(extended_parts, &dag, stage))
         .collect();
     let links = planned_links(extended_parts, &stages);
-    let totals = totals(evaluation, &stages);
+    let totals = plan_totals(evaluation, &stages);
     stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
     let mut transfers: Vec<PlannedTransfer> = planned_transfers(extended_parts);
     transfers
@@ -76,8 +76,8 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         datasets: planned_datasets(job),
         totals,
         single_cloud: single.clone(),
-        solver: report(extended_parts, solver),
-        considered: considered(extended_parts),
+        solver: solver_report(extended_parts, solver),
+        considered: candidates_considered(extended_parts),
         warnings: plan_warnings(extended_parts),
         links,
         from_state: extended_parts.from_state.cloned(),
@@ -87,7 +87,7 @@ pub(super) fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
     }
 }
 
-fn totals(evaluation: &Evaluation, stages: &[PlannedStage]) -> Totals {
+fn plan_totals(evaluation: &Evaluation, stages: &[PlannedStage]) -> Totals {
     let disks: Money = stages.iter().map(|stage| stage.disk_micro_usd).sum();
     let addresses: Money = stages.iter().map(|stage| stage.address_micro_usd).sum();
     Totals {
@@ -101,7 +101,7 @@ fn totals(evaluation: &Evaluation, stages: &[PlannedStage]) -> Totals {
     }
 }
 
-fn considered(parts: &Parts<'_>) -> Considered {
+fn candidates_considered(parts: &Parts<'_>) -> Considered {
     let candidate_counts = &parts.compiled.counts;
     Considered {
         clouds: candidate_counts.clouds,
@@ -112,7 +112,7 @@ fn considered(parts: &Parts<'_>) -> Considered {
     }
 }
 
-fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
+fn solver_report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
     let solved = parts.solved;
     let proof = &solved.proof;
     let (value, bound) = match proof.time_bound {

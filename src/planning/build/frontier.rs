@@ -88,7 +88,7 @@ pub fn frontier(
             break;
         };
         let faster = next.evaluation.makespan.0.checked_sub(1).map(Millis);
-        add(&mut points_found, next);
+        add_point(&mut points_found, next);
         if faster.is_none() {
             // Nothing is faster than no time.
             is_whole = true;
@@ -101,7 +101,7 @@ pub fn frontier(
     }
     let total_points = is_whole.then_some(points_found.len());
     let points_found = if is_whole {
-        spread(points_found, most)
+        spread_points(points_found, most)
     } else {
         walk.spaced(points_found, most)?
     };
@@ -111,7 +111,7 @@ pub fn frontier(
             makespan: solved.evaluation.makespan,
             proven: *proven,
         },
-        stages: placed(&compiled, solved, catalog),
+        stages: placed_stages(&compiled, solved, catalog),
     };
     Ok(Frontier {
         points: points_found.iter().map(frontier_point).collect(),
@@ -122,7 +122,7 @@ pub fn frontier(
 /// Takes a point in that is faster than all before, with whether it is proven so far. Those that
 /// cost no less make room for it: where many choices tie, the fastest of the cheapest comes in
 /// more than one step.
-fn add(found: &mut Vec<(Solved, bool)>, next: Solved) {
+fn add_point(found: &mut Vec<(Solved, bool)>, next: Solved) {
     let mut is_proven = next.proof.optimal;
     if let Some((_, last_proven)) = found.last_mut() {
         // That nothing as cheap is faster than the last one is what this one shows.
@@ -139,7 +139,7 @@ fn add(found: &mut Vec<(Solved, bool)>, next: Solved) {
 }
 
 /// So many of them, the first and the last among them.
-fn spread<T>(found: Vec<T>, most: usize) -> Vec<T> {
+fn spread_points<T>(found: Vec<T>, most: usize) -> Vec<T> {
     let count = found.len();
     if count <= most {
         return found;
@@ -198,7 +198,7 @@ impl Walk<'_> {
         };
         let fastest = match solve::solve(&fast, &Highs, self.effort).map_err(NoPlan::Solver)? {
             Outcome::Solved(solved) => *solved,
-            Outcome::Infeasible(_) => return Ok(spread(found, most)),
+            Outcome::Infeasible(_) => return Ok(spread_points(found, most)),
         };
         let Some((cheapest, _)) = found.first() else {
             return Ok(found);
@@ -232,7 +232,7 @@ impl Walk<'_> {
     }
 }
 
-fn placed(compiled: &Compiled, solved: &Solved, catalog: &Catalog) -> Vec<Placed> {
+fn placed_stages(compiled: &Compiled, solved: &Solved, catalog: &Catalog) -> Vec<Placed> {
     let mut order: Vec<StageId> = compiled.stages.ids().collect();
     order.sort_by_key(|stage| (solved.evaluation.start[*stage], *stage));
     let placed_stage = |stage: StageId| {

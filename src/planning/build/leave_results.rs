@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 /// The first answer that is good: of the problem that brings home what it can, then of the one that
 /// leaves what has a price from some places only. If neither is good, the first. `None`: there is
 /// no problem to solve.
-pub(in crate::planning) fn first<A, E>(
+pub(in crate::planning) fn first_good_answer<A, E>(
     job: &Job,
     policy: &Policy,
     catalog: &Catalog,
@@ -48,7 +48,7 @@ pub(super) fn solved(
     let solve = |compiled: &Compiled| {
         solve::solve(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver)
     };
-    match first(job, policy, catalog, solve, |outcome| {
+    match first_good_answer(job, policy, catalog, solve, |outcome| {
         matches!(outcome, Outcome::Solved(_))
     })? {
         Some(solved) => Ok(solved),
@@ -106,6 +106,8 @@ pub(in crate::planning) fn feasible(
     effort: &Effort,
 ) -> Result<bool, SolverError> {
     let feasible = |compiled: &Compiled| solve::feasible(&compiled.instance, &Highs, effort);
-    Ok(first(job, policy, catalog, feasible, |feasible| *feasible)?
-        .is_some_and(|(_, feasible)| feasible))
+    Ok(
+        first_good_answer(job, policy, catalog, feasible, |feasible| *feasible)?
+            .is_some_and(|(_, feasible)| feasible),
+    )
 }

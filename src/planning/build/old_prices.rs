@@ -37,10 +37,14 @@ pub(super) fn of(
     let old_stages: Vec<&PlannedStage> = stages
         .iter()
         .filter(of_a_list)
-        .filter(|stage| is_old(&machines(stage)))
+        .filter(|stage| is_old(&machine_line(stage)))
         .collect();
-    let mut old_lines: Vec<Line> = old_stages.iter().map(|stage| machines(stage)).collect();
-    old_lines.extend(beside(parts, stages, transfers).into_iter().filter(is_old));
+    let mut old_lines: Vec<Line> = old_stages.iter().map(|stage| machine_line(stage)).collect();
+    old_lines.extend(
+        other_lines(parts, stages, transfers)
+            .into_iter()
+            .filter(is_old),
+    );
     let oldest = old_lines.iter().map(|line| line.day).min()?.to_owned();
     let mut kinds: BTreeMap<String, Money> = BTreeMap::new();
     for line in &old_lines {
@@ -63,7 +67,7 @@ pub(super) fn of(
 }
 
 /// Returns what a stage pays for its machines, or for a service.
-fn machines(stage: &PlannedStage) -> Line<'_> {
+fn machine_line(stage: &PlannedStage) -> Line<'_> {
     Line {
         kind: "machines",
         cost: stage.cost_micro_usd,
@@ -72,7 +76,7 @@ fn machines(stage: &PlannedStage) -> Line<'_> {
 }
 
 /// The bill but for the machines themselves.
-fn beside<'a>(
+fn other_lines<'a>(
     parts: &Parts<'a>,
     stages: &[PlannedStage],
     transfers: &[PlannedTransfer],

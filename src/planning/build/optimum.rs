@@ -1,6 +1,6 @@
 //! The best placement of some inputs, with less around it than a plan has.
 
-use super::leave_results::first;
+use super::leave_results::first_good_answer;
 use crate::catalog::Catalog;
 use crate::model::{Job, Millis, Money, Offer, Policy, dag};
 use crate::planning::compile::{Compiled, base_name};
@@ -39,7 +39,8 @@ pub(crate) fn optimum(
 ) -> Result<Option<Optimum>, SolverError> {
     let solve = |compiled: &Compiled| solve::solve(&compiled.instance, &Highs, effort);
     let is_solved = |outcome: &Outcome| matches!(outcome, Outcome::Solved(_));
-    let Some((compiled, Outcome::Solved(solved))) = first(job, policy, catalog, solve, is_solved)?
+    let Some((compiled, Outcome::Solved(solved))) =
+        first_good_answer(job, policy, catalog, solve, is_solved)?
     else {
         return Ok(None);
     };

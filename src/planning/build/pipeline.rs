@@ -100,7 +100,7 @@ fn planned(
             };
             let mut plan = assemble::assemble(&plan_parts, &solver);
             plan.solver.time_limited = settings.effort.is_time_limited();
-            signed(plan)
+            signed_plan(plan)
         }
     }
 }
@@ -152,7 +152,7 @@ fn single_cloud(
                 clouds: only,
                 ..policy.clone()
             };
-            let Some(found) = inside(job, &policy, catalog, settings, cloud)? else {
+            let Some(found) = plan_inside(job, &policy, catalog, settings, cloud)? else {
                 continue;
             };
             let found = SingleCloud {
@@ -200,7 +200,7 @@ fn complete_clouds(compiled: &Compiled, catalog: &Catalog) -> BTreeSet<String> {
     })
 }
 
-fn inside(
+fn plan_inside(
     job: &Job,
     policy: &Policy,
     catalog: &Catalog,
@@ -210,7 +210,8 @@ fn inside(
     let figures = |compiled: &Compiled| {
         solve::figures(&compiled.instance, &Highs, &settings.effort).map_err(NoPlan::Solver)
     };
-    let Some((_, figures)) = leave_results::first(job, policy, catalog, figures, Option::is_some)?
+    let Some((_, figures)) =
+        leave_results::first_good_answer(job, policy, catalog, figures, Option::is_some)?
     else {
         return Ok(None);
     };
@@ -223,7 +224,7 @@ fn inside(
 }
 
 /// A plan with the digest of its other members.
-fn signed(plan: Plan) -> Result<Plan, NoPlan> {
+fn signed_plan(plan: Plan) -> Result<Plan, NoPlan> {
     let digest = plan::file::self_digest(&plan);
     let digest = digest.map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
     Ok(Plan {

@@ -41,7 +41,7 @@ pub(super) fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) ->
         rate_nano_usd_per_hour: hourly(catalog, offer),
         usage: usage(catalog, offer, stage),
         price_source: price_source(catalog, offer),
-        replica: replica(written, name),
+        replica: replica_of(written, name),
         start_ms: solved.evaluation.start[index],
         end_ms: solved.evaluation.end[index],
         boot_ms: candidate.boot,
@@ -60,7 +60,7 @@ pub(super) fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) ->
         labels: labels.clone(),
         reads: stage.reads.clone(),
         writes: stage.writes.clone(),
-        outputs: destinations(compiled, index),
+        outputs: output_destinations(compiled, index),
         checkpoints_kept_from_home_by: stage
             .checkpoint
             .as_ref()
@@ -88,7 +88,7 @@ pub(super) fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) ->
 }
 
 /// Where the outputs of a stage go, by the output's name.
-fn destinations(compiled: &Compiled, stage: StageId) -> BTreeMap<String, Destination> {
+fn output_destinations(compiled: &Compiled, stage: StageId) -> BTreeMap<String, Destination> {
     // Stages and artifacts are both in the order of their names.
     let outputs = &compiled.results.outputs;
     let first_output = outputs.partition_point(|output| output.stage < stage);
@@ -101,7 +101,7 @@ fn destinations(compiled: &Compiled, stage: StageId) -> BTreeMap<String, Destina
 }
 
 /// Which replica of which stage of the written job a stage is; `None`: the stage has only one.
-fn replica(written: &Job, name: &str) -> Option<ReplicaOf> {
+fn replica_of(written: &Job, name: &str) -> Option<ReplicaOf> {
     let (stage, index) = fanout::replica_of(name)?;
     Some(ReplicaOf {
         stage: stage.to_owned(),

@@ -69,8 +69,8 @@ pub fn verify(
         policy,
         limits: &limits,
     };
-    found.extend(rewritten(plan, &written, catalog));
-    found.extend(verify::proof(plan, policy));
+    found.extend(compare_rewritten(plan, &written, catalog));
+    found.extend(verify::check_proof(plan, policy));
     found.sort();
     found.dedup_by(|a, b| a.at == b.at);
     found
@@ -100,7 +100,11 @@ struct WrittenAndLeft<'a> {
 }
 
 /// Compares with the plan that comes of the same offers.
-fn rewritten(plan: &Plan, written: &WrittenAndLeft<'_>, catalog: &Catalog) -> Vec<Difference> {
+fn compare_rewritten(
+    plan: &Plan,
+    written: &WrittenAndLeft<'_>,
+    catalog: &Catalog,
+) -> Vec<Difference> {
     let WrittenAndLeft {
         job,
         left,
@@ -114,11 +118,11 @@ fn rewritten(plan: &Plan, written: &WrittenAndLeft<'_>, catalog: &Catalog) -> Ve
             "none: no plan of these inputs is possible",
         )];
     };
-    let placement = match placement(plan, &compiled, catalog) {
+    let placement = match planned_placement(plan, &compiled, catalog) {
         Ok(placement) => placement,
         Err(difference) => return vec![difference],
     };
-    let Some(solved) = evaluated(plan, &compiled, placement, policy, catalog) else {
+    let Some(solved) = evaluated_placement(plan, &compiled, placement, policy, catalog) else {
         return vec![Difference::new(
             "transfers",
             "some",
@@ -148,7 +152,7 @@ fn rewritten(plan: &Plan, written: &WrittenAndLeft<'_>, catalog: &Catalog) -> Ve
         serde_json::to_value(plan),
         serde_json::to_value(&plan_again),
     ) {
-        (Ok(says), Ok(should)) => compare("", &says, &should, &mut differences),
+        (Ok(says), Ok(should)) => compare_members("", &says, &should, &mut differences),
         _ => differences.push(Difference::new("the file", "no JSON", "JSON")),
     }
     differences
@@ -170,7 +174,7 @@ fn compile_as_planned(
 
 /// Evaluates a placement with the routes of a plan; `None`: a transfer has no price. The proof is
 /// that of the plan, which is judged apart.
-fn evaluated(
+fn evaluated_placement(
     plan: &Plan,
     compiled: &Compiled,
     placement: Placement,
@@ -178,7 +182,7 @@ fn evaluated(
     catalog: &Catalog,
 ) -> Option<Solved> {
     let instance = &compiled.instance;
-    let routes = routes(plan, compiled, catalog);
+    let routes = planned_routes(plan, compiled, catalog);
     let evaluation = evaluate_on(instance, &instance.shape(), &placement, &routes)?;
     let is_by_time = policy.minimize == Objective::Time;
     let proof = Proof {
@@ -217,7 +221,11 @@ fn with_unchecked_members(again: Plan, plan: &Plan) -> Plan {
 }
 
 /// The positions of the choices that the stages take.
-fn placement(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Placement, Difference> {
+fn planned_placement(
+    plan: &Plan,
+    compiled: &Compiled,
+    catalog: &Catalog,
+) -> Result<Placement, Difference> {
     let choice_of = |(index, name): (StageId, &String)| {
         let stage_key = || format!("stages.{name}");
         let mut planned = plan.stages.iter().filter(|stage| stage.name == *name);
@@ -256,7 +264,7 @@ fn placement(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Plac
 }
 
 /// The routes of transfers, where they do not come from the artifact's origin.
-fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
+fn planned_routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
     let site = |place: &PlaceName| compiled.sites.binary_search(&catalog.place_id(place)?).ok();
     let relayed = |transfer: &PlannedTransfer| {
         let artifact = compiled
@@ -276,7 +284,7 @@ fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
 }
 
 /// Member by member.
-fn compare(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) {
+fn compare_members(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) {
     let member_path = |key: &str| {
         if at.is_empty() {
             key.to_owned()
@@ -290,7 +298,7 @@ fn compare(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) 
                 says.keys().chain(should.keys()).collect();
             for key in keys {
                 let null = Value::Null;
-                compare(
+                compare_members(
                     &member_path(key),
                     says.get(key).unwrap_or(&null),
                     should.get(key).unwrap_or(&null),
@@ -301,7 +309,7 @@ fn compare(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) 
         (Value::Array(says), Value::Array(should)) if says.len() == should.len() => {
             for (index, (says, should)) in says.iter().zip(should).enumerate() {
                 let name = says.get("name").and_then(Value::as_str).map(str::to_owned);
-                compare(
+                compare_members(
                     &member_path(&name.unwrap_or_else(|| index.to_string())),
                     says,
                     should,

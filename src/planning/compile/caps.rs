@@ -43,13 +43,15 @@ pub(super) fn caps(
         } else {
             format!("{} at {}", limit.key, limit.domain)
         };
-        cap(label, limit.most, true, candidates, uses)
+        possible_cap(label, limit.most, true, candidates, uses)
     });
-    quotas.chain(spreads(catalog, job, candidates)).collect()
+    quotas
+        .chain(spread_caps(catalog, job, candidates))
+        .collect()
 }
 
 /// One cap per failure domain that could hold too many stages.
-fn spreads<'a>(
+fn spread_caps<'a>(
     catalog: &'a Catalog,
     job: &'a Job,
     candidates: &'a StageCandidates,
@@ -101,7 +103,7 @@ fn spreads<'a>(
 }
 
 /// A cap, if the stages together could exceed it.
-fn cap(
+fn possible_cap(
     label: String,
     limit: i64,
     concurrent: bool,

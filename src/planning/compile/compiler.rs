@@ -103,7 +103,7 @@ pub fn compile_with(
     let brings_home = results.homeward().next().is_some();
     let sites = Sites::of(job, catalog, &candidates, brings_home);
     let first_arrival = StageId::from_index(stages.len());
-    let artifacts_read = artifacts(job, catalog, &stages, &sites);
+    let artifacts_read = read_artifacts(job, catalog, &stages, &sites);
     let (names, mut artifacts) = results::with_homeward(artifacts_read, &results, first_arrival);
     if let Some(home) = sites.home {
         results::share_link(&mut artifacts, home, first_arrival);
@@ -114,7 +114,7 @@ pub fn compile_with(
         .filter_map(|output| Some(results::arrival(output, sites.home?)));
     choices.extend(arrivals);
     let mut instance = Instance {
-        precedence: precedence(job, &stages),
+        precedence: precedence_pairs(job, &stages),
         links: links::links(&places, &sites.places, &artifacts),
         artifacts,
         minimize: policy.minimize,
@@ -153,7 +153,7 @@ fn worth_of_hour(hour: Rate) -> Money {
 
 /// Counts places and clouds with a candidate of some stage.
 fn count_places(counts: &mut Counts, catalog: &Catalog, candidates: &StageCandidates) {
-    let places = offering(catalog, candidates);
+    let places = offering_places(catalog, candidates);
     let clouds: BTreeSet<&str> = places
         .iter()
         .map(|place| catalog.places[*place as usize].name.cloud.as_str())
@@ -170,7 +170,7 @@ fn stage_choices(
     sites: &Sites,
 ) -> IdVec<StageId, StageChoices> {
     let offers = &places.catalog.offers;
-    let storage = storage(job, places, &sites.places);
+    let storage = storage_costs(job, places, &sites.places);
     let choice = |tag: CandidateId, candidate: &Candidate, storage: &IdVec<SiteId, Money>| {
         let site = sites.of_place[&offers[candidate.offer.index()].place];
         Choice {
@@ -226,7 +226,7 @@ impl Sites {
             .values()
             .chain(job.made.values())
             .filter_map(|data| catalog.place_id(&data.at));
-        let places: IdVec<SiteId, u32> = offering(catalog, candidates)
+        let places: IdVec<SiteId, u32> = offering_places(catalog, candidates)
             .into_iter()
             .chain(stored)
             .chain(home_place.filter(|_| brings_home))
@@ -247,7 +247,7 @@ impl Sites {
 }
 
 /// Places with candidates, ascending. There may be millions of candidates.
-fn offering(catalog: &Catalog, candidates: &StageCandidates) -> Vec<u32> {
+fn offering_places(catalog: &Catalog, candidates: &StageCandidates) -> Vec<u32> {
     let mut offers = vec![false; catalog.places.len()];
     for candidate in candidates.iter().flatten() {
         offers[catalog.offers[candidate.offer.index()].place as usize] = true;
@@ -260,7 +260,7 @@ fn offering(catalog: &Catalog, candidates: &StageCandidates) -> Vec<u32> {
 }
 
 /// Artifacts that somebody reads, by name, with their readers.
-fn artifacts(
+fn read_artifacts(
     job: &Job,
     catalog: &Catalog,
     stages: &IdVec<StageId, String>,
@@ -298,7 +298,7 @@ fn artifacts(
 }
 
 /// Pairs of stages ordered by `after` alone.
-fn precedence(job: &Job, stages: &IdVec<StageId, String>) -> Vec<Precedence> {
+fn precedence_pairs(job: &Job, stages: &IdVec<StageId, String>) -> Vec<Precedence> {
     let stage_number = |name: &String| stages.binary_search(name).ok();
     let pairs = job
         .stages
@@ -317,7 +317,7 @@ fn precedence(job: &Job, stages: &IdVec<StageId, String>) -> Vec<Precedence> {
 }
 
 /// By stage and site: what keeping the artifacts that the stage writes costs where it runs.
-fn storage(
+fn storage_costs(
     job: &Job,
     places: &Places<'_>,
     sites: &IdVec<SiteId, u32>,

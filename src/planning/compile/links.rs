@@ -37,11 +37,11 @@ pub(super) fn links(
             .collect(),
         ..Links::default()
     };
-    let lists = lists(places, sites);
+    let lists = price_lists(places, sites);
     let volume = largest_volume(artifacts, sites.len());
     let mut bills: BTreeMap<List<'_>, Price> = BTreeMap::new();
     for list in &lists {
-        let (tariff, used) = counted(places, list, &lists);
+        let (tariff, used) = counted_list(places, list, &lists);
         let price = match tariff.flat_between(used, Bytes(used.0.saturating_add(volume.0))) {
             Some(rate) => Price {
                 tariff: Tariff::flat(tariff.gigabyte(), rate),
@@ -94,7 +94,7 @@ pub(super) fn links(
 }
 
 /// The price lists of the catalog's links between the sites.
-fn lists<'a>(places: &Places<'a>, sites: &IdVec<SiteId, u32>) -> BTreeSet<List<'a>> {
+fn price_lists<'a>(places: &Places<'a>, sites: &IdVec<SiteId, u32>) -> BTreeSet<List<'a>> {
     let network = &places.catalog.network;
     let pairs = sites
         .iter()
@@ -110,7 +110,11 @@ fn lists<'a>(places: &Places<'a>, sites: &IdVec<SiteId, u32>) -> BTreeSet<List<'
 }
 
 /// A list's prices with the free allowance in them, and the volume that it starts from.
-fn counted(places: &Places<'_>, list: &List<'_>, lists: &BTreeSet<List<'_>>) -> (Tariff, Bytes) {
+fn counted_list(
+    places: &Places<'_>,
+    list: &List<'_>,
+    lists: &BTreeSet<List<'_>>,
+) -> (Tariff, Bytes) {
     let (cloud, leaves, tariff) = *list;
     let used_volume = places
         .policy

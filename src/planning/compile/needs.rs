@@ -65,7 +65,7 @@ pub(super) fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Opti
         && !needs
             .accelerators
             .iter()
-            .any(|need| has(machine, need, catalog))
+            .any(|need| has_accelerators(machine, need, catalog))
     {
         return Some("accelerators");
     }
@@ -170,7 +170,7 @@ pub(super) fn tees(needs: &Needs, tee: TeeSet) -> Option<TeeSet> {
 }
 
 /// At least that many of that accelerator, or of one of that kind.
-fn has(machine: &Machine, need: &AcceleratorNeed, catalog: &Catalog) -> bool {
+fn has_accelerators(machine: &Machine, need: &AcceleratorNeed, catalog: &Catalog) -> bool {
     machine.accelerator.as_ref().is_some_and(|(name, count)| {
         *count >= need.thousandths && catalog.is_accelerator(name, &need.name)
     })
@@ -221,7 +221,7 @@ pub(super) fn duration(
             // Of the entries that the machine satisfies, the one nearest to what it has.
             let met_durations = durations
                 .iter()
-                .filter(|(need, _)| has(machine, need, catalog));
+                .filter(|(need, _)| has_accelerators(machine, need, catalog));
             met_durations
                 .max_by_key(|(need, duration)| (need.thousandths, std::cmp::Reverse(**duration)))
                 .map(|(_, duration)| *duration)
@@ -239,22 +239,23 @@ pub(super) fn duration(
                 * i128::from(*count)
                 * i128::from(nodes)
                 * i128::from(*efficiency_percent);
-            (speed > 0).then(|| millis(div_half_even(work, speed)))
+            (speed > 0).then(|| at_least_a_millisecond(div_half_even(work, speed)))
         }
         Work::VcpuTime(time) => {
             let vcpus = i128::from(machine.sustained_vcpu_thousandths()) * i128::from(nodes);
-            (vcpus > 0).then(|| millis(div_half_even(i128::from(time.0) * 1000, vcpus)))
+            (vcpus > 0)
+                .then(|| at_least_a_millisecond(div_half_even(i128::from(time.0) * 1000, vcpus)))
         }
     }
 }
 
 /// At least a millisecond: no work takes no time.
-fn millis(value: i128) -> Millis {
+fn at_least_a_millisecond(value: i128) -> Millis {
     Millis(saturate_unsigned(value.max(1)))
 }
 
 /// Memory as people ask for it, with at most two decimals: `32 GiB`.
-fn gib(memory: Bytes) -> String {
+fn memory_text(memory: Bytes) -> String {
     let hundredths = div_half_even(i128::from(memory.0) * 100, 1 << 30);
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
     format!("{} GiB", text.trim_end_matches('0').trim_end_matches('.'))
@@ -273,7 +274,7 @@ pub(super) fn text(needs: &Needs) -> String {
         ));
     }
     if needs.memory.0 > 0 {
-        need_words.push(format!("{} memory", gib(needs.memory)));
+        need_words.push(format!("{} memory", memory_text(needs.memory)));
     }
     if !needs.accelerators.is_empty() {
         need_words.push(joined_by_or(

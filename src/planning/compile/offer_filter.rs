@@ -57,7 +57,7 @@ impl<'a> OfferFilter<'a> {
             ..
         } = places;
         let needs = request.needs;
-        let (allocation, said_by) = allocation(request, places);
+        let (allocation, said_by) = stage_allocation(request, places);
         let machines = || catalog.machines.iter();
         let fit = |((id, name), place): ((u32, &String), &Place)| PlaceFit {
             wanted: needs::at(needs, name),
@@ -182,7 +182,10 @@ impl<'a> OfferFilter<'a> {
 }
 
 /// How machines are bought for a stage, and the policy's key that says so; none: the stage does.
-fn allocation(request: &Request<'_>, places: &Places<'_>) -> (Allocation, Option<&'static str>) {
+fn stage_allocation(
+    request: &Request<'_>,
+    places: &Places<'_>,
+) -> (Allocation, Option<&'static str>) {
     match (
         request.allocation,
         places.policy.allocation,

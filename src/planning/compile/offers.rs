@@ -107,7 +107,7 @@ fn allowed_among(
         let needs_met = match offer_filter.taken(offer) {
             Ok(met) => met,
             Err(need) => {
-                count(&mut funnel.unmet, need);
+                count_offer(&mut funnel.unmet, need);
                 continue;
             }
         };
@@ -120,7 +120,7 @@ fn allowed_among(
                 .clone(),
         };
         match forbidden.or_else(|| offer_filter.purchase_forbidden_by(offer)) {
-            Some(key) => count(&mut funnel.forbidden, &key),
+            Some(key) => count_offer(&mut funnel.forbidden, &key),
             None => {
                 allowed_offers.offers.push(AllowedOffer {
                     offer: index,
@@ -210,7 +210,7 @@ fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i12
         let contender = |allowed: &AllowedOffer| {
             let offer = &catalog.offers[allowed.offer.index()];
             let pace = paces[offer.machine as usize]?;
-            let (monthly, assumed) = risk(offer, places);
+            let (monthly, assumed) = interruption_risk(offer, places);
             Some((
                 pace,
                 Contender {
@@ -291,7 +291,7 @@ fn worth_taking(
 }
 
 /// The share of machines interrupted in a month, in parts per million, and whether it is assumed.
-fn risk(offer: &Offer, places: &Places<'_>) -> (u32, bool) {
+fn interruption_risk(offer: &Offer, places: &Places<'_>) -> (u32, bool) {
     match offer.purchase {
         Purchase::OnDemand => (0, false),
         Purchase::Spot => match places
@@ -324,7 +324,7 @@ pub(super) fn none_left(
         let offer = &catalog.offers[allowed.offer.index()];
         let machine = catalog.machine(offer);
         if needs::pace(&spec.work, machine, catalog).is_none() {
-            count(&mut funnel.unmet, "duration");
+            count_offer(&mut funnel.unmet, "duration");
             continue;
         }
         match limits
@@ -333,15 +333,15 @@ pub(super) fn none_left(
         {
             Some(limit) => {
                 funnel.fitting += 1;
-                count(&mut funnel.forbidden, &limit.key);
+                count_offer(&mut funnel.forbidden, &limit.key);
             }
-            None => count(&mut funnel.unmet, "interruptions"),
+            None => count_offer(&mut funnel.unmet, "interruptions"),
         }
     }
     funnel
 }
 
-fn count(counts: &mut BTreeMap<String, u64>, key: &str) {
+fn count_offer(counts: &mut BTreeMap<String, u64>, key: &str) {
     match counts.get_mut(key) {
         Some(count) => *count += 1,
         None => {

@@ -117,7 +117,7 @@ pub(super) fn quota_limits(places: &Places<'_>) -> Vec<QuotaLimit> {
                 Some((format!("{table}.{pattern}.{name}"), counted, signed(most?)))
             })
             .collect();
-        for (domain, inside) in domains(places, pattern) {
+        for (domain, inside) in quota_domains(places, pattern) {
             limits.extend(figures.iter().map(|(key, counted, most)| QuotaLimit {
                 key: key.clone(),
                 domain: domain.clone(),
@@ -131,7 +131,7 @@ pub(super) fn quota_limits(places: &Places<'_>) -> Vec<QuotaLimit> {
 }
 
 /// The clouds or places that a quota's key matches, each with the places in it.
-fn domains(places: &Places<'_>, pattern: &Pattern) -> BTreeMap<String, Vec<bool>> {
+fn quota_domains(places: &Places<'_>, pattern: &Pattern) -> BTreeMap<String, Vec<bool>> {
     let of_places = pattern.0.contains(':');
     let mut domains: BTreeMap<String, Vec<bool>> = BTreeMap::new();
     for (index, place) in places.catalog.places.iter().enumerate() {

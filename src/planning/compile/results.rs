@@ -254,12 +254,12 @@ pub(super) fn share_link(
         Origin::Stage(_) => false,
     };
     let arrives = |artifact: &Artifact| artifact.readers.iter().any(|reader| *reader >= arrivals);
-    share(artifacts, leaves);
-    share(artifacts, arrives);
+    share_readers(artifacts, leaves);
+    share_readers(artifacts, arrives);
 }
 
 /// Every reader fetches the artifact on its own from this machine.
-fn share(artifacts: &mut IdVec<ArtifactId, Artifact>, shares: impl Fn(&Artifact) -> bool) {
+fn share_readers(artifacts: &mut IdVec<ArtifactId, Artifact>, shares: impl Fn(&Artifact) -> bool) {
     let mut transfers: BTreeMap<u64, u64> = BTreeMap::new();
     for artifact in artifacts.iter().filter(|artifact| shares(artifact)) {
         *transfers.entry(artifact.bytes.0).or_default() += artifact.readers.len() as u64;

@@ -83,7 +83,7 @@ pub fn with_spares(
                 all
             }
         };
-        let spares = spares(
+        let spares = cheapest_spares(
             &compiled.candidates[index],
             &contenders,
             stage,
@@ -103,12 +103,12 @@ pub fn with_spares(
             candidates.push(candidate);
         }
     }
-    limit(&mut extended, &places, &limits, &job);
+    limit_spares(&mut extended, &places, &limits, &job);
     extended
 }
 
 /// The cheapest candidates among contenders of one place that a stage does not have yet.
-fn spares(
+fn cheapest_spares(
     had: &IdVec<CandidateId, Candidate>,
     contenders: &[Contender],
     stage: &Stage,
@@ -132,7 +132,7 @@ fn spares(
             .map(|checkpoint| {
                 let stops: Vec<Contender> = had
                     .iter()
-                    .map(contender)
+                    .map(contender_of)
                     .chain(other_contenders.iter().copied())
                     .collect();
                 candidates::ways_out(&stops, checkpoint.size, places)
@@ -145,7 +145,7 @@ fn spares(
     spares
 }
 
-fn contender(candidate: &Candidate) -> Contender {
+fn contender_of(candidate: &Candidate) -> Contender {
     let Candidate {
         offer,
         rank,
@@ -164,7 +164,7 @@ fn contender(candidate: &Candidate) -> Contender {
 }
 
 /// Limits what the choices use together, those that were added with them.
-fn limit(extended: &mut Compiled, places: &Places<'_>, limits: &[QuotaLimit], job: &Job) {
+fn limit_spares(extended: &mut Compiled, places: &Places<'_>, limits: &[QuotaLimit], job: &Job) {
     let count = extended.instance.stages.len();
     extended.instance.caps = caps::caps(places, limits, job, &extended.candidates);
     extended

@@ -349,7 +349,7 @@ impl Case<'_> {
         let moved_count = self.plan.stages.iter().filter(is_other).count();
         Ok(Some(Elsewhere {
             offer: offers[stage],
-            figures: figures(&solved),
+            figures: figures_of(&solved),
             moved: moved_count,
             beyond,
         }))
@@ -457,7 +457,7 @@ impl Case<'_> {
     }
 }
 
-fn figures(solved: &Solved) -> Figures {
+fn figures_of(solved: &Solved) -> Figures {
     Figures {
         cost: solved.evaluation.cost(),
         makespan: solved.evaluation.makespan,

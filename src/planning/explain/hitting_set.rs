@@ -10,7 +10,7 @@ const BRANCHES: usize = 200_000;
 pub(super) fn smallest<T: Copy + Ord>(sets: &[BTreeSet<T>]) -> Option<BTreeSet<T>> {
     let mut branches_left = BRANCHES;
     for size in 0..=sets.len() {
-        match extend(sets, &mut BTreeSet::new(), size, &mut branches_left) {
+        match extend_set(sets, &mut BTreeSet::new(), size, &mut branches_left) {
             Search::Found(found) => return Some(found),
             Search::None => {}
             Search::GaveUp => return None,
@@ -26,7 +26,7 @@ enum Search<T> {
 }
 
 /// Adds at most `more` members to `taken`.
-fn extend<T: Copy + Ord>(
+fn extend_set<T: Copy + Ord>(
     sets: &[BTreeSet<T>],
     taken: &mut BTreeSet<T>,
     more: usize,
@@ -36,7 +36,7 @@ fn extend<T: Copy + Ord>(
     let Some(next) = missed.iter().min_by_key(|set| set.len()) else {
         return Search::Found(taken.clone());
     };
-    if apart(&missed) > more {
+    if disjoint_sets(&missed) > more {
         return Search::None;
     }
     for member in next.iter() {
@@ -45,7 +45,7 @@ fn extend<T: Copy + Ord>(
         }
         *left -= 1;
         taken.insert(*member);
-        let found_set = extend(sets, taken, more - 1, left);
+        let found_set = extend_set(sets, taken, more - 1, left);
         taken.remove(member);
         if !matches!(found_set, Search::None) {
             return found_set;
@@ -55,7 +55,7 @@ fn extend<T: Copy + Ord>(
 }
 
 /// A number of sets of which no two share a member: each needs one of its own.
-fn apart<T: Copy + Ord>(sets: &[&BTreeSet<T>]) -> usize {
+fn disjoint_sets<T: Copy + Ord>(sets: &[&BTreeSet<T>]) -> usize {
     let mut seen_items: BTreeSet<T> = BTreeSet::new();
     let mut count = 0;
     for set in sets {

@@ -46,7 +46,7 @@ fn stage_constraints(name: &str, stage: &Stage) -> Vec<Constraint> {
         let kind = ConstraintKind::StageDeadline(name.to_owned());
         constraints.push(constraint("deadline", kind));
     }
-    if stage.allocation.is_some_and(restricts) {
+    if stage.allocation.is_some_and(restricts_buying) {
         let kind = ConstraintKind::StageAllocation(name.to_owned());
         constraints.push(constraint("allocation", kind));
     }
@@ -54,7 +54,7 @@ fn stage_constraints(name: &str, stage: &Stage) -> Vec<Constraint> {
 }
 
 /// Returns whether a way to buy machines rules another one out.
-fn restricts(allocation: Allocation) -> bool {
+fn restricts_buying(allocation: Allocation) -> bool {
     allocation != Allocation::Cheapest
 }
 
@@ -82,7 +82,7 @@ fn policy_constraints(policy: &Policy) -> Vec<Constraint> {
 }
 
 /// Returns those constraints that are there.
-fn given(
+fn given_constraints(
     constraints: impl IntoIterator<Item = (bool, &'static str, ConstraintKind)>,
 ) -> Vec<Constraint> {
     constraints
@@ -93,7 +93,7 @@ fn given(
 }
 
 fn limit_constraints(policy: &Policy) -> Vec<Constraint> {
-    given([
+    given_constraints([
         (
             policy.deadline.is_some(),
             "limits.deadline",
@@ -124,7 +124,7 @@ fn labelled_constraints<'a>(
 }
 
 fn operator_constraints(policy: &Policy) -> Vec<Constraint> {
-    given([
+    given_constraints([
         (
             policy.exclude_cloud_act,
             "operators.us_cloud_act",
@@ -160,13 +160,13 @@ fn place_constraints(policy: &Policy) -> Vec<Constraint> {
                 .collect::<Vec<Constraint>>()
         };
     [
-        given([(
+        given_constraints([(
             policy.clouds.allow.is_some(),
             "clouds.allow",
             ConstraintKind::CloudsAllow,
         )]),
         denied_constraints("clouds", &policy.clouds.deny, ConstraintKind::CloudsDeny),
-        given([(
+        given_constraints([(
             policy.places.allow.is_some(),
             "places.allow",
             ConstraintKind::PlacesAllow,
@@ -177,14 +177,14 @@ fn place_constraints(policy: &Policy) -> Vec<Constraint> {
 }
 
 fn purchase_constraints(policy: &Policy) -> Vec<Constraint> {
-    given([
+    given_constraints([
         (
             policy.allow_spot == Some(false),
             "spot.allow",
             ConstraintKind::Spot,
         ),
         (
-            policy.allocation.is_some_and(restricts),
+            policy.allocation.is_some_and(restricts_buying),
             "spot.allocation",
             ConstraintKind::Allocation,
         ),
@@ -194,7 +194,7 @@ fn purchase_constraints(policy: &Policy) -> Vec<Constraint> {
 fn quota_constraints(policy: &Policy) -> Vec<Constraint> {
     let mut constraints = Vec::new();
     for (pattern, quota) in &policy.quotas {
-        for counted in counted(quota) {
+        for counted in counted_units(quota) {
             let quota_key = match &counted {
                 Counted::Accelerator(name) => format!("quotas.{pattern}.accelerators.{name}"),
                 other => format!("quotas.{pattern}.{}", other.key()),
@@ -207,7 +207,7 @@ fn quota_constraints(policy: &Policy) -> Vec<Constraint> {
 }
 
 /// Returns the units in which a quota counts.
-fn counted(quota: &Quota) -> Vec<Counted> {
+fn counted_units(quota: &Quota) -> Vec<Counted> {
     let mut counted_quotas = Vec::new();
     if quota.vcpu_thousandths.is_some() {
         counted_quotas.push(Counted::Cpus);

@@ -179,7 +179,7 @@ pub struct Antichain {
 /// maximum flow between "before" and "after" (Fulkerson 1956).
 pub fn heaviest_antichain(shape: &Shape, weights: &IdVec<StageId, i64>) -> Antichain {
     let heavy: Vec<StageId> = weights.ids().filter(|stage| weights[*stage] > 0).collect();
-    let stages_below = descendants(shape);
+    let stages_below = descendant_bits(shape);
     let comparable = |a: StageId, b: StageId| has_bit(&stages_below[a], b);
     // Nodes: source, sink, then "before" and "after" of every stage.
     let mut network: DiGraph<(), u64> = DiGraph::new();
@@ -241,7 +241,7 @@ pub fn with_room(network: &DiGraph<(), u64>, source: NodeIndex, flows: &[u64]) -
 }
 
 /// By stage, as bits: the stages that wait for it.
-fn descendants(shape: &Shape) -> IdVec<StageId, Vec<u64>> {
+fn descendant_bits(shape: &Shape) -> IdVec<StageId, Vec<u64>> {
     let count = shape.inputs.len();
     let mut stages_below = shape.inputs.map(|_| vec![0_u64; count.div_ceil(64)]);
     for &stage in shape.order.iter().rev() {
@@ -285,7 +285,7 @@ mod tests {
                 inputs[StageId::new(after)].push(StageInput { origin: Origin::Stage(StageId::new(before)), artifact: None });
             }
             let shape = Shape { inputs, order: StageId::below(count).collect() };
-            let below = descendants(&shape);
+            let below = descendant_bits(&shape);
             let waits = |a: usize, b: usize| has_bit(&below[StageId::new(a)], StageId::new(b));
             let apart = |set: u32| {
                 let inside = |stage: &usize| set >> stage & 1 == 1;

@@ -137,7 +137,7 @@ pub fn evaluate_on(
     routes: &Routes,
 ) -> Option<Evaluation> {
     let site = |stage: StageId| instance.stages[stage].choices[placement[stage]].site;
-    let Schedule { start, end } = schedule(instance, shape, placement, routes);
+    let Schedule { start, end } = schedule_stages(instance, shape, placement, routes);
     let mut volumes = instance.links.pools.map(|pool| pool.used.0);
     let mut transfers = Vec::new();
     for (index, artifact) in instance.artifacts.iter_enumerated() {
@@ -215,7 +215,7 @@ struct Schedule {
 }
 
 /// Works out when stages start and end.
-fn schedule(
+fn schedule_stages(
     instance: &Instance,
     shape: &Shape,
     placement: &Placement,

@@ -252,7 +252,7 @@ impl Instance {
                 artifact: None,
             });
         }
-        let order = order(&inputs);
+        let order = topological_order(&inputs);
         Shape { inputs, order }
     }
 
@@ -280,7 +280,7 @@ pub struct Shape {
     pub order: Vec<StageId>,
 }
 
-fn order(inputs: &IdVec<StageId, Vec<StageInput>>) -> Vec<StageId> {
+fn topological_order(inputs: &IdVec<StageId, Vec<StageInput>>) -> Vec<StageId> {
     let mut waiting_counts = inputs.map(|_| 0_usize);
     let mut next_stages: IdVec<StageId, Vec<StageId>> = inputs.map(|_| Vec::new());
     for (stage, inputs) in inputs.iter_enumerated() {

@@ -11,31 +11,34 @@ use std::fmt::Write;
 
 /// The text of an MPS file. All figures are integers: money in micro-USD, time in milliseconds.
 pub fn text(program: &Program) -> String {
-    let mut text = format!("NAME {}\nROWS\n N objective\n", name(&program.name));
+    let mut text = format!(
+        "NAME {}\nROWS\n N objective\n",
+        name_without_spaces(&program.name)
+    );
     for row in &program.rows {
-        line(
+        put_line(
             &mut text,
-            format_args!(" {} {}", kind(row), name(&row.name)),
+            format_args!(" {} {}", row_kind(row), name_without_spaces(&row.name)),
         );
     }
-    columns(&mut text, program);
+    put_columns(&mut text, program);
     text.push_str("RHS\n");
     if program.constant != 0 {
-        line(
+        put_line(
             &mut text,
             format_args!("    rhs objective {}", -program.constant),
         );
     }
     for row in &program.rows {
-        let side = if kind(row) == 'L' {
+        let side = if row_kind(row) == 'L' {
             row.upper
         } else {
             row.lower.or(row.upper)
         };
         if let Some(side) = side.filter(|side| *side != 0) {
-            line(
+            put_line(
                 &mut text,
-                format_args!("    rhs {} {side}", name(&row.name)),
+                format_args!("    rhs {} {side}", name_without_spaces(&row.name)),
             );
         }
     }
@@ -44,26 +47,37 @@ pub fn text(program: &Program) -> String {
         if let (Some(lower), Some(upper)) = (row.lower, row.upper)
             && lower != upper
         {
-            line(
+            put_line(
                 &mut text,
-                format_args!("    range {} {}", name(&row.name), upper - lower),
+                format_args!(
+                    "    range {} {}",
+                    name_without_spaces(&row.name),
+                    upper - lower
+                ),
             );
         }
     }
     text.push_str("BOUNDS\n");
     for column in &program.columns {
         if column.lower != 0 {
-            line(
+            put_line(
                 &mut text,
-                format_args!(" LO bound {} {}", name(&column.name), column.lower),
+                format_args!(
+                    " LO bound {} {}",
+                    name_without_spaces(&column.name),
+                    column.lower
+                ),
             );
         }
         match column.upper {
-            Some(upper) => line(
+            Some(upper) => put_line(
                 &mut text,
-                format_args!(" UP bound {} {upper}", name(&column.name)),
+                format_args!(" UP bound {} {upper}", name_without_spaces(&column.name)),
             ),
-            None => line(&mut text, format_args!(" PL bound {}", name(&column.name))),
+            None => put_line(
+                &mut text,
+                format_args!(" PL bound {}", name_without_spaces(&column.name)),
+            ),
         }
     }
     text.push_str("ENDATA\n");
@@ -71,7 +85,7 @@ pub fn text(program: &Program) -> String {
 }
 
 /// `G` also for rows with both sides: a range then gives the upper one.
-fn kind(row: &Row) -> char {
+fn row_kind(row: &Row) -> char {
     match (row.lower, row.upper) {
         (Some(lower), Some(upper)) if lower == upper => 'E',
         (Some(_), _) => 'G',
@@ -80,7 +94,7 @@ fn kind(row: &Row) -> char {
     }
 }
 
-fn columns(text: &mut String, program: &Program) {
+fn put_columns(text: &mut String, program: &Program) {
     let mut entries: IdVec<ColumnId, Vec<(&str, i64)>> = program.columns.map(|_| Vec::new());
     for (column, coefficient) in &program.objective {
         entries[*column].push(("objective", *coefficient));
@@ -96,30 +110,34 @@ fn columns(text: &mut String, program: &Program) {
         if column.integer != integer {
             integer = column.integer;
             let marker = if integer { "INTORG" } else { "INTEND" };
-            line(text, format_args!("    marker 'MARKER' '{marker}'"));
+            put_line(text, format_args!("    marker 'MARKER' '{marker}'"));
         }
         if entries.is_empty() {
             // A column is declared by having an entry.
             entries.push(("objective", 0));
         }
         for (row, coefficient) in entries {
-            line(
+            put_line(
                 text,
-                format_args!("    {} {} {coefficient}", name(&column.name), name(row)),
+                format_args!(
+                    "    {} {} {coefficient}",
+                    name_without_spaces(&column.name),
+                    name_without_spaces(row)
+                ),
             );
         }
     }
     if integer {
-        line(text, format_args!("    marker 'MARKER' 'INTEND'"));
+        put_line(text, format_args!("    marker 'MARKER' 'INTEND'"));
     }
 }
 
 /// Names end at white space.
-fn name(text: &str) -> String {
+fn name_without_spaces(text: &str) -> String {
     text.replace(char::is_whitespace, "_")
 }
 
-fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+fn put_line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{arguments}");
 }

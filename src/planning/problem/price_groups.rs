@@ -39,11 +39,11 @@ pub(super) fn price_groups(links: &Links, from: &[SiteId], to: &[SiteId]) -> Pri
         .iter()
         .map(|source| to.iter().map(|to| cell(*source, *to)).collect())
         .collect();
-    let (sources, rows) = merged(&price_rows);
+    let (sources, rows) = merged_lines(&price_rows);
     let columns: Vec<Vec<Cell>> = (0..to.len())
         .map(|column| rows.iter().map(|row| row[column]).collect())
         .collect();
-    let (destinations, columns) = merged(&columns);
+    let (destinations, columns) = merged_lines(&columns);
     let class_of = |cell: Cell| match cell {
         Cell::Same => None,
         Cell::Way(class) => class,
@@ -64,7 +64,7 @@ pub(super) fn price_groups(links: &Links, from: &[SiteId], to: &[SiteId]) -> Pri
 
 /// Puts lines together that agree wherever neither is [`Cell::Same`]: first fit, so that equal
 /// inputs give equal groups.
-fn merged(lines: &[Vec<Cell>]) -> (Vec<Vec<usize>>, Vec<Vec<Cell>>) {
+fn merged_lines(lines: &[Vec<Cell>]) -> (Vec<Vec<usize>>, Vec<Vec<Cell>>) {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut shared_rows: Vec<Vec<Cell>> = Vec::new();
     for (index, line) in lines.iter().enumerate() {

@@ -67,19 +67,19 @@ impl Program {
             name,
             lower,
             upper,
-            terms: collected(terms),
+            terms: collected_terms(terms),
         });
     }
 
     /// Sets what is minimised.
     pub fn minimize(&mut self, terms: Terms, constant: i64) {
-        self.objective = collected(terms);
+        self.objective = collected_terms(terms);
         self.constant = constant;
     }
 }
 
 /// Sums terms of the same variable, in the order of variables, without zeros.
-fn collected(mut terms: Terms) -> Terms {
+fn collected_terms(mut terms: Terms) -> Terms {
     terms.sort_unstable();
     let mut sums = Terms::with_capacity(terms.len());
     for (column, coefficient) in terms {

@@ -239,7 +239,7 @@ pub fn cheapest(instance: &Instance, placement: &Placement) -> Routes {
             Origin::Stage(stage) => site(stage),
         };
         let destinations = destinations(artifact, origin, site);
-        for relay in tree(instance, artifact, origin, &destinations) {
+        for relay in cheapest_tree(instance, artifact, origin, &destinations) {
             routes.insert((index, relay.to), relay.holder);
         }
     }
@@ -253,7 +253,7 @@ struct RelayedCopy {
 }
 
 /// The transfers of the cheapest tree that are not taken from the origin.
-fn tree(
+fn cheapest_tree(
     instance: &Instance,
     artifact: &Artifact,
     origin: SiteId,
@@ -320,7 +320,7 @@ fn arborescence(nodes: usize, arcs: &[Arc]) -> Vec<usize> {
             *least_arc = Some(*arc);
         }
     }
-    let Some(cycle) = cycle(&least_arcs) else {
+    let Some(cycle) = cycle_of_arcs(&least_arcs) else {
         return least_arcs.into_iter().flatten().map(|arc| arc.id).collect();
     };
     // The nodes of the cycle become one, the last.
@@ -364,7 +364,7 @@ fn arborescence(nodes: usize, arcs: &[Arc]) -> Vec<usize> {
 }
 
 /// Nodes of a cycle of the least arcs, if there is one.
-fn cycle(least: &[Option<Arc>]) -> Option<Vec<usize>> {
+fn cycle_of_arcs(least: &[Option<Arc>]) -> Option<Vec<usize>> {
     let mut visits_seen = vec![0; least.len()];
     for start in 1..least.len() {
         let mut node = start;

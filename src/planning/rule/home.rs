@@ -15,7 +15,7 @@ const USER: &str = "you";
 
 /// The key of the first rule that keeps data with such labels from being brought to this machine.
 pub fn forbids_home(policy: &Policy, labels: &Labels) -> Option<String> {
-    let place = place(policy);
+    let place = home_place(policy);
     let (cloud, name) = (&place.name.cloud, place.name.to_string());
     for (table, denied, name) in [
         ("clouds", &policy.clouds.deny, cloud),
@@ -42,7 +42,7 @@ pub fn forbids_home(policy: &Policy, labels: &Labels) -> Option<String> {
 }
 
 /// The machine as the rules see it.
-fn place(policy: &Policy) -> Place {
+fn home_place(policy: &Policy) -> Place {
     let home = &policy.home;
     let unknown_home = Place {
         name: PlaceName::here(),

@@ -10,5 +10,5 @@ mod required_tee;
 pub use difference::Difference;
 pub use reprice::{Repriced, RepricedStage, RepricedTransfer, reprice};
 
-pub(super) use proof::proof;
+pub(super) use proof::check_proof;
 pub(super) use recompute::differences;

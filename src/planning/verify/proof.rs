@@ -7,7 +7,7 @@ use crate::planning::problem::SOLVER_SEED;
 
 /// What can be said of the proof without a solver: a bound is no more than what it bounds, and
 /// gap and status follow from it.
-pub(in crate::planning) fn proof(plan: &Plan, policy: &Policy) -> Vec<Difference> {
+pub(in crate::planning) fn check_proof(plan: &Plan, policy: &Policy) -> Vec<Difference> {
     let SolverReport {
         status,
         bound_micro_usd,

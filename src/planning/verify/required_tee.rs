@@ -17,10 +17,14 @@ pub(super) fn tee(
     let trust = policy.trust.iter().filter(|(label, _)| applies(label));
     let lists: Vec<&BTreeSet<Tee>> = trust
         .map(|(_, trusted)| trusted)
-        .chain(asked(needs))
+        .chain(asked_environments(needs))
         .collect();
     let tee_taken = |alternative: &Needs| -> Option<Option<Tee>> {
-        let lists: Vec<&BTreeSet<Tee>> = lists.iter().copied().chain(asked(alternative)).collect();
+        let lists: Vec<&BTreeSet<Tee>> = lists
+            .iter()
+            .copied()
+            .chain(asked_environments(alternative))
+            .collect();
         let accepted = |tee: &Tee| offered.has(*tee) && lists.iter().all(|list| list.contains(tee));
         match lists.is_empty() {
             true => Some(None),
@@ -39,6 +43,6 @@ pub(super) fn tee(
 }
 
 /// The environments that needs ask for, if they do.
-fn asked(needs: &Needs) -> Option<&BTreeSet<Tee>> {
+fn asked_environments(needs: &Needs) -> Option<&BTreeSet<Tee>> {
     Some(&needs.tee).filter(|tees| !tees.is_empty())
 }

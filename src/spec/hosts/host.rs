@@ -67,7 +67,7 @@ pub(super) fn host(
         ));
     }
     let slots = slots.map_or(1, |slots| *slots.get_ref());
-    let offer = offer(file, form)?;
+    let offer = host_offer(file, form)?;
     ssh_reach.identity = file.path(&form.identity)?;
     Ok(OwnHost {
         reach: ssh_reach,
@@ -145,7 +145,7 @@ fn ssh_target(
 }
 
 /// What a host offers.
-fn offer(file: &HostsFile, form: &HostForm) -> Result<HostOffer, HostsFault> {
+fn host_offer(file: &HostsFile, form: &HostForm) -> Result<HostOffer, HostsFault> {
     let hint = "write how many there are, such as 8 or 0.5";
     let thousandths = |text: &str| units::scaled(text, 1000).ok().filter(|cpus| *cpus > 0);
     let cpus = file.number(&form.cpus, thousandths, "number of vCPUs", hint)?;
@@ -154,7 +154,7 @@ fn offer(file: &HostsFile, form: &HostForm) -> Result<HostOffer, HostsFault> {
     let hint = "write a name and how many there are, like \"A100-80GB:4\"";
     let cards = file.text(
         &form.accelerators,
-        |text| accelerators(text).is_some(),
+        |text| parse_accelerators(text).is_some(),
         "kind of accelerators",
         hint,
     )?;
@@ -190,7 +190,7 @@ fn offer(file: &HostsFile, form: &HostForm) -> Result<HostOffer, HostsFault> {
         memory: memory
             .and_then(|text| Bytes::parse(&text).ok())
             .unwrap_or(Bytes(0)),
-        accelerators: cards.as_deref().and_then(accelerators),
+        accelerators: cards.as_deref().and_then(parse_accelerators),
         arch: arch.unwrap_or_default(),
         tee: form.tee.iter().map(|tee| tee.get_ref().clone()).collect(),
         rate: rate.unwrap_or(Rate(0)),
@@ -229,7 +229,7 @@ fn host_key(file: &HostsFile, key: &Spanned<String>) -> Result<String, HostsFaul
 }
 
 /// `NAME` or `NAME:COUNT`.
-fn accelerators(text: &str) -> Option<(String, u32)> {
+fn parse_accelerators(text: &str) -> Option<(String, u32)> {
     let (name, count) = match text.split_once(':') {
         Some((name, count)) => (
             name,

@@ -33,7 +33,7 @@ impl<'j> Node<'j> {
         if required_node.is_none() {
             let message = match self.value {
                 Value::Object(_) => format!("`{key}` is missing"),
-                other => format!("is {}, not an object with `{key}`", kind(other)),
+                other => format!("is {}, not an object with `{key}`", kind_words(other)),
             };
             faults.push(Fault::new(self.at.clone(), message));
         }
@@ -53,7 +53,7 @@ impl<'j> Node<'j> {
             other => {
                 faults.push(Fault::new(
                     self.at.clone(),
-                    format!("is {}, not a list", kind(other)),
+                    format!("is {}, not a list", kind_words(other)),
                 ));
                 Vec::new()
             }
@@ -74,7 +74,7 @@ impl<'j> Node<'j> {
             Value::String(_) => faults.push(Fault::new(self.at.clone(), "is empty")),
             other => faults.push(Fault::new(
                 self.at.clone(),
-                format!("is {}, not text", kind(other)),
+                format!("is {}, not text", kind_words(other)),
             )),
         }
         None
@@ -88,14 +88,14 @@ impl<'j> Node<'j> {
                 Ok(scaled) => return u64::try_from(scaled).ok(),
                 Err(error) => error.0,
             },
-            other => format!("is {}, not a number", kind(other)),
+            other => format!("is {}, not a number", kind_words(other)),
         };
         faults.push(Fault::new(self.at.clone(), shown(&fault)));
         None
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+fn kind_words(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",

@@ -50,7 +50,7 @@ pub(super) fn lineage(tasks: &[Node], files: usize) -> Result<Lineage, Vec<usize
             node.before.iter().chain(by_file).copied().collect()
         })
         .collect();
-    let position = positions(&tasks_before)?;
+    let position = task_positions(&tasks_before)?;
     found.from = tasks
         .iter()
         .enumerate()
@@ -58,11 +58,11 @@ pub(super) fn lineage(tasks: &[Node], files: usize) -> Result<Lineage, Vec<usize
             let special = node.reads.iter().any(|file| !written_once(file));
             let mut earlier = vec![false; if special { tasks.len() } else { 0 }];
             if special {
-                mark(&tasks_before, task, &mut earlier);
+                mark_earlier(&tasks_before, task, &mut earlier);
             }
             let writers_before = |file: &usize| match written_once(file) {
                 true => writers[*file].clone(),
-                false => last(
+                false => last_tasks(
                     writers[*file]
                         .iter()
                         .copied()
@@ -81,7 +81,7 @@ pub(super) fn lineage(tasks: &[Node], files: usize) -> Result<Lineage, Vec<usize
 }
 
 /// Returns the tasks that come before no other one of them.
-fn last(
+fn last_tasks(
     writers: impl Iterator<Item = usize>,
     before: &[BTreeSet<usize>],
     position: &[usize],
@@ -96,14 +96,14 @@ fn last(
     for writer in writers {
         if !covered[writer] {
             last_writers.insert(writer);
-            mark(before, writer, &mut covered);
+            mark_earlier(before, writer, &mut covered);
         }
     }
     last_writers
 }
 
 /// Marks all that `task` waits for, itself not included.
-fn mark(before: &[BTreeSet<usize>], task: usize, marked: &mut [bool]) {
+fn mark_earlier(before: &[BTreeSet<usize>], task: usize, marked: &mut [bool]) {
     let mut open_tasks = vec![task];
     while let Some(task) = open_tasks.pop() {
         for earlier in &before[task] {
@@ -115,7 +115,7 @@ fn mark(before: &[BTreeSet<usize>], task: usize, marked: &mut [bool]) {
 }
 
 /// By task: its position in an order in which everything comes after what it waits for.
-fn positions(before: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
+fn task_positions(before: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
     let mut waiting_counts: Vec<usize> = before.iter().map(BTreeSet::len).collect();
     let mut tasks_after: Vec<Vec<usize>> = vec![Vec::new(); before.len()];
     for (task, earlier) in before.iter().enumerate() {

@@ -80,7 +80,7 @@ pub fn import(text: &str, settings: &Settings) -> Result<Imported, Vec<Fault>> {
     })?;
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
-    let imported = read(
+    let imported = read_workflow(
         &Node {
             at: String::new(),
             value: &json_value,
@@ -95,13 +95,13 @@ pub fn import(text: &str, settings: &Settings) -> Result<Imported, Vec<Fault>> {
     }
 }
 
-fn read(
+fn read_workflow(
     root: &Node<'_>,
     settings: &Settings,
     faults: &mut Vec<Fault>,
     warnings: &mut Vec<String>,
 ) -> Option<Job> {
-    version(root, faults)?;
+    check_version(root, faults)?;
     let name = root
         .require("name", faults)
         .and_then(|name| name.text(faults));
@@ -115,7 +115,7 @@ fn read(
         );
         faults.push(fault.hint("take an instance that was run, with workflow.execution.tasks"));
     }
-    let files = files(&specification, settings, faults);
+    let files = read_files(&specification, settings, faults);
     let listed_tasks = specification.require("tasks", faults)?.items(faults);
     if listed_tasks.is_empty() {
         if faults.is_empty() {
@@ -127,8 +127,8 @@ fn read(
         return None;
     }
     let ran = execution?.require("tasks", faults)?.items(faults);
-    let tasks = tasks(&listed_tasks, &ran, settings, faults, warnings);
-    let nodes = nodes(&listed_tasks, &tasks, &files, faults, warnings);
+    let tasks = read_tasks(&listed_tasks, &ran, settings, faults, warnings);
+    let nodes = lineage_nodes(&listed_tasks, &tasks, &files, faults, warnings);
     if !faults.is_empty() {
         return None;
     }
@@ -137,7 +137,7 @@ fn read(
         Ok(lineage) => {
             said_of_files(&lineage, &files.ids, warnings);
             let name = names::plain(name?, "workflow");
-            Some(job(
+            Some(assembled_job(
                 name,
                 &tasks,
                 &nodes,
@@ -166,7 +166,7 @@ fn read(
     }
 }
 
-fn version(root: &Node<'_>, faults: &mut Vec<Fault>) -> Option<()> {
+fn check_version(root: &Node<'_>, faults: &mut Vec<Fault>) -> Option<()> {
     let version = root.require("schemaVersion", faults)?;
     let text = version.text(faults)?;
     if VERSIONS.contains(&text) {
@@ -194,7 +194,11 @@ struct Files<'j> {
     index: BTreeMap<&'j str, usize>,
 }
 
-fn files<'j>(specification: &Node<'j>, settings: &Settings, faults: &mut Vec<Fault>) -> Files<'j> {
+fn read_files<'j>(
+    specification: &Node<'j>,
+    settings: &Settings,
+    faults: &mut Vec<Fault>,
+) -> Files<'j> {
     let mut files = Files::default();
     for node in specification.list("files", faults) {
         let id = node.require("id", faults).and_then(|id| id.text(faults));
@@ -229,7 +233,7 @@ fn files<'j>(specification: &Node<'j>, settings: &Settings, faults: &mut Vec<Fau
 }
 
 /// The tasks, in the order of the specification; incomplete if there are faults.
-fn tasks<'j>(
+fn read_tasks<'j>(
     listed: &[Node<'j>],
     ran: &[Node<'j>],
     settings: &Settings,
@@ -272,7 +276,7 @@ fn tasks<'j>(
             );
             continue;
         };
-        if let Some((work, needs)) = effort(&run, settings, &mut too_short, faults) {
+        if let Some((work, needs)) = task_effort(&run, settings, &mut too_short, faults) {
             tasks.push(Task {
                 at: node.at.clone(),
                 id,
@@ -289,7 +293,7 @@ fn tasks<'j>(
         faults.push(Fault::new(format!("{}.id", node.at), message));
     }
     if too_short > 0 {
-        let subject = counted(too_short, "task took", "tasks took");
+        let subject = counted_words(too_short, "task took", "tasks took");
         warnings.push(format!(
             "{subject} less than 1 ms: planned with 1 ms, the shortest time of a stage"
         ));
@@ -298,7 +302,7 @@ fn tasks<'j>(
 }
 
 /// How long a task runs, and on what.
-fn effort(
+fn task_effort(
     run: &Node<'_>,
     settings: &Settings,
     short: &mut usize,
@@ -367,7 +371,7 @@ fn effort(
 }
 
 /// Who waits for whom, and who reads and writes what.
-fn nodes(
+fn lineage_nodes(
     listed: &[Node<'_>],
     tasks: &[Task<'_>],
     files: &Files<'_>,
@@ -405,7 +409,7 @@ fn nodes(
     }
     let unsure = by_parent.symmetric_difference(&by_child).count();
     if unsure > 0 {
-        let subject = counted(
+        let subject = counted_words(
             unsure,
             "step between two tasks is",
             "steps between two tasks are",
@@ -485,7 +489,7 @@ fn said_of_files(lineage: &Lineage, ids: &[&str], warnings: &mut Vec<String>) {
         let more_mark = if ids.len() > SHOWN { ", …" } else { "" };
         warnings.push(format!(
             "{} ({}{more_mark}): {so}",
-            counted(ids.len(), one, many),
+            counted_words(ids.len(), one, many),
             first_names.join(", ")
         ));
     };
@@ -507,11 +511,11 @@ fn said_of_files(lineage: &Lineage, ids: &[&str], warnings: &mut Vec<String>) {
     );
 }
 
-fn counted(count: usize, one: &str, many: &str) -> String {
+fn counted_words(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-fn job(
+fn assembled_job(
     name: String,
     tasks: &[Task<'_>],
     nodes: &[lineage::Node],
@@ -535,7 +539,7 @@ fn job(
         });
     let datasets = datasets.collect();
     let stages = tasks.iter().enumerate().map(|(task, body)| {
-        let (reads, after) = inputs(task, &nodes[task].before, lineage, &names);
+        let (reads, after) = stage_inputs(task, &nodes[task].before, lineage, &names);
         let writes = nodes[task]
             .writes
             .iter()
@@ -623,7 +627,7 @@ impl Names {
 }
 
 /// Returns what a task reads, and the tasks that it waits for without reading from them.
-fn inputs(
+fn stage_inputs(
     task: usize,
     before: &BTreeSet<usize>,
     lineage: &Lineage,

@@ -219,7 +219,7 @@ impl Reader<'_> {
             large.inspect(|large| large.remember(&digest));
             return Ok(digest);
         };
-        let mut written = create(target.to)?;
+        let mut written = create_copy(target.to)?;
         let shares_blocks = rustix::fs::ioctl_ficlone(&written, &open_file).is_ok();
         let digest = match (shares_blocks, target.digested) {
             (true, false) => {
@@ -229,15 +229,15 @@ impl Reader<'_> {
             (true, true) => self.digest(&mut written, target.to)?,
             (false, _) => self.copy(&mut open_file, metadata, &mut written, (from, &target))?,
         };
-        finish(&written, metadata, &target)?;
+        finish_copy(&written, metadata, &target)?;
         Ok(digest)
     }
 
     fn digest(&mut self, open: &mut File, path: &Path) -> io::Result<Digest> {
         let mut hasher = hash::Hasher::default();
         loop {
-            let length =
-                read(open, &mut self.buffer).map_err(|error| file::named(path, "read", error))?;
+            let length = read_on(open, &mut self.buffer)
+                .map_err(|error| file::named(path, "read", error))?;
             if length == 0 {
                 return Ok(hasher.finish());
             }
@@ -277,7 +277,7 @@ impl Reader<'_> {
                 )?;
                 copied_bytes = next_piece;
             }
-            let length = read(open, &mut self.buffer).map_err(fail)?;
+            let length = read_on(open, &mut self.buffer).map_err(fail)?;
             if length == 0 {
                 // Of what is not to be digested, this is the digest of nothing.
                 return Ok(hasher.finish());
@@ -310,7 +310,7 @@ impl Reader<'_> {
 }
 
 /// Reads on, however often a signal comes in between.
-fn read(open: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_on(open: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match open.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -336,7 +336,7 @@ fn next_data(open: &File, at: u64, length: u64) -> io::Result<u64> {
     }
 }
 
-fn create(to: &Path) -> io::Result<File> {
+fn create_copy(to: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create_new(true).mode(0o600);
     options
@@ -345,7 +345,7 @@ fn create(to: &Path) -> io::Result<File> {
 }
 
 /// Gives a copy of a file its mode and its time.
-fn finish(written: &File, metadata: &Metadata, target: &Target<'_>) -> io::Result<()> {
+fn finish_copy(written: &File, metadata: &Metadata, target: &Target<'_>) -> io::Result<()> {
     let file_mode = match (target.sharing, metadata.mode() & 0o111 != 0) {
         (Sharing::Own, false) => 0o644,
         (Sharing::Own, true) => 0o755,

@@ -185,9 +185,7 @@ impl Provider for Kubernetes {
                 let Some(machine) = job::machine(&site.name, &job).filter(|_| is_first) else {
                     continue;
                 };
-                if owner.is_none_or(|owner| {
-                    machine.lineage == owner.lineage && machine.job == owner.job
-                }) {
+                if machine.is_of(owner) {
                     machines.push(machine);
                 }
             }

@@ -24,4 +24,4 @@ mod provider;
 pub(super) mod worker;
 
 pub use provider::Local;
-pub(super) use provider::{folders, write_lease};
+pub(super) use provider::{folders_in, write_lease};

@@ -73,16 +73,16 @@ pub(crate) fn parse_stat(stat: &str) -> Option<Stat> {
 
 /// Whether that very process is alive.
 pub(crate) fn alive(identity: Identity) -> bool {
-    now(identity.pid).is_some_and(|now| now.identity == identity && now.lives())
+    process_now(identity.pid).is_some_and(|now| now.identity == identity && now.lives())
 }
 
-fn now(pid: i32) -> Option<Stat> {
+fn process_now(pid: i32) -> Option<Stat> {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .ok()
         .and_then(|stat| parse_stat(&stat))
 }
 
-fn numbers() -> impl Iterator<Item = i32> {
+fn process_numbers() -> impl Iterator<Item = i32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| {
         entry
@@ -93,9 +93,9 @@ fn numbers() -> impl Iterator<Item = i32> {
 }
 
 /// All live processes of a group.
-fn members(group: i32) -> Vec<Stat> {
-    numbers()
-        .filter_map(now)
+fn group_members_of(group: i32) -> Vec<Stat> {
+    process_numbers()
+        .filter_map(process_now)
         .filter(|stat| stat.group == group && stat.lives())
         .collect()
 }
@@ -104,7 +104,7 @@ fn members(group: i32) -> Vec<Stat> {
 pub(crate) fn carrying(token: &str) -> Vec<Pid> {
     let wanted_variable = format!("SKY_TOKEN={token}");
     let mut found_processes = Vec::new();
-    for pid in numbers() {
+    for pid in process_numbers() {
         // A zombie has no environment any more.
         let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
             continue;
@@ -126,12 +126,12 @@ impl Attempt {
         let then_known = self
             .supervisor
             .filter(|then| then.group == then.identity.pid)?;
-        let sure = match now(then_known.identity.pid) {
+        let sure = match process_now(then_known.identity.pid) {
             Some(now) if now.lives() => {
                 let carries = || {
                     carrying(&self.token)
                         .iter()
-                        .any(|pid| raw(*pid) == now.identity.pid)
+                        .any(|pid| raw_pid(*pid) == now.identity.pid)
                 };
                 now.identity == then_known.identity && (self.fresh || carries())
             }
@@ -141,7 +141,7 @@ impl Attempt {
                     member.session == then_known.session
                         && member.identity.begun >= then_known.identity.begun
                 };
-                let group_members = members(then_known.group);
+                let group_members = group_members_of(then_known.group);
                 self.fresh && !group_members.is_empty() && group_members.iter().all(is_ours)
             }
         };
@@ -161,7 +161,7 @@ impl Attempt {
         let pids_left: Vec<String> = self
             .left(group)
             .iter()
-            .map(|pid| raw(*pid).to_string())
+            .map(|pid| raw_pid(*pid).to_string())
             .collect();
         let message = format!(
             "processes {} do not end, even by SIGKILL",
@@ -171,14 +171,16 @@ impl Attempt {
     }
 
     fn left(&self, group: Option<Pid>) -> Vec<Pid> {
-        let group_members = group.map(|group| members(raw(group))).unwrap_or_default();
+        let group_members = group
+            .map(|group| group_members_of(raw_pid(group)))
+            .unwrap_or_default();
         // What has cleared its environment is found by its group alone.
         let mut pids_left: Vec<Pid> = group_members
             .iter()
             .filter_map(|stat| Pid::from_raw(stat.identity.pid))
             .collect();
         pids_left.extend(carrying(&self.token));
-        pids_left.sort_by_key(|pid| raw(*pid));
+        pids_left.sort_by_key(|pid| raw_pid(*pid));
         pids_left.dedup();
         pids_left
     }
@@ -212,7 +214,7 @@ impl Attempt {
     }
 }
 
-fn raw(pid: Pid) -> i32 {
+fn raw_pid(pid: Pid) -> i32 {
     pid.as_raw_nonzero().get()
 }
 

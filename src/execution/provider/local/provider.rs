@@ -110,11 +110,11 @@ impl Local {
 
     /// The folders of all attempts, and what cannot be listed.
     fn attempts(&self) -> Vec<Result<PathBuf, ProviderError>> {
-        let stages = match folders(&self.stages) {
+        let stages = match folders_in(&self.stages) {
             Ok(stages) => stages,
             Err(error) => return vec![Err(error.into())],
         };
-        let of_stage = |stage: PathBuf| match folders(&stage) {
+        let of_stage = |stage: PathBuf| match folders_in(&stage) {
             // Those with an extension are being built, or were when their sky was killed.
             Ok(found) => found
                 .into_iter()
@@ -163,7 +163,7 @@ impl Provider for Local {
         }
         if let Some(former) = Self::tags(&folder)? {
             // From a state that was rolled back or removed: nobody knows it any more.
-            worker::attempt(&folder, &former.token)
+            worker::attempt_processes(&folder, &former.token)
                 .end(Duration::ZERO)
                 .await?;
         }
@@ -177,7 +177,7 @@ impl Provider for Local {
             instance_type: Some(spec.instance_type.clone()),
             lease_end: Some(clock::after(spec.lease)),
         };
-        let text = encode(&tags)?;
+        let text = encode_tags(&tags)?;
         let lease = spec.lease;
         let create = move || -> io::Result<()> {
             tree::remove(&folder)?;
@@ -210,8 +210,7 @@ impl Provider for Local {
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
-        let Survey { machines, failed } = self.survey(owner).await;
-        failed.into_iter().next().map_or(Ok(machines), Err)
+        self.survey(owner).await.into_machines()
     }
 
     async fn survey(&self, owner: Option<&Owner>) -> Survey {
@@ -220,11 +219,9 @@ impl Provider for Local {
             let tags = attempt
                 .and_then(|folder| Ok(Self::tags(&folder)?.map(|tags| tags.machine(&folder))));
             match tags {
-                Ok(machine) => survey.machines.extend(machine.filter(|machine| {
-                    owner.is_none_or(|owner| {
-                        machine.lineage == owner.lineage && machine.job == owner.job
-                    })
-                })),
+                Ok(machine) => survey
+                    .machines
+                    .extend(machine.filter(|machine| machine.is_of(owner))),
                 Err(error) => survey.failed.push(error),
             }
         }
@@ -237,7 +234,7 @@ impl Provider for Local {
             return Ok(());
         }
         let folder = self.folder(token);
-        worker::attempt(&folder, &token.id)
+        worker::attempt_processes(&folder, &token.id)
             .end(Duration::ZERO)
             .await?;
         // From here on, numbers of its processes may become others'. A full disk is not a reason to
@@ -249,7 +246,7 @@ impl Provider for Local {
         let working_folder = self.working_folder(token);
         let drop = move || -> io::Result<()> {
             remove_working_folder(&working_folder)?;
-            for folder in folders(&folder)?
+            for folder in folders_in(&folder)?
                 .into_iter()
                 .filter(|folder| !folder.ends_with(".run"))
             {
@@ -263,7 +260,7 @@ impl Provider for Local {
     async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
         // Even without its folder, its processes may be there.
         let folder = self.folder(token);
-        worker::attempt(&folder, &token.id)
+        worker::attempt_processes(&folder, &token.id)
             .end(Duration::ZERO)
             .await?;
         if self.find(token)?.is_none() {
@@ -291,7 +288,7 @@ impl Provider for Local {
         tags.lease_end = Some(lease.timestamp());
         Ok(file::write_atomic(
             &folder.join(".run/machine"),
-            &encode(&tags)?,
+            &encode_tags(&tags)?,
         )?)
     }
 
@@ -315,7 +312,7 @@ impl Provider for Local {
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
         (tags.job, tags.lineage) = (owner.job.clone(), owner.lineage.clone());
-        file::write_atomic(&folder.join(".run/machine"), &encode(&tags)?)?;
+        file::write_atomic(&folder.join(".run/machine"), &encode_tags(&tags)?)?;
         Ok(tags.machine(&folder))
     }
 
@@ -345,7 +342,7 @@ fn remove_working_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn encode(tags: &Tags) -> Result<Vec<u8>, ProviderError> {
+fn encode_tags(tags: &Tags) -> Result<Vec<u8>, ProviderError> {
     serde_json::to_vec(tags).map_err(|error| ProviderError::new(ErrorKind::Other, error))
 }
 
@@ -377,7 +374,7 @@ fn lease_is_over(folder: &Path) -> Option<bool> {
 }
 
 /// The folders in a folder, sorted; none if it is not there.
-pub(in crate::execution::provider) fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(in crate::execution::provider) fn folders_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let fail = |error| file::named(folder, "list", error);
     let mut found_folders = Vec::new();
     match std::fs::read_dir(folder) {

@@ -95,7 +95,7 @@ impl LocalWorker {
     }
 
     fn attempt(&self) -> process::Attempt {
-        attempt(&self.folder, &self.token.id)
+        attempt_processes(&self.folder, &self.token.id)
     }
 
     fn exit_code(&self) -> Result<Option<i32>, ProviderError> {
@@ -141,9 +141,9 @@ impl Worker for LocalWorker {
             file::create_private_folders(&inputs_folder)?;
             inputs
                 .iter()
-                .try_for_each(|item| lay(item, &inputs_folder, bounds))?;
+                .try_for_each(|item| lay_out(item, &inputs_folder, bounds))?;
             if let Some(content) = checkpoint {
-                lay(
+                lay_out(
                     &Item {
                         name: "checkpoint".to_owned(),
                         content,
@@ -156,7 +156,7 @@ impl Worker for LocalWorker {
             file::create_private_folders(&working_folder)?;
             files
                 .iter()
-                .try_for_each(|item| lay(item, &working_folder, bounds))
+                .try_for_each(|item| lay_out(item, &working_folder, bounds))
         };
         Ok(blocking(lay_all).await?)
     }
@@ -268,7 +268,7 @@ impl Worker for LocalWorker {
     async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
         let (from, to) = (self.folder.join("checkpoint"), self.control("checkpoint"));
         let take_progress = move |bounds: &Bounds| -> io::Result<Option<Content>> {
-            let names = complete(&from)?;
+            let names = complete_names(&from)?;
             if names.is_empty() {
                 return Ok(None);
             }
@@ -332,13 +332,13 @@ impl Worker for LocalWorker {
 
     async fn written(&self) -> Result<Vec<Written>, ProviderError> {
         let folder = self.folder.join("outputs");
-        Ok(blocking(move |bounds| written(&folder, bounds)).await?)
+        Ok(blocking(move |bounds| written_in(&folder, bounds)).await?)
     }
 
     async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
         let (from, to) = (self.folder.join("outputs"), to.to_owned());
         let bring = move |bounds: &Bounds| -> io::Result<bool> {
-            if written(&from, bounds)?.is_empty() {
+            if written_in(&from, bounds)?.is_empty() {
                 return Ok(false);
             }
             tree::copy_within(
@@ -355,7 +355,7 @@ impl Worker for LocalWorker {
 }
 
 /// What is in a folder, by name.
-fn written(folder: &Path, bounds: &Bounds) -> io::Result<Vec<Written>> {
+fn written_in(folder: &Path, bounds: &Bounds) -> io::Result<Vec<Written>> {
     let fail = |error| file::named(folder, "list", error);
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -382,7 +382,7 @@ fn is_base_variable(name: &std::ffi::OsStr) -> bool {
 }
 
 /// The names in a checkpoint folder that are complete.
-fn complete(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+fn complete_names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     let fail = |error| file::named(folder, "list", error);
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -399,7 +399,10 @@ fn complete(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
 }
 
 /// The processes of the attempt with this token in `folder`.
-pub(in crate::execution::provider) fn attempt(folder: &Path, token: &str) -> process::Attempt {
+pub(in crate::execution::provider) fn attempt_processes(
+    folder: &Path,
+    token: &str,
+) -> process::Attempt {
     let read_file = |name: &str| std::fs::read_to_string(folder.join(".run").join(name)).ok();
     let supervisor = read_file("pid").and_then(|stat| process::parse_stat(&stat));
     let is_fresh = read_file("numbering").is_some_and(|then| then == process::numbering());
@@ -411,7 +414,7 @@ pub(in crate::execution::provider) fn attempt(folder: &Path, token: &str) -> pro
     }
 }
 
-fn lay(item: &Item, folder: &Path, bounds: &Bounds) -> io::Result<()> {
+fn lay_out(item: &Item, folder: &Path, bounds: &Bounds) -> io::Result<()> {
     let target = folder.join(&item.name);
     tree::remove(&target)?;
     if let Some(parent) = target.parent() {

@@ -82,7 +82,7 @@ impl Session {
             None => by_ssh(reach, &program)?,
         };
         let said_bytes = Arc::default();
-        tokio::spawn(listen(pipe.errors, Arc::clone(&said_bytes)));
+        tokio::spawn(listen_to_errors(pipe.errors, Arc::clone(&said_bytes)));
         let mut session = Self {
             program: pipe.program,
             input: pipe.input,
@@ -275,7 +275,10 @@ fn by_ssh(
 }
 
 /// Keeps the end of what is said besides answers.
-async fn listen(mut errors: Box<dyn AsyncRead + Send + Unpin>, said: Arc<Mutex<Vec<u8>>>) {
+async fn listen_to_errors(
+    mut errors: Box<dyn AsyncRead + Send + Unpin>,
+    said: Arc<Mutex<Vec<u8>>>,
+) {
     let mut read_piece = [0; 1024];
     while let Ok(size @ 1..) = errors.read(&mut read_piece).await {
         let mut said_bytes = said.lock().unwrap_or_else(PoisonError::into_inner);

@@ -48,7 +48,7 @@ impl SshTarget {
     /// must not be dropped before the connection is there.
     pub(super) fn command(&self, program: &str) -> io::Result<(Command, Option<KnownHostFile>)> {
         if self.trust == HostTrust::Here {
-            return Ok((here(program), None));
+            return Ok((shell_here(program), None));
         }
         let mut command = Command::new("ssh");
         command.arg("-T");
@@ -69,7 +69,7 @@ impl SshTarget {
             put_setting(format!("User={user}"));
         }
         if let Some(identity) = &self.identity {
-            put_setting(format!("IdentityFile={}", quoted(identity)));
+            put_setting(format!("IdentityFile={}", quoted_path(identity)));
             put_setting("IdentitiesOnly=yes".to_owned());
         }
         let key_file = match &self.trust {
@@ -84,14 +84,14 @@ impl SshTarget {
             _ => key_file.as_ref().map(KnownHostFile::path),
         };
         if let Some(path) = known_hosts {
-            put_setting(format!("UserKnownHostsFile={}", quoted(path)));
+            put_setting(format!("UserKnownHostsFile={}", quoted_path(path)));
             put_setting("GlobalKnownHostsFile=/dev/null".to_owned());
         }
         command
             .args(["--", &self.address, program])
             // Settings of this sky are nobody else's.
             .env_remove(variables::SKY_TOKEN.name);
-        piped(&mut command);
+        with_pipes(&mut command);
         Ok((command, key_file))
     }
 
@@ -168,7 +168,7 @@ impl SshTarget {
 
 /// A shell on this machine, with what a log-in would have and nothing else of this process's
 /// environment, which may hold what is secret.
-fn here(program: &str) -> Command {
+fn shell_here(program: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", program]).env_clear();
     for name in OF_A_LOGIN {
@@ -178,11 +178,11 @@ fn here(program: &str) -> Command {
     {
         command.current_dir(home);
     }
-    piped(&mut command);
+    with_pipes(&mut command);
     command
 }
 
-fn piped(command: &mut Command) {
+fn with_pipes(command: &mut Command) {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -193,7 +193,7 @@ fn piped(command: &mut Command) {
 }
 
 /// A path as a setting of `ssh` takes it: in quotes, without what would be filled in.
-fn quoted(path: &Path) -> String {
+fn quoted_path(path: &Path) -> String {
     format!("\"{}\"", path.display().to_string().replace('%', "%%"))
 }
 

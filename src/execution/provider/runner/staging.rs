@@ -48,7 +48,7 @@ pub(super) async fn measure(
         .unwrap_or((measured_words, ""))
     {
         ("missing", _) => Ok(None),
-        ("folder", _) => match listing(&measure_answer.content) {
+        ("folder", _) => match parse_listing(&measure_answer.content) {
             Ok((entries, packed)) => {
                 let measured_tree = tree::measure_listed(&entries)
                     .map_err(|error| wrong_answer(&error.to_string()))?;
@@ -106,7 +106,7 @@ enum ListingError {
 }
 
 /// The entries of a folder, and the most that an archive of it takes.
-fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), ListingError> {
+fn parse_listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), ListingError> {
     let cut_off = || ListingError::Nonsense;
     let mut entries = BTreeMap::new();
     let mut unread = BTreeSet::new();
@@ -120,7 +120,7 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), ListingErro
         let target = fields_left.next().ok_or_else(cut_off)?;
         let mut fields = entry_name.splitn(4, |byte| *byte == b' ');
         let mut field = || fields.next().ok_or_else(cut_off);
-        let (kind, mode, size, name) = (field()?, text(field()?)?, text(field()?)?, field()?);
+        let (kind, mode, size, name) = (field()?, text_of(field()?)?, text_of(field()?)?, field()?);
         let (mode, bytes) = (
             u32::from_str_radix(mode, 8).map_err(|_| cut_off())?,
             size.parse().map_err(|_| cut_off())?,
@@ -133,29 +133,29 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), ListingErro
             }
         };
         packed += BLOCK + TIME + long_name_size(name) + long_name_size(target);
-        let listed_kind = match text(kind)? {
+        let listed_kind = match text_of(kind)? {
             "d" => Listed::Folder,
-            "l" => Listed::Link(path(target)),
+            "l" => Listed::Link(path_of(target)),
             "f" => {
                 packed += u64::div_ceil(bytes, BLOCK) * BLOCK;
-                unread.insert(path(name));
+                unread.insert(path_of(name));
                 Listed::File {
                     executable: mode & 0o111 != 0,
                     digest: hash::digest(b""),
                     bytes,
                 }
             }
-            _ => return Err(ListingError::NoData(path(name))),
+            _ => return Err(ListingError::NoData(path_of(name))),
         };
-        entries.insert(path(name), listed_kind);
+        entries.insert(path_of(name), listed_kind);
     }
     for line in fields_left.filter(|line| !line.is_empty()) {
         let (sum, name) = line.split_at_checked(64).ok_or_else(cut_off)?;
         let name = name.strip_prefix(b"  ").ok_or_else(cut_off)?;
-        let name = path(name.strip_prefix(b"./").unwrap_or(name));
+        let name = path_of(name.strip_prefix(b"./").unwrap_or(name));
         match entries.get_mut(&name) {
             Some(Listed::File { digest, .. }) => {
-                *digest = Digest::from_hex(text(sum)?).map_err(ListingError::Digest)?;
+                *digest = Digest::from_hex(text_of(sum)?).map_err(ListingError::Digest)?;
             }
             _ => return Err(ListingError::CameUp(name)),
         }
@@ -167,12 +167,12 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), ListingErro
     }
 }
 
-fn text(bytes: &[u8]) -> Result<&str, ListingError> {
+fn text_of(bytes: &[u8]) -> Result<&str, ListingError> {
     std::str::from_utf8(bytes).map_err(|_| ListingError::Nonsense)
 }
 
 /// A name of any bytes.
-fn path(bytes: &[u8]) -> PathBuf {
+fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 
@@ -199,13 +199,13 @@ pub(super) async fn deliver(
     let chunk = delivery.chunk_bytes.to_string();
     let arguments = [token, what, name, &chunk, delivery.header];
     let deliver_answer = link
-        .ask("deliver", &arguments, content(&chunk_list))
+        .ask("deliver", &arguments, content_of(&chunk_list))
         .await?;
     let mut moved_bytes = Moved::default();
     for line in deliver_answer.lines.iter().filter(|line| *line != BEAT) {
         let mut fields = line.split(' ');
-        let chunk_size = add(&mut moved_bytes, fields.next(), fields.next())
-            .ok_or_else(|| strange(link, line))?;
+        let chunk_size = add_moved(&mut moved_bytes, fields.next(), fields.next())
+            .ok_or_else(|| strange_answer(link, line))?;
         moved_bytes.moved += if fields.next() == Some("sent") {
             chunk_size
         } else {
@@ -224,28 +224,30 @@ pub(super) async fn fetch(link: &Link, token: &str, fetch: &Fetch) -> Result<Mov
         .collect();
     let (number, chunk) = (fetch.input.to_string(), fetch.chunk_bytes.to_string());
     let arguments = [token, &number, &fetch.mark, &chunk];
-    let Answer { lines, .. } = link.ask("fetch", &arguments, content(&chunk_list)).await?;
+    let Answer { lines, .. } = link
+        .ask("fetch", &arguments, content_of(&chunk_list))
+        .await?;
     let mut answer_lines = lines.iter().filter(|line| *line != BEAT);
     let had = answer_lines.next().map(String::as_str).unwrap_or_default();
-    let had: usize = had.parse().map_err(|_| strange(link, had))?;
+    let had: usize = had.parse().map_err(|_| strange_answer(link, had))?;
     let mut moved_bytes = Moved::default();
     for (number, line) in answer_lines.enumerate() {
         let mut fields = line.split(' ');
-        let chunk_size = add(&mut moved_bytes, fields.next(), fields.next())
-            .ok_or_else(|| strange(link, line))?;
+        let chunk_size = add_moved(&mut moved_bytes, fields.next(), fields.next())
+            .ok_or_else(|| strange_answer(link, line))?;
         moved_bytes.moved += if number >= had { chunk_size } else { 0 };
     }
     Ok(moved_bytes)
 }
 
-fn add(moved: &mut Moved, size: Option<&str>, sum: Option<&str>) -> Option<u64> {
+fn add_moved(moved: &mut Moved, size: Option<&str>, sum: Option<&str>) -> Option<u64> {
     let added_size: u64 = size?.parse().ok()?;
     moved.digests.push(Digest::from_hex(sum?).ok()?);
     moved.bytes += added_size;
     Some(added_size)
 }
 
-fn strange(link: &Link, said: &str) -> ProviderError {
+fn strange_answer(link: &Link, said: &str) -> ProviderError {
     let message = format!(
         "host {}: its answer makes no sense: {}",
         link.reach.name,
@@ -255,7 +257,7 @@ fn strange(link: &Link, said: &str) -> ProviderError {
 }
 
 /// A text as content that follows a request.
-fn content(text: &str) -> Streams {
+fn content_of(text: &str) -> Streams {
     let pieces: Vec<&[u8]> = text.as_bytes().chunks(PIECE).collect();
     let (to, content) = mpsc::channel(pieces.len().max(1));
     for piece in pieces {
@@ -278,7 +280,7 @@ mod tests {
         let text = format!(
             "d 755 4096 a\0\0f 644 3 a/x y\n\0\0l 777 3 link\0a/x y\n\0f 755 600 a-b\0\0\0{sum}  ./a/x y\n\0{sum}  ./a-b\0"
         );
-        let (entries, packed) = listing(text.as_bytes()).unwrap();
+        let (entries, packed) = parse_listing(text.as_bytes()).unwrap();
         assert_eq!(entries.len(), 4);
         assert!(matches!(
             &entries[&PathBuf::from("a-b")],
@@ -290,7 +292,12 @@ mod tests {
         ));
         assert_eq!(packed, BLOCK + END + 4 * BLOCK + 3 * BLOCK + 5 * TIME);
         let odd = [b"f 644 0 caf\xe9\0\0\0", sum.as_bytes(), b"  ./caf\xe9\0"].concat();
-        assert!(listing(&odd).unwrap().0.contains_key(&path(b"caf\xe9")));
+        assert!(
+            parse_listing(&odd)
+                .unwrap()
+                .0
+                .contains_key(&path_of(b"caf\xe9"))
+        );
         // In the order of a walk: a folder, what is in it, then what only sorts before its slash.
         let names: Vec<String> = entries
             .keys()
@@ -298,20 +305,20 @@ mod tests {
             .collect();
         assert_eq!(names, ["a", "a/x y\n", "a-b", "link"]);
         assert!(
-            listing(b"p 644 0 pipe\0\0\0")
+            parse_listing(b"p 644 0 pipe\0\0\0")
                 .unwrap_err()
                 .to_string()
                 .starts_with("pipe is a pipe")
         );
         assert!(
-            listing(b"f 644 3 x\0\0\0")
+            parse_listing(b"f 644 3 x\0\0\0")
                 .unwrap_err()
                 .to_string()
                 .contains("went away")
         );
         let forged = format!("f 644 3 x\0\0\0{:/<64}  x\0", "xx/etc/passwd");
-        let refusal = listing(forged.as_bytes()).unwrap_err().to_string();
+        let refusal = parse_listing(forged.as_bytes()).unwrap_err().to_string();
         assert!(refusal.contains("digest"), "{refusal}");
-        assert!(listing(b"").unwrap().0.is_empty());
+        assert!(parse_listing(b"").unwrap().0.is_empty());
     }
 }

@@ -290,7 +290,7 @@ impl Worker for RemoteWorker {
         if missing_outputs.is_empty() {
             Ok(contents)
         } else {
-            Err(unwritten(&missing_outputs))
+            Err(unwritten_outputs(&missing_outputs))
         }
     }
 
@@ -300,7 +300,7 @@ impl Worker for RemoteWorker {
             .link
             .ask("written", &arguments, Streams::default())
             .await?;
-        written(&written_answer.content).ok_or_else(|| self.nonsense("a size that is none"))
+        parse_written(&written_answer.content).ok_or_else(|| self.nonsense("a size that is none"))
     }
 
     async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
@@ -343,7 +343,7 @@ impl Staging for RemoteWorker {
         if missing_outputs.is_empty() {
             Ok(parcels)
         } else {
-            Err(unwritten(&missing_outputs))
+            Err(unwritten_outputs(&missing_outputs))
         }
     }
 
@@ -361,7 +361,7 @@ impl Staging for RemoteWorker {
 }
 
 /// What is in a folder, by the entries below it; none: a size is no number.
-fn written(list: &[u8]) -> Option<Vec<Written>> {
+fn parse_written(list: &[u8]) -> Option<Vec<Written>> {
     let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
     for entry in list.split(|byte| *byte == 0) {
         let mut fields = entry.splitn(3, |byte| *byte == b' ');
@@ -385,7 +385,7 @@ fn written(list: &[u8]) -> Option<Vec<Written>> {
     Some(written.collect())
 }
 
-fn unwritten(missing: &[String]) -> ProviderError {
+fn unwritten_outputs(missing: &[String]) -> ProviderError {
     let message = format!(
         "it exited well but did not write {} to $SKY_OUTPUTS",
         missing.join(", ")
@@ -410,12 +410,12 @@ mod tests {
     #[test]
     fn what_was_written_is_summed_by_name() {
         let list = b"d 4096 a\0f 3 a/x\0f 4 a/y z\0l 9 a/l\0f 5 caf\xe9\0";
-        let sizes: Vec<(String, u64)> = written(list)
+        let sizes: Vec<(String, u64)> = parse_written(list)
             .unwrap()
             .into_iter()
             .map(|one| (one.name, one.bytes))
             .collect();
         assert_eq!(sizes, [("a".to_owned(), 7), ("caf\u{fffd}".to_owned(), 5)]);
-        assert!(written(b"").unwrap().is_empty());
+        assert!(parse_written(b"").unwrap().is_empty());
     }
 }

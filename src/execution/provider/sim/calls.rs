@@ -170,7 +170,7 @@ impl Sim {
         record: &MachineRecord,
         why: EndReason,
     ) -> Result<(), ProviderError> {
-        inside::attempt(
+        inside::attempt_processes(
             &machine_records::disk(&self.root, &record.token),
             &record.token,
         )

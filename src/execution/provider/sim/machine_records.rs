@@ -80,7 +80,7 @@ impl MachineRecord {
     pub(super) fn new(token: &Token, spec: &MachineSpec, earlier: usize) -> Self {
         let created_ms = now();
         let mut record = Self {
-            id: id(&token.id, earlier + 1),
+            id: record_id(&token.id, earlier + 1),
             token: token.id.clone(),
             stage: token.stage.clone(),
             attempt: token.attempt,
@@ -205,7 +205,7 @@ fn read_record(path: &Path) -> io::Result<Option<MachineRecord>> {
 /// All machines that are there, whosever they are.
 pub(super) fn all(root: &Path) -> io::Result<Vec<MachineRecord>> {
     let mut records = Vec::new();
-    for folder in super::super::local::folders(&root.join("machines"))? {
+    for folder in super::super::local::folders_in(&root.join("machines"))? {
         if folder.extension().is_none() {
             records.extend(read_record(&folder.join("card"))?);
         }
@@ -216,21 +216,21 @@ pub(super) fn all(root: &Path) -> io::Result<Vec<MachineRecord>> {
 /// How many machines of a token there were.
 pub(super) fn ended(root: &Path, token: &str) -> usize {
     (1..)
-        .take_while(|number| root.join("gone").join(id(token, *number)).exists())
+        .take_while(|number| root.join("gone").join(record_id(token, *number)).exists())
         .count()
 }
 
 /// EndReason the last machine of a token is no more.
 pub(super) fn end_of(root: &Path, token: &str) -> io::Result<Option<EndReason>> {
-    let last_record = read_record(&root.join("gone").join(id(token, ended(root, token))))?;
+    let last_record = read_record(&root.join("gone").join(record_id(token, ended(root, token))))?;
     Ok(last_record.and_then(|record| record.why))
 }
 
-fn id(token: &str, number: usize) -> String {
+fn record_id(token: &str, number: usize) -> String {
     format!("sim-{}-{number}", token.get(..12).unwrap_or(token))
 }
 
-fn gone(root: &Path) -> io::Result<Vec<MachineRecord>> {
+fn gone_records(root: &Path) -> io::Result<Vec<MachineRecord>> {
     let folder = root.join("gone");
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -279,7 +279,7 @@ pub fn bill(root: &Path) -> io::Result<Bill> {
         .collect();
     // One that is on the way out has two records.
     records.extend(
-        gone(root)?
+        gone_records(root)?
             .into_iter()
             .map(|record| (record.id.clone(), record)),
     );

@@ -92,7 +92,7 @@ impl Slurm {
         let Some(line) = found_lines.first() else {
             return Ok(None);
         };
-        let (tags, machine) = tags::machine(self.name(cluster), line)?;
+        let (tags, machine) = tags::machine_of_line(self.name(cluster), line)?;
         self.saw(token, cluster);
         Ok(Some((cluster, tags, machine)))
     }
@@ -157,7 +157,7 @@ impl Slurm {
 }
 
 /// What is asked of sbatch, one argument each.
-fn options(cluster: &SlurmCluster, nodes: u32) -> Vec<String> {
+fn sbatch_options(cluster: &SlurmCluster, nodes: u32) -> Vec<String> {
     let host = &cluster.host;
     let mut options = vec![
         format!("--nodes={}", nodes.max(1)),
@@ -192,7 +192,7 @@ fn options(cluster: &SlurmCluster, nodes: u32) -> Vec<String> {
 }
 
 /// The limit that Slurm gets for a lease, in whole minutes: it is never the first to end it.
-fn minutes(lease: Duration) -> u64 {
+fn whole_minutes(lease: Duration) -> u64 {
     lease.as_secs().div_ceil(60) + 1
 }
 
@@ -246,13 +246,16 @@ impl Provider for Slurm {
         let (lease, lease_end) = (spec.lease.as_secs().to_string(), clock::after(spec.lease));
         let limit = cluster
             .time
-            .map_or_else(|| minutes(spec.lease), |time| time.as_secs().div_ceil(60))
+            .map_or_else(
+                || whole_minutes(spec.lease),
+                |time| time.as_secs().div_ceil(60),
+            )
             .to_string();
-        let options = options(cluster, spec.nodes);
+        let options = sbatch_options(cluster, spec.nodes);
         let mut arguments = vec![token.id.as_str(), &text, &lease, &lease_end, JOB, &limit];
         arguments.extend(options.iter().map(String::as_str));
         let create_line = self.links[at].line("create", &arguments).await?;
-        let (_, machine) = tags::machine(self.name(at), &create_line)?;
+        let (_, machine) = tags::machine_of_line(self.name(at), &create_line)?;
         self.saw(&token.id, at);
         Ok(machine)
     }
@@ -262,8 +265,7 @@ impl Provider for Slurm {
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
-        let Survey { machines, failed } = self.survey(owner).await;
-        failed.into_iter().next().map_or(Ok(machines), Err)
+        self.survey(owner).await.into_machines()
     }
 
     async fn survey(&self, owner: Option<&Owner>) -> Survey {
@@ -271,7 +273,7 @@ impl Provider for Slurm {
         for cluster in 0..self.links.len() {
             let list_answer = self.links[cluster].lines("list", &[]).await;
             survey.take(list_answer, owner, |line| {
-                tags::machine(self.name(cluster), line).map(|(_, machine)| machine)
+                tags::machine_of_line(self.name(cluster), line).map(|(_, machine)| machine)
             });
         }
         survey.machines.sort_by(|a, b| a.token.cmp(&b.token));
@@ -334,7 +336,7 @@ impl Provider for Slurm {
         let adopt_line = self.links[cluster_index]
             .line("adopt", &[&token.id, &tags.encode()?])
             .await?;
-        let (_, machine) = tags::machine(self.name(cluster_index), &adopt_line)?;
+        let (_, machine) = tags::machine_of_line(self.name(cluster_index), &adopt_line)?;
         Ok(machine)
     }
 

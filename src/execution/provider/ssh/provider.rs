@@ -136,7 +136,7 @@ impl Ssh {
     }
 
     fn machine(&self, host: usize, line: &str) -> Result<(Tags, Machine), ProviderError> {
-        tags::machine(self.name(host), line)
+        tags::machine_of_line(self.name(host), line)
     }
 
     /// Hosts that are what is asked for. A plan for other clouds is rehearsed on any of them.
@@ -304,8 +304,7 @@ impl Provider for Ssh {
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
-        let Survey { machines, failed } = self.survey(owner).await;
-        failed.into_iter().next().map_or(Ok(machines), Err)
+        self.survey(owner).await.into_machines()
     }
 
     async fn survey(&self, owner: Option<&Owner>) -> Survey {

@@ -45,7 +45,7 @@ impl Tags {
 
 /// A machine on the host of that name: whether it has ended and whether its lease is over by the
 /// host's own clock, the end of its lease, its tags.
-pub(in crate::execution::provider) fn machine(
+pub(in crate::execution::provider) fn machine_of_line(
     host: &str,
     line: &str,
 ) -> Result<(Tags, Machine), ProviderError> {
@@ -129,13 +129,13 @@ mod tests {
         let line = |token: &str, tags: &dyn std::fmt::Display| {
             format!("0- {token} 2026-01-01T00:00:00Z {tags}")
         };
-        let (_, read) = machine("h", &line(token, &tags(token, "train[1]"))).unwrap();
+        let (_, read) = machine_of_line("h", &line(token, &tags(token, "train[1]"))).unwrap();
         assert_eq!(
             (read.token.id.as_str(), read.lease_over, read.ended),
             (token, None, false)
         );
         assert_eq!(
-            machine("h", &format!("11 {token}  {}", tags(token, "a")))
+            machine_of_line("h", &format!("11 {token}  {}", tags(token, "a")))
                 .unwrap()
                 .1
                 .lease_over,
@@ -147,19 +147,23 @@ mod tests {
             tags(token, "../x"),
             tags(token, "a/b"),
         ] {
-            let said = machine("h", &line(token, &forged)).unwrap_err().message;
+            let said = machine_of_line("h", &line(token, &forged))
+                .unwrap_err()
+                .message;
             assert!(
                 said.contains(&format!("the tags of machine {token} are damaged")),
                 "{said}"
             );
         }
         for damaged in ["", "{", "null", "\u{1b}[2J"] {
-            let said = machine("h", &line(token, &damaged)).unwrap_err().message;
+            let said = machine_of_line("h", &line(token, &damaged))
+                .unwrap_err()
+                .message;
             assert!(
                 said.contains("are damaged") && !said.contains('\u{1b}'),
                 "{said}"
             );
         }
-        assert!(machine("h", "hello").is_err());
+        assert!(machine_of_line("h", "hello").is_err());
     }
 }

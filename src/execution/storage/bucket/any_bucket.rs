@@ -30,7 +30,7 @@ pub fn simulate(stores: Option<Arc<dyn Stores>>) {
     SIMULATED.set(stores);
 }
 
-fn simulated() -> Option<Arc<dyn Stores>> {
+fn simulated_stores() -> Option<Arc<dyn Stores>> {
     SIMULATED.with_borrow(Clone::clone)
 }
 
@@ -51,7 +51,7 @@ impl Bucket {
             )
         };
         let (scheme, name) = address.split_once("://").ok_or_else(unknown_address)?;
-        if let Some(stores) = simulated() {
+        if let Some(stores) = simulated_stores() {
             return Ok(Self {
                 address: address.to_owned(),
                 store: stores.open(address),
@@ -137,7 +137,9 @@ pub struct Found {
 /// nothing of that cloud's store.
 pub async fn list(cloud: &str, lineage: &str) -> Result<Vec<Found>, BucketError> {
     let names = match cloud {
-        _ if simulated().is_some() => simulated().map_or(Vec::new(), |stores| stores.list(cloud)),
+        _ if simulated_stores().is_some() => {
+            simulated_stores().map_or(Vec::new(), |stores| stores.list(cloud))
+        }
         "aws" => s3::list().await?,
         "gcp" => gcs::list().await?,
         "azure" => azure::list().await?,

@@ -19,7 +19,7 @@ pub(super) fn open(path: &str) -> Folder {
     Folder(PathBuf::from(path))
 }
 
-fn failed(error: &io::Error) -> BucketError {
+fn folder_failed(error: &io::Error) -> BucketError {
     let kind = match error.kind() {
         io::ErrorKind::NotFound => Trouble::Missing,
         io::ErrorKind::PermissionDenied => Trouble::Denied,
@@ -40,12 +40,12 @@ impl Store for Folder {
         };
         let folder_made =
             file::create_folders(&self.0).map_err(|error| file::named(above, "write to", error));
-        folder_made.map_err(|error| failed(&error))
+        folder_made.map_err(|error| folder_failed(&error))
     }
 
     async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError> {
         let path = self.0.join(folder);
-        let fail = |error| failed(&file::named(&path, "list", error));
+        let fail = |error| folder_failed(&file::named(&path, "list", error));
         let entries = match std::fs::read_dir(&path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
@@ -64,12 +64,12 @@ impl Store for Folder {
     }
 
     async fn remove(&self, folder: &str) -> Result<(), BucketError> {
-        tree::remove(&self.0.join(folder)).map_err(|error| failed(&error))
+        tree::remove(&self.0.join(folder)).map_err(|error| folder_failed(&error))
     }
 
     async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError> {
         let path = self.0.join(key);
-        std::fs::read(&path).map_err(|error| failed(&file::named(&path, "read", error)))
+        std::fs::read(&path).map_err(|error| folder_failed(&file::named(&path, "read", error)))
     }
 
     async fn sign(
@@ -86,12 +86,12 @@ impl Store for Folder {
 
     async fn contents(&self) -> Result<Contents, BucketError> {
         let mut contents = Contents::default();
-        for (_, folder, _) in entries(&self.0)?
+        for (_, folder, _) in folder_entries(&self.0)?
             .into_iter()
             .filter(|(.., kind)| kind.is_dir())
         {
-            for (_, path, _) in entries(&folder)? {
-                let fail = |error| failed(&file::named(&path, "read", error));
+            for (_, path, _) in folder_entries(&folder)? {
+                let fail = |error| folder_failed(&file::named(&path, "read", error));
                 let object = std::fs::symlink_metadata(&path).map_err(fail)?;
                 let written = jiff::Timestamp::try_from(object.modified().map_err(fail)?);
                 let written = written.map_err(|error| fail(io::Error::other(error)))?;
@@ -103,7 +103,7 @@ impl Store for Folder {
 
     async fn delete(&self) -> Result<(), BucketError> {
         self.check_contents()?;
-        tree::remove(&self.0).map_err(|error| failed(&error))
+        tree::remove(&self.0).map_err(|error| folder_failed(&error))
     }
 }
 
@@ -121,11 +121,11 @@ impl Folder {
         };
         match std::fs::symlink_metadata(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(&file::named(&self.0, "read", error))),
+            Err(error) => return Err(folder_failed(&file::named(&self.0, "read", error))),
             Ok(found) if !found.is_dir() => return Err(foreign(&self.0)),
             Ok(_) => {}
         }
-        for (name, path, kind) in entries(&self.0)? {
+        for (name, path, kind) in folder_entries(&self.0)? {
             if !kind.is_dir() || !pack::is_key(&name) {
                 return Err(foreign(&path));
             }
@@ -135,7 +135,7 @@ impl Folder {
                 name_parts
                     .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
             };
-            if let Some((_, path, _)) = entries(&path)?
+            if let Some((_, path, _)) = folder_entries(&path)?
                 .into_iter()
                 .find(|(name, _, kind)| !kind.is_file() || !chunk(name))
             {
@@ -147,8 +147,8 @@ impl Folder {
 }
 
 /// What is in a folder: names, paths, and what each is itself, not what it may be a link to.
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf, FileType)>, BucketError> {
-    let fail = |error| failed(&file::named(folder, "list", error));
+fn folder_entries(folder: &Path) -> Result<Vec<(String, PathBuf, FileType)>, BucketError> {
+    let fail = |error| folder_failed(&file::named(folder, "list", error));
     let mut found_entries = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let folder_entry = entry.map_err(fail)?;

@@ -25,7 +25,7 @@ pub(super) fn job_names(job: &Job, known: &KnownNames<'_>, found: &mut Vec<Unkno
     }
 }
 
-fn error(key: String, message: String, hint: Option<String>) -> UnknownName {
+fn unknown_error(key: String, message: String, hint: Option<String>) -> UnknownName {
     UnknownName::error(InputFile::Job, key, message, hint)
 }
 
@@ -35,7 +35,7 @@ fn data_places(job: &Job, known: &KnownNames<'_>, found: &mut Vec<UnknownName>) 
     for (name, dataset) in &job.datasets {
         if catalog.place_id(&dataset.at).is_none() {
             let place = dataset.at.to_string();
-            found.push(error(
+            found.push(unknown_error(
                 format!("datasets.{name}.at"),
                 format!("the catalog has no place `{place}`"),
                 known.nearest_place(&place),
@@ -49,7 +49,7 @@ fn data_places(job: &Job, known: &KnownNames<'_>, found: &mut Vec<UnknownName>) 
                 made.at
             );
             let hint = "plan with the catalog of the first plan".to_owned();
-            found.push(error(String::new(), message, Some(hint)));
+            found.push(unknown_error(String::new(), message, Some(hint)));
         }
     }
 }
@@ -68,7 +68,7 @@ fn unknown_accelerator(
         .iter()
         .find_map(|needs| needs.accelerators.first())
         .filter(|_| alternatives.iter().all(none_known))?;
-    Some(error(
+    Some(unknown_error(
         format!("stages.{stage}.needs.accelerators"),
         format!(
             "the catalog has no accelerator `{}`",
@@ -93,7 +93,7 @@ fn unknown_service(
         .iter()
         .find_map(|needs| needs.service.as_ref())
         .filter(|_| !alternatives.iter().any(is_served))?;
-    Some(error(
+    Some(unknown_error(
         format!("stages.{stage}.needs.service"),
         format!("the catalog has no service `{}`", first_service.name),
         service_hint(&first_service.name, known),
@@ -115,7 +115,7 @@ fn service_hint(name: &str, known: &KnownNames<'_>) -> Option<String> {
 }
 
 /// The needs of a stage, and its alternatives, each with the key of the table that it is in.
-fn sets<'n>(stage: &str, needs: &'n Needs) -> Vec<(String, &'n Needs)> {
+fn needs_sets<'n>(stage: &str, needs: &'n Needs) -> Vec<(String, &'n Needs)> {
     let table = if needs.ordered { "ordered" } else { "any_of" };
     let whole_needs = std::iter::once((format!("stages.{stage}.needs"), needs));
     let alternatives = needs.any_of.iter().enumerate();
@@ -137,7 +137,7 @@ fn accelerator_names(
             unknown_accelerators.insert(&need.name, format!("stages.{name}.duration"));
         }
     }
-    for (key, needs) in sets(name, &stage.needs) {
+    for (key, needs) in needs_sets(name, &stage.needs) {
         for need in &needs.accelerators {
             unknown_accelerators.insert(&need.name, format!("{key}.accelerators"));
         }
@@ -170,7 +170,7 @@ fn place_names(
             found.push(UnknownName::warning(InputFile::Job, key, message, hint));
         }
     };
-    for (key, needs) in sets(name, needs) {
+    for (key, needs) in needs_sets(name, needs) {
         for pattern in needs
             .places
             .iter()

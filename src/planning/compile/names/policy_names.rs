@@ -17,7 +17,7 @@ pub(super) fn policy_names(policy: &Policy, known: &KnownNames<'_>, found: &mut 
     link_names(policy, known, found);
 }
 
-fn warning(key: String, message: String, hint: Option<String>) -> UnknownName {
+fn unknown_warning(key: String, message: String, hint: Option<String>) -> UnknownName {
     UnknownName::warning(InputFile::Policy, key, message, hint)
 }
 
@@ -67,7 +67,7 @@ fn country_names(policy: &Policy, known: &KnownNames<'_>, found: &mut Vec<Unknow
             .any(|country| known.parent_countries.contains(country.as_str()))
     {
         let message = "operators.parents: the catalog has no operator whose ultimate parent is of these countries";
-        found.push(warning(
+        found.push(unknown_warning(
             "operators.parents".to_owned(),
             message.to_owned(),
             listed("has", &known.parent_countries),
@@ -80,7 +80,7 @@ fn country_names(policy: &Policy, known: &KnownNames<'_>, found: &mut Vec<Unknow
         {
             let message = format!("residency.{label}: the catalog has no place in these countries");
             let hint = listed("has places in", &known.countries);
-            found.push(warning(format!("residency.{label}"), message, hint));
+            found.push(unknown_warning(format!("residency.{label}"), message, hint));
         }
     }
 }
@@ -130,7 +130,7 @@ fn account_names(policy: &Policy, known: &KnownNames<'_>, found: &mut Vec<Unknow
         if !known.clouds.contains(cloud.as_str()) {
             let message = format!("accounts: the catalog has no cloud `{cloud}`");
             let hint = known.nearest_cloud(cloud);
-            found.push(warning(format!("accounts.{cloud}"), message, hint));
+            found.push(unknown_warning(format!("accounts.{cloud}"), message, hint));
         }
     }
 }
@@ -149,7 +149,7 @@ fn quota_names(policy: &Policy, known: &KnownNames<'_>, found: &mut Vec<UnknownN
                 true => known.nearest_place(&pattern.0),
                 false => known.nearest_cloud(&pattern.0),
             };
-            found.push(warning(format!("quotas.{pattern}"), message, hint));
+            found.push(unknown_warning(format!("quotas.{pattern}"), message, hint));
         }
         let unknown_cards = quota
             .by_accelerator
@@ -158,7 +158,11 @@ fn quota_names(policy: &Policy, known: &KnownNames<'_>, found: &mut Vec<UnknownN
         for name in unknown_cards {
             let message = format!("quotas of `{pattern}`: the catalog has no accelerator `{name}`");
             let quota_key = format!("quotas.{pattern}.accelerators.{name}");
-            found.push(warning(quota_key, message, known.nearest_accelerator(name)));
+            found.push(unknown_warning(
+                quota_key,
+                message,
+                known.nearest_accelerator(name),
+            ));
         }
     }
 }
@@ -170,7 +174,11 @@ fn link_names(policy: &Policy, known: &KnownNames<'_>, found: &mut Vec<UnknownNa
             if !known.is_place(pattern) {
                 let message = format!("links: `{pattern}` matches nothing in the catalog");
                 let hint = known.nearest_place(&pattern.0);
-                found.push(warning(format!("links.{index}.{end}"), message, hint));
+                found.push(unknown_warning(
+                    format!("links.{index}.{end}"),
+                    message,
+                    hint,
+                ));
             }
         }
     }

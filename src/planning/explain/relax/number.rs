@@ -175,7 +175,7 @@ impl RelaxCase<'_> {
             }
             ConstraintKind::Need(_, Need::Memory) => Relaxed::Bytes(Bytes(value)),
             ConstraintKind::MaxPrice | ConstraintKind::Need(_, Need::MaxPrice) => {
-                Relaxed::Hourly(money(value))
+                Relaxed::Hourly(money_of_micros(value))
             }
             _ => Relaxed::Count(value),
         }
@@ -188,7 +188,7 @@ impl RelaxCase<'_> {
                 let set_need = |needs: &mut Needs| match need {
                     Need::Cpus => needs.vcpu_thousandths = value,
                     Need::Memory => needs.memory = Bytes(value),
-                    Need::MaxPrice => needs.max_price = Some(rate(value)),
+                    Need::MaxPrice => needs.max_price = Some(rate_of_micros(value)),
                     _ => {
                         if let Some(latency) = &mut needs.latency {
                             latency.at_most = Millis(value);
@@ -211,7 +211,7 @@ impl RelaxCase<'_> {
                     *limit = value;
                 }
             }
-            ConstraintKind::MaxPrice => policy.max_price = Some(rate(value)),
+            ConstraintKind::MaxPrice => policy.max_price = Some(rate_of_micros(value)),
             ConstraintKind::Spread(index) => {
                 job.spread[*index].at_most = u32::try_from(value).unwrap_or(u32::MAX)
             }
@@ -221,10 +221,10 @@ impl RelaxCase<'_> {
     }
 }
 
-fn money(micro_usd: u64) -> Money {
+fn money_of_micros(micro_usd: u64) -> Money {
     Money(saturate(i128::from(micro_usd)))
 }
 
-fn rate(micro_usd: u64) -> Rate {
-    Rate(money(micro_usd).0.saturating_mul(1000))
+fn rate_of_micros(micro_usd: u64) -> Rate {
+    Rate(money_of_micros(micro_usd).0.saturating_mul(1000))
 }

@@ -16,7 +16,7 @@ impl Builder<'_> {
                 continue;
             }
             let pool = &self.instance.links.pools[index];
-            let pieces = pieces(
+            let pieces = tariff_pieces(
                 &pool.tariff,
                 pool.used.0,
                 pool.used.0.saturating_add(most_bytes),
@@ -95,7 +95,7 @@ impl Piece {
 }
 
 /// The tariff between two volumes, cut at its tiers.
-fn pieces(tariff: &Tariff, from: u64, to: u64) -> Vec<Piece> {
+fn tariff_pieces(tariff: &Tariff, from: u64, to: u64) -> Vec<Piece> {
     let inner_thresholds = tariff
         .thresholds()
         .filter(|threshold| (from + 1..to).contains(threshold));

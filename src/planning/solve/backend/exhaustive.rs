@@ -80,7 +80,7 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
 fn every_route(instance: &Instance, placement: &Placement) -> Vec<Routes> {
     let mut all_routes = vec![Routes::new()];
     for (index, artifact) in instance.artifacts.iter_enumerated() {
-        let trees = trees(instance, index, artifact, placement);
+        let trees = all_trees(instance, index, artifact, placement);
         let with_tree = |routes: Routes| {
             trees
                 .iter()
@@ -94,7 +94,7 @@ fn every_route(instance: &Instance, placement: &Placement) -> Vec<Routes> {
 
 /// All trees of one artifact: every destination takes its transfer from the origin, or from another
 /// destination that is cheaper, without rings.
-fn trees(
+fn all_trees(
     instance: &Instance,
     index: ArtifactId,
     artifact: &Artifact,

@@ -26,10 +26,10 @@ impl Solver for Highs {
         start: &[f64],
         effort: &Effort,
     ) -> Result<Answer, SolverError> {
-        let mut solved = prepared(program, start, effort, TOLERANCES[0])?.try_solve();
+        let mut solved = prepared_model(program, start, effort, TOLERANCES[0])?.try_solve();
         for tolerance in &TOLERANCES[1..] {
             if solved.is_err() {
-                solved = prepared(program, start, effort, *tolerance)?.try_solve();
+                solved = prepared_model(program, start, effort, *tolerance)?.try_solve();
             }
         }
         let solved = solved.map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?;
@@ -56,7 +56,7 @@ impl Solver for Highs {
         let values = solved.get_solution().columns().to_vec();
         Ok(Answer::Found {
             values,
-            bound: whole_bound + exact(program.constant),
+            bound: whole_bound + exact_float(program.constant),
             proven: is_proven,
         })
     }
@@ -68,14 +68,14 @@ impl Solver for Highs {
 const TOLERANCES: [f64; 3] = [1e-9, 1e-7, 1e-6];
 
 /// The program as HiGHS takes it, with its start and its limits.
-fn prepared(
+fn prepared_model(
     program: &Program,
     start: &[f64],
     effort: &Effort,
     tolerance: f64,
 ) -> Result<Model, SolverError> {
-    let mut model = model(program)?;
-    configure(&mut model, effort, tolerance)?;
+    let mut model = highs_model(program)?;
+    configure_model(&mut model, effort, tolerance)?;
     if start.len() == program.columns.len() && !start.is_empty() {
         // A start that HiGHS refuses costs only speed.
         let _ = model.try_set_solution(Some(start), None, None, None);
@@ -84,14 +84,14 @@ fn prepared(
 }
 
 /// Integers up to 2⁵³ are exact; larger figures are refused when files are read.
-fn exact(value: i64) -> f64 {
+fn exact_float(value: i64) -> f64 {
     value as f64
 }
 
-fn model(program: &Program) -> Result<Model, SolverError> {
+fn highs_model(program: &Program) -> Result<Model, SolverError> {
     let mut cost = program.columns.map(|_| 0.0);
     for (column, coefficient) in &program.objective {
-        cost[*column] = exact(*coefficient);
+        cost[*column] = exact_float(*coefficient);
     }
     let mut problem = RowProblem::default();
     let columns: IdVec<ColumnId, highs::Col> = program
@@ -99,22 +99,26 @@ fn model(program: &Program) -> Result<Model, SolverError> {
         .iter()
         .zip(cost)
         .map(|(column, cost)| {
-            let upper = column.upper.map_or(f64::INFINITY, exact);
-            problem.add_column_with_integrality(cost, exact(column.lower)..=upper, column.integer)
+            let upper = column.upper.map_or(f64::INFINITY, exact_float);
+            problem.add_column_with_integrality(
+                cost,
+                exact_float(column.lower)..=upper,
+                column.integer,
+            )
         })
         .collect();
     for row in &program.rows {
-        let scale = scale(row);
+        let scale = row_scale(row);
         let lower_bound = row
             .lower
-            .map_or(f64::NEG_INFINITY, |lower| exact(lower) * scale);
+            .map_or(f64::NEG_INFINITY, |lower| exact_float(lower) * scale);
         let upper = row
             .upper
-            .map_or(f64::INFINITY, |upper| exact(upper) * scale);
+            .map_or(f64::INFINITY, |upper| exact_float(upper) * scale);
         let terms = row
             .terms
             .iter()
-            .map(|(column, coefficient)| (columns[*column], exact(*coefficient) * scale));
+            .map(|(column, coefficient)| (columns[*column], exact_float(*coefficient) * scale));
         problem.add_row(lower_bound..=upper, terms);
     }
     problem
@@ -124,7 +128,7 @@ fn model(program: &Program) -> Result<Model, SolverError> {
 
 /// A power of two, which changes no digit, that makes a row's largest coefficient small: tolerances
 /// are absolute. The least one stays well above what HiGHS takes for nothing.
-fn scale(row: &Row) -> f64 {
+fn row_scale(row: &Row) -> f64 {
     let sizes = || {
         row.terms
             .iter()
@@ -134,13 +138,13 @@ fn scale(row: &Row) -> f64 {
         .max()
         .unwrap_or(0)
         .min(sizes().min().unwrap_or(0) + 20);
-    1.0 / exact(1 << exponent.min(52))
+    1.0 / exact_float(1 << exponent.min(52))
 }
 
 /// The least time that HiGHS is given: with less it ends before it can report any result.
 const LEAST_SECONDS: f64 = 0.01;
 
-fn configure(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), SolverError> {
+fn configure_model(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), SolverError> {
     const _: () = assert!(SOLVER_SEED <= i32::MAX as u32);
     let seed = SOLVER_SEED as i32;
     let nodes = i32::try_from(effort.nodes).unwrap_or(i32::MAX);

@@ -55,8 +55,8 @@ pub(crate) fn has_direct_transfers_only(instance: &Instance) -> bool {
 /// The cheapest placement with all transfers straight from their origins, whatever its time.
 /// `None`: the figures are too large, or some stage has no choice.
 pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<ClosedGap> {
-    let mut dual = start(instance, shape, false)?;
-    let own_costs = own(instance, &dual.net);
+    let mut dual = start_messages(instance, shape, false)?;
+    let own_costs = own_costs_of(instance, &dual.net);
     let keep_choices = dominated_sites::enough(&dual.net, &instance.links, &own_costs);
     dual.retain(&keep_choices);
     let scale = dual.net.scale;
@@ -64,7 +64,7 @@ pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> 
     let (mut idle, mut reached) = (0, i64::MIN);
     for _ in 0..SWEEPS {
         let known_value = best_found.as_ref().map_or(i64::MAX, |(value, _)| *value);
-        let Swept { keep, placed } = sweep(&mut dual, instance, known_value);
+        let Swept { keep, placed } = sweep_choices(&mut dual, instance, known_value);
         for ScaledPlacement { value, placement } in placed {
             if best_found.as_ref().is_none_or(|(known, _)| value < *known) {
                 best_found = Some((value, placement));
@@ -109,7 +109,7 @@ pub(crate) fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> 
 
 /// A bound on the cost of every placement, from a few sweeps; from one if planning is to end.
 pub(crate) fn cost_bound(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<i64> {
-    let mut dual = start(instance, shape, true)?;
+    let mut dual = start_messages(instance, shape, true)?;
     for _ in 0..BOUNDS {
         dual.backward(&mut |_, _| {});
         dual.forward(&mut |_, _| {});
@@ -140,13 +140,16 @@ pub(crate) fn choices_within(
     if effort.should_stop() {
         return all_choices(instance);
     }
-    let Some(mut dual) = start(instance, shape, true) else {
+    let Some(mut dual) = start_messages(instance, shape, true) else {
         return ChoicesWithin::Unknown;
     };
     let scale = dual.net.scale;
     if least {
-        let keep_choices =
-            dominated_sites::worthwhile(&dual.net, &instance.links, &own(instance, &dual.net));
+        let keep_choices = dominated_sites::worthwhile(
+            &dual.net,
+            &instance.links,
+            &own_costs_of(instance, &dual.net),
+        );
         dual.retain(&keep_choices);
     }
     // Without forbidden links, all placements cost less than one of them.
@@ -156,7 +159,7 @@ pub(crate) fn choices_within(
     let size_at_first: usize = dual.level.iter().map(Vec::len).sum();
     for _ in 0..TRIMS.min(TRIMMED / size_at_first.max(1)).max(2) {
         let size_before: usize = dual.level.iter().map(Vec::len).sum();
-        let kept_any = trim(&mut dual, limit);
+        let kept_any = trim_choices(&mut dual, limit);
         if effort.should_stop() {
             return all_choices(instance);
         }
@@ -174,7 +177,7 @@ pub(crate) fn choices_within(
         bound_reached = bound_reached.max(bound_after);
     }
     // Once more for choices that share a site: each has its own cost.
-    let own_costs = own(instance, &dual.net);
+    let own_costs = own_costs_of(instance, &dual.net);
     let mut mark_choices = |dual: &DualMessages<'_>, stage: StageId| {
         let dual_bound = dual.bound();
         for (position, choices) in dual.net.nodes[stage].choices.iter().enumerate() {
@@ -210,17 +213,21 @@ pub(crate) enum ChoicesWithin {
 }
 
 /// `certain`: prices are the least that any way to share transfers can have.
-fn start<'a>(instance: &'a Instance, shape: &Shape, certain: bool) -> Option<DualMessages<'a>> {
+fn start_messages<'a>(
+    instance: &'a Instance,
+    shape: &Shape,
+    certain: bool,
+) -> Option<DualMessages<'a>> {
     if instance.stages.iter().any(|stage| stage.choices.is_empty()) {
         return None;
     }
     let net = Network::new(instance, shape, certain)?;
-    let own_costs = own(instance, &net);
+    let own_costs = own_costs_of(instance, &net);
     Some(DualMessages::new(net, &instance.links, own_costs))
 }
 
 /// By stage and position of its site: the least that it costs there, scaled.
-fn own(instance: &Instance, net: &Network) -> IdVec<StageId, Vec<i64>> {
+fn own_costs_of(instance: &Instance, net: &Network) -> IdVec<StageId, Vec<i64>> {
     let stages = net.nodes.iter().zip(&instance.stages);
     stages
         .map(|(node, stage)| {
@@ -243,7 +250,7 @@ fn own(instance: &Instance, net: &Network) -> IdVec<StageId, Vec<i64>> {
 
 /// There and back; by stage and position of its site: a placement with it may cost at most
 /// `limit`, scaled.
-fn trim(dual: &mut DualMessages<'_>, limit: i64) -> IdVec<StageId, Vec<bool>> {
+fn trim_choices(dual: &mut DualMessages<'_>, limit: i64) -> IdVec<StageId, Vec<bool>> {
     let mut keep_marks = dual.level.map(|level| vec![true; level.len()]);
     let mut drop = |dual: &DualMessages<'_>, stage: StageId| {
         let dual_bound = dual.bound();
@@ -270,7 +277,7 @@ struct Swept {
 }
 
 /// As [`trim`], and placements on the way forward, each stage where the messages want it.
-fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> Swept {
+fn sweep_choices(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> Swept {
     let mut keep_marks = dual.level.map(|level| vec![true; level.len()]);
     let mut drop = |dual: &DualMessages<'_>, stage: StageId| {
         let dual_bound = dual.bound();
@@ -279,7 +286,7 @@ fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> Swept 
         }
     };
     dual.backward(&mut drop);
-    let own_costs = own(instance, &dual.net);
+    let own_costs = own_costs_of(instance, &dual.net);
     let net = dual.net.clone();
     // A transfer that is not there yet costs the first reader all of it in one, its part in the
     // other.

@@ -53,7 +53,7 @@ pub(crate) struct DualMessages<'a> {
 impl<'a> DualMessages<'a> {
     /// Without messages; `own` by stage and position of the site, scaled.
     pub(crate) fn new(net: Network, links: &'a Links, own: IdVec<StageId, Vec<i64>>) -> Self {
-        let mail = net.stars.map(|star| mail(&net, star));
+        let mail = net.stars.map(|star| empty_mail(&net, star));
         let least_own = own.map(|own| own.iter().copied().min().unwrap_or(0));
         Self {
             net,
@@ -304,7 +304,7 @@ impl<'a> DualMessages<'a> {
             self.net.nodes[stage].retain(keep);
         }
         for (star, old) in self.net.stars.iter().zip(&mut self.mail) {
-            let mut new = mail(&self.net, star);
+            let mut new = empty_mail(&self.net, star);
             if let Origin::Stage(stage) = star.origin {
                 old.up
                     .iter_mut()
@@ -350,7 +350,7 @@ impl Share {
     }
 }
 
-fn mail(net: &Network, star: &Star) -> Mail {
+fn empty_mail(net: &Network, star: &Star) -> Mail {
     let mut targets: Vec<SiteId> = star
         .readers
         .iter()

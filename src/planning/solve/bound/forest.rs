@@ -51,7 +51,7 @@ struct Above {
 /// Works the bounds out. `None`: some stage has no choice, or no link for its data.
 pub(crate) fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     let costs = certain_costs(instance);
-    let mut nodes = nodes(instance, &costs);
+    let mut nodes = forest_nodes(instance, &costs);
     let rates = least_rates(instance);
     let prices = instance
         .artifacts
@@ -223,7 +223,7 @@ impl Node {
     }
 }
 
-fn nodes(
+fn forest_nodes(
     instance: &Instance,
     costs: &IdVec<StageId, IdVec<ChoiceId, Option<i64>>>,
 ) -> IdVec<StageId, Node> {

@@ -101,7 +101,7 @@ impl Network {
                 ..Node::default()
             }
         });
-        let mut stars = stars(instance, certain);
+        let mut stars = network_stars(instance, certain);
         let dearest = |star: &Star| i128::from(star.price.iter().copied().fold(0, i64::max));
         let own_sum: i128 = instance
             .stages
@@ -196,7 +196,7 @@ impl Network {
 }
 
 /// Artifacts with readers, those with the same origin and readers as one.
-fn stars(instance: &Instance, certain: bool) -> IdVec<StarId, Star> {
+fn network_stars(instance: &Instance, certain: bool) -> IdVec<StarId, Star> {
     let rates = routes::least_rates(instance);
     let links = &instance.links;
     let mut known_stars: BTreeMap<(Origin, &[StageId]), StarId> = BTreeMap::new();

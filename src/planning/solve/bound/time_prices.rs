@@ -184,7 +184,7 @@ pub(crate) fn time_prices(
     solver: &dyn Solver,
     effort: &Effort,
 ) -> Option<TimePrices> {
-    let hulls = curves.map(|curve| hull(curve));
+    let hulls = curves.map(|curve| lower_hull(curve));
     let rates = hulls.iter().flatten().map(|point| point.rate);
     let steepest = rates.fold(0, i128::max);
     if steepest == 0 {
@@ -212,11 +212,11 @@ pub(crate) fn time_prices(
     let Ok(Answer::Found { values, .. }) = solver.minimize(&flow.program, &[], effort) else {
         return None;
     };
-    Some(flow.prices(&values, &reversed(before)))
+    Some(flow.prices(&values, &reversed_order(before)))
 }
 
 /// Stages so that each comes before all it waits for.
-fn reversed(before: &IdVec<StageId, Vec<StageId>>) -> Vec<StageId> {
+fn reversed_order(before: &IdVec<StageId, Vec<StageId>>) -> Vec<StageId> {
     let mut arcs_after = before.map(|_| 0_usize);
     before
         .iter()
@@ -256,7 +256,7 @@ struct HullPoint {
 }
 
 /// The lower hull of a curve from its cheapest point to its shortest.
-fn hull(curve: &[CurvePoint]) -> Vec<HullPoint> {
+fn lower_hull(curve: &[CurvePoint]) -> Vec<HullPoint> {
     let mut points: Vec<CurvePoint> = curve.to_vec();
     points.sort_unstable();
     let mut hull: Vec<CurvePoint> = Vec::new();

@@ -55,16 +55,19 @@ pub(crate) fn local_search(
         && instance.stages.iter().all(|stage| stage.deadline.is_none());
     let cheapest = forest(instance, shape)?.placement;
     let usage = Usage::of(instance);
-    for start in std::iter::once(cheapest).chain(starts(instance)) {
+    for start in std::iter::once(cheapest).chain(first_placements(instance)) {
         if effort.should_stop() && best_found.as_ref().is_some_and(|(key, _)| key.over == 0) {
             break;
         }
         // Where only money counts, a move changes only what touches its stage.
         let (key, placement) = if only_money {
-            let placement = cheapen(instance, &stage_artifacts, start, &mut visits, effort);
-            (key(instance, shape, &usage, &placement), placement)
+            let placement = cheapen_stages(instance, &stage_artifacts, start, &mut visits, effort);
+            (
+                placement_key(instance, shape, &usage, &placement),
+                placement,
+            )
         } else {
-            descend(instance, shape, &usage, start, &mut moves, effort)
+            descend_to_best(instance, shape, &usage, start, &mut moves, effort)
         };
         if best_found.as_ref().is_none_or(|(known, _)| key < *known) {
             best_found = Some((key, placement));
@@ -85,7 +88,7 @@ pub(crate) fn improve_placement(
     effort: &Effort,
 ) -> Placement {
     let mut moves = IMPROVING / (instance.stages.len() + instance.artifacts.len()).max(1);
-    descend(
+    descend_to_best(
         instance,
         shape,
         &Usage::of(instance),
@@ -96,7 +99,12 @@ pub(crate) fn improve_placement(
     .1
 }
 
-fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, placement: &Placement) -> Key {
+fn placement_key(
+    instance: &Instance,
+    shape: &Shape,
+    usage: &Usage<'_>,
+    placement: &Placement,
+) -> Key {
     let Some(evaluation) = evaluate(instance, shape, placement) else {
         return Key::WORST;
     };
@@ -124,7 +132,7 @@ fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, placement: &Placem
 }
 
 /// Each stage at its cheapest; at its fastest; and everything as near as can be to one site.
-fn starts(instance: &Instance) -> Vec<Placement> {
+fn first_placements(instance: &Instance) -> Vec<Placement> {
     let each_by =
         |rank: &dyn Fn(&crate::planning::problem::Choice) -> (i64, i64, i64)| -> Placement {
             let position = |stage: &crate::planning::problem::StageChoices| {
@@ -139,7 +147,7 @@ fn starts(instance: &Instance) -> Vec<Placement> {
         each_by(&|choice| (0, choice.cost.0, choice.duration.signed())),
         each_by(&|choice| (0, choice.duration.signed(), choice.cost.0)),
     ];
-    for home in homes(instance) {
+    for home in home_sites(instance) {
         start_placements.push(each_by(&|choice| {
             (
                 i64::from(choice.site != home),
@@ -152,7 +160,7 @@ fn starts(instance: &Instance) -> Vec<Placement> {
 }
 
 /// Sites where most stages can run, the cheaper first.
-fn homes(instance: &Instance) -> Vec<SiteId> {
+fn home_sites(instance: &Instance) -> Vec<SiteId> {
     let mut sites: Vec<(usize, i64, SiteId)> = Vec::new();
     for site in instance.links.site_ids() {
         let home_choices = instance.stages.iter().map(|stage| {
@@ -184,7 +192,7 @@ fn homes(instance: &Instance) -> Vec<SiteId> {
 
 /// Moves one stage at a time to where it and what touches it cost least, until no move helps or
 /// `visits` are used up.
-fn cheapen(
+fn cheapen_stages(
     instance: &Instance,
     stage_artifacts: &IdVec<StageId, Vec<ArtifactId>>,
     mut placement: Placement,
@@ -219,7 +227,7 @@ fn cheapen(
 }
 
 /// Moves one stage at a time to its best choice until no move helps or `moves` are used up.
-fn descend(
+fn descend_to_best(
     instance: &Instance,
     shape: &Shape,
     usage: &Usage<'_>,
@@ -227,7 +235,7 @@ fn descend(
     moves: &mut usize,
     effort: &Effort,
 ) -> (Key, Placement) {
-    let mut best_key = key(instance, shape, usage, &placement);
+    let mut best_key = placement_key(instance, shape, usage, &placement);
     loop {
         let key_before = best_key;
         for stage in placement.ids() {
@@ -239,7 +247,7 @@ fn descend(
             *moves -= positions.len();
             for position in positions {
                 placement[stage] = position;
-                let moved_key = key(instance, shape, usage, &placement);
+                let moved_key = placement_key(instance, shape, usage, &placement);
                 if moved_key < best_key {
                     best_key = moved_key;
                     chosen_before = position;

@@ -72,7 +72,7 @@ impl PlacementSearch<'_> {
         let lowered = lower(instance, target);
         let begin = start
             .and_then(|known| choice_positions(instance, &known.tags))
-            .map_or_else(Vec::new, |placement| point(&lowered, &placement));
+            .map_or_else(Vec::new, |placement| start_point(&lowered, &placement));
         let (values, bound, proven) =
             match self
                 .solver
@@ -182,7 +182,7 @@ pub(super) fn target<'a>(
 }
 
 /// A start for the solver: the choices alone; it completes the rest.
-fn point(lowered: &Lowered, placement: &Placement) -> Vec<f64> {
+fn start_point(lowered: &Lowered, placement: &Placement) -> Vec<f64> {
     let mut values = vec![0.0; lowered.program.columns.len()];
     for (columns, position) in lowered.choice.iter().zip(placement) {
         values[columns[*position].index()] = 1.0;

@@ -117,7 +117,7 @@ impl PlacementSearch<'_> {
             else {
                 return Ok(Some((preferred, ranked)));
             };
-            let decided_row = row(&instance.caps[exceeded.cap], &exceeded.stages);
+            let decided_row = cap_row(&instance.caps[exceeded.cap], &exceeded.stages);
             instance.to_mut().caps.push(decided_row);
         }
         Err(SolverError(
@@ -311,7 +311,7 @@ impl PlacementSearch<'_> {
 }
 
 /// A concurrent cap on some stages of which none waits for another.
-fn row(cap: &Cap, stages: &[StageId]) -> Cap {
+fn cap_row(cap: &Cap, stages: &[StageId]) -> Cap {
     let uses = |(stage, uses): (StageId, &Vec<CandidateUse>)| {
         if stages.contains(&stage) {
             uses.clone()

@@ -49,7 +49,7 @@ pub(crate) fn enough(
     own: &IdVec<StageId, Vec<i64>>,
 ) -> IdVec<StageId, Vec<bool>> {
     let points = untimed_points(own);
-    let instead = needed(&Sites::new(net, links, &points));
+    let instead = needed_sites(&Sites::new(net, links, &points));
     let is_kept = |site: &SiteId| instead[*site] == *site;
     net.nodes
         .map(|node| node.sites.iter().map(is_kept).collect())
@@ -75,11 +75,11 @@ pub(crate) fn enough_in_time(
                 .collect()
         })
         .collect();
-    needed(&Sites::new(net, links, &points))
+    needed_sites(&Sites::new(net, links, &points))
 }
 
 /// By site, the one that is enough in its place.
-fn needed(sites: &Sites<'_>) -> IdVec<SiteId, SiteId> {
+fn needed_sites(sites: &Sites<'_>) -> IdVec<SiteId, SiteId> {
     let mut instead: IdVec<SiteId, SiteId> = sites.links.site_ids().collect();
     let mut sites_left = sites.used.clone();
     // The dearest first, so that what replaces them stays.
@@ -149,7 +149,7 @@ impl<'a> Sites<'a> {
         let fixed: BTreeSet<SiteId> = net
             .stars
             .iter()
-            .filter_map(|star| fixed(star.origin))
+            .filter_map(|star| fixed_site(star.origin))
             .collect();
         let used_sites = links
             .site_ids()
@@ -208,7 +208,7 @@ impl<'a> Sites<'a> {
     }
 }
 
-fn fixed(origin: Origin) -> Option<SiteId> {
+fn fixed_site(origin: Origin) -> Option<SiteId> {
     match origin {
         Origin::Site(site) => Some(site),
         Origin::Stage(_) => None,

@@ -91,7 +91,7 @@ pub(crate) fn least_cost(instance: &Instance, shape: &Shape, effort: &Effort) ->
 /// A lower bound on the makespan of every placement: the longest path with every stage at its
 /// shortest.
 pub(crate) fn least_time(instance: &Instance, shape: &Shape) -> Millis {
-    let paths = paths(instance, shape, None);
+    let paths = longest_paths(instance, shape, None);
     let path_ends = paths.head.iter().zip(&paths.shortest);
     let latest_end = path_ends.map(|(head, shortest)| head + shortest);
     Millis::from_signed(latest_end.fold(0, i64::max))
@@ -123,7 +123,7 @@ struct Paths {
     latest: IdVec<StageId, i64>,
 }
 
-fn paths(instance: &Instance, shape: &Shape, limit: Option<Millis>) -> Paths {
+fn longest_paths(instance: &Instance, shape: &Shape, limit: Option<Millis>) -> Paths {
     let shortest = instance.stages.map(|stage| stage.shortest().signed());
     let mut head_times = instance.stages.map(|_| 0_i64);
     let own_deadline = |stage: &StageChoices| {
@@ -158,26 +158,26 @@ fn paths(instance: &Instance, shape: &Shape, limit: Option<Millis>) -> Paths {
 }
 
 fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<Millis>) -> Option<()> {
-    let Paths { head, latest, .. } = paths(instance, shape, limit);
+    let Paths { head, latest, .. } = longest_paths(instance, shape, limit);
     for stage in instance.stages.ids() {
         let sites: BTreeSet<SiteId> = instance.stages[stage]
             .choices
             .iter()
             .map(|choice| choice.site)
             .collect();
-        let fetched_times = fetched(instance, shape, stage, &sites);
+        let fetched_times = arrival_times(instance, shape, stage, &sites);
         let choices = instance.stages[stage].choices.clone();
         let fits_time = |position: ChoiceId| {
             let choice: &Choice = &choices[position];
             head[stage].max(fetched_times[&choice.site]) + choice.duration.signed() <= latest[stage]
         };
-        keep(&mut instance.stages[stage], fits_time)?;
+        keep_choices(&mut instance.stages[stage], fits_time)?;
     }
     Some(())
 }
 
 /// By site: when data that lies at fixed sites has arrived there.
-fn fetched(
+fn arrival_times(
     instance: &Instance,
     shape: &Shape,
     stage: StageId,
@@ -198,7 +198,7 @@ fn fetched(
     arrivals
 }
 
-fn keep(stage: &mut StageChoices, fits: impl Fn(ChoiceId) -> bool) -> Option<()> {
+fn keep_choices(stage: &mut StageChoices, fits: impl Fn(ChoiceId) -> bool) -> Option<()> {
     stage.choices.retain_by_id(|choice, _| fits(choice));
     (!stage.choices.is_empty()).then_some(())
 }

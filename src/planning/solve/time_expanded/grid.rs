@@ -106,7 +106,7 @@ impl Grid {
                 ..Node::default()
             });
         }
-        let stars = stars(ground.instance, ground.net);
+        let stars = grid_stars(ground.instance, ground.net);
         let mut grid = Self {
             nodes,
             stars,
@@ -452,7 +452,7 @@ impl Grid {
 }
 
 /// The network's stars, and one for every wait without data.
-fn stars(instance: &Instance, net: &Network) -> IdVec<StarId, Star> {
+fn grid_stars(instance: &Instance, net: &Network) -> IdVec<StarId, Star> {
     let star = |origin: Origin, readers: Vec<StageId>, data: Option<StarId>| Star {
         origin,
         readers,

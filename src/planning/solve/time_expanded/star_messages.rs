@@ -25,7 +25,7 @@ impl Sweeper {
             }
         }
         for (number, up) in mail[index].up.iter().enumerate() {
-            most(grid, star, number, &mail[index].down[number], held);
+            most_later(grid, star, number, &mail[index].down[number], held);
             for (to, target) in star.slots[number].iter().enumerate() {
                 let room_row = &mut room[target * times.len()..(target + 1) * times.len()];
                 for from in 0..at.len() - 1 {
@@ -62,7 +62,7 @@ impl Sweeper {
         let (at, times) = grid.source(star);
         let Mail { up, down } = &mut mail[index];
         let reader_up = &mut up[number];
-        most(grid, star, number, &down[number], held);
+        most_later(grid, star, number, &down[number], held);
         let mut raises = vec![FAR; times.len()];
         let lone = star.readers.len() == 1;
         for (to, target) in star.slots[number].iter().enumerate() {
@@ -134,7 +134,7 @@ impl Sweeper {
             let share = (readers - number) as i64;
             let Mail { up, down } = &mut mail[index];
             let (up, down) = (&up[number], &mut down[number]);
-            most(grid, star, number, down, held);
+            most_later(grid, star, number, down, held);
             let reader = star.readers[number];
             let reader_starts = &grid.nodes[reader].start;
             // The most that a slot may get: no more than any slot before it.
@@ -172,7 +172,7 @@ impl Sweeper {
             if readers > 1 {
                 let mut value_taken = std::mem::take(held);
                 let values_before = value_taken.clone();
-                most(grid, star, number, &raised, &mut value_taken);
+                most_later(grid, star, number, &raised, &mut value_taken);
                 for (to, target) in star.slots[number].iter().enumerate() {
                     let room_row = &mut room[target * times.len()..(target + 1) * times.len()];
                     for from in 0..at.len() - 1 {
@@ -193,7 +193,7 @@ impl Sweeper {
 }
 
 /// By slot of a reader: the most that it or a later one there gets.
-fn most(grid: &Grid, star: &Star, number: usize, down: &[i64], held: &mut Vec<i64>) {
+fn most_later(grid: &Grid, star: &Star, number: usize, down: &[i64], held: &mut Vec<i64>) {
     held.clear();
     held.extend_from_slice(down);
     let reader_starts = &grid.nodes[star.readers[number]].start;

@@ -25,8 +25,8 @@ impl Grid {
                 return true;
             }
             for (stage, node) in self.nodes.iter_enumerated_mut() {
-                retain(&mut node.start, &alive.start[stage]);
-                retain(&mut node.end, &alive.end[stage]);
+                retain_slots(&mut node.start, &alive.start[stage]);
+                retain_slots(&mut node.end, &alive.end[stage]);
                 if node.start.len() == 0 || node.end.len() == 0 {
                     return false;
                 }
@@ -116,7 +116,7 @@ impl Grid {
     }
 }
 
-fn retain(times: &mut Times, keep: &[bool]) {
+fn retain_slots(times: &mut Times, keep: &[bool]) {
     let mut new_starts = vec![0];
     let mut kept_slots = Vec::new();
     for position in 0..times.at.len() - 1 {

@@ -36,7 +36,7 @@ impl PlanCheck<'_> {
     pub(super) fn meets(&self, needs: &Needs, offer: &Offer) -> bool {
         let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
         let name = place.name.to_string();
-        serves(needs, machine)
+        is_service_for(needs, machine)
             && sustained_vcpus(machine) >= needs.vcpu_thousandths
             && machine.memory >= needs.memory
             && (needs.accelerators.is_empty()
@@ -97,7 +97,7 @@ impl PlanCheck<'_> {
 }
 
 /// Returns whether a machine is the service that is asked for, or a machine where none is.
-fn serves(needs: &Needs, machine: &Machine) -> bool {
+fn is_service_for(needs: &Needs, machine: &Machine) -> bool {
     match (&needs.service, &machine.service) {
         (Some(need), Some(service)) => {
             need.name == service.name && need.admits(service.version.as_ref())

@@ -50,7 +50,7 @@ impl<'a> PlanCheck<'a> {
         should: &T,
     ) {
         if says != should {
-            self.wrong(at, shown(says), shown(should));
+            self.wrong(at, shown_member(says), shown_member(should));
         }
     }
 
@@ -76,6 +76,6 @@ impl<'a> PlanCheck<'a> {
 }
 
 /// Returns a member of a plan as JSON.
-fn shown<T: Serialize>(value: &T) -> String {
+fn shown_member<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| format!("no JSON: {error}"))
 }

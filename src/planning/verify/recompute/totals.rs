@@ -20,7 +20,7 @@ impl PlanCheck<'_> {
         let transferred: Money = sum_of_transfers(|transfer| transfer.storage_micro_usd);
         let storage = written + transferred;
         let cost = compute + egress + storage + disks + addresses;
-        let makespan = makespan(self.plan);
+        let makespan = plan_makespan(self.plan);
         self.same("totals.disk_micro_usd", &totals.disk_micro_usd, &disks);
         self.same(
             "totals.address_micro_usd",
@@ -56,7 +56,7 @@ impl PlanCheck<'_> {
 }
 
 /// Returns when the last stage ends and the last output is home; zero for a plan without stages.
-fn makespan(plan: &Plan) -> Millis {
+fn plan_makespan(plan: &Plan) -> Millis {
     let stage_ends = plan.stages.iter().map(|stage| stage.end_ms);
     let arrivals_home = plan
         .transfers

@@ -19,15 +19,15 @@ impl PlanCheck<'_> {
         );
         let (Some(from), Some(to)) = places else {
             return self.wrong(
-                member(transfer, "from"),
+                transfer_member(transfer, "from"),
                 &transfer.from,
                 "places of the catalog",
             );
         };
         match self.job.size(&transfer.artifact) {
-            Some(size) => self.same(member(transfer, "bytes"), &transfer.bytes, &size),
+            Some(size) => self.same(transfer_member(transfer, "bytes"), &transfer.bytes, &size),
             None => self.wrong(
-                member(transfer, "artifact"),
+                transfer_member(transfer, "artifact"),
                 &transfer.artifact,
                 "an artifact of the job",
             ),
@@ -37,16 +37,20 @@ impl PlanCheck<'_> {
         // Transfers of what was transferred lead back to the origin, each later than the one
         // before.
         match self.arrival(&transfer.artifact, &transfer.from) {
-            Some(ready) => self.same(member(transfer, "start_ms"), &transfer.start_ms, &ready),
+            Some(ready) => self.same(
+                transfer_member(transfer, "start_ms"),
+                &transfer.start_ms,
+                &ready,
+            ),
             None => self.wrong(
-                member(transfer, "from"),
+                transfer_member(transfer, "from"),
                 &transfer.from,
                 "a place that has it",
             ),
         }
         self.duration(transfer, from, to);
         self.same(
-            member(transfer, "storage_micro_usd"),
+            transfer_member(transfer, "storage_micro_usd"),
             &transfer.storage_micro_usd,
             &self.storage_cost(&transfer.to, transfer.bytes),
         );
@@ -65,10 +69,14 @@ impl PlanCheck<'_> {
             .filter(|(name, stage)| stage.reads.contains(&transfer.artifact) && runs_there(name))
             .map(|(name, _)| name.clone())
             .collect();
-        self.same(member(transfer, "readers"), &transfer.readers, &readers);
+        self.same(
+            transfer_member(transfer, "readers"),
+            &transfer.readers,
+            &readers,
+        );
         if readers.is_empty() && !self.brings_home(transfer) {
             self.wrong(
-                member(transfer, "readers"),
+                transfer_member(transfer, "readers"),
                 "none",
                 "a stage that reads it there",
             );
@@ -87,7 +95,7 @@ impl PlanCheck<'_> {
             .is_some_and(|origin| *origin.place == transfer.to);
         if arrivals.count() > 1 || comes_from_there {
             self.wrong(
-                member(transfer, "to"),
+                transfer_member(transfer, "to"),
                 &transfer.to,
                 "a place that does not have it yet",
             );
@@ -98,19 +106,19 @@ impl PlanCheck<'_> {
     fn duration(&mut self, transfer: &PlannedTransfer, from: u32, to: u32) {
         let known_speed = self.speed(transfer, from, to);
         self.same(
-            member(transfer, "assumed_speed"),
+            transfer_member(transfer, "assumed_speed"),
             &transfer.assumed_speed,
             &known_speed.is_none(),
         );
         let speed = known_speed.unwrap_or(ASSUMED_SPEED).0;
         self.same(
-            member(transfer, "bits_per_second"),
+            transfer_member(transfer, "bits_per_second"),
             &transfer.bits_per_second,
             &speed,
         );
         let is_shared = self.shares_link_with(transfer);
         self.same(
-            member(transfer, "shared_link_bytes"),
+            transfer_member(transfer, "shared_link_bytes"),
             &transfer.shared_link_bytes,
             &is_shared,
         );
@@ -118,7 +126,7 @@ impl PlanCheck<'_> {
         let time = div_half_even(millibits, i128::from(speed.max(1)));
         let time = Millis(saturate_unsigned(time));
         self.same(
-            member(transfer, "duration_ms"),
+            transfer_member(transfer, "duration_ms"),
             &transfer.duration_ms,
             &time,
         );
@@ -201,6 +209,6 @@ impl PlanCheck<'_> {
 }
 
 /// Returns how differences name a member of a transfer.
-fn member(transfer: &PlannedTransfer, name: &str) -> String {
+fn transfer_member(transfer: &PlannedTransfer, name: &str) -> String {
     format!("transfers.{} to {}.{name}", transfer.artifact, transfer.to)
 }

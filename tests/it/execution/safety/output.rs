@@ -132,7 +132,7 @@ fn text_of_a_state_drives_no_terminal() {
     let mut state: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     state["stages"]["a"]["message"] = serde_json::json!(HOSTILE);
-    state["stages"]["a"]["started"] = serde_json::json!(HOSTILE);
+    state["stages"]["a"]["ended"] = serde_json::json!(HOSTILE);
     std::fs::write(&path, state.to_string()).unwrap();
     for verb in [
         &["show"][..],
@@ -149,4 +149,14 @@ fn text_of_a_state_drives_no_terminal() {
             assert_eq!(pulled["stages"]["a"]["message"], HOSTILE);
         }
     }
+    // Money is counted by this one, so what is no time is refused, in words that drive nothing.
+    state["stages"]["a"]["started"] = serde_json::json!(HOSTILE);
+    std::fs::write(&path, state.to_string()).unwrap();
+    let refused = place.sky(&["state", "show", "a"]).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        said.contains("stages.a.started") && is_clean(&said),
+        "{said:?}"
+    );
 }

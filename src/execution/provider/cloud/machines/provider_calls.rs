@@ -66,13 +66,10 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
         let all_instances = self.cloud.all().await?;
-        let owned = |machine: &Machine| {
-            owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job)
-        };
         let costing_instances = all_instances.iter().filter(|instance| costs(instance.life));
         let mut machines: Vec<Machine> = costing_instances
             .filter_map(instance_tags::machine)
-            .filter(owned)
+            .filter(|machine| machine.is_of(owner))
             .collect();
         machines.sort_by(|a, b| (&a.token, &a.id).cmp(&(&b.token, &b.id)));
         // A gang is one machine.

@@ -138,19 +138,19 @@ fn a_job_is_asked_for_as_the_inventory_says() {
         "--mem=1048576K",
     ];
     assert_eq!(
-        options(&own.clusters[0], 2),
+        sbatch_options(&own.clusters[0], 2),
         [all.as_slice(), &["--gres=gpu:a100:4"]].concat()
     );
     assert_eq!(
-        options(&own.clusters[1], 1),
+        sbatch_options(&own.clusters[1], 1),
         ["--nodes=1", "--ntasks-per-node=1", "--gres=gpu:2"]
     );
     assert_eq!(own.clusters[0].time, Some(Duration::from_secs(5400)));
     assert_eq!(own.clusters[0].host.place.to_string(), "slurm:gpu");
     assert_eq!(
         (
-            minutes(Duration::from_secs(61)),
-            minutes(Duration::from_secs(60))
+            whole_minutes(Duration::from_secs(61)),
+            whole_minutes(Duration::from_secs(60))
         ),
         (3, 2)
     );
