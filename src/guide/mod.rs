@@ -54,6 +54,7 @@ topics! {
     live_prices "live-prices",
     register "register",
     solver "solver",
+    editors "editors",
     commands "commands",
     glossary "glossary",
     contributing "contributing",

@@ -97,6 +97,11 @@ impl Schema {
             .with("items", items.keywords)
     }
 
+    /// Returns the schema of the tables with any keys, and with values of one schema.
+    pub fn table_of(values: Schema) -> Self {
+        Self::new("type", json!("object")).with("additionalProperties", values.keywords)
+    }
+
     /// Returns the schema of the tables whose keys are names that people choose: keys in which the
     /// pattern is found, with values of one schema.
     pub fn table_by_name(pattern: &str, values: Schema) -> Self {
@@ -239,9 +244,7 @@ impl Table {
     /// Returns the same table, in which at least one of some keys must be there with something in
     /// it.
     pub fn at_least_one_filled(self, keys: &[&str]) -> Self {
-        let filled = |key: &&str| {
-            json!({ "required": [key], "properties": { *key: { "minProperties": 1 } } })
-        };
+        let filled = |key: &&str| json!({ "required": [key], "properties": { *key: { "minProperties": 1 } } });
         self.with_alternatives("anyOf", keys.iter().map(filled).collect())
     }
 

@@ -224,7 +224,8 @@ impl DataRate {
 impl Bandwidth {
     /// Reads `"200 Mbit/s"`, `"1 Gbit/s"`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
-        with_unit(text, "speed", "200 Mbit/s", &SPEED_UNITS).map(|value| Bandwidth(value.unsigned_abs()))
+        with_unit(text, "speed", "200 Mbit/s", &SPEED_UNITS)
+            .map(|value| Bandwidth(value.unsigned_abs()))
     }
 
     /// Reads a bare decimal of 10⁹ bits per second.

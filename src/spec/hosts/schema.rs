@@ -233,17 +233,37 @@ fn place() -> Schema {
         ))
     };
     Table::new("Place")
-        .key("country", "The country where the place is. Default: unknown.", values::country())
-        .key("location", "The city or the building, for people. Default: none.", cell())
+        .key(
+            "country",
+            "The country where the place is. Default: unknown.",
+            values::country(),
+        )
+        .key(
+            "location",
+            "The city or the building, for people. Default: none.",
+            cell(),
+        )
         .key("operator", "Who runs the place. Default: unknown.", cell())
-        .key("parent", "The ultimate parent company of the operator. Default: unknown.", cell())
-        .key("parent_country", "The country of the parent company. Default: unknown.", values::country())
+        .key(
+            "parent",
+            "The ultimate parent company of the operator. Default: unknown.",
+            cell(),
+        )
+        .key(
+            "parent_country",
+            "The country of the parent company. Default: unknown.",
+            values::country(),
+        )
         .key(
             "us_cloud_act",
             "Whether the US CLOUD Act reaches the operator. Default: `unknown`.",
             values::reach(),
         )
-        .key("class", "The class of the place. Default: `commercial`.", values::class())
+        .key(
+            "class",
+            "The class of the place. Default: `commercial`.",
+            values::class(),
+        )
         .key(
             "certifications",
             "Schemes that the place is certified by, such as \"C5\". Default: none.",

@@ -54,7 +54,11 @@ fn quota() -> Schema {
 
 fn link() -> Schema {
     Table::new("Link")
-        .required("from", "The places that the data comes from.", values::places())
+        .required(
+            "from",
+            "The places that the data comes from.",
+            values::places(),
+        )
         .required("to", "The places that the data goes to.", values::places())
         .required(
             "per_gb",

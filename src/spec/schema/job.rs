@@ -189,10 +189,13 @@ fn stage_machines(stage: Table) -> Table {
 }
 
 fn work() -> Schema {
-    let amount = "Operations in this number format, which the accelerators' rates in the catalog divide.";
-    let work = PRECISIONS.into_iter().fold(Table::new("Work"), |work, precision| {
-        work.key(precision, amount, values::operations())
-    });
+    let amount =
+        "Operations in this number format, which the accelerators' rates in the catalog divide.";
+    let work = PRECISIONS
+        .into_iter()
+        .fold(Table::new("Work"), |work, precision| {
+            work.key(precision, amount, values::operations())
+        });
     let amounts = PRECISIONS.into_iter().chain(["vcpu"]);
     work.key(
         "vcpu",
@@ -239,9 +242,21 @@ fn spread() -> Schema {
             "Names of stages, with `*` for any letters, such as \"web-*\".",
             Schema::one_or_list_of(stages).not_empty(),
         )
-        .required("over", "What may be lost at once.", Schema::word_of(["place", "cloud"]))
-        .key("at_most", "The most copies in any one place or cloud.", copies())
-        .key("survivors", "How many copies are left after the loss of any one place or cloud.", copies())
+        .required(
+            "over",
+            "What may be lost at once.",
+            Schema::word_of(["place", "cloud"]),
+        )
+        .key(
+            "at_most",
+            "The most copies in any one place or cloud.",
+            copies(),
+        )
+        .key(
+            "survivors",
+            "How many copies are left after the loss of any one place or cloud.",
+            copies(),
+        )
         .exactly_one_of(&["at_most", "survivors"])
         .schema()
 }

@@ -255,9 +255,21 @@ fn limits() -> Schema {
 
 fn home() -> Schema {
     Table::new("Home")
-        .key("country", "The country where the machine stands. Default: unknown.", values::country())
-        .key("operator", "Who runs the machine. Default: you.", Schema::text())
-        .key("parent", "The ultimate parent company of the operator. Default: unknown.", Schema::text())
+        .key(
+            "country",
+            "The country where the machine stands. Default: unknown.",
+            values::country(),
+        )
+        .key(
+            "operator",
+            "Who runs the machine. Default: you.",
+            Schema::text(),
+        )
+        .key(
+            "parent",
+            "The ultimate parent company of the operator. Default: unknown.",
+            Schema::text(),
+        )
         .key(
             "parent_country",
             "The country of the parent company. Default: unknown.",

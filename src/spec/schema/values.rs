@@ -240,7 +240,11 @@ pub(super) fn retries() -> Schema {
     let code = || Schema::whole_number(1..=255);
     let codes = Schema::list_of(code()).not_empty();
     Table::new("Retries")
-        .required("times", "How many more times it is run. 0: it is not run again.", times())
+        .required(
+            "times",
+            "How many more times it is run. 0: it is not run again.",
+            times(),
+        )
         .key(
             "on",
             "The exit codes after which it is run again. Default: every exit code but 0.",
