@@ -13,3 +13,4 @@ pub(crate) mod missing_providers;
 pub(crate) mod names;
 pub(crate) mod nearest_names;
 pub(crate) mod offline;
+pub(crate) mod schema;
