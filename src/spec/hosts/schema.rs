@@ -87,7 +87,7 @@ fn log_in(table: Table, default_address: &str) -> Table {
             "host_key",
             "The public key of the host, such as \"ssh-ed25519 AAAA…\". Default: that in `known_hosts`.",
             Schema::text_like(
-                r"^\s*(?:ssh-|ecdsa-|sk-)[A-Za-z0-9_.@+/=-]*\s+AAAA[A-Za-z0-9_.@+/=-]*(?:\s|$)",
+                r"^[ \t\n\f\r]*(?:ssh-|ecdsa-|sk-)[A-Za-z0-9_.@+/=-]*[ \t\n\f\r]+AAAA[A-Za-z0-9_.@+/=-]*(?:[ \t\n\f\r]|$)",
             ),
         )
         .key(

@@ -14,7 +14,7 @@ use crate::util::json_schema::{CONTROL, Schema, Table};
 
 /// The pattern of a number without a sign: `12`, `0.0875`, `1_000.5`, `3.2e18`.
 pub(in crate::spec) const DECIMAL: &str =
-    r"(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?";
+    r"(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]{1,9})?";
 /// What no text with a unit may have: an exponent that does not follow a digit.
 const LONE_EXPONENT: &str = r"[._][eE][0-9+-]";
 /// Found in every text whose number is zero, and in no text with another number.

@@ -84,7 +84,7 @@ fn with(value: &Value, path: &[Step], changed: &Value) -> Value {
 /// A part of a file, changed in every way.
 fn changes(part: &Value) -> Vec<Value> {
     let others = json!([
-        "", " ", "zzz", 7, 0, -1, 1.5, true, [], ["zzz"], [7], [[]], {}, { "zzz": 1 }
+        "", " ", "zzz", 7, 0, -1, 1.5, 2.0, true, [], ["zzz"], [7], [[]], {}, { "zzz": 1 }
     ]);
     let mut all = others.as_array().unwrap().clone();
     match part {

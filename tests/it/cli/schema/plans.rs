@@ -436,12 +436,11 @@ fn form_fault(folder: &Path, plan: &Value) -> Option<String> {
 fn whatever_is_refused_as_no_plan_is_refused_by_the_schema() {
     let folder = tempfile::tempdir().unwrap();
     let mut mutants = Vec::new();
-    for (name, plan) in plans().iter().take(2) {
-        assert_eq!(form_fault(folder.path(), plan), None, "{name}");
-        mutants.extend(mutations(plan).into_iter().map(|mutation| {
-            let fault = form_fault(folder.path(), &mutation.value);
-            (mutation, fault)
-        }));
+    let plan = json!(every_member());
+    assert_eq!(form_fault(folder.path(), &plan), None);
+    for mutation in mutations(&plan) {
+        let fault = form_fault(folder.path(), &mutation.value);
+        mutants.push((mutation, fault));
     }
     let questions = mutants
         .iter()

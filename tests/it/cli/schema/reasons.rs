@@ -28,7 +28,7 @@ pub(super) const REASONS: [Reason; 7] = [
         ],
     },
     Reason {
-        name: "what two parts of a file say together",
+        name: "what parts of a file say together",
         messages: &[
             "reads two artifacts named",
             "copies, and written by",
@@ -86,6 +86,7 @@ pub(super) const REASONS: [Reason; 7] = [
             "is a date, not ",
             "lists a date, not ",
             "is a decimal number, not a whole number",
+            "is a decimal number, not a number or a table",
             "is a decimal number, not a list of exit codes",
             "lists something that is not an exit code",
             "floating point",
