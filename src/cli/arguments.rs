@@ -5,7 +5,7 @@ use super::terminal::Colour;
 use super::{Exit, Failure};
 use super::{
     apply_job, catalog, check, completions, destroy, explain, frontier, graph, guide, import,
-    manual_pages, plan, refresh, show, states, sweep, validate, verb_help, verify, version,
+    manual_pages, plan, refresh, schema, show, states, sweep, validate, verb_help, verify, version,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
@@ -66,6 +66,7 @@ pub(super) enum Verb {
     ForceUnlock(states::ForceUnlockArgs),
     Catalog(catalog::CatalogArgs),
     Guide(guide::GuideArgs),
+    Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
     Man(manual_pages::ManArgs),
     Version(version::VersionArgs),

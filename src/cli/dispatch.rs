@@ -4,7 +4,7 @@ use super::arguments::{self, NoCommand, Verb};
 use super::{Exit, Failure, Terminal};
 use super::{
     apply_job, catalog, check, completions, destroy, explain, frontier, graph, guide, import,
-    manual_pages, plan, refresh, show, states, sweep, terminal,
+    manual_pages, plan, refresh, schema, show, states, sweep, terminal,
 };
 use super::{validate, verify, version};
 use crate::render::events;
@@ -100,6 +100,7 @@ fn run_verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::ForceUnlock(args) => states::force_unlock(args, terminal),
         Verb::Catalog(args) => catalog::verb(args, terminal),
         Verb::Guide(args) => guide::run(args, terminal),
+        Verb::Schema(args) => schema::run(args, terminal),
         Verb::Completions(args) => completions::run(args, arguments::command(), terminal),
         Verb::Man(args) => manual_pages::run(args, arguments::command(), terminal),
         Verb::Version(args) => version::run(args, terminal),

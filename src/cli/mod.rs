@@ -32,6 +32,7 @@ pub mod progress;
 mod refresh;
 mod runtime;
 mod saved_plan;
+mod schema;
 mod show;
 pub mod signals;
 mod solve_effort;

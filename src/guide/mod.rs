@@ -57,6 +57,7 @@ topics! {
     live_prices "live-prices",
     register "register",
     solver "solver",
+    editors "editors",
     commands "commands",
     environment "environment",
     exit_codes "exit-codes",

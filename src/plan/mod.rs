@@ -8,6 +8,7 @@ pub mod file;
 mod names;
 pub mod planned_stage;
 pub mod planned_transfer;
+pub mod schema;
 
 pub use data::*;
 pub use planned_stage::*;

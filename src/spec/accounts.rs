@@ -11,7 +11,7 @@ use std::ops::Range;
 use toml::de::DeValue;
 
 /// Most machines or cards of a quota.
-const MOST: u64 = 1_000_000_000;
+pub(super) const MOST: u64 = 1_000_000_000;
 
 /// Reads these tables into `policy`.
 pub(super) fn read(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {

@@ -7,7 +7,7 @@ use crate::spec::table::{Entry, Findings, Item, Section};
 use crate::spec::{Diagnostic, value};
 
 /// Keys that count only for a machine whose country is declared.
-const RULED: [&str; 6] = [
+pub(super) const RULED: [&str; 6] = [
     "operator",
     "parent",
     "parent_country",

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeValue;
 
 /// Most machines in one gang.
-const MOST_NODES: u32 = 1000;
+pub(super) const MOST_NODES: u32 = 1000;
 /// Most copies of one stage.
-const MOST_COPIES: u32 = 10_000;
+pub(super) const MOST_COPIES: u32 = 10_000;
 /// Most machines of one stage: copies times nodes.
 const MOST_MACHINES: u64 = 100_000;
 

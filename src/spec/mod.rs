@@ -2,7 +2,8 @@
 //!
 //! [`job::parse`] and [`policy::parse`] find all mistakes of a file, not the first one only;
 //! [`check`] looks at the two together. [`hosts::parse`] reads `hosts.toml`. [`import`] reads jobs
-//! from other formats, and [`write`] writes a job as a job file.
+//! from other formats, and [`write`] writes a job as a job file. [`schema`] describes the files for
+//! editors.
 //!
 //! Invariant: nothing here does IO; a file comes in as its name and its text.
 
@@ -11,6 +12,7 @@ pub mod hosts;
 pub mod import;
 pub mod job;
 pub mod policy;
+pub mod schema;
 pub mod shipped;
 pub mod write;
 

@@ -12,15 +12,15 @@ use crate::spec::value::{self, number_text};
 use toml::de::DeValue;
 
 /// CPU architectures, and what else people call them.
-const ARCHITECTURES: [(&str, &[&str]); 2] = [
+pub(super) const ARCHITECTURES: [(&str, &[&str]); 2] = [
     ("x86_64", &["amd64", "x86", "x64"]),
     ("arm64", &["aarch64", "arm"]),
 ];
 /// Most virtual CPUs that a stage may ask of one machine.
-const MOST_CPUS: i64 = 1_000_000;
+pub(super) const MOST_CPUS: i64 = 1_000_000;
 
 /// Most calls of one stage.
-const MOST_REQUESTS: u64 = 1_000_000_000_000_000;
+pub(super) const MOST_REQUESTS: u64 = 1_000_000_000_000_000;
 
 /// Keys of `needs` that an alternative may set.
 const KEYS: [&str; 10] = [
@@ -36,7 +36,7 @@ const KEYS: [&str; 10] = [
     "service",
 ];
 /// Most alternatives: each is one more look at the whole catalog.
-const MOST_ALTERNATIVES: usize = 100;
+pub(super) const MOST_ALTERNATIVES: usize = 100;
 
 /// Reads `needs`, with its alternatives.
 pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Needs {

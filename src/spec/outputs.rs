@@ -15,7 +15,7 @@ pub(super) fn outputs(
     let mut outputs = BTreeMap::new();
     for entry in section.entries(findings) {
         match entry.value {
-            DeValue::Table(_) => {
+            DeValue::Table(_) if !entry.key.contains('.') => {
                 let Some(stage) = entry.section(findings) else {
                     continue;
                 };

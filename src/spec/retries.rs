@@ -9,7 +9,7 @@ use std::ops::Range;
 use toml::de::DeValue;
 
 /// The most times that a command is run again.
-const MOST_RETRIES: u64 = 100;
+pub(super) const MOST_RETRIES: u64 = 100;
 const EXAMPLE: &str =
     "write it like `on = [75, 137]`; a command ended by signal N has the exit code 128 + N";
 

@@ -9,7 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeValue;
 
 /// Number formats that accelerators have rates for.
-const PRECISIONS: [&str; 4] = ["fp32", "fp16", "bf16", "fp8"];
+pub(super) const PRECISIONS: [&str; 4] = ["fp32", "fp16", "bf16", "fp8"];
+/// The units of work, each with its power of ten above one operation.
+pub(super) const WORK_UNITS: [(&str, u32); 5] = [
+    ("FLOP", 0),
+    ("GFLOP", 9),
+    ("TFLOP", 12),
+    ("PFLOP", 15),
+    ("EFLOP", 18),
+];
 /// Share of the peak rate that well-tuned training reaches.
 const USUAL_EFFICIENCY_PERCENT: u32 = 40;
 /// 10²⁷ operations, in units of 10⁹.
@@ -265,17 +273,9 @@ fn read_operations(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64
 
 /// Reads `"3.2e18 FLOP"`, `"500 PFLOP"` in units of 10⁹ operations.
 fn read_gigaflop(text: &str) -> Result<u64, UnitError> {
-    /// Powers of ten above one operation.
-    const UNITS: [(&str, u32); 5] = [
-        ("FLOP", 0),
-        ("GFLOP", 9),
-        ("TFLOP", 12),
-        ("PFLOP", 15),
-        ("EFLOP", 18),
-    ];
     let (number, unit) = number_and_unit(text);
     let (digits, scale) = decimal(if number.is_empty() { text } else { number })?;
-    let known_unit = UNITS
+    let known_unit = WORK_UNITS
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(unit));
     let Some((_, power)) = known_unit else {

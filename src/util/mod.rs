@@ -12,6 +12,7 @@ pub mod file_changes;
 pub mod hash;
 pub mod id_vec;
 pub mod interruptible;
+pub mod json_schema;
 pub mod nearest_name;
 pub mod secret;
 pub mod shell;

@@ -17,6 +17,6 @@ pub use quantity::{
     Bandwidth, Bytes, DataRate, MS_PER_HOUR, Millis, Money, Rate, div_half_even, saturate,
     saturate_unsigned, signed_count,
 };
-pub(crate) use reading::number_and_unit;
+pub(crate) use reading::{SIZE_UNITS, SPEED_UNITS, TIME_UNITS, number_and_unit};
 pub use reading::{UnitError, decimal, scaled};
 pub use writing::grouped;

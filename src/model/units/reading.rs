@@ -7,6 +7,40 @@ use super::quantity::{Bandwidth, Bytes, DataRate, Millis, Money, Rate, div_half_
 #[error("{0}")]
 pub struct UnitError(pub String);
 
+/// The units of sizes, each with its bytes.
+pub(crate) const SIZE_UNITS: [(&str, i128); 12] = [
+    ("B", 1),
+    ("kB", 1_000),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("PB", 1_000_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("PiB", 1 << 50),
+];
+
+/// The units of times, each with its milliseconds.
+pub(crate) const TIME_UNITS: [(&str, i128); 6] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("min", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+
+/// The units of speeds, each with its bits per second.
+pub(crate) const SPEED_UNITS: [(&str, i128); 4] = [
+    ("kbit/s", 1_000),
+    ("Mbit/s", 1_000_000),
+    ("Gbit/s", 1_000_000_000),
+    ("Tbit/s", 1_000_000_000_000),
+];
+
 /// Reads a plain decimal such as `12`, `0.0875` or `1_000.5` as `digits / 10^scale`.
 pub fn decimal(text: &str) -> Result<(i128, u32), UnitError> {
     let bad = || UnitError(format!("`{text}` is not a number"));
@@ -118,35 +152,13 @@ fn with_unit(
 impl Bytes {
     /// Reads `"1 GB"`, `"32 GiB"`, `"0.1 TB"`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
-        const UNITS: [(&str, i128); 12] = [
-            ("B", 1),
-            ("kB", 1_000),
-            ("KB", 1_000),
-            ("MB", 1_000_000),
-            ("GB", 1_000_000_000),
-            ("TB", 1_000_000_000_000),
-            ("PB", 1_000_000_000_000_000),
-            ("KiB", 1 << 10),
-            ("MiB", 1 << 20),
-            ("GiB", 1 << 30),
-            ("TiB", 1 << 40),
-            ("PiB", 1 << 50),
-        ];
-        with_unit(text, "size", "1.5 GB", &UNITS).map(|value| Bytes(value.unsigned_abs()))
+        with_unit(text, "size", "1.5 GB", &SIZE_UNITS).map(|value| Bytes(value.unsigned_abs()))
     }
 }
 
 impl Millis {
     /// Reads `"33 m"`, `"8.4 h"`, `"2 h 30 m"`, `"90 s"`, `"1 d"`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
-        const UNITS: [(&str, i128); 6] = [
-            ("ms", 1),
-            ("s", 1_000),
-            ("m", 60_000),
-            ("min", 60_000),
-            ("h", 3_600_000),
-            ("d", 86_400_000),
-        ];
         let mut time_parts: Vec<String> = Vec::new();
         let mut digits_again = false;
         for character in text.trim().chars() {
@@ -165,7 +177,7 @@ impl Millis {
         }
         let mut total_time: i64 = 0;
         for part in &time_parts {
-            let part_time = with_unit(part.trim(), "time", "2 h 30 m", &UNITS)?;
+            let part_time = with_unit(part.trim(), "time", "2 h 30 m", &TIME_UNITS)?;
             total_time = total_time
                 .checked_add(part_time)
                 .ok_or_else(|| UnitError(format!("`{text}` is out of range")))?;
@@ -213,13 +225,8 @@ impl DataRate {
 impl Bandwidth {
     /// Reads `"200 Mbit/s"`, `"1 Gbit/s"`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
-        const UNITS: [(&str, i128); 4] = [
-            ("kbit/s", 1_000),
-            ("Mbit/s", 1_000_000),
-            ("Gbit/s", 1_000_000_000),
-            ("Tbit/s", 1_000_000_000_000),
-        ];
-        with_unit(text, "speed", "200 Mbit/s", &UNITS).map(|value| Bandwidth(value.unsigned_abs()))
+        with_unit(text, "speed", "200 Mbit/s", &SPEED_UNITS)
+            .map(|value| Bandwidth(value.unsigned_abs()))
     }
 
     /// Reads a bare decimal of 10⁹ bits per second.

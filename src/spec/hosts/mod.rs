@@ -59,12 +59,14 @@ mod hosts_file;
 mod kubernetes_pods;
 mod place;
 mod reader;
+mod schema;
 mod slurm_cluster;
 mod text_checks;
 
 pub use fault::HostsFault;
 pub use hosts_file::parse;
 pub use reader::HostsFile;
+pub(super) use schema::schema;
 
 #[cfg(test)]
 mod tests;

@@ -46,7 +46,7 @@ fn values(output: &Output, words: &[&str]) -> Vec<Value> {
 }
 
 /// Command lines of every verb that name a file which is missing or broken.
-const FAILING: [(&str, &[&[&str]]); 35] = [
+const FAILING: [(&str, &[&[&str]]); 36] = [
     (
         "plan",
         &[
@@ -168,6 +168,7 @@ const FAILING: [(&str, &[&[&str]]); 35] = [
     ),
     ("catalog check", &[&["--catalog", "gone"]]),
     ("guide", &[&["no-such-topic"]]),
+    ("schema", &[&["no-such-file"]]),
     ("man", &[&["good.toml"]]),
     // Reads no file.
     ("version", &[]),
@@ -276,7 +277,7 @@ fn every_verb_with_json_answers_in_json_alone() {
     let workflow = place.path("workflow.json");
     std::fs::write(&workflow, crate::cli::import::WORKFLOW).unwrap();
     let workflow = workflow.to_str().unwrap();
-    let lines: [&[&str]; 33] = [
+    let lines: [&[&str]; 35] = [
         &["plan", "--catalog", "catalog"],
         &["plan", "--catalog", "catalog", "--out", "bert.json"],
         &["apply", "plan.json"],
@@ -308,6 +309,8 @@ fn every_verb_with_json_answers_in_json_alone() {
         &["destroy", "--auto-approve"],
         &["guide"],
         &["guide", "jobs"],
+        &["schema"],
+        &["schema", "plan"],
         &["man", "pages"],
         &["version"],
     ];

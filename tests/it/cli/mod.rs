@@ -15,3 +15,4 @@ pub(crate) mod names;
 pub(crate) mod nearest_names;
 pub(crate) mod offline;
 pub(crate) mod reference;
+pub(crate) mod schema;

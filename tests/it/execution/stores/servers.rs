@@ -35,7 +35,7 @@ struct Server {
     _child: Mutex<Child>,
 }
 
-fn home() -> PathBuf {
+pub(crate) fn home() -> PathBuf {
     match std::env::var_os("SKY_TEST_SERVERS") {
         Some(home) => home.into(),
         None => Path::new(&std::env::var_os("HOME").unwrap_or_default())
