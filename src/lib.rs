@@ -99,6 +99,7 @@
 //! - A solver: a file in `planning/solve/backend/` that implements [`planning::solve::Solver`].
 //! - A provider: below.
 //! - A verb: a file in `cli/`, a line in `cli/arguments.rs` and one in `cli/mod.rs`.
+//! - An example of `sky init`: a folder in `cli/init/examples/`, a line in `cli/init/gallery.rs`.
 //! - A price source: a file in `feeds/`, a line in `KINDS` of `feeds/importer.rs`; one that is
 //!   asked over HTTP: a file in `feeds/live/`, a line in `SOURCES` of `feeds/live/sources.rs`.
 //! - An object store for data between stages: a file in `execution/storage/bucket/` that implements
