@@ -132,7 +132,7 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// A path as a user would write it, without `./`.
+/// Returns a path as a user would write it, without `./` at its start.
 fn without_dot(path: &Path) -> String {
     path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
@@ -152,11 +152,10 @@ fn next_commands(example: &Example, folder: &Path, chdir: Option<&Path>) -> Stri
         ),
     };
     let mut text = "\nNext:\n".to_owned();
-    let target = chdir.unwrap_or(Path::new("")).join(folder);
-    if !without_dot(&target).is_empty() {
-        let target = target.strip_prefix(".").unwrap_or(&target);
+    let target = without_dot(&chdir.unwrap_or(Path::new("")).join(folder));
+    if !target.is_empty() {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  cd {}", shell::quoted_path(target));
+        let _ = writeln!(text, "  cd {}", shell::quoted(&target));
     }
     let width = plan.0.len().max(second.0.len());
     for (command, comment) in [plan, second] {

@@ -11,6 +11,8 @@ use std::path::Path;
 /// What a build says of clouds that it has no provider for, and the empty line before it.
 const NO_PROVIDER: [(&str, &str); 1] = [(r"\nNote: this sky has no provider for [^\n]*\n", "")];
 
+const PLAN: [&str; 3] = ["plan", "--out", "plan.json"];
+
 /// The programs that the examples run and that are not on every machine.
 const PROGRAMS: [&str; 9] = [
     "catboost",
@@ -56,7 +58,7 @@ for argument in "$@"; do
     esac
 done
 for output in $(paths_below "$SKY_OUTPUTS" "$@"); do
-    echo "0.5 ${SKY_INDEX:-0} $program" > "$output"
+    echo "0.5 ${SKY_INDEX:-0}" > "$output"
 done
 # A query that writes to a file in the working folder.
 for output in $(printf '%s\n' "$@" | sed -n "s/.*TO '\([^'/]*\)'.*/\1/p"); do
@@ -77,7 +79,12 @@ fn example(name: &str) -> Sandbox {
 
 /// The plan of the job and policy in the folder, which is proven to be optimal.
 fn plan(sandbox: &Sandbox) -> Value {
-    sandbox.stdout(&["plan", "--out", "plan.json"], 0);
+    sandbox.stdout(&PLAN, 0);
+    kept_plan(sandbox)
+}
+
+/// The plan that was written to `plan.json`, which is proven to be optimal.
+fn kept_plan(sandbox: &Sandbox) -> Value {
     let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
     assert_eq!(plan["solver"]["status"], "optimal");
     plan
@@ -105,13 +112,13 @@ fn is_valid_and_planned(name: &str) {
         String::from_utf8(checked.stdout.clone()).unwrap() + &stderr(&checked),
         "Success! The job and the policy are valid.\n"
     );
-    plan(&sandbox);
     insta::with_settings!({filters => NO_PROVIDER}, {
         assert_cmd_snapshot!(
             format!("example_{name}"),
-            sandbox.sky(&["plan"]).env("COLUMNS", "80")
+            sandbox.sky(&PLAN).env("COLUMNS", "80")
         );
     });
+    kept_plan(&sandbox);
 }
 
 /// Every command names what it reads and writes, and with the stand-ins all stages are done and all

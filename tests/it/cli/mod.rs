@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions_and_man;
+pub(crate) mod console_blocks;
 pub(crate) mod door;
 pub(crate) mod errors;
 pub(crate) mod flags;
