@@ -4,7 +4,7 @@ use super::command_line::CommandLine;
 use super::terminal::Colour;
 use super::{Exit, Failure};
 use super::{
-    apply_job, catalog, check, completions, destroy, explain, frontier, graph, guide, import,
+    apply_job, catalog, check, completions, destroy, explain, frontier, graph, guide, import, init,
     manual_pages, plan, refresh, schema, show, states, sweep, validate, verb_help, verify, version,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -48,6 +48,7 @@ pub(super) struct Arguments {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub(super) enum Verb {
+    Init(init::InitArgs),
     Plan(plan::PlanArgs),
     Apply(apply_job::ApplyVerbArgs),
     Destroy(destroy::DestroyArgs),

@@ -1,9 +1,9 @@
 //! From a command line to its verb, and from how the verb ended to the exit code.
 
-use super::arguments::{self, NoCommand, Verb};
+use super::arguments::{self, Arguments, NoCommand, Verb};
 use super::{Exit, Failure, Terminal};
 use super::{
-    apply_job, catalog, check, completions, destroy, explain, frontier, graph, guide, import,
+    apply_job, catalog, check, completions, destroy, explain, frontier, graph, guide, import, init,
     manual_pages, plan, refresh, schema, show, states, sweep, terminal,
 };
 use super::{validate, verify, version};
@@ -28,7 +28,7 @@ fn run_words(words: Vec<OsString>) -> Exit {
     let terminal = Terminal::detect(arguments.colour(), arguments.input);
     let verb_result = arguments
         .enter_folder()
-        .and_then(|()| run_verb(&arguments.verb, &terminal));
+        .and_then(|()| run_verb(&arguments, &terminal));
     verb_result.unwrap_or_else(|failure| {
         if arguments.json && !failure.told && failure.exit != Exit::Success {
             // Whether anybody reads it does not change how the verb ended.
@@ -80,8 +80,9 @@ fn failure_json(failure: &Failure, operation: Option<&str>) -> String {
     }
 }
 
-fn run_verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
-    match verb {
+fn run_verb(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Failure> {
+    match &arguments.verb {
+        Verb::Init(args) => init::run(args, arguments.chdir.as_deref(), terminal),
         Verb::Plan(args) => plan::run(args, terminal),
         Verb::Apply(args) => apply_job::run(args, terminal),
         Verb::Destroy(args) => destroy::run(args, terminal),

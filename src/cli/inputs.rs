@@ -194,8 +194,10 @@ fn unreadable(name: &str, message: &str, path: &Path) -> Diagnostics {
     } else if !path.exists() && !file::is_standard_input(path) {
         diagnostic.hint = Some(
             match path.file_name().is_some_and(|name| name == "job.toml") {
-                true => "`sky init` writes a job to begin with; `sky plan JOB` names another file"
-                    .to_owned(),
+                true => {
+                    "`sky init` writes a job.toml to begin with; `sky plan JOB` plans another file"
+                        .to_owned()
+                }
                 false => "check the name".to_owned(),
             },
         );

@@ -18,6 +18,7 @@ mod guide;
 mod held_state;
 mod hosts;
 mod import;
+mod init;
 mod inputs;
 mod invalid_argument;
 pub mod lock;

@@ -98,6 +98,13 @@ const fn example(verb: &'static str, command: &'static str, meaning: &'static st
 
 /// The examples of all verbs, in the order in which `--help` shows them.
 const EXAMPLES: &[Example] = &[
+    example("init", "sky init", "write a small job that plans at once"),
+    example(
+        "init",
+        "sky init train --example fine-tune",
+        "write an example to the folder `train`",
+    ),
+    example("init", "sky init --list", "list the examples"),
     example(
         "plan",
         "sky plan",
@@ -288,6 +295,11 @@ const EXAMPLES: &[Example] = &[
         "fetch the prices of some regions",
     ),
     example("guide", "sky guide jobs", "how to write a job"),
+    example(
+        "schema",
+        "sky schema job > job.schema.json",
+        "for an editor that checks job.toml",
+    ),
     example(
         "completions",
         "sky completions bash > ~/.local/share/bash-completion/completions/sky",

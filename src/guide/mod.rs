@@ -33,6 +33,7 @@ macro_rules! topics {
 }
 
 topics! {
+    tutorial "tutorial",
     jobs "jobs",
     policies "policies",
     explain "explain",

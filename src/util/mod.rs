@@ -9,6 +9,7 @@ pub mod digests;
 pub mod environment;
 pub mod file;
 pub mod file_changes;
+pub mod file_set;
 pub mod hash;
 pub mod id_vec;
 pub mod interruptible;

@@ -72,25 +72,12 @@ fn an_unknown_topic_is_answered_with_the_nearest() {
     assert!(said.contains("`sky guide` lists the topics"), "{said}");
 }
 
-/// The README is one page, its plan is what the shipped catalog gives, and its links lead somewhere.
+/// The README is one page, its links lead somewhere, and there are the verbs that it names.
 #[test]
 fn the_readme_says_what_is_so() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     assert!(readme.len() <= 8_000, "{}", readme.len());
-    let (_, after) = readme
-        .split_once("```console\n$ sky plan fixtures/bert/job.toml\n")
-        .unwrap();
-    let (shown, _) = after.split_once("\n```").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_sky"))
-        .args(["plan", "fixtures/bert/job.toml"])
-        .current_dir(root)
-        .env_clear()
-        .output()
-        .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let said: Vec<&str> = said.lines().map(str::trim_end).collect();
-    assert!(said.join("\n").starts_with(shown), "{}", said.join("\n"));
     for link in readme.split("](").skip(1) {
         let target = link.split(')').next().unwrap();
         assert!(root.join(target).exists(), "{target}");

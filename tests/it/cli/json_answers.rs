@@ -46,7 +46,15 @@ fn values(output: &Output, words: &[&str]) -> Vec<Value> {
 }
 
 /// Command lines of every verb that name a file which is missing or broken.
-const FAILING: [(&str, &[&[&str]]); 36] = [
+const FAILING: [(&str, &[&[&str]]); 37] = [
+    (
+        "init",
+        &[
+            &["--example", "no-such-example"],
+            &["taken"],
+            &["good.toml"],
+        ],
+    ),
     (
         "plan",
         &[
@@ -186,6 +194,7 @@ fn broken() -> Sandbox {
             "name = \"j\"\n[stages.s]\nduration = \"1 h\"\n",
         )
         .write("folder/catalog.toml", "= broken")
+        .write("taken/policy.toml", "")
         .write("damaged/sky.state.json", "{")
         .write("damaged/.gitignore", "*\n");
     sandbox
@@ -277,7 +286,9 @@ fn every_verb_with_json_answers_in_json_alone() {
     let workflow = place.path("workflow.json");
     std::fs::write(&workflow, crate::cli::import::WORKFLOW).unwrap();
     let workflow = workflow.to_str().unwrap();
-    let lines: [&[&str]; 35] = [
+    let lines: [&[&str]; 37] = [
+        &["init", "begun"],
+        &["init", "--list"],
         &["plan", "--catalog", "catalog"],
         &["plan", "--catalog", "catalog", "--out", "bert.json"],
         &["apply", "plan.json"],

@@ -2,12 +2,15 @@
 
 pub(crate) mod check;
 pub(crate) mod completions_and_man;
+pub(crate) mod console_blocks;
 pub(crate) mod door;
 pub(crate) mod errors;
 pub(crate) mod flags;
+pub(crate) mod gallery;
 pub(crate) mod guide;
 pub(crate) mod hostile;
 pub(crate) mod import;
+pub(crate) mod init;
 pub(crate) mod json_answers;
 pub(crate) mod json_events;
 pub(crate) mod missing_providers;
