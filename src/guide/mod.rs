@@ -63,6 +63,7 @@ topics! {
     environment "environment",
     exit_codes "exit-codes",
     json_events "json-events",
+    plan_format "plan-format",
     glossary "glossary",
     changelog "changelog",
     architecture "architecture",

@@ -4,8 +4,10 @@
 
 use crate::architecture;
 use clap::{Arg, Command};
+use serde_json::Value;
 use sky::cli::Exit;
 use sky::util::variables::{Group, VARIABLES, Variable};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -311,4 +313,106 @@ fn option_meaning(option: &Arg) -> String {
         meaning += &format!(" [variable: `{}`]", variable.to_string_lossy());
     }
     meaning
+}
+
+#[test]
+fn the_topic_plan_format_lists_every_field() {
+    let schema = sky::plan::schema::schema();
+    let about = schema["description"].as_str().unwrap();
+    let mut text = format!(
+        "# The format of plan files\n\n{}\n\nThis is format {}. `sky schema plan` prints the same as \
+         a JSON Schema. A newer sky reads plans of\nearlier versions with the same first number; fields \
+         may be added, so readers should skip what they do\nnot know. `[]` stands for the elements of \
+         a list, and `NAME` for a name that the job gives.\n",
+        textwrap::fill(about, 100),
+        sky::plan::FORMAT_VERSION
+    );
+    let mut sections = std::collections::VecDeque::from([(String::new(), schema)]);
+    let mut told = BTreeMap::new();
+    while let Some((path, object)) = sections.pop_front() {
+        if path.is_empty() {
+            text += "\n## The plan\n";
+        } else {
+            write!(text, "\n## {path}\n").unwrap();
+        }
+        // Objects of one kind are told of once.
+        let members = object["properties"].to_string();
+        if let Some(first) = told.get(&members) {
+            write!(text, "\nThe fields are those of `{first}`.\n").unwrap();
+            continue;
+        }
+        told.insert(members, path.clone());
+        text += "\n| field | type | meaning |\n| --- | --- | --- |\n";
+        let required: Vec<&str> = object["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        for (name, field) in object["properties"].as_object().unwrap() {
+            let whole = match path.is_empty() {
+                true => name.clone(),
+                false => format!("{path}.{name}"),
+            };
+            let optional = if required.contains(&name.as_str()) {
+                ""
+            } else {
+                ", may be absent"
+            };
+            let meaning = field["description"].as_str().unwrap_or_default();
+            let kind = kind_of(field);
+            writeln!(text, "| `{name}` | {kind}{optional} | {} |", cell(meaning)).unwrap();
+            inner_objects(&whole, field, &mut sections);
+        }
+    }
+    hold_to_the_code("plan-format", &text);
+}
+
+/// The type of a field in words.
+fn kind_of(field: &Value) -> String {
+    let types: Vec<&str> = match &field["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    };
+    let words: Vec<String> = types
+        .into_iter()
+        .map(|kind| match kind {
+            "string" => match field["enum"].as_array() {
+                Some(words) => {
+                    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+                    words.join(" or ").replace('"', "")
+                }
+                None => "text".to_owned(),
+            },
+            "integer" => "whole number".to_owned(),
+            "array" => format!("list of {}", kind_of(&field["items"])),
+            "object" => "table".to_owned(),
+            other => other.to_owned(),
+        })
+        .collect();
+    words.join(" or ")
+}
+
+/// The objects inside a field: itself, the elements of a list, the values of a table.
+fn inner_objects(
+    path: &str,
+    field: &Value,
+    found: &mut std::collections::VecDeque<(String, Value)>,
+) {
+    if field["properties"].is_object() {
+        found.push_back((path.to_owned(), field.clone()));
+    }
+    if field["items"].is_object() {
+        inner_objects(&format!("{path}[]"), &field["items"], found);
+    }
+    if field["additionalProperties"].is_object() {
+        inner_objects(
+            &format!("{path}.NAME"),
+            &field["additionalProperties"],
+            found,
+        );
+    }
+    for inner in field["patternProperties"].as_object().into_iter().flatten() {
+        inner_objects(&format!("{path}.NAME"), inner.1, found);
+    }
 }

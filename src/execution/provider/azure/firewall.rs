@@ -1,5 +1,5 @@
 //! The firewall of a region: rules of its network that let in our own address at the SSH port, and
-//! nothing else.
+//! let the machines of the network reach each other, as those of a gang must. Nothing else gets in.
 
 use super::super::cloud::own_addresses;
 use super::super::{AZURE, ProviderError};
@@ -92,10 +92,12 @@ fn rules(sources: &[String]) -> Value {
     };
     let mut ssh = rule("ssh", 100, "Allow", "Tcp", SSH);
     ssh["properties"]["sourceAddressPrefixes"] = sources.into();
-    // Azure's own rules let in what is in the same network.
+    // Azure has a rule of its own for this, but of a lower priority than the rule that denies the rest.
+    let mut same_network = rule("same-network", 200, "Allow", "*", "*");
+    same_network["properties"]["sourceAddressPrefix"] = "VirtualNetwork".into();
     let mut deny_rest = rule("nothing-else", 4096, "Deny", "*", "*");
     deny_rest["properties"]["sourceAddressPrefix"] = "*".into();
-    json!([ssh, deny_rest])
+    json!([ssh, same_network, deny_rest])
 }
 
 /// Whether rules let in whom they should, and nobody else.
@@ -150,6 +152,30 @@ fn covers(known: &Value, wanted: &Value) -> bool {
 mod tests {
     use super::*;
 
+    /// Azure applies the first rule that fits, by priority.
+    #[test]
+    fn machines_of_the_network_reach_each_other_and_nobody_else_reaches_them() {
+        let rules = rules(&["1.2.3.4/32".to_owned()]);
+        let by_priority = |source: &str, port: &str| {
+            let mut fitting: Vec<&Value> = rules.as_array().unwrap().iter().collect();
+            fitting.retain(|rule| {
+                let rule = &rule["properties"];
+                let prefixes = rule["sourceAddressPrefixes"].as_array();
+                let is_source = rule["sourceAddressPrefix"] == "*"
+                    || rule["sourceAddressPrefix"] == source
+                    || prefixes.is_some_and(|all| all.contains(&source.into()));
+                let is_port = [json!("*"), json!(port)].contains(&rule["destinationPortRange"]);
+                is_source && is_port
+            });
+            fitting.sort_by_key(|rule| rule["properties"]["priority"].as_u64());
+            fitting[0]["properties"]["access"].clone()
+        };
+        assert_eq!(by_priority("VirtualNetwork", "29500"), "Allow");
+        assert_eq!(by_priority("1.2.3.4/32", "22"), "Allow");
+        assert_eq!(by_priority("1.2.3.4/32", "29500"), "Deny");
+        assert_eq!(by_priority("5.6.7.8/32", "22"), "Deny");
+    }
+
     #[test]
     fn rules_that_let_in_others_do_not_fit() {
         let wanted = rules(&["1.2.3.4/32".to_owned()]);
@@ -172,8 +198,9 @@ mod tests {
         changed(0, "destinationPortRange", "*".into());
         changed(0, "destinationPortRanges", json!(["80"]));
         changed(0, "sourceAddressPrefix", "*".into());
-        changed(1, "access", "Allow".into());
-        changed(1, "priority", 50.into());
+        changed(1, "sourceAddressPrefix", "*".into());
+        changed(2, "access", "Allow".into());
+        changed(2, "priority", 50.into());
         let mut more = known.clone();
         more.as_array_mut()
             .unwrap()

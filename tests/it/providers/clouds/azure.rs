@@ -194,9 +194,13 @@ fn it_conforms() {
     assert!(!rules.is_empty());
     for body in rules {
         let rules = body["properties"]["securityRules"].as_array().unwrap();
-        let [ssh, rest] = rules.as_slice() else {
+        let [ssh, same_network, rest] = rules.as_slice() else {
             panic!("{body}")
         };
+        assert_eq!(
+            same_network["properties"]["sourceAddressPrefix"],
+            "VirtualNetwork"
+        );
         assert_eq!(
             ssh["properties"]["sourceAddressPrefixes"],
             json!(["192.0.2.1/32"])
