@@ -246,8 +246,8 @@ fn environments_by_place(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, Vec<&'stati
         .collect()
 }
 
-fn by_key<'a, T, K: Ord>(all: &'a [T], key: impl Fn(&'a T) -> K) -> BTreeMap<K, &'a T> {
-    all.iter().map(|one| (key(one), one)).collect()
+fn by_key<'a, T, K: Ord>(all_items: &'a [T], key: impl Fn(&'a T) -> K) -> BTreeMap<K, &'a T> {
+    all_items.iter().map(|one| (key(one), one)).collect()
 }
 
 /// How many keys have another value, or one in one of the maps only.

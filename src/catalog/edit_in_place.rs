@@ -139,8 +139,8 @@ impl<'a> Rows<'a> {
     }
 
     /// All lines but the rows of files that are not kept.
-    fn without(&self, kept: &dyn Fn(&str) -> bool) -> String {
-        let row_stays = |rows: &[(String, String)]| rows.iter().all(|(name, _)| kept(name));
+    fn without(&self, is_kept: &dyn Fn(&str) -> bool) -> String {
+        let row_stays = |rows: &[(String, String)]| rows.iter().all(|(name, _)| is_kept(name));
         let kept_lines = self
             .lines
             .iter()

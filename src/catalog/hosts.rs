@@ -9,57 +9,61 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The catalog of these files and of one's own hosts, whose figures are of the day that their file
 /// says, else of `date`.
-pub fn laid_over(files: Vec<File>, own: &OwnHosts, date: &str) -> Result<Catalog, CatalogError> {
+pub fn laid_over(
+    files: Vec<File>,
+    own_hosts: &OwnHosts,
+    date: &str,
+) -> Result<Catalog, CatalogError> {
     let origin = Origin {
         id: OWN,
-        date: own.date.clone().unwrap_or_else(|| date.to_owned()),
+        date: own_hosts.date.clone().unwrap_or_else(|| date.to_owned()),
         about: "One's own hosts, as hosts.toml has them",
     };
-    load::from_files(&host_offers::lay(files, &origin, &host_tables(own))?)
+    load::from_files(&host_offers::lay(files, &origin, &host_tables(own_hosts))?)
 }
 
 /// All clouds that one's own hosts can be at, in the order of the tables of their machines.
 const CLOUDS: [&str; 3] = [SSH, SLURM, KUBERNETES];
 
 /// The clouds that one's own hosts are at.
-pub fn clouds(own: &OwnHosts) -> Vec<&'static str> {
+pub fn clouds(own_hosts: &OwnHosts) -> Vec<&'static str> {
     let mut clouds = Vec::new();
-    if !own.hosts.is_empty() {
+    if !own_hosts.hosts.is_empty() {
         clouds.push(SSH);
     }
-    if !own.clusters.is_empty() {
+    if !own_hosts.clusters.is_empty() {
         clouds.push(SLURM);
     }
-    if !own.pods.is_empty() {
+    if !own_hosts.pods.is_empty() {
         clouds.push(KUBERNETES);
     }
     clouds
 }
 
 /// One kind of machine, and how many of it there may be at a time.
-fn host_offers(own: &OwnHosts) -> impl Iterator<Item = (&OwnHost, Option<u32>)> {
-    let hosts = own.hosts.iter().map(|host| (host, Some(host.slots)));
-    let jobs = own
+fn host_offers(own_hosts: &OwnHosts) -> impl Iterator<Item = (&OwnHost, Option<u32>)> {
+    let hosts = own_hosts.hosts.iter().map(|host| (host, Some(host.slots)));
+    let jobs = own_hosts
         .clusters
         .iter()
         .map(|cluster| (&cluster.host, cluster.nodes));
     hosts
         .chain(jobs)
-        .chain(own.pods.iter().map(|pods| (&pods.host, pods.nodes)))
+        .chain(own_hosts.pods.iter().map(|pods| (&pods.host, pods.nodes)))
 }
 
 /// The rows that one's own hosts add to the tables of a catalog.
-fn host_tables(own: &OwnHosts) -> Vec<Rows> {
-    let (places, certifications) = tables_of_places(own);
+fn host_tables(own_hosts: &OwnHosts) -> Vec<Rows> {
+    let (places, certifications) = tables_of_places(own_hosts);
     let mut tables = vec![places];
-    tables.extend(tables_of_machines(own));
-    let (prices, confidential) = tables_of_offers(own);
-    let (egress, throughput) = tables_of_network(own);
+    tables.extend(tables_of_machines(own_hosts));
+    let (prices, confidential) = tables_of_offers(own_hosts);
+    let (egress, throughput) = tables_of_network(own_hosts);
     tables.extend([
         certifications,
         prices,
         confidential,
-        quotas(own),
+        quotas(own_hosts),
         egress,
         throughput,
     ]);
@@ -70,7 +74,7 @@ fn source_of_hosts() -> String {
     OWN.to_owned()
 }
 
-fn tables_of_places(own: &OwnHosts) -> (Rows, Rows) {
+fn tables_of_places(own_hosts: &OwnHosts) -> (Rows, Rows) {
     let columns = &[
         "place",
         "country",
@@ -92,9 +96,15 @@ fn tables_of_places(own: &OwnHosts) -> (Rows, Rows) {
         columns: &["scheme", "status", "places", "source"],
         rows: Vec::new(),
     };
-    let names: BTreeSet<&PlaceName> = host_offers(own).map(|(host, _)| &host.place).collect();
+    let names: BTreeSet<&PlaceName> = host_offers(own_hosts)
+        .map(|(host, _)| &host.place)
+        .collect();
     for name in names {
-        let place = own.places.get(&name.region).cloned().unwrap_or_default();
+        let place = own_hosts
+            .places
+            .get(&name.region)
+            .cloned()
+            .unwrap_or_default();
         let full_name = name.to_string();
         for scheme in place.certifications {
             certifications.rows.push(vec![
@@ -172,7 +182,7 @@ fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
 }
 
 /// What machines cost, and which trusted execution environments they can run with.
-fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
+fn tables_of_offers(own_hosts: &OwnHosts) -> (Rows, Rows) {
     let mut prices = Rows {
         file: "prices.csv",
         columns: &["place", "instance_type", "on_demand", "source"],
@@ -183,7 +193,7 @@ fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
         columns: &["cloud", "instance_type", "tee", "places", "source"],
         rows: Vec::new(),
     };
-    for (host, _) in host_offers(own) {
+    for (host, _) in host_offers(own_hosts) {
         let (place, name) = (host.place.to_string(), &host.instance_type);
         let price = decimal_text(host.offer.rate.0.unsigned_abs(), 9);
         let price_row = vec![place.clone(), name.clone(), price, source_of_hosts()];
@@ -205,10 +215,10 @@ fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
 }
 
 /// How many machines each place has at a time.
-fn quotas(own: &OwnHosts) -> Rows {
+fn quotas(own_hosts: &OwnHosts) -> Rows {
     // None: without a limit.
     let mut most_machines: BTreeMap<String, Option<u64>> = BTreeMap::new();
-    for (host, count) in host_offers(own) {
+    for (host, count) in host_offers(own_hosts) {
         let most_at_place = most_machines
             .entry(host.place.to_string())
             .or_insert(Some(0));
@@ -234,7 +244,7 @@ fn quotas(own: &OwnHosts) -> Rows {
 }
 
 /// What data from the hosts costs, and how fast it is.
-fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
+fn tables_of_network(own_hosts: &OwnHosts) -> (Rows, Rows) {
     let mut egress = Rows {
         file: "egress.csv",
         columns: &["from", "to", "above_gb", "usd_per_gb", "source"],
@@ -245,8 +255,8 @@ fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
         columns: &["from", "to", "gbps", "source"],
         rows: Vec::new(),
     };
-    let price = decimal_text(own.egress.0.unsigned_abs(), 9);
-    for cloud in clouds(own) {
+    let price = decimal_text(own_hosts.egress.0.unsigned_abs(), 9);
+    for cloud in clouds(own_hosts) {
         let whole_cloud = format!("{cloud}:*");
         for (to, price) in [("internet", price.as_str()), (&whole_cloud, "0")] {
             egress.rows.push(vec![
@@ -257,7 +267,7 @@ fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
                 source_of_hosts(),
             ]);
         }
-        if let Some(gbps) = &own.gbps {
+        if let Some(gbps) = &own_hosts.gbps {
             throughput.rows.push(vec![
                 whole_cloud.clone(),
                 "*".to_owned(),

@@ -258,8 +258,8 @@ impl Catalog {
 
     /// Whether an accelerator of this canonical name is what a need or a quota names: itself, by
     /// any of its names, or a kind that it is of. `H100` is any H100, `H100-SXM` only that board.
-    pub fn is_accelerator(&self, canonical: &str, wanted: &str) -> bool {
-        let Some(wanted) = self.accelerator_name(wanted) else {
+    pub fn is_accelerator(&self, canonical: &str, wanted_name: &str) -> bool {
+        let Some(wanted) = self.accelerator_name(wanted_name) else {
             return false;
         };
         canonical == wanted

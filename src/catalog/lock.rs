@@ -63,9 +63,14 @@ impl fmt::Display for Location {
 }
 
 /// The lock of a catalog: its files, and what the loader made of them.
-pub fn of(files: &[File], digest: &str, date: &str, at: Location) -> Result<Lock, CatalogError> {
+pub fn of(
+    files: &[File],
+    digest: &str,
+    date: &str,
+    location: Location,
+) -> Result<Lock, CatalogError> {
     Ok(Lock {
-        at,
+        at: location,
         digest: digest.to_owned(),
         date: date.to_owned(),
         sources: locked_sources(files)?,
@@ -198,10 +203,10 @@ pub fn parse(shown: &str, text: &str) -> Result<Lock, CatalogError> {
 }
 
 /// Where a catalog has other sources or other figures than a lock says; a line each.
-pub fn differences(locked: &Lock, now: &Lock) -> Vec<String> {
+pub fn differences(locked: &Lock, lock_now: &Lock) -> Vec<String> {
     let mut difference_lines = Vec::new();
     for (id, source) in &locked.sources {
-        match now.sources.get(id) {
+        match lock_now.sources.get(id) {
             None => difference_lines.push(format!("{id} ({}) is gone", source.date)),
             Some(new) if new.date != source.date => {
                 difference_lines.push(format!("{id} is of {}, was of {}", new.date, source.date))
@@ -212,12 +217,12 @@ pub fn differences(locked: &Lock, now: &Lock) -> Vec<String> {
             Some(_) => {}
         }
     }
-    let new = now
+    let new = lock_now
         .sources
         .iter()
         .filter(|(id, _)| !locked.sources.contains_key(*id));
     difference_lines.extend(new.map(|(id, source)| format!("{id} ({}) is new", source.date)));
-    if difference_lines.is_empty() && locked.digest != now.digest {
+    if difference_lines.is_empty() && locked.digest != lock_now.digest {
         difference_lines.push("what has no source, such as sizes of machines".to_owned());
     }
     difference_lines

@@ -131,27 +131,27 @@ pub fn name(catalog: &Catalog, offer: &Offer) -> UniformName {
 }
 
 /// The offer of a uniform name.
-pub fn named<'a>(catalog: &'a Catalog, wanted: &UniformName) -> Option<&'a Offer> {
-    named_among(&catalog.offers, catalog, wanted)
+pub fn named<'a>(catalog: &'a Catalog, wanted_name: &UniformName) -> Option<&'a Offer> {
+    named_among(&catalog.offers, catalog, wanted_name)
 }
 
 /// The offer of a uniform name, if it is one that has ended.
-pub fn named_lapsed<'a>(catalog: &'a Catalog, wanted: &UniformName) -> Option<&'a Offer> {
-    named_among(&catalog.lapsed, catalog, wanted)
+pub fn named_lapsed<'a>(catalog: &'a Catalog, wanted_name: &UniformName) -> Option<&'a Offer> {
+    named_among(&catalog.lapsed, catalog, wanted_name)
 }
 
 fn named_among<'a>(
     offers: &'a [Offer],
     catalog: &Catalog,
-    wanted: &UniformName,
+    wanted_name: &UniformName,
 ) -> Option<&'a Offer> {
-    let place = catalog.place_id(&wanted.place)?;
+    let place = catalog.place_id(&wanted_name.place)?;
     // Offers lie by place.
     let start = offers.partition_point(|offer| offer.place < place);
     let mut offers_there = offers[start..]
         .iter()
         .take_while(|offer| offer.place == place);
-    offers_there.find(|offer| name(catalog, offer) == *wanted)
+    offers_there.find(|offer| name(catalog, offer) == *wanted_name)
 }
 
 /// What a name stands for.

@@ -369,10 +369,10 @@ fn check_plan_and_state(
     apply::check(plan, settings, state_before.as_ref()).map_err(|error| failure(error, store))
 }
 
-fn apply_settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
+fn apply_settings(args: &ApplyArgs, working_dir: &Path, plan_folder: &Path) -> Settings {
     Settings {
-        here: here.to_owned(),
-        plan_folder: here.join(plan_folder),
+        here: working_dir.to_owned(),
+        plan_folder: working_dir.join(plan_folder),
         provider: args.provider.clone(),
         source: args.source.clone(),
         data: args.data.iter().cloned().collect(),
@@ -386,7 +386,7 @@ fn apply_settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings
         grace: args.grace,
         log_limit: args.log_limit,
         budget: args.budget,
-        access: args.state.access(here),
+        access: args.state.access(working_dir),
         staging: args
             .staging
             .clone()
@@ -416,8 +416,8 @@ fn not_begun_words(interrupt: Interrupt) -> String {
     format!("{}: ended before anything was begun", interrupt.name())
 }
 
-fn used_up(one: &StageOutcome) -> bool {
-    matches!(one, StageOutcome::Failed { used_up: true, .. })
+fn used_up(stage_outcome: &StageOutcome) -> bool {
+    matches!(stage_outcome, StageOutcome::Failed { used_up: true, .. })
 }
 
 /// What to do about what is left.

@@ -112,7 +112,7 @@ fn plan_and_apply(
     args: &ApplyVerbArgs,
     inputs: &InputArgs,
     folder: &Path,
-    rest: Option<&HeldState>,
+    held_state: Option<&HeldState>,
     terminal: &Terminal,
 ) -> Result<apply::Applied, Failure> {
     let solving = SolvingArgs {
@@ -130,7 +130,7 @@ fn plan_and_apply(
         inputs,
         solving: &solving,
         mps: None,
-        from: rest,
+        from: held_state,
         sources: Some(&sources),
         clouds,
     };
@@ -148,7 +148,7 @@ fn plan_and_apply(
         ))?;
     }
     if !args.apply.auto_approve && !terminal.confirm("Do you want to apply this plan?")? {
-        return Err(Failure::error(match rest {
+        return Err(Failure::error(match held_state {
             Some(_) => "apply cancelled: the rest was not begun",
             None => "apply cancelled: nothing was begun",
         }));

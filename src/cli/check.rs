@@ -197,9 +197,14 @@ async fn look_at_providers(
     seen_by_order.into_iter().map(|(_, seen)| seen).collect()
 }
 
-async fn check_provider(name: String, asked: bool, needs: &[Need], access: &Access) -> Seen {
+async fn check_provider(
+    name: String,
+    was_asked_for: bool,
+    needs: &[Need],
+    access: &Access,
+) -> Seen {
     let findings = match provider::open(&name, access) {
-        Ok(Some(provider)) if asked => provider.check(needs).await,
+        Ok(Some(provider)) if was_asked_for => provider.check(needs).await,
         // What nobody asks about is not asked: it says what it would take.
         Ok(Some(provider)) => match in_time(provider.ready(), &name).await {
             Ok(()) => Vec::new(),
@@ -216,7 +221,7 @@ async fn check_provider(name: String, asked: bool, needs: &[Need], access: &Acce
         }
         Err(error) => vec![Finding::failed(Topic::Credentials, name.clone(), &error)],
     };
-    let provider_status = if asked {
+    let provider_status = if was_asked_for {
         Status::of(&findings)
     } else {
         Status::NotSetUp
@@ -228,14 +233,15 @@ async fn check_provider(name: String, asked: bool, needs: &[Need], access: &Acce
     }
 }
 
-fn all_ready(seen: &[Seen]) -> bool {
-    seen.iter()
+fn all_ready(seen_providers: &[Seen]) -> bool {
+    seen_providers
+        .iter()
         .all(|seen| matches!(seen.status, Status::Ready | Status::NotSetUp))
 }
 
-fn check_text(seen: &[Seen], terminal: &Terminal) -> String {
+fn check_text(seen_providers: &[Seen], terminal: &Terminal) -> String {
     let mut text = String::new();
-    for one in seen {
+    for one in seen_providers {
         text += &format!("{}: {}\n", one.name, one.status.words());
         let finding_row = |finding: &Finding| {
             let about_other = if finding.about == one.name {
@@ -262,7 +268,7 @@ fn check_text(seen: &[Seen], terminal: &Terminal) -> String {
     text
 }
 
-fn json_text(seen: &[Seen]) -> String {
+fn json_text(seen_providers: &[Seen]) -> String {
     let finding = |finding: &Finding| {
         json!({
             "topic": finding.topic.name(),
@@ -278,9 +284,9 @@ fn json_text(seen: &[Seen]) -> String {
             "findings": one.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     };
-    let providers: Vec<_> = seen.iter().map(provider_json).collect();
+    let providers: Vec<_> = seen_providers.iter().map(provider_json).collect();
     format!(
         "{}\n",
-        json!({ "format_version": "1.0", "ready": all_ready(seen), "providers": providers })
+        json!({ "format_version": "1.0", "ready": all_ready(seen_providers), "providers": providers })
     )
 }

@@ -29,12 +29,12 @@ impl CommandLine {
     }
 
     /// Returns the same command with more options at its end.
-    pub fn again(&self, more: &[&str]) -> String {
+    pub fn again(&self, more_words: &[&str]) -> String {
         shell::command_line(
             self.words
                 .iter()
                 .map(String::as_str)
-                .chain(more.iter().copied()),
+                .chain(more_words.iter().copied()),
         )
     }
 

@@ -112,11 +112,11 @@ fn destroy_state(
 }
 
 /// Names the states of rehearsals, which are not deleted unless a state is named.
-fn name_rehearsals(args: &DestroyArgs, here: &Path, terminal: &Terminal) {
+fn name_rehearsals(args: &DestroyArgs, working_dir: &Path, terminal: &Terminal) {
     if args.state.place.is_named() {
         return;
     }
-    for folder in args.state.place.rehearsals(here) {
+    for folder in args.state.place.rehearsals(working_dir) {
         let folder = shell::quoted_path(&folder);
         terminal.note(&format!(
             "A rehearsal has a state of its own: sky destroy --state-dir {folder} deletes it."
@@ -166,8 +166,11 @@ fn destroyed_text(destroyed: &Destroyed, artifacts: usize) -> String {
     )
 }
 
-fn could_not(left: &Left) -> String {
-    format!("{} could not be deleted: {}", left.what, left.why)
+fn could_not(left_thing: &Left) -> String {
+    format!(
+        "{} could not be deleted: {}",
+        left_thing.what, left_thing.why
+    )
 }
 
 /// All that could not be deleted, a line each, with the ways out.
@@ -191,9 +194,9 @@ fn plural(count: usize, noun: &str) -> String {
     }
 }
 
-fn inventory_text(found: &Inventory) -> String {
+fn inventory_text(found_things: &Inventory) -> String {
     let mut text = "This will be deleted:\n".to_owned();
-    for (provider, machine, runs) in &found.machines {
+    for (provider, machine, runs) in &found_things.machines {
         let doing = if *runs { ", running" } else { "" };
         let token = &machine.token;
         text += &format!(
@@ -201,13 +204,13 @@ fn inventory_text(found: &Inventory) -> String {
             token.stage, token.attempt, machine.id
         );
     }
-    for (name, artifact) in &found.artifacts {
+    for (name, artifact) in &found_things.artifacts {
         text += &format!("  - artifact {name}, {}\n", Bytes(artifact.bytes));
     }
-    for (place, address) in &found.buckets {
+    for (place, address) in &found_things.buckets {
         text += &format!("  - bucket {address} of {place}, with all that is in it\n");
     }
-    for folder in &found.folders {
+    for folder in &found_things.folders {
         text += &format!("  - folder {folder}\n");
     }
     text

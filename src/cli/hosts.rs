@@ -15,10 +15,10 @@ use std::sync::Arc;
 pub(super) const FILE: &str = "hosts.toml";
 
 /// The file of the hosts, if there is one.
-pub(super) fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
+pub(super) fn file(named: Option<&Path>, working_dir: &Path) -> Option<PathBuf> {
     match named {
-        Some(named) => Some(here.join(named)),
-        None => Some(here.join(FILE)).filter(|path| path.exists()),
+        Some(named) => Some(working_dir.join(named)),
+        None => Some(working_dir.join(FILE)).filter(|path| path.exists()),
     }
 }
 
@@ -26,9 +26,9 @@ pub(super) fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
 /// used. Only a provider that needs it fails for that.
 pub(super) fn for_providers(
     named: Option<&Path>,
-    here: &Path,
+    working_dir: &Path,
 ) -> Option<Result<Arc<OwnHosts>, ProviderError>> {
-    let own_hosts = read_hosts(&file(named, here)?);
+    let own_hosts = read_hosts(&file(named, working_dir)?);
     Some(
         own_hosts
             .map(Arc::new)

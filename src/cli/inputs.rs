@@ -267,19 +267,19 @@ pub(super) fn failure(faults: &[Diagnostics], terminal: &Terminal) -> Failure {
 }
 
 /// Messages of one file; a file that is empty or could not be read has no lines to show.
-pub(super) fn text(said: &Diagnostics, colour: bool) -> String {
-    if said.source.text.is_empty() {
+pub(super) fn text(diagnostics: &Diagnostics, colour: bool) -> String {
+    if diagnostics.source.text.is_empty() {
         let diagnostic_text = |diagnostic: &spec::Diagnostic| {
             let hint = diagnostic
                 .hint
                 .as_ref()
                 .map(|hint| format!("\nhint: {hint}"));
             // That a file cannot be read names it already; that it is empty does not.
-            let names_file = diagnostic.message.contains(&said.source.name);
+            let names_file = diagnostic.message.contains(&diagnostics.source.name);
             let name = if names_file {
                 String::new()
             } else {
-                format!("{}: ", said.source.name)
+                format!("{}: ", diagnostics.source.name)
             };
             format!(
                 "error: {name}{}{}\n",
@@ -287,9 +287,9 @@ pub(super) fn text(said: &Diagnostics, colour: bool) -> String {
                 hint.unwrap_or_default()
             )
         };
-        return said.list.iter().map(diagnostic_text).collect();
+        return diagnostics.list.iter().map(diagnostic_text).collect();
     }
-    diagnostic::text(&said.source, &said.list, colour)
+    diagnostic::text(&diagnostics.source, &diagnostics.list, colour)
 }
 
 /// Says messages on stderr, with an empty line after each.

@@ -78,8 +78,8 @@ pub fn catalog_to_show(named: Option<&Path>, terminal: &Terminal) -> Result<Cata
 }
 
 /// Where a pinned catalog is; none: it is built in.
-pub fn folder(at: &Location) -> Option<PathBuf> {
-    match at {
+pub fn folder(location: &Location) -> Option<PathBuf> {
+    match location {
         Location::BuiltIn => None,
         Location::Folder(folder) => Some(PathBuf::from(folder)),
     }
@@ -97,10 +97,10 @@ fn load_from(folder: Option<&Path>) -> Result<Catalog, Failure> {
 /// Loads the catalog that a lock pins, or the one that is named instead of it.
 pub(super) fn load_pinned(
     pinned: &Lock,
-    at: Option<&Path>,
+    catalog_folder: Option<&Path>,
     named: bool,
 ) -> Result<Catalog, Failure> {
-    match at {
+    match catalog_folder {
         Some(folder) if !named && !folder.join(CATALOG).exists() => {
             let message = format!(
                 "{LOCK} pins the catalog in {}, and there is none",
@@ -110,7 +110,7 @@ pub(super) fn load_pinned(
                 "bring it back, or pin another one: `sky catalog lock --catalog DIR`, or `sky catalog lock --built-in`",
             ))
         }
-        _ => load_from(at),
+        _ => load_from(catalog_folder),
     }
 }
 

@@ -129,15 +129,15 @@ fn tell_of_stage(
     }
 }
 
-fn action_of(what: &What) -> &'static str {
-    match what {
+fn action_of(difference: &What) -> &'static str {
+    match difference {
         What::Gone | What::Killed => "delete",
         _ => "update",
     }
 }
 
-fn words_of(what: &What) -> String {
-    match what {
+fn words_of(difference: &What) -> String {
+    match difference {
         What::Gone => {
             "its machine was deleted outside of sky: the next apply runs it again".to_owned()
         }

@@ -68,10 +68,10 @@ pub(super) fn difference(path: &Path, plan: &Plan) -> String {
 }
 
 /// Which datasets and files have other content, a line each.
-fn changed_contents(saved: &Contents, now: &Contents) -> Vec<String> {
+fn changed_contents(saved: &Contents, contents_now: &Contents) -> Vec<String> {
     let kinds = [
-        ("dataset", &saved.datasets, &now.datasets),
-        ("file", &saved.files, &now.files),
+        ("dataset", &saved.datasets, &contents_now.datasets),
+        ("file", &saved.files, &contents_now.files),
     ];
     let mut changed_lines = Vec::new();
     for (kind, saved, now) in kinds {

@@ -71,10 +71,10 @@ pub struct LockArgs {
 
 impl PlaceArgs {
     /// The working folder.
-    pub fn folder(&self, here: &Path) -> Folder {
+    pub fn folder(&self, working_dir: &Path) -> Folder {
         match &self.state {
-            Some(Address::Folder(root)) => Folder::resolve(here, Some(root)),
-            _ => Folder::resolve(here, self.state_dir.as_deref()),
+            Some(Address::Folder(root)) => Folder::resolve(working_dir, Some(root)),
+            _ => Folder::resolve(working_dir, self.state_dir.as_deref()),
         }
     }
 
@@ -114,11 +114,11 @@ impl PlaceArgs {
 
     /// Returns the place that a verb without a plan means: the one that is named, else the state of
     /// the folder; if there is none, that of the only rehearsal, which is said.
-    pub fn or_rehearsal(&self, here: &Path, terminal: &Terminal) -> Self {
-        if self.is_named() || Folder::resolve(here, None).exists() {
+    pub fn or_rehearsal(&self, working_dir: &Path, terminal: &Terminal) -> Self {
+        if self.is_named() || Folder::resolve(working_dir, None).exists() {
             return self.clone();
         }
-        match &self.rehearsals(here)[..] {
+        match &self.rehearsals(working_dir)[..] {
             [only] => {
                 terminal.note(&format!(
                     "The state of the rehearsal in {} is meant: there is no other.",
@@ -134,7 +134,7 @@ impl PlaceArgs {
     }
 
     /// The folders of rehearsals whose places were not named.
-    pub fn rehearsals(&self, here: &Path) -> Vec<PathBuf> {
+    pub fn rehearsals(&self, working_dir: &Path) -> Vec<PathBuf> {
         let places = REHEARSING.map(|provider| {
             Self {
                 state: None,
@@ -145,12 +145,12 @@ impl PlaceArgs {
         });
         let folders = places.into_iter().filter_map(|place| place.state_dir);
         folders
-            .filter(|folder| Folder::resolve(here, Some(folder)).exists())
+            .filter(|folder| Folder::resolve(working_dir, Some(folder)).exists())
             .collect()
     }
 
     /// The state's place; asks nobody yet.
-    pub fn store(&self, here: &Path) -> Result<Store, Failure> {
+    pub fn store(&self, working_dir: &Path) -> Result<Store, Failure> {
         if let (Some(Address::Folder(folder)), Some(other)) = (&self.state, &self.state_dir) {
             let message = format!(
                 "--state (or SKY_STATE) says that the state is in the folder {}, and --state-dir (or SKY_DATA_DIR) in {}",
@@ -162,11 +162,16 @@ impl PlaceArgs {
         let cipher = Cipher::load(
             self.state_recipients.as_deref(),
             self.state_identity.as_deref(),
-            here,
+            working_dir,
         );
         let cipher = cipher.map_err(|why| Failure::error(format!("keys of the state: {why}")))?;
-        Store::open(here, self.state.as_ref(), self.state_dir.as_deref(), cipher)
-            .map_err(Failure::error)
+        Store::open(
+            working_dir,
+            self.state.as_ref(),
+            self.state_dir.as_deref(),
+            cipher,
+        )
+        .map_err(Failure::error)
     }
 
     /// The options that say where it is, for a command that a user may copy.
@@ -185,28 +190,31 @@ impl PlaceArgs {
 
 impl StateArgs {
     /// Returns the settings with the place that a verb without a plan means.
-    pub fn or_rehearsal(&self, here: &Path, terminal: &Terminal) -> Self {
+    pub fn or_rehearsal(&self, working_dir: &Path, terminal: &Terminal) -> Self {
         Self {
-            place: self.place.or_rehearsal(here, terminal),
+            place: self.place.or_rehearsal(working_dir, terminal),
             ..self.clone()
         }
     }
 
     /// What providers are reached with; `here` is the current folder.
-    pub fn access(&self, here: &Path) -> Access {
-        let hosts = super::hosts::for_providers(self.hosts.as_deref(), here);
-        let root = self.place.folder(here).root;
+    pub fn access(&self, working_dir: &Path) -> Access {
+        let hosts = super::hosts::for_providers(self.hosts.as_deref(), working_dir);
+        let root = self.place.folder(working_dir).root;
         Access {
             root,
             hosts,
-            cloud: self.sim.as_ref().map(|cloud| here.join(cloud)),
+            cloud: self.sim.as_ref().map(|cloud| working_dir.join(cloud)),
             registry: None,
         }
     }
 
     /// The state's place; asks nobody yet.
-    pub fn store(&self, here: &Path) -> Result<Store, Failure> {
-        Ok(self.place.store(here)?.lasting(self.locking.lock_lease))
+    pub fn store(&self, working_dir: &Path) -> Result<Store, Failure> {
+        Ok(self
+            .place
+            .store(working_dir)?
+            .lasting(self.locking.lock_lease))
     }
 }
 

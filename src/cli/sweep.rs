@@ -90,14 +90,17 @@ pub(super) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure
 }
 
 /// Machines and buckets that were found.
-fn found_count(found: &Found) -> usize {
-    found.strays.len() + found.buckets.len()
+fn found_count(found_machines: &Found) -> usize {
+    found_machines.strays.len() + found_machines.buckets.len()
 }
 
 /// The ids of machines and the addresses of buckets, in the order in which they are deleted.
-fn found_ids(found: &Found) -> impl Iterator<Item = String> {
-    let machines = found.strays.iter().map(|stray| stray.machine.id.clone());
-    let buckets = found
+fn found_ids(found_machines: &Found) -> impl Iterator<Item = String> {
+    let machines = found_machines
+        .strays
+        .iter()
+        .map(|stray| stray.machine.id.clone());
+    let buckets = found_machines
         .buckets
         .iter()
         .map(|stray| stray.bucket.address.clone());
@@ -105,9 +108,13 @@ fn found_ids(found: &Found) -> impl Iterator<Item = String> {
 }
 
 /// Shows what would be deleted, and asks unless that was approved already.
-fn confirm_deletion(args: &SweepArgs, found: &Found, terminal: &Terminal) -> Result<(), Failure> {
+fn confirm_deletion(
+    args: &SweepArgs,
+    found_machines: &Found,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     if !args.json {
-        terminal.out(&found_text(found, terminal))?;
+        terminal.out(&found_text(found_machines, terminal))?;
     }
     if args.auto_approve {
         return Ok(());
@@ -127,7 +134,7 @@ fn confirm_deletion(args: &SweepArgs, found: &Found, terminal: &Terminal) -> Res
 /// Says what was deleted, what was left and why.
 fn report_results(
     args: &SweepArgs,
-    found: &Found,
+    found_machines: &Found,
     results: &[(String, Swept)],
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
@@ -145,23 +152,23 @@ fn report_results(
             }
         }
     }
-    let message = match (found_count(found), args.dry_run) {
-        _ if args.json => json_text(found, results),
-        (0, _) if found.failed.is_empty() => "Nothing to sweep.\n".to_owned(),
+    let message = match (found_count(found_machines), args.dry_run) {
+        _ if args.json => json_text(found_machines, results),
+        (0, _) if found_machines.failed.is_empty() => "Nothing to sweep.\n".to_owned(),
         (0, _) => {
             "Nothing to sweep in what could be looked at; see the warnings for what could not.\n"
                 .to_owned()
         }
-        (_, true) => found_text(found, terminal),
+        (_, true) => found_text(found_machines, terminal),
         (_, false) if left > 0 => {
             format!("\nSweep: {deleted} deleted, {left} left: run `sky sweep` again.\n")
         }
         (_, false) => format!("\nSweep: {deleted} deleted.\n"),
     };
     terminal.out(&message)?;
-    Ok(match found.failed.is_empty() && left == 0 {
+    Ok(match found_machines.failed.is_empty() && left == 0 {
         false => Exit::Error,
-        true if args.dry_run && found_count(found) > 0 => Exit::Changes,
+        true if args.dry_run && found_count(found_machines) > 0 => Exit::Changes,
         true => Exit::Success,
     })
 }
@@ -174,7 +181,7 @@ fn reason_words(why: Why) -> &'static str {
     }
 }
 
-fn found_text(found: &Found, terminal: &Terminal) -> String {
+fn found_text(found_machines: &Found, terminal: &Terminal) -> String {
     let stray_row = |stray: &Stray| {
         let machine = &stray.machine;
         vec![
@@ -202,11 +209,11 @@ fn found_text(found: &Found, terminal: &Terminal) -> String {
             why,
         ]
     };
-    let stray_rows: Vec<Vec<String>> = found
+    let stray_rows: Vec<Vec<String>> = found_machines
         .strays
         .iter()
         .map(stray_row)
-        .chain(found.buckets.iter().map(bucket_row))
+        .chain(found_machines.buckets.iter().map(bucket_row))
         .collect();
     table::text(
         &["Machine", "Provider", "Type", "Place", "Of", "Why"],
@@ -215,7 +222,7 @@ fn found_text(found: &Found, terminal: &Terminal) -> String {
     )
 }
 
-fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
+fn json_text(found_machines: &Found, results: &[(String, Swept)]) -> String {
     let result_of = |id: &String| {
         results
             .iter()
@@ -244,11 +251,11 @@ fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
             "error": error(&machine.id),
         })
     };
-    let failed_providers = found
+    let failed_providers = found_machines
         .failed
         .iter()
         .map(|(name, error)| json!({ "provider": name, "error": error.to_string() }));
-    let strays: Vec<_> = found.strays.iter().map(stray).collect();
+    let strays: Vec<_> = found_machines.strays.iter().map(stray).collect();
     let bucket = |stray: &StrayBucket| {
         let (address, place) = (&stray.bucket.address, &stray.bucket.place);
         json!({
@@ -259,7 +266,7 @@ fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
             "error": error(address),
         })
     };
-    let buckets: Vec<_> = found.buckets.iter().map(bucket).collect();
+    let buckets: Vec<_> = found_machines.buckets.iter().map(bucket).collect();
     let whole_answer = json!({ "format_version": "1.0", "strays": strays, "buckets": buckets, "failed": failed_providers.collect::<Vec<_>>() });
     format!("{whole_answer}\n")
 }

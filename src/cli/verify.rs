@@ -122,15 +122,15 @@ fn difference_json(difference: &Difference) -> Value {
     json!({ "at": difference.at, "says": difference.says, "should": difference.should })
 }
 
-fn report_text(name: &str, found: &[Difference]) -> String {
+fn report_text(name: &str, differences: &[Difference]) -> String {
     let mut text = format!("{name} is not what its inputs make it:");
-    for Difference { at, says, should } in found.iter().take(SHOWN) {
+    for Difference { at, says, should } in differences.iter().take(SHOWN) {
         text.push_str(&format!("\n  {at}\n    is {says}\n    should be {should}"));
     }
-    if found.len() > SHOWN {
+    if differences.len() > SHOWN {
         text.push_str(&format!(
             "\n  and {} more differences; --json lists all",
-            found.len() - SHOWN
+            differences.len() - SHOWN
         ));
     }
     text

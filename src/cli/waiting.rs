@@ -6,14 +6,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// A sign of life on a terminal, for as long as a large job takes.
 pub(super) fn waiting(
-    what: &str,
+    work_name: &str,
     stages: usize,
     offers: usize,
     terminal: &Terminal,
 ) -> Option<ProgressBar> {
     spinner(
         format!(
-            "{what} {stages} stages on {} offers",
+            "{work_name} {stages} stages on {} offers",
             grouped(offers as i128)
         ),
         terminal,

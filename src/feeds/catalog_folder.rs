@@ -16,21 +16,24 @@ use std::path::{Path, PathBuf};
 pub(crate) fn save(
     old: &[files::File],
     draft: &Draft,
-    out: &Path,
+    catalog_folder: &Path,
 ) -> Result<Vec<String>, CatalogError> {
     let new = edit_in_place::files(old, draft)?;
-    check(&new, out)?;
-    write(out, old, &new)
+    check(&new, catalog_folder)?;
+    write(catalog_folder, old, &new)
 }
 
 /// Refuses files that cannot be loaded: the new catalog is read as a plan would read it.
-pub(crate) fn check(new: &BTreeMap<String, String>, out: &Path) -> Result<(), CatalogError> {
+pub(crate) fn check(
+    new: &BTreeMap<String, String>,
+    catalog_folder: &Path,
+) -> Result<(), CatalogError> {
     let loadable: Result<Vec<_>, _> = new
         .iter()
         .map(|(name, text)| {
             files::file(
                 name.clone(),
-                out.join(name).display().to_string(),
+                catalog_folder.join(name).display().to_string(),
                 text.clone().into_bytes(),
             )
         })
@@ -45,7 +48,7 @@ pub(crate) fn check(new: &BTreeMap<String, String>, out: &Path) -> Result<(), Ca
 /// ends this program, finds the old catalog or the new one. Where that cannot be done (the folder
 /// holds other things too, or is one that cannot be moved), file after file is replaced.
 pub(crate) fn write(
-    out: &Path,
+    catalog_folder: &Path,
     old: &[File],
     new: &BTreeMap<String, String>,
 ) -> Result<Vec<String>, CatalogError> {
@@ -67,17 +70,18 @@ pub(crate) fn write(
     if changed_names.is_empty() && dropped_names.is_empty() {
         return Ok(changed_names);
     }
-    let fault =
-        |error: io::Error| CatalogError::file(out.display().to_string(), error.to_string(), "");
-    let one_file_only = changed_names.len() + dropped_names.len() == 1 && out.exists();
+    let fault = |error: io::Error| {
+        CatalogError::file(catalog_folder.display().to_string(), error.to_string(), "")
+    };
+    let one_file_only = changed_names.len() + dropped_names.len() == 1 && catalog_folder.exists();
     if one_file_only
-        || !exchange_folders(out, new, &changed_names, &dropped_names).map_err(fault)?
+        || !exchange_folders(catalog_folder, new, &changed_names, &dropped_names).map_err(fault)?
     {
         for name in &changed_names {
-            file::write_below(out, name, new[name].as_bytes()).map_err(fault)?;
+            file::write_below(catalog_folder, name, new[name].as_bytes()).map_err(fault)?;
         }
         for name in dropped_names {
-            file::remove(&out.join(name)).map_err(fault)?;
+            file::remove(&catalog_folder.join(name)).map_err(fault)?;
         }
     }
     Ok(changed_names)
@@ -85,16 +89,16 @@ pub(crate) fn write(
 
 /// False: it cannot be done here, and nothing was changed.
 fn exchange_folders(
-    out: &Path,
+    catalog_folder: &Path,
     new: &BTreeMap<String, String>,
     changed: &[String],
-    gone: &[&str],
+    dropped_names: &[&str],
 ) -> io::Result<bool> {
-    let already_exists = out.exists();
+    let already_exists = catalog_folder.exists();
     let target = if already_exists {
-        std::fs::canonicalize(out)?
+        std::fs::canonicalize(catalog_folder)?
     } else {
-        out.to_owned()
+        catalog_folder.to_owned()
     };
     let Some(name) = target.file_name().and_then(|name| name.to_str()) else {
         return Ok(false);
@@ -131,7 +135,7 @@ fn exchange_folders(
     for name in changed {
         file::write_below(staging.path(), name, new[name].as_bytes())?;
     }
-    for name in gone {
+    for name in dropped_names {
         file_changes::remove_file(staging.path().join(name))?;
     }
     std::fs::File::open(staging.path())?.sync_all()?;

@@ -125,11 +125,11 @@ impl<'a> ListedPairs<'a> {
         &self,
         from: &'a PlaceArea<'a>,
         places: &'a [PlaceArea<'a>],
-        inside: bool,
+        inside_cloud: bool,
     ) -> Vec<(&'a PlaceArea<'a>, i64, bool)> {
         let other_places = places
             .iter()
-            .filter(|to| to.name != from.name && (to.cloud == from.cloud) == inside);
+            .filter(|to| to.name != from.name && (to.cloud == from.cloud) == inside_cloud);
         other_places
             .filter_map(|to| {
                 if let Some(nano) = self.exact.get(&(from.name, to.name)) {
@@ -140,7 +140,9 @@ impl<'a> ListedPairs<'a> {
                     .flat_map(|near| [(near, to.country.as_str()), (near, &to.area)])
                     .filter(|(near, far)| !near.is_empty() && !far.is_empty());
                 let group_prices = groups
-                    .filter_map(|(near, far)| self.groups.get(&(from.cloud, inside, near, far)))
+                    .filter_map(|(near, far)| {
+                        self.groups.get(&(from.cloud, inside_cloud, near, far))
+                    })
                     .next();
                 group_prices.map(|nano| (to, *nano, false))
             })

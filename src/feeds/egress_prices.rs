@@ -194,19 +194,23 @@ impl EgressRules<'_> {
 
     /// Adds the prices from a place to the others of its cloud: the usual one for a pattern, others
     /// by name.
-    fn add_inside(&mut self, from: &PlaceArea, own: &str, inside: &[PriceTo<'_>]) {
+    fn add_inside(&mut self, from: &PlaceArea, own_source: &str, inside_prices: &[PriceTo<'_>]) {
         // The pattern does not reach into another partition. A closed one has few regions: where
         // no route inside it is listed, the routes out of it must do.
-        let nearby_prices = inside
+        let nearby_prices = inside_prices
             .iter()
             .filter(|(to, ..)| to.partition == from.partition)
             .map(|(_, nano, _)| *nano);
         let (at_home, out) = (
             usual_price(nearby_prices),
-            usual_price(inside.iter().map(|(_, nano, _)| *nano)),
+            usual_price(inside_prices.iter().map(|(_, nano, _)| *nano)),
         );
         let Some(usual) = at_home.or(out) else { return };
-        let home_source = if at_home.is_some() { own } else { self.assumed };
+        let home_source = if at_home.is_some() {
+            own_source
+        } else {
+            self.assumed
+        };
         self.put(
             from,
             &format!("{}:*", from.cloud),
@@ -220,7 +224,7 @@ impl EgressRules<'_> {
         let needs_own_rule = |to: &PlaceArea, nano: i64, exact: bool| {
             (nano != usual && !one_price(to, exact)) || to.partition != from.partition
         };
-        for (to, nano, exact) in inside
+        for (to, nano, exact) in inside_prices
             .iter()
             .filter(|(to, nano, exact)| needs_own_rule(to, *nano, *exact))
         {
@@ -267,7 +271,7 @@ impl EgressRules<'_> {
     fn add_outside(
         &mut self,
         from: &PlaceArea,
-        own: &str,
+        own_source: &str,
         internet: Option<i64>,
         sku: Option<&'static [(u64, i64)]>,
         outside: &[PriceTo<'_>],
@@ -283,7 +287,7 @@ impl EgressRules<'_> {
         let egress_row = match (sku, newer_tiers) {
             (Some(tiers), _) => tiered_price(tiers, GCP_SKUS_ID),
             (None, Some((_, _, tiers))) => tiered_price(tiers, NEWER),
-            (None, None) => flat_price(usual, own),
+            (None, None) => flat_price(usual, own_source),
         };
         self.put(from, "internet", egress_row);
         // The SKUs name one price to all but Oceania and China; of the older list only those stay.

@@ -56,14 +56,14 @@ fn is_listed_by_name(cloud: &str, instance_type: &str) -> bool {
 /// list's rows if a newer one is.
 pub(crate) fn drop_rows_not_listed(
     draft: &mut Draft,
-    before: &Prices,
+    prices_before: &Prices,
     listed: &ListedRows,
     report: &mut ImportReport,
 ) {
     if listed.full || !listed.series.is_empty() {
         drop_unlisted(draft, listed, report);
     }
-    drop_outdated(draft, before, listed, report);
+    drop_outdated(draft, prices_before, listed, report);
 }
 
 fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportReport) {
@@ -140,7 +140,7 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
 /// before.
 fn drop_outdated(
     draft: &mut Draft,
-    before: &Prices,
+    prices_before: &Prices,
     listed: &ListedRows,
     report: &mut ImportReport,
 ) {
@@ -149,7 +149,7 @@ fn drop_outdated(
         let source = draft.sources.get(&price.1);
         source.is_some_and(|source| source.list == FULL_LIST && source.date > date)
     };
-    let covered: BTreeSet<(String, String)> = before
+    let covered: BTreeSet<(String, String)> = prices_before
         .iter()
         .filter(|((cloud, _), rows)| {
             *cloud == listed.cloud
@@ -160,7 +160,8 @@ fn drop_outdated(
         .map(|(place, _)| place.clone())
         .collect();
     for place in covered {
-        let (Some(rows), Some(old)) = (draft.prices.get_mut(&place), before.get(&place)) else {
+        let (Some(rows), Some(old)) = (draft.prices.get_mut(&place), prices_before.get(&place))
+        else {
             continue;
         };
         rows.retain(|name, _| {
@@ -186,7 +187,7 @@ pub(crate) fn is_dedicated(cloud: &str, price: i64, usual: i64) -> bool {
 
 /// Notes how prices of each machine type changed between an older list and this one, more than a
 /// year later: the lower median over the regions that have both.
-pub(crate) fn note_price_changes(draft: &mut Draft, before: &Prices, listed: &ListedRows) {
+pub(crate) fn note_price_changes(draft: &mut Draft, prices_before: &Prices, listed: &ListedRows) {
     let date = draft.date_of(&listed.id).to_owned();
     let mut found_changes: Vec<(String, i64)> = Vec::new();
     for ((cloud, region), rows) in draft
@@ -194,7 +195,7 @@ pub(crate) fn note_price_changes(draft: &mut Draft, before: &Prices, listed: &Li
         .iter()
         .filter(|((cloud, _), _)| *cloud == listed.cloud)
     {
-        let Some(old) = before.get(&(cloud.clone(), region.clone())) else {
+        let Some(old) = prices_before.get(&(cloud.clone(), region.clone())) else {
             continue;
         };
         for (name, row) in rows {

@@ -44,8 +44,8 @@ impl ImportReport {
     }
 
     /// Counts a row that was taken.
-    pub(crate) fn take(&mut self, what: impl Into<String>) {
-        *self.taken.entry(what.into()).or_default() += 1;
+    pub(crate) fn take(&mut self, row_kind: impl Into<String>) {
+        *self.taken.entry(row_kind.into()).or_default() += 1;
     }
 
     /// Counts a row that was left out.

@@ -66,7 +66,7 @@ pub fn import(
     kind: &str,
     path: &Path,
     options: &ImportOptions,
-    out: &Path,
+    catalog_folder: &Path,
 ) -> Result<ImportReport, CatalogError> {
     let Some((_, _, importer)) = KINDS.iter().find(|(name, _, _)| *name == kind) else {
         let names: Vec<&str> = KINDS.iter().map(|(name, _, _)| *name).collect();
@@ -78,8 +78,8 @@ pub fn import(
     if !options.dates.iter().any(|text| !text.contains('=')) {
         options.guess = Some(guess_day(kind, path)?);
     }
-    let old_files = if out.join(files::CATALOG).exists() {
-        files::read(out)?
+    let old_files = if catalog_folder.join(files::CATALOG).exists() {
+        files::read(catalog_folder)?
     } else {
         Vec::new()
     };
@@ -94,7 +94,7 @@ pub fn import(
     }
     draft.drop_idle_interruptions();
     draft.drop_unused_sources();
-    report.changed = catalog_folder::save(&old_files, &draft, out)?;
+    report.changed = catalog_folder::save(&old_files, &draft, catalog_folder)?;
     Ok(report)
 }
 

@@ -59,7 +59,7 @@ impl LeftRows {
     /// Puts the counts into the draft, in the place of what older lists of the cloud said of the
     /// same instance types; what newer lists say stays. Regions that had prices of this list
     /// already were counted when they came: importing a list again changes nothing.
-    pub(crate) fn note(self, draft: &mut Draft, before: &Prices, cloud: &str, id: &str) {
+    pub(crate) fn note(self, draft: &mut Draft, prices_before: &Prices, cloud: &str, id: &str) {
         let left_machines: BTreeSet<(&str, &str)> = self
             .rows
             .keys()
@@ -88,7 +88,7 @@ impl LeftRows {
                 !is_told_anew || (source == id && is_left_still)
             });
         let is_counted = |region: &String| {
-            let rows_before = before.get(&(cloud.to_owned(), region.clone()));
+            let rows_before = prices_before.get(&(cloud.to_owned(), region.clone()));
             rows_before.is_some_and(|rows| {
                 let of_list = |price: &Option<(i64, String)>| {
                     price.as_ref().is_some_and(|(_, source)| source == id)

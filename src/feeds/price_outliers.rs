@@ -17,13 +17,13 @@ pub(super) type Prices = BTreeMap<(String, String), BTreeMap<String, PriceRow>>;
 pub(super) fn leave_out(
     draft: &mut Draft,
     cloud: &str,
-    before: &Prices,
+    prices_before: &Prices,
     report: &mut ImportReport,
 ) {
     let usual_prices = UsualPrices::new(draft, cloud);
     for (place, rows) in draft.prices.iter_mut().filter(|((of, _), _)| of == cloud) {
         for (name, row) in rows.iter_mut() {
-            let old_row = before.get(place).and_then(|rows| rows.get(name));
+            let old_row = prices_before.get(place).and_then(|rows| rows.get(name));
             let old_row = old_row.cloned().unwrap_or_default();
             let found_row = row.clone();
             let machine = draft.machines.get(&(cloud.to_owned(), name.clone()));

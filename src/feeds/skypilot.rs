@@ -364,8 +364,12 @@ fn canonical_accelerator(
 }
 
 /// The architecture, from the row or from what the cloud's names say; empty: unknown.
-fn machine_architecture(cloud: &str, instance_type: &str, given: &str) -> &'static str {
-    match given.to_ascii_lowercase().as_str() {
+fn machine_architecture(
+    cloud: &str,
+    instance_type: &str,
+    given_architecture: &str,
+) -> &'static str {
+    match given_architecture.to_ascii_lowercase().as_str() {
         "x86_64" | "amd64" => return "x86_64",
         "arm64" | "aarch64" => return "arm64",
         _ => {}

@@ -51,11 +51,11 @@ pub enum UsedUp {
 }
 
 /// Whether a state holds all of a job as done.
-pub fn nothing_left(job: &Job, from: &FromState) -> bool {
+pub fn nothing_left(job: &Job, from_state: &FromState) -> bool {
     job.expanded()
         .stages
         .keys()
-        .all(|name| from.done.contains_key(name))
+        .all(|name| from_state.done.contains_key(name))
 }
 
 /// The rest of a job, each replica of a stage as a stage of its own, and the policy with what is
@@ -63,9 +63,9 @@ pub fn nothing_left(job: &Job, from: &FromState) -> bool {
 pub(super) fn remaining_job(
     job: &Job,
     policy: &Policy,
-    from: &FromState,
+    from_state: &FromState,
 ) -> Result<(Job, Policy), UsedUp> {
-    if nothing_left(job, from) {
+    if nothing_left(job, from_state) {
         // No limit stands in the way of doing nothing.
         let policy = Policy {
             deadline: None,
@@ -80,29 +80,29 @@ pub(super) fn remaining_job(
             policy,
         ));
     }
-    let limits = remaining_limits(policy, from)?;
+    let limits = remaining_limits(policy, from_state)?;
     let mut remaining = job.expanded();
     let labels = dag::labels(&remaining);
     remaining
         .stages
-        .retain(|name, _| !from.done.contains_key(name));
-    add_made_data(&mut remaining, &labels, from)?;
+        .retain(|name, _| !from_state.done.contains_key(name));
+    add_made_data(&mut remaining, &labels, from_state)?;
     for (name, stage) in &mut remaining.stages {
-        take_off(name, stage, from)?;
+        take_off(name, stage, from_state)?;
     }
     Ok((remaining, limits))
 }
 
 /// Takes time that has passed and money that is spent off the limits of the policy.
-fn remaining_limits(policy: &Policy, from: &FromState) -> Result<Policy, UsedUp> {
-    let elapsed = from.elapsed_ms;
+fn remaining_limits(policy: &Policy, from_state: &FromState) -> Result<Policy, UsedUp> {
+    let elapsed = from_state.elapsed_ms;
     let deadline = match policy.deadline {
         Some(deadline) => {
             Some(remaining_time(deadline, elapsed).ok_or(UsedUp::Deadline { deadline, elapsed })?)
         }
         None => None,
     };
-    let spent = from.spent_micro_usd;
+    let spent = from_state.spent_micro_usd;
     let budget = match policy.budget {
         Some(budget) if spent > budget => return Err(UsedUp::Budget { budget, spent }),
         Some(budget) => Some(budget - spent),
@@ -124,7 +124,7 @@ fn remaining_time(deadline: Millis, elapsed: Millis) -> Option<Millis> {
 fn add_made_data(
     remaining: &mut Job,
     labels: &dag::Labels,
-    from: &FromState,
+    from_state: &FromState,
 ) -> Result<(), UsedUp> {
     let artifacts_read: BTreeSet<ArtifactRef> = remaining
         .stages
@@ -135,7 +135,7 @@ fn add_made_data(
         let ArtifactRef::Output { stage, name } = &artifact else {
             continue;
         };
-        let Some(done) = from.done.get(stage) else {
+        let Some(done) = from_state.done.get(stage) else {
             continue;
         };
         let Some(size) = done.outputs.get(name).copied() else {
@@ -155,10 +155,12 @@ fn add_made_data(
 }
 
 /// Takes what is done, how long it took, and offers that were found used up off a stage.
-fn take_off(name: &str, stage: &mut Stage, from: &FromState) -> Result<(), UsedUp> {
-    stage.after.retain(|before| !from.done.contains_key(before));
+fn take_off(name: &str, stage: &mut Stage, from_state: &FromState) -> Result<(), UsedUp> {
+    stage
+        .after
+        .retain(|before| !from_state.done.contains_key(before));
     if let Some(deadline) = stage.deadline {
-        let elapsed = from.elapsed_ms;
+        let elapsed = from_state.elapsed_ms;
         let time_left = remaining_time(deadline, elapsed).ok_or_else(|| UsedUp::StageDeadline {
             stage: name.to_owned(),
             deadline,
@@ -166,7 +168,10 @@ fn take_off(name: &str, stage: &mut Stage, from: &FromState) -> Result<(), UsedU
         })?;
         stage.deadline = Some(time_left);
     }
-    let exhausted_offers = from.exhausted.iter().filter(|offer| offer.stage == name);
+    let exhausted_offers = from_state
+        .exhausted
+        .iter()
+        .filter(|offer| offer.stage == name);
     stage.without = exhausted_offers
         .map(|offer| OfferName {
             place: offer.place.clone(),

@@ -364,13 +364,13 @@ fn clashing_json(clashing: &Clashing, files: Files<'_>) -> Value {
     })
 }
 
-fn relaxation_json(relaxation: &Relaxation, what: &ConstraintKind) -> Value {
+fn relaxation_json(relaxation: &Relaxation, constraint_kind: &ConstraintKind) -> Value {
     let mut relaxed_value = match &relaxation.to {
         Relaxed::Time(time) => json!({ "milliseconds": time }),
         Relaxed::Money(cost) => json!({ "micro_usd": cost }),
         Relaxed::Hourly(price) => json!({ "micro_usd_per_hour": price }),
         Relaxed::Cpus(count) => json!({ "vcpu_thousandths": count }),
-        Relaxed::Count(count) => match what {
+        Relaxed::Count(count) => match constraint_kind {
             ConstraintKind::Quota(_, Counted::Accelerator(name)) => {
                 json!({ "count": count, "accelerator": name })
             }

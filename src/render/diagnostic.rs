@@ -113,9 +113,9 @@ fn position_json(source: &SourceFile, offset: usize) -> Value {
 }
 
 /// The last table header before a line: `stages.train`.
-fn table_header(before: &str) -> Option<&str> {
+fn table_header(text_before: &str) -> Option<&str> {
     let plain_character = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
-    before.lines().rev().find_map(|line| {
+    text_before.lines().rev().find_map(|line| {
         let (name, rest) = line.trim().strip_prefix('[')?.split_once(']')?;
         let stands_alone = rest.trim().is_empty() || rest.trim_start().starts_with('#');
         (stands_alone && !name.is_empty() && name.chars().all(plain_character)).then_some(name)

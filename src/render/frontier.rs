@@ -64,8 +64,9 @@ fn count_words(frontier: &Frontier) -> String {
 }
 
 /// `train gcp:us-central1 tpu-v3-8`, only what is not as in the row before.
-fn changed_placements(point: &Point, last: Option<&Point>) -> String {
-    let same_placement = |placed: &Placed| last.is_some_and(|last| last.stages.contains(placed));
+fn changed_placements(point: &Point, last_point: Option<&Point>) -> String {
+    let same_placement =
+        |placed: &Placed| last_point.is_some_and(|last| last.stages.contains(placed));
     let spot = |placed: &Placed| {
         if placed.purchase == Purchase::Spot {
             ", spot"

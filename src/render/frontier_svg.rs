@@ -37,9 +37,9 @@ struct Axis {
 
 impl Axis {
     /// Around `least..=most`, with a mark at every multiple of `step`.
-    fn new(least: i128, most: i128, step: i128, (start, end): (i128, i128)) -> Self {
+    fn new(least: i128, greatest: i128, step: i128, (start, end): (i128, i128)) -> Self {
         let first_mark = least.div_euclid(step) * step;
-        let last_mark = ((most + step - 1).div_euclid(step) * step).max(first_mark + step);
+        let last_mark = ((greatest + step - 1).div_euclid(step) * step).max(first_mark + step);
         let marks = (0..=(last_mark - first_mark) / step)
             .map(|index| first_mark + index * step)
             .collect();

@@ -72,8 +72,8 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
         self.text.push('\n');
     }
 
-    fn list(&mut self, first: Option<u64>, indent: &str) {
-        let mut item_number = first;
+    fn list(&mut self, first_number: Option<u64>, indent: &str) {
+        let mut item_number = first_number;
         while let Some(event) = self.events.next() {
             match event {
                 Event::Start(Tag::Item) => {
@@ -173,10 +173,10 @@ impl<Bold: Fn(&str) -> String> Page<'_, Bold> {
         inline_words
     }
 
-    fn wrapped(&mut self, words: &str, first: &str, others: &str) {
+    fn wrapped(&mut self, words: &str, first_indent: &str, other_indent: &str) {
         let options = textwrap::Options::new(usize::from(self.width))
-            .initial_indent(first)
-            .subsequent_indent(others)
+            .initial_indent(first_indent)
+            .subsequent_indent(other_indent)
             .break_words(false)
             .word_splitter(textwrap::WordSplitter::NoHyphenation);
         self.text += &textwrap::fill(words, options);

@@ -142,12 +142,12 @@ fn transfer_row(transfer: &PlannedTransfer) -> String {
 }
 
 /// The first of some paragraphs that fit in so many bytes, and how many do not.
-fn first_that_fit(paragraphs: &[String], most: usize) -> String {
+fn first_that_fit(paragraphs: &[String], most_bytes: usize) -> String {
     let mut text = String::new();
     for (number, paragraph) in paragraphs.iter().enumerate() {
         let note = format!("\n> and {} more warnings\n", paragraphs.len() - number);
         let is_last = number + 1 == paragraphs.len();
-        if text.len() + paragraph.len() + if is_last { 0 } else { note.len() } > most {
+        if text.len() + paragraph.len() + if is_last { 0 } else { note.len() } > most_bytes {
             return text + &note;
         }
         text += paragraph;
@@ -160,14 +160,14 @@ fn first_that_fit(paragraphs: &[String], most: usize) -> String {
 fn dearest_that_fit(
     stages: &[(Money, String)],
     transfers: &[(Money, String)],
-    most: usize,
+    most_bytes: usize,
 ) -> BTreeSet<usize> {
     let all_rows: Vec<&(Money, String)> = stages.iter().chain(transfers).collect();
     let mut order: Vec<usize> = (0..all_rows.len()).collect();
     order.sort_by_key(|number| (std::cmp::Reverse(all_rows[*number].0), *number));
     let mut bytes = 0;
     let fitting_rows = order.into_iter().filter(|number| {
-        let row_fits = bytes + all_rows[*number].1.len() <= most;
+        let row_fits = bytes + all_rows[*number].1.len() <= most_bytes;
         bytes += if row_fits {
             all_rows[*number].1.len()
         } else {
@@ -182,13 +182,13 @@ fn dearest_that_fit(
 fn left_out(
     stages: &[(Money, String)],
     transfers: &[(Money, String)],
-    kept: &BTreeSet<usize>,
+    kept_rows: &BTreeSet<usize>,
 ) -> String {
     let missing_rows = |rows: &[(Money, String)], first: usize| {
         let rows_left_out = rows
             .iter()
             .enumerate()
-            .filter(|(number, _)| !kept.contains(&(first + number)));
+            .filter(|(number, _)| !kept_rows.contains(&(first + number)));
         let costs: Vec<Money> = rows_left_out.map(|(_, (cost, _))| *cost).collect();
         (costs.len(), costs.into_iter().sum::<Money>())
     };
@@ -222,8 +222,8 @@ fn left_out(
     }
 }
 
-fn first_characters(text: &str, most: usize) -> String {
-    text.chars().take(most).collect()
+fn first_characters(text: &str, most_bytes: usize) -> String {
+    text.chars().take(most_bytes).collect()
 }
 
 /// Text that stays text: it cannot end its cell, and is neither HTML, nor a link, nor a picture.

@@ -114,17 +114,17 @@ fn plan_heading(plan: &Plan) -> String {
 
 /// Returns the lines about stages that the plan takes as done and leaves out; its limits are what
 /// is left of the policy's.
-fn from_state(from: &FromState) -> String {
-    let stages = match from.done.len() {
+fn from_state(state: &FromState) -> String {
+    let stages = match state.done.len() {
         1 => "1 stage is done".to_owned(),
         count => format!("{count} stages are done"),
     };
-    let without = match from.exhausted.len() {
+    let without = match state.exhausted.len() {
         0 => String::new(),
         1 => "; 1 offer is unavailable".to_owned(),
         count => format!("; {count} offers are unavailable"),
     };
-    let (serial, elapsed, spent) = (from.serial, from.elapsed_ms, from.spent_micro_usd);
+    let (serial, elapsed, spent) = (state.serial, state.elapsed_ms, state.spent_micro_usd);
     format!(
         "The rest, from serial {serial} of the state: {stages}; {elapsed} and {spent} are used up{without}\n"
     )

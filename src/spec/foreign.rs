@@ -70,7 +70,7 @@ fn json_format(file_name: &str, text: &str) -> (&'static str, String) {
 
 /// Whether a first line is one that YAML has and TOML does not: a document mark, a list item, or
 /// `key:` with nothing or a blank after the colon.
-fn is_yaml(first: &str) -> bool {
+fn is_yaml(first_line: &str) -> bool {
     let is_plain_key = |key: &str| {
         !key.is_empty()
             && key
@@ -80,10 +80,10 @@ fn is_yaml(first: &str) -> bool {
     let mapping = |(key, value): (&str, &str)| {
         is_plain_key(key.trim()) && (value.is_empty() || value.starts_with(' '))
     };
-    first == "---"
-        || first.starts_with("%YAML")
-        || first.starts_with("- ")
-        || first.split_once(':').is_some_and(mapping)
+    first_line == "---"
+        || first_line.starts_with("%YAML")
+        || first_line.starts_with("- ")
+        || first_line.split_once(':').is_some_and(mapping)
 }
 
 #[cfg(test)]

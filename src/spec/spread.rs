@@ -116,9 +116,9 @@ fn binds_nothing(
     entry: &Entry<'_, '_>,
     at_most: u64,
     replicas: u64,
-    over: Option<Domain>,
+    spread_domain: Option<Domain>,
 ) -> Diagnostic {
-    let domain = match over {
+    let domain = match spread_domain {
         Some(Domain::Place) => "place",
         _ => "cloud",
     };

@@ -326,14 +326,14 @@ impl<'d, 'i> Section<'d, 'i> {
 
 impl<'d, 'i> Entry<'d, 'i> {
     /// Says that the value is of the wrong type.
-    pub(super) fn wrong_type(&self, wanted: &str, hint: &str, findings: &mut Findings) {
+    pub(super) fn wrong_type(&self, wanted_type: &str, hint: &str, findings: &mut Findings) {
         let found_type = type_name(self.value);
         findings.push(
             Diagnostic::error(
                 self.span.clone(),
-                format!("`{}` is {found_type}, not {wanted}", shown(self.key)),
+                format!("`{}` is {found_type}, not {wanted_type}", shown(self.key)),
             )
-            .with_label(format!("expected {wanted}"))
+            .with_label(format!("expected {wanted_type}"))
             .with_hint(hint),
         );
     }
@@ -511,7 +511,7 @@ pub(super) fn shown(text: &str) -> String {
 /// ``did you mean `x`? known: a, b`` as far as it applies.
 pub(super) fn suggestion<'c>(
     word: &str,
-    what: &str,
+    relation: &str,
     candidates: impl IntoIterator<Item = &'c str> + Clone,
 ) -> String {
     const MOST: usize = 12;
@@ -525,7 +525,7 @@ pub(super) fn suggestion<'c>(
             ""
         };
         format!(
-            "{what}: {}{more_mark}",
+            "{relation}: {}{more_mark}",
             all_candidates[..all_candidates.len().min(MOST)].join(", ")
         )
     });

@@ -39,7 +39,7 @@ const UNIT_WORDS: [(&str, &[&str]); 8] = [
 /// Text that `parse` reads as a quantity; a bare number is told how to get its unit.
 fn read_quantity<T>(
     entry: &Entry<'_, '_>,
-    what: &str,
+    value_noun: &str,
     unit: (&str, &str),
     parse: impl Fn(&str) -> Result<T, units::UnitError>,
     findings: &mut Findings,
@@ -51,7 +51,9 @@ fn read_quantity<T>(
     );
     match entry.value {
         DeValue::String(text) => parse(text)
-            .map_err(|error| findings.push(bad_quantity(entry, text, (what, example), &error)))
+            .map_err(|error| {
+                findings.push(bad_quantity(entry, text, (value_noun, example), &error))
+            })
             .ok(),
         DeValue::Integer(_) | DeValue::Float(_) => {
             let number_words = number_text(entry.value).trim_start_matches('-').to_owned();
@@ -72,7 +74,7 @@ fn read_quantity<T>(
             None
         }
         _ => {
-            entry.wrong_type(what, &example, findings);
+            entry.wrong_type(value_noun, &example, findings);
             None
         }
     }
@@ -356,7 +358,7 @@ pub(super) fn name_fault(name: &str) -> Option<&'static str> {
 }
 
 /// Reports a name that cannot be one.
-pub(super) fn name(what: &str, name: &str, span: &Range<usize>, findings: &mut Findings) {
+pub(super) fn name(value_noun: &str, name: &str, span: &Range<usize>, findings: &mut Findings) {
     let Some(fault) = name_fault(name) else {
         return;
     };
@@ -371,9 +373,9 @@ pub(super) fn name(what: &str, name: &str, span: &Range<usize>, findings: &mut F
         hint.push_str(&format!(", such as `{trimmed_name}`"));
     }
     let message = if name.is_empty() {
-        format!("a {what} has an empty name")
+        format!("a {value_noun} has an empty name")
     } else {
-        format!("{what} `{}` {fault}", shown(name))
+        format!("{value_noun} `{}` {fault}", shown(name))
     };
     findings.push(
         Diagnostic::error(span.clone(), message)
@@ -475,24 +477,24 @@ pub(super) fn place_patterns(items: Vec<Item<'_>>, findings: &mut Findings) -> B
 
 /// Patterns over names without a colon: clouds, instance types.
 pub(super) fn name_patterns(
-    what: &str,
+    value_noun: &str,
     items: Vec<Item<'_>>,
     findings: &mut Findings,
 ) -> BTreeSet<Pattern> {
     let mut patterns = BTreeSet::new();
     for item in items {
         if plain_pattern(item.text) {
-            if what == "cloud" {
+            if value_noun == "cloud" {
                 lower_case_cloud(item.text, &item.span, findings);
             }
             patterns.insert(Pattern(item.text.to_owned()));
             continue;
         }
         let message = format!(
-            "`{}` is not a pattern over names of {what}s",
+            "`{}` is not a pattern over names of {value_noun}s",
             shown(item.text)
         );
-        let hint = if what == "cloud" && item.text.contains(':') {
+        let hint = if value_noun == "cloud" && item.text.contains(':') {
             "places are allowed and denied under `[places]`"
         } else {
             ""

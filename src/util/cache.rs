@@ -17,10 +17,10 @@ pub fn folder() -> Option<PathBuf> {
 
 /// Creates a folder in or beside the cache folder, which nobody else may look into: what is in it
 /// tells what a user asks for.
-pub fn create(wanted: &Path) -> std::io::Result<()> {
-    super::file::create_private_folders(wanted)?;
+pub fn create(wanted_folder: &Path) -> std::io::Result<()> {
+    super::file::create_private_folders(wanted_folder)?;
     // An earlier sky has made it like any other folder.
-    if let Some(cache) = folder().filter(|cache| wanted.starts_with(cache)) {
+    if let Some(cache) = folder().filter(|cache| wanted_folder.starts_with(cache)) {
         super::file::make_private(&cache);
     }
     Ok(())

@@ -34,12 +34,15 @@ impl Digests {
 
     /// Returns a file of which a digest may be remembered; none if it is too small for that, or
     /// cannot be named.
-    pub fn large(&self, path: &Path, found: &Metadata) -> Option<Large> {
-        let folder = self.folder.as_ref().filter(|_| found.len() >= SMALLEST)?;
+    pub fn large(&self, path: &Path, metadata: &Metadata) -> Option<Large> {
+        let folder = self
+            .folder
+            .as_ref()
+            .filter(|_| metadata.len() >= SMALLEST)?;
         let canonical_path = std::fs::canonicalize(path).ok()?;
         let name = hash::digest(canonical_path.as_os_str().as_bytes());
         let entry_path = folder.join(name.hex());
-        let rested = newest_time(found).is_some_and(|newest| {
+        let rested = newest_time(metadata).is_some_and(|newest| {
             clock::file_system_time()
                 .duration_since(newest)
                 .is_ok_and(|age| age > REST)
@@ -47,7 +50,7 @@ impl Digests {
         Some(Large {
             path: canonical_path,
             entry: entry_path,
-            stamp: stamp_of(found),
+            stamp: stamp_of(metadata),
             rested,
         })
     }
@@ -89,22 +92,22 @@ impl Large {
 }
 
 /// All that changes when a file does.
-fn stamp_of(found: &Metadata) -> String {
+fn stamp_of(metadata: &Metadata) -> String {
     let (written, changed) = (
-        (found.mtime(), found.mtime_nsec()),
-        (found.ctime(), found.ctime_nsec()),
+        (metadata.mtime(), metadata.mtime_nsec()),
+        (metadata.ctime(), metadata.ctime_nsec()),
     );
     format!(
         "{} {} {} {written:?} {changed:?}",
-        found.dev(),
-        found.ino(),
-        found.len()
+        metadata.dev(),
+        metadata.ino(),
+        metadata.len()
     )
 }
 
 /// When it was last written or changed; none: before 1970.
-fn newest_time(found: &Metadata) -> Option<SystemTime> {
-    let seconds = u64::try_from(found.mtime().max(found.ctime())).ok()?;
+fn newest_time(metadata: &Metadata) -> Option<SystemTime> {
+    let seconds = u64::try_from(metadata.mtime().max(metadata.ctime())).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds + 1))
 }
 

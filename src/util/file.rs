@@ -34,7 +34,7 @@ pub const MOST_BY_SKY: u64 = 256 << 20;
 
 /// Opens a regular file of at most so many bytes. What is none, such as a pipe or a device, is
 /// refused at once: reading it might never end.
-pub fn open_within(path: &Path, most: u64) -> io::Result<std::fs::File> {
+pub fn open_within(path: &Path, most_bytes: u64) -> io::Result<std::fs::File> {
     let fail = |error| named(path, "read", error);
     // Opening a pipe would wait for its writer.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
@@ -55,15 +55,15 @@ pub fn open_within(path: &Path, most: u64) -> io::Result<std::fs::File> {
             "it is a pipe, a socket or a device: copy what it gives into a file, and name that";
         return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, message)));
     }
-    if file_metadata.len() > most {
-        Err(too_large(path, most))
+    if file_metadata.len() > most_bytes {
+        Err(too_large(path, most_bytes))
     } else {
         Ok(file)
     }
 }
 
-fn too_large(path: &Path, most: u64) -> io::Error {
-    let message = format!("it is larger than {} MiB", most >> 20);
+fn too_large(path: &Path, most_bytes: u64) -> io::Error {
+    let message = format!("it is larger than {} MiB", most_bytes >> 20);
     named(
         path,
         "read",
@@ -72,23 +72,23 @@ fn too_large(path: &Path, most: u64) -> io::Error {
 }
 
 /// Reads a regular file of at most so many bytes.
-pub fn read_within(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub fn read_within(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // It may grow meanwhile, and some files of the kernel do not say how large they are.
-    let bytes_read = open_within(path, most)?
-        .take(most + 1)
+    let bytes_read = open_within(path, most_bytes)?
+        .take(most_bytes + 1)
         .read_to_end(&mut bytes);
     bytes_read.map_err(|error| named(path, "read", error))?;
-    if bytes.len() as u64 > most {
-        Err(too_large(path, most))
+    if bytes.len() as u64 > most_bytes {
+        Err(too_large(path, most_bytes))
     } else {
         Ok(bytes)
     }
 }
 
 /// Reads a regular UTF-8 file of at most so many bytes.
-pub fn read_text_within(path: &Path, most: u64) -> io::Result<String> {
-    let bytes = read_within(path, most)?;
+pub fn read_text_within(path: &Path, most_bytes: u64) -> io::Result<String> {
+    let bytes = read_within(path, most_bytes)?;
     String::from_utf8(bytes).map_err(|error| {
         let message = format!(
             "cannot read {}: byte {} is not UTF-8",

@@ -15,9 +15,9 @@ pub struct Bounds {
 
 impl Bounds {
     /// These bounds with a limit of bytes, or without one.
-    pub fn within(&self, most: Option<u64>) -> Self {
+    pub fn within(&self, most_bytes: Option<u64>) -> Self {
         Self {
-            most,
+            most: most_bytes,
             ..self.clone()
         }
     }
@@ -34,12 +34,12 @@ impl Bounds {
 
     /// An error of kind [`io::ErrorKind::Interrupted`] if the work is not wanted any more, and one
     /// of kind [`io::ErrorKind::FileTooLarge`] if `taken` is more than it may take in.
-    pub fn check(&self, taken: u64) -> io::Result<()> {
+    pub fn check(&self, bytes_taken: u64) -> io::Result<()> {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"));
         }
         match self.most {
-            Some(most) if taken > most => Err(io::Error::new(
+            Some(most) if bytes_taken > most => Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
                 format!("it has more than the {most} bytes it may have"),
             )),

@@ -166,15 +166,15 @@ impl Redactor {
 
     /// Where bytes that go on may be cut at or after `at` without cutting a value in two. Sure only
     /// if so many bytes as [`Redactor::longest`] follow `at`.
-    pub fn cut(&self, bytes: &[u8], at: usize) -> usize {
+    pub fn cut(&self, bytes: &[u8], cut_index: usize) -> usize {
         let found_forms = self
             .finder
             .iter()
             .flat_map(|finder| finder.find_iter(bytes));
         let form_over_cut = found_forms
-            .take_while(|one| one.start() < at)
-            .find(|one| one.end() > at);
-        form_over_cut.map_or(at, |one| one.end())
+            .take_while(|one| one.start() < cut_index)
+            .find(|one| one.end() > cut_index);
+        form_over_cut.map_or(cut_index, |one| one.end())
     }
 }
 
@@ -219,11 +219,13 @@ fn add_forms(value: &str, forms: &mut BTreeSet<Vec<u8>>) {
     }
 }
 
-fn percent_encoded(bytes: &[u8], kept: &str, upper: bool) -> String {
+fn percent_encoded(bytes: &[u8], kept_characters: &str, upper: bool) -> String {
     let mut text = String::new();
     for byte in bytes {
         match char::from(*byte) {
-            letter if letter.is_ascii_alphanumeric() || kept.contains(letter) => text.push(letter),
+            letter if letter.is_ascii_alphanumeric() || kept_characters.contains(letter) => {
+                text.push(letter)
+            }
             _ if upper => text.push_str(&format!("%{byte:02X}")),
             _ => text.push_str(&format!("%{byte:02x}")),
         }

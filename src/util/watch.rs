@@ -131,10 +131,13 @@ impl<T: Copy> Receiver<T> {
     }
 
     /// Waits until the value is as wanted.
-    pub async fn wait_for(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Result<Ref<T>, Closed> {
+    pub async fn wait_for(
+        &mut self,
+        mut is_wanted: impl FnMut(&T) -> bool,
+    ) -> Result<Ref<T>, Closed> {
         loop {
             let current_value = self.borrow_and_update();
-            if wanted(&current_value) {
+            if is_wanted(&current_value) {
                 return Ok(current_value);
             }
             self.changed().await?;

@@ -6,16 +6,16 @@ use crate::model::{Place, Reach};
 use std::collections::BTreeSet;
 
 /// Finds what is unknown of places, clouds, machines and accelerators.
-pub(super) fn check(catalog: &Catalog, found: &mut Vec<Finding>) {
+pub(super) fn check(catalog: &Catalog, findings: &mut Vec<Finding>) {
     let with_offers: BTreeSet<u32> = catalog.offers.iter().map(|offer| offer.place).collect();
     for (place, id) in catalog.places.iter().zip(0_u32..) {
         if place.name.cloud == "local" {
             continue;
         }
-        place_facts(place, found);
+        place_facts(place, findings);
         if with_offers.contains(&id) && !has_priced_way_out(catalog, id) {
             let message = "no way out has a known price: no plan moves data from there";
-            found.push(Finding::of(Kind::NoEgress, place.name.to_string(), message));
+            findings.push(Finding::of(Kind::NoEgress, place.name.to_string(), message));
         }
     }
     let clouds: BTreeSet<&str> = with_offers
@@ -25,27 +25,27 @@ pub(super) fn check(catalog: &Catalog, found: &mut Vec<Finding>) {
     for cloud in clouds {
         if !catalog.terms.contains_key(cloud) {
             let message = "how it bills and boots is unknown: to the millisecond, and in no time";
-            found.push(Finding::of(Kind::NoTerms, cloud, message));
+            findings.push(Finding::of(Kind::NoTerms, cloud, message));
         }
     }
-    machine_sizes(catalog, found);
+    machine_sizes(catalog, findings);
     for (name, row) in &catalog.accelerators {
         if row.gigaflops.is_empty() {
             let message = "it has no rates: no `work` is divided by it";
-            found.push(Finding::of(Kind::UnknownAccelerator, name, message));
+            findings.push(Finding::of(Kind::UnknownAccelerator, name, message));
         }
     }
 }
 
 /// Finds what rules ask of a place and the catalog does not know.
-fn place_facts(place: &Place, found: &mut Vec<Finding>) {
+fn place_facts(place: &Place, findings: &mut Vec<Finding>) {
     let name = place.name.to_string();
     if place.country.is_none() {
         let message = "its country is unknown: no residency rule lets data there";
-        found.push(Finding::of(Kind::NoCountry, &name, message));
+        findings.push(Finding::of(Kind::NoCountry, &name, message));
     }
     if place.operator.is_empty() {
-        found.push(Finding::of(
+        findings.push(Finding::of(
             Kind::NoOperator,
             &name,
             "its operator is unknown",
@@ -53,7 +53,7 @@ fn place_facts(place: &Place, found: &mut Vec<Finding>) {
     }
     if place.cloud_act == Reach::Unknown {
         let message = "whether the US CLOUD Act reaches it is unknown: it counts as reached";
-        found.push(Finding::of(Kind::NoReach, &name, message));
+        findings.push(Finding::of(Kind::NoReach, &name, message));
     }
 }
 
@@ -65,7 +65,7 @@ fn has_priced_way_out(catalog: &Catalog, from: u32) -> bool {
     })
 }
 
-fn machine_sizes(catalog: &Catalog, found: &mut Vec<Finding>) {
+fn machine_sizes(catalog: &Catalog, findings: &mut Vec<Finding>) {
     for machine in &catalog.machines {
         let lacking_figures = match (machine.memory.0, machine.vcpu_thousandths) {
             // A service has no hardware that could be known.
@@ -76,6 +76,6 @@ fn machine_sizes(catalog: &Catalog, found: &mut Vec<Finding>) {
         };
         let name = format!("{}:{}", machine.cloud, machine.instance_type);
         let message = format!("its {lacking_figures} are unknown: it meets no need of them");
-        found.push(Finding::of(Kind::NoSize, name, message));
+        findings.push(Finding::of(Kind::NoSize, name, message));
     }
 }

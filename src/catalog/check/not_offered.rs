@@ -5,7 +5,7 @@ use crate::catalog::Catalog;
 use std::collections::BTreeMap;
 
 /// What clouds have retired, and what they will.
-pub(super) fn retirements(catalog: &Catalog, found: &mut Vec<Finding>) {
+pub(super) fn retirements(catalog: &Catalog, findings: &mut Vec<Finding>) {
     let mut types: BTreeMap<(Kind, u32, &str, &str), usize> = BTreeMap::new();
     for (offers, kind) in [
         (&catalog.retired, Kind::Retired),
@@ -39,12 +39,12 @@ pub(super) fn retirements(catalog: &Catalog, found: &mut Vec<Finding>) {
             }
             _ => format!("will retire on {day}{evidence_words}"),
         };
-        found.push(Finding::of(kind, name, message));
+        findings.push(Finding::of(kind, name, message));
     }
 }
 
 /// Rows of price lists that are not offered.
-pub(super) fn dropped(catalog: &Catalog, found: &mut Vec<Finding>) {
+pub(super) fn dropped(catalog: &Catalog, findings: &mut Vec<Finding>) {
     for row in &catalog.dropped {
         let name = match row.instance_type.as_str() {
             "" => row.cloud.clone(),
@@ -56,6 +56,6 @@ pub(super) fn dropped(catalog: &Catalog, found: &mut Vec<Finding>) {
             format!("{} prices", row.rows)
         };
         let message = format!("{rows_words}: {} ({})", row.reason, row.source);
-        found.push(Finding::of(Kind::Dropped, name, message));
+        findings.push(Finding::of(Kind::Dropped, name, message));
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const OLD: i32 = 366;
 
 /// Sources of prices of any kind that are long before the newest price.
-pub(super) fn old_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
+pub(super) fn old_sources(catalog: &Catalog, findings: &mut Vec<Finding>) {
     let mut used_sources: BTreeMap<(u16, &str), usize> = BTreeMap::new();
     let mut count = |source: Option<u16>, kind: &'static str| {
         if let Some(source) = source {
@@ -47,13 +47,13 @@ pub(super) fn old_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
         let days = price_age::days_between(&source.date, &catalog.date);
         if let Some(days) = days.filter(|days| *days > OLD) {
             let message = format!("{prices} {kind} are {days} days older than the newest");
-            found.push(Finding::of(Kind::OldSource, source.id.clone(), message));
+            findings.push(Finding::of(Kind::OldSource, source.id.clone(), message));
         }
     }
 }
 
 /// Sources whose last day is past, and the offers that went with them.
-pub(super) fn lapsed_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
+pub(super) fn lapsed_sources(catalog: &Catalog, findings: &mut Vec<Finding>) {
     for (source, id) in catalog.sources.iter().zip(0_u16..) {
         let valid_until = &source.valid_until;
         if valid_until.is_empty() || *valid_until >= catalog.date {
@@ -78,12 +78,12 @@ pub(super) fn lapsed_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
             "{lapsed_words} held until {valid_until}, before the newest price ({}): not offered",
             catalog.date
         );
-        found.push(Finding::of(Kind::Lapsed, source.id.clone(), message));
+        findings.push(Finding::of(Kind::Lapsed, source.id.clone(), message));
     }
 }
 
 /// Machine types with prices that are more than a year apart.
-pub(super) fn years_apart(catalog: &Catalog, found: &mut Vec<Finding>) {
+pub(super) fn years_apart(catalog: &Catalog, findings: &mut Vec<Finding>) {
     let days = price_age::source_days(catalog);
     let newest = price_age::newest_prices(catalog, &days);
     // By machine: places with prices that stand as they are, that were scaled, that did not change.
@@ -122,13 +122,13 @@ pub(super) fn years_apart(catalog: &Catalog, found: &mut Vec<Finding>) {
                 "{plain} prices, the oldest of {since}, are more than a year before the newest of the type, and how \
                  its price changed is not known"
             );
-            found.push(Finding::of(Kind::OldBesideNewer, name.clone(), message));
+            findings.push(Finding::of(Kind::OldBesideNewer, name.clone(), message));
         }
         if scaled > 0 {
             let message = format!(
                 "{scaled} prices, the oldest of {since}, are scaled by how the price of the type changed since"
             );
-            found.push(Finding::of(Kind::Estimated, name, message));
+            findings.push(Finding::of(Kind::Estimated, name, message));
         }
     }
 }

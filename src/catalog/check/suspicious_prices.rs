@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const OFF_PER_RATE: i64 = 30;
 
 /// Finds suspicious prices; at most one because of peers, and one because of the price on demand.
-pub(super) fn check(catalog: &Catalog, found: &mut Vec<Finding>) {
+pub(super) fn check(catalog: &Catalog, findings: &mut Vec<Finding>) {
     let usual_prices = UsualPrices::new(catalog);
     let mut offer_before: Option<&Offer> = None;
     for offer in &catalog.offers {
@@ -24,7 +24,7 @@ pub(super) fn check(catalog: &Catalog, found: &mut Vec<Finding>) {
             usual_prices.suspicion(catalog, offer),
             on_demand.and_then(|on_demand| spot_suspicion(offer, on_demand)),
         ];
-        found.extend(
+        findings.extend(
             suspicions
                 .into_iter()
                 .flatten()

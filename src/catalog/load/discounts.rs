@@ -14,7 +14,7 @@ pub(super) fn discounts(
     file: &File,
     catalog: &mut Catalog,
     names: &[String],
-    ended: &[bool],
+    ended_sources: &[bool],
 ) -> Result<(), CatalogError> {
     let mut read_discounts: Vec<(Vec<bool>, Vec<bool>, i64)> = Vec::new();
     let mut table = Table::open(&file.shown, &file.text, format::DISCOUNTS)?;
@@ -32,7 +32,7 @@ pub(super) fn discounts(
                 .iter()
                 .any(|pattern| pattern.matches(&machine.instance_type))
         };
-        if !ended[usize::from(source)] {
+        if !ended_sources[usize::from(source)] {
             read_discounts.push((
                 discounted_places,
                 catalog.machines.iter().map(machine).collect(),

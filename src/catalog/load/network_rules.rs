@@ -243,12 +243,12 @@ impl Resolver<'_> {
         file: &File,
         rules: &BTreeMap<Pair, V>,
         table: &mut [u16],
-        first: usize,
+        first_id: usize,
     ) -> Result<(), CatalogError> {
         let ids = rules
             .keys()
             .enumerate()
-            .map(|(index, pair)| (pair.clone(), first + index))
+            .map(|(index, pair)| (pair.clone(), first_id + index))
             .collect();
         self.fill_ids(file, &ids, table)
     }

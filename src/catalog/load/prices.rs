@@ -63,14 +63,23 @@ pub(super) fn offers(
 }
 
 /// The key of an offer, which orders the catalog; no two offers have the same.
-fn offer_key(found: &Found) -> (u32, u32, Purchase) {
-    (found.offer.place, found.offer.machine, found.offer.purchase)
+fn offer_key(found_offer: &Found) -> (u32, u32, Purchase) {
+    (
+        found_offer.offer.place,
+        found_offer.offer.machine,
+        found_offer.offer.purchase,
+    )
 }
 
 /// Names the later of two rows with the same offer.
-fn there_twice(one: &Found, other: &Found, files: &[File], catalog: &Catalog) -> CatalogError {
-    let later_row = match (one.file, one.line) > (other.file, other.line) {
-        true => one,
+fn there_twice(
+    first_offer: &Found,
+    other: &Found,
+    files: &[File],
+    catalog: &Catalog,
+) -> CatalogError {
+    let later_row = match (first_offer.file, first_offer.line) > (other.file, other.line) {
+        true => first_offer,
         false => other,
     };
     let file = &files[usize::from(later_row.file)];
@@ -167,7 +176,7 @@ impl<'a> PriceReader<'a> {
         file: &File,
         number: u16,
         region: Option<(&str, &str)>,
-        found: &mut Vec<Found>,
+        found_offers: &mut Vec<Found>,
     ) -> Result<(), CatalogError> {
         let mut table = Table::open(&file.shown, &file.text, format::PRICES)?;
         let column = if region.is_some() { 5 } else { 6 };
@@ -195,7 +204,7 @@ impl<'a> PriceReader<'a> {
                 None => self.place_of_row(&row, column, region)?,
             };
             let offers = self.offers_of_row(&row, place, &mut sources)?;
-            found.extend(offers.into_iter().flatten().map(|offer| Found {
+            found_offers.extend(offers.into_iter().flatten().map(|offer| Found {
                 offer,
                 file: number,
                 line: row.line,
@@ -258,7 +267,7 @@ impl<'a> PriceReader<'a> {
     }
 
     /// Adds the offers of services, which stand in the file with this number.
-    fn services(&mut self, services: &[Offered], file: u16, found: &mut Vec<Found>) {
+    fn services(&mut self, services: &[Offered], file: u16, found_offers: &mut Vec<Found>) {
         for offered in services {
             for place in &offered.places {
                 self.turn_to(&self.catalog.places[*place as usize].name.cloud);
@@ -277,7 +286,7 @@ impl<'a> PriceReader<'a> {
                     source: offered.source,
                     estimated: false,
                 };
-                found.push(Found {
+                found_offers.push(Found {
                     offer,
                     file,
                     line: offered.line,

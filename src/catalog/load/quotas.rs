@@ -13,7 +13,7 @@ pub(super) fn quotas(
     file: &File,
     catalog: &Catalog,
     names: &[String],
-    ended: &[bool],
+    ended_sources: &[bool],
 ) -> Result<BTreeMap<Pattern, Quota>, CatalogError> {
     let mut quotas: BTreeMap<Pattern, Quota> = BTreeMap::new();
     let mut table = Table::open(&file.shown, &file.text, format::QUOTAS)?;
@@ -34,7 +34,7 @@ pub(super) fn quotas(
         let limited_unit = row.required(1)?;
         let most_units = row.number(2, 1, "64")?.unsigned_abs();
         let source = cells::source(&row, 3, &catalog.sources)?;
-        if ended[usize::from(source)] {
+        if ended_sources[usize::from(source)] {
             continue;
         }
         let quota = quotas.entry(pattern).or_default();

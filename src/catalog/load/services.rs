@@ -129,11 +129,11 @@ fn service_machine(row: &Row<'_>, cloud: &str, service: &Service) -> Result<Mach
 /// Refuses a row that names a service as an earlier row does, with another unit or size.
 fn no_second_meaning(
     row: &Row<'_>,
-    next: &Offered,
+    next_service: &Offered,
     earlier: &[Offered],
 ) -> Result<(), CatalogError> {
     let earlier: Vec<&Machine> = earlier.iter().flat_map(|row| &row.machines).collect();
-    for machine in &next.machines {
+    for machine in &next_service.machines {
         let same_name = |other: &&&Machine| {
             (&other.cloud, &other.instance_type) == (&machine.cloud, &machine.instance_type)
         };

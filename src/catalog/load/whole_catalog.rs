@@ -30,7 +30,7 @@ pub fn from_files(files: &[File]) -> Result<Catalog, CatalogError> {
 }
 
 /// Reads a catalog whose digest is known; empty: it is not.
-fn with_digest(files: &[File], known: &str) -> Result<Catalog, CatalogError> {
+fn with_digest(files: &[File], known_digest: &str) -> Result<Catalog, CatalogError> {
     let Some(head_file) = files.iter().find(|file| file.name == CATALOG) else {
         return Err(CatalogError::file(
             CATALOG,
@@ -39,9 +39,9 @@ fn with_digest(files: &[File], known: &str) -> Result<Catalog, CatalogError> {
         ));
     };
     let catalog_head = catalog_toml::read(head_file)?;
-    if !known.is_empty() {
+    if !known_digest.is_empty() {
         return Ok(Catalog {
-            digest: known.to_owned(),
+            digest: known_digest.to_owned(),
             ..parse_tables(files, &catalog_head)?
         });
     }

@@ -191,17 +191,17 @@ fn findings_text(
     text
 }
 
-fn to_json(one: &Finding, files: &[File]) -> Value {
+fn to_json(finding: &Finding, files: &[File]) -> Value {
     json!({
-        "kind": one.kind.name(), "suspicious": one.kind.is_suspicious(), "name": one.name,
-        "instance_type": one.instance_type, "message": one.message, "at": line_of(one, files),
+        "kind": finding.kind.name(), "suspicious": finding.kind.is_suspicious(), "name": finding.name,
+        "instance_type": finding.instance_type, "message": finding.message, "at": line_of(finding, files),
     })
 }
 
 /// Where the row of a price is: `catalog/aws/us-east-1.csv:12`.
-fn line_of(one: &Finding, files: &[File]) -> Option<String> {
-    let machine = one.instance_type.as_ref()?;
-    let (cloud, region) = one.name.split_once(':')?;
+fn line_of(finding: &Finding, files: &[File]) -> Option<String> {
+    let machine = finding.instance_type.as_ref()?;
+    let (cloud, region) = finding.name.split_once(':')?;
     files
         .iter()
         .filter(|file| !file.name.ends_with("machines.csv"))
@@ -224,7 +224,7 @@ fn line_of(one: &Finding, files: &[File]) -> Option<String> {
                 (column("instance_type")?, column("region"), column("place"));
             let is_this_row = |row: &[&str]| match (region_at, place_at) {
                 (Some(at), _) => row.get(at) == Some(&region),
-                (_, Some(at)) => row.get(at) == Some(&one.name.as_str()),
+                (_, Some(at)) => row.get(at) == Some(&finding.name.as_str()),
                 _ => stem == Some(region),
             };
             let (_, line) = numbered_lines.find(|(line, _)| {

@@ -130,7 +130,9 @@ pub(super) fn throughput<'a>(catalog: &'a Catalog, place: &Place) -> Vec<StatedT
 const NO_ROW: &str = "an assumption, not a measurement";
 
 /// `62 ways, 0.4 to 12 Gbit/s (measured …)`, one for each source.
-pub(super) fn throughput_lines(all: &[StatedThroughput]) -> Vec<(&'static str, String)> {
+pub(super) fn throughput_lines(
+    stated_throughputs: &[StatedThroughput],
+) -> Vec<(&'static str, String)> {
     let gbps = |speed: Bandwidth| {
         let thousandths = div_half_even(i128::from(speed.0), 1_000_000);
         let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
@@ -146,20 +148,21 @@ pub(super) fn throughput_lines(all: &[StatedThroughput]) -> Vec<(&'static str, S
         let about_source = one.source.map_or(NO_ROW, |source| &source.about);
         format!("{} ways, {range} Gbit/s ({about_source})", one.routes)
     };
-    all.iter()
+    stated_throughputs
+        .iter()
         .map(|one| ("throughput", throughput_line(one)))
         .collect()
 }
 
 /// The throughput out of a place as JSON, for programs.
-pub(super) fn throughput_json(all: &[StatedThroughput]) -> Value {
+pub(super) fn throughput_json(stated_throughputs: &[StatedThroughput]) -> Value {
     let one = |one: &StatedThroughput| {
         json!({
             "source": one.source.map(|source| &source.id), "about": one.source.map_or(NO_ROW, |source| &source.about),
             "ways": one.routes, "least_bits_per_second": one.range.0, "most_bits_per_second": one.range.1,
         })
     };
-    all.iter().map(one).collect()
+    stated_throughputs.iter().map(one).collect()
 }
 
 /// The nearest places by measured round trip.

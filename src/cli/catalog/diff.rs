@@ -122,11 +122,11 @@ pub(super) fn run(
     })
 }
 
-fn shown_limit(args: &DiffArgs, found: &Differences) -> usize {
+fn shown_limit(args: &DiffArgs, differences: &Differences) -> usize {
     if args.limit == 0 {
-        found.prices.len()
+        differences.prices.len()
     } else {
-        args.limit.min(found.prices.len())
+        args.limit.min(differences.prices.len())
     }
 }
 
@@ -280,18 +280,24 @@ fn side_heads(old: &Side, new: &Side) -> String {
 
 type Plans = [(String, usize, Money, Repriced)];
 
-fn diff_text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize) -> String {
+fn diff_text(
+    old: &Side,
+    new: &Side,
+    differences: &Differences,
+    plans: &Plans,
+    limit: usize,
+) -> String {
     let mut text = side_heads(old, new);
-    if found.is_empty() {
+    if differences.is_empty() {
         let verdict_words = match old.digest == new.digest {
             true => "The catalogs are the same.",
             false => "No figure differs.",
         };
         let _ = writeln!(text, "\n{verdict_words}");
     } else {
-        let _ = write!(text, "\n{}", summary(found));
+        let _ = write!(text, "\n{}", summary(differences));
     }
-    text += &price_changes(&found.prices, limit);
+    text += &price_changes(&differences.prices, limit);
     if !plans.is_empty() {
         text.push_str("\nSaved plans:\n");
     }
@@ -418,14 +424,14 @@ fn share_text(change: &PriceChange) -> String {
 }
 
 /// Counts by cloud, and what else differs.
-pub(super) fn summary(found: &Differences) -> String {
+pub(super) fn summary(differences: &Differences) -> String {
     let mut text = String::new();
     let changed_count =
         |change: &CloudChange| change.risen + change.fallen + change.new + change.gone > 0;
-    if found.clouds.values().any(changed_count) {
+    if differences.clouds.values().any(changed_count) {
         let mut table =
             offer_table::new_table(&["CLOUD", "RISEN", "FALLEN", "NEW", "GONE", "SAME"]);
-        for (cloud, change) in found
+        for (cloud, change) in differences
             .clouds
             .iter()
             .filter(|(_, change)| changed_count(change))
@@ -446,8 +452,8 @@ pub(super) fn summary(found: &Differences) -> String {
     } else {
         text.push_str("No price of a machine differs.\n");
     }
-    if !found.others.is_empty() {
-        let other_counts: Vec<String> = found
+    if !differences.others.is_empty() {
+        let other_counts: Vec<String> = differences
             .others
             .iter()
             .map(|(what, count)| format!("{count} {what}"))
@@ -461,8 +467,14 @@ fn side_json(side: &Side) -> Value {
     json!({ "catalog": side.name, "date": side.date, "digest": side.digest })
 }
 
-fn to_json(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize) -> Value {
-    let clouds: serde_json::Map<String, Value> = found
+fn to_json(
+    old: &Side,
+    new: &Side,
+    differences: &Differences,
+    plans: &Plans,
+    limit: usize,
+) -> Value {
+    let clouds: serde_json::Map<String, Value> = differences
         .clouds
         .iter()
         .map(|(cloud, change)| {
@@ -473,7 +485,7 @@ fn to_json(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: us
             (cloud.clone(), cloud_counts)
         })
         .collect();
-    let prices: Vec<Value> = found.prices[..limit]
+    let prices: Vec<Value> = differences.prices[..limit]
         .iter()
         .map(|change| {
             json!({
@@ -517,7 +529,7 @@ fn to_json(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: us
         .collect();
     json!({
         "format_version": "1.0", "old": side_json(old), "new": side_json(new), "same": old.digest == new.digest,
-        "prices_compared": true, "clouds": clouds, "changes": prices, "found": found.prices.len(),
-        "others": found.others, "plans": plans,
+        "prices_compared": true, "clouds": clouds, "changes": prices, "found": differences.prices.len(),
+        "others": differences.others, "plans": plans,
     })
 }

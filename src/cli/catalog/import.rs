@@ -77,7 +77,7 @@ pub(super) fn left_out_json(report: &ImportReport) -> (Value, Value) {
 }
 
 /// What an import did, as text.
-pub fn report_text(report: &ImportReport, out: &Path) -> String {
+pub fn report_text(report: &ImportReport, catalog_folder: &Path) -> String {
     let mut text: String = report
         .notes
         .iter()
@@ -100,7 +100,7 @@ pub fn report_text(report: &ImportReport, out: &Path) -> String {
             .collect(),
     );
     put_part("Left out:", report.reasons());
-    let out = out.display();
+    let out = catalog_folder.display();
     let _ = match report.changed.len() {
         0 => writeln!(text, "No file changed in {out}."),
         1 => writeln!(text, "1 file changed in {out}."),

@@ -101,13 +101,13 @@ pub(super) fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<
 /// `before` is the catalog that was there, if there was one: what changed in price is summed up.
 ///
 /// The lock is written also where there was none: plans are then made from this folder.
-pub(super) fn refresh(folder: &Path, before: Option<&Catalog>) -> Result<String, Failure> {
-    pin_catalog(Some(folder), before)
+pub(super) fn refresh(folder: &Path, catalog_before: Option<&Catalog>) -> Result<String, Failure> {
+    pin_catalog(Some(folder), catalog_before)
 }
 
-fn pin_catalog(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failure> {
+fn pin_catalog(folder: Option<&Path>, catalog_before: Option<&Catalog>) -> Result<String, Failure> {
     let kept_catalog = || locks::kept(&locks::read().ok().flatten()?.digest);
-    let lock_before = match before {
+    let lock_before = match catalog_before {
         Some(before) => Some(before.clone()),
         None => kept_catalog(),
     };

@@ -36,7 +36,7 @@ pub struct RegisterArgs {
 }
 
 /// `sky catalog register`, into a catalog folder.
-pub fn register(args: &RegisterArgs, out: &Path) -> Result<String, CatalogError> {
+pub fn register(args: &RegisterArgs, catalog_folder: &Path) -> Result<String, CatalogError> {
     let today = args
         .as_of
         .clone()
@@ -56,24 +56,24 @@ pub fn register(args: &RegisterArgs, out: &Path) -> Result<String, CatalogError>
         replace: args.replace,
         today,
     };
-    let registration = register::register(&options, out)?;
+    let registration = register::register(&options, catalog_folder)?;
     Ok(if args.json {
-        to_json(&registration, out)
+        to_json(&registration, catalog_folder)
     } else {
-        registration_text(&registration, out)
+        registration_text(&registration, catalog_folder)
     })
 }
 
-fn to_json(registration: &Registration, out: &Path) -> String {
+fn to_json(registration: &Registration, catalog_folder: &Path) -> String {
     pretty(&json!({
-        "catalog": out, "cloud": registration.cloud, "about": registration.about, "key": registration.key,
+        "catalog": catalog_folder, "cloud": registration.cloud, "about": registration.about, "key": registration.key,
         "valid_until": registration.valid_until, "places": registration.places, "machines": registration.machines,
         "prices": registration.prices, "services": registration.services, "left_out": registration.left_out,
         "replaced": registration.replaced, "created": registration.created, "changed": registration.changed,
     }))
 }
 
-fn registration_text(registration: &Registration, out: &Path) -> String {
+fn registration_text(registration: &Registration, catalog_folder: &Path) -> String {
     let mut text = String::new();
     let count = |count: usize, one: &str| {
         if count == 1 {
@@ -93,7 +93,7 @@ fn registration_text(registration: &Registration, out: &Path) -> String {
         "{} ({}) {verb} in {}.",
         registration.cloud,
         registration.about,
-        out.display()
+        catalog_folder.display()
     );
     let _ = writeln!(
         text,

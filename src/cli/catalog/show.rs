@@ -297,11 +297,11 @@ fn offer_place(catalog: &Catalog, offer: &Offer) -> String {
 }
 
 /// Offers that have ended.
-fn lapsed_at(catalog: &Catalog, wanted: impl Fn(&Offer) -> bool) -> Vec<&Offer> {
+fn lapsed_at(catalog: &Catalog, is_wanted: impl Fn(&Offer) -> bool) -> Vec<&Offer> {
     catalog
         .lapsed
         .iter()
-        .filter(|offer| wanted(offer))
+        .filter(|offer| is_wanted(offer))
         .collect()
 }
 

@@ -248,13 +248,13 @@ fn region_or_cloud(outcome: &SourceOutcome) -> String {
     }
 }
 
-fn to_text(update: &UpdateOutcome, out: &Path) -> String {
+fn to_text(update: &UpdateOutcome, catalog_folder: &Path) -> String {
     let mut text = String::new();
     if update.created {
         let _ = writeln!(
             text,
             "{} is new: it starts as the catalog that sky was built with.",
-            out.display()
+            catalog_folder.display()
         );
     }
     let read_outcomes = update.outcomes.iter().filter(|outcome| {
@@ -313,17 +313,17 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
     }
     let total_changes = live::total(&update.outcomes);
     let _ = match update.changed.len() {
-        0 => writeln!(text, "No file changed in {}.", out.display()),
+        0 => writeln!(text, "No file changed in {}.", catalog_folder.display()),
         1 => writeln!(
             text,
             "1 file changed in {}{}.",
-            out.display(),
+            catalog_folder.display(),
             changed_prices_words(&total_changes)
         ),
         files => writeln!(
             text,
             "{files} files changed in {}{}.",
-            out.display(),
+            catalog_folder.display(),
             changed_prices_words(&total_changes)
         ),
     };
@@ -331,11 +331,12 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
 }
 
 /// `prices` instead of `aws: prices` where the line has the cloud already.
-fn what_of<'a>(what: &'a str, cloud: &str) -> &'a str {
-    what.strip_prefix(cloud)
+fn what_of<'a>(reason_text: &'a str, cloud: &str) -> &'a str {
+    reason_text
+        .strip_prefix(cloud)
         .and_then(|rest| rest.strip_prefix(": "))
         .filter(|_| !cloud.is_empty())
-        .unwrap_or(what)
+        .unwrap_or(reason_text)
 }
 
 fn list_words(items: &[String]) -> String {
@@ -367,10 +368,10 @@ fn changed_prices_words(changes: &ChangedPrices) -> String {
     }
 }
 
-fn to_json(update: &UpdateOutcome, out: &Path) -> String {
+fn to_json(update: &UpdateOutcome, catalog_folder: &Path) -> String {
     let sources: Vec<Value> = update.outcomes.iter().map(outcome_json).collect();
     pretty(&json!({
-        "catalog": out, "created": update.created, "changed": update.changed,
+        "catalog": catalog_folder, "created": update.created, "changed": update.changed,
         "prices": changes_json(&live::total(&update.outcomes)), "sources": sources,
     }))
 }

@@ -128,7 +128,7 @@ impl Stream {
     }
 
     /// A line about one stage.
-    pub fn hook(&self, kind: &str, stage: &str, message: String, more: Value) {
+    pub fn hook(&self, kind: &str, stage: &str, message: String, more_fields: Value) {
         let action = self
             .actions
             .lock()
@@ -145,7 +145,7 @@ impl Stream {
             },
             "action": action.unwrap_or("create"),
         });
-        if let (Some(hook), Value::Object(more)) = (hook.as_object_mut(), more) {
+        if let (Some(hook), Value::Object(more)) = (hook.as_object_mut(), more_fields) {
             hook.extend(more);
         }
         let level = if kind == "apply_errored" {
@@ -161,7 +161,7 @@ impl Stream {
         );
     }
 
-    fn line(&self, level: &str, message: String, kind: &str, more: Value) {
+    fn line(&self, level: &str, message: String, kind: &str, more_fields: Value) {
         let mut json_line = json!({
             "@level": level,
             "@message": message,
@@ -169,7 +169,7 @@ impl Stream {
             "@timestamp": clock::timestamp(),
             "type": kind,
         });
-        if let (Some(line), Value::Object(more)) = (json_line.as_object_mut(), more) {
+        if let (Some(line), Value::Object(more)) = (json_line.as_object_mut(), more_fields) {
             line.extend(more);
         }
         // A reader that has gone away does not stop an apply.

@@ -19,7 +19,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// What is said of a stage whose machine is about to be taken away.
-pub(super) fn leaving(left: Duration, saves: bool) -> String {
+pub(super) fn leaving(time_left: Duration, saves: bool) -> String {
     let what_follows = if saves {
         "its progress is brought to safety until then"
     } else {
@@ -27,7 +27,7 @@ pub(super) fn leaving(left: Duration, saves: bool) -> String {
     };
     format!(
         "its cloud takes its machine away in {}; {what_follows}",
-        elapsed(left)
+        elapsed(time_left)
     )
 }
 

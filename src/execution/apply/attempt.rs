@@ -180,7 +180,7 @@ impl<'a> Attempt<'a> {
     pub(super) async fn store_content(
         &self,
         content: Content,
-        most: Option<u64>,
+        most_bytes: Option<u64>,
     ) -> io::Result<Measured> {
         let objects = self.context.objects.clone();
         let (path, links) = match content {
@@ -190,7 +190,7 @@ impl<'a> Attempt<'a> {
                 return Err(io::Error::other("there is nothing to be taken in"));
             }
         };
-        blocking(move |bounds| objects.put_within(&path, links, &bounds.within(most))).await
+        blocking(move |bounds| objects.put_within(&path, links, &bounds.within(most_bytes))).await
     }
 
     pub(super) fn tell_lost(&self, message: &str) {

@@ -127,25 +127,33 @@ pub fn lease_slack(planned: Millis) -> Duration {
 }
 
 /// Sets money aside, for the longest lease that it is enough for.
-pub fn reserve_from(account: &Account, wanted: &Wanted) -> Result<Reservation, Refused> {
-    let cost = |time: Millis| Money(wanted.meter.cost(time).0.saturating_add(wanted.once.0));
+pub fn reserve_from(account: &Account, wanted_lease: &Wanted) -> Result<Reservation, Refused> {
+    let cost = |time: Millis| {
+        Money(
+            wanted_lease
+                .meter
+                .cost(time)
+                .0
+                .saturating_add(wanted_lease.once.0),
+        )
+    };
     // What may be left over to pay for after the lease is set aside as well, as far as there is
     // money that nobody needs.
     let reservation_for = |lease: Millis, top: Option<i64>| {
-        let whole_cost = cost(Millis(lease.0.saturating_add(millis(wanted.overrun))));
+        let whole_cost = cost(Millis(lease.0.saturating_add(millis(wanted_lease.overrun))));
         let amount = top.map_or(whole_cost, |top| {
             Money(whole_cost.0.min(top)).max(cost(lease))
         });
         Reservation { amount, lease }
     };
     let Some(limit) = account.limit else {
-        return Ok(reservation_for(wanted.most, None));
+        return Ok(reservation_for(wanted_lease.most, None));
     };
     let money_left = limit
         .0
         .saturating_sub(account.spent.0)
         .saturating_sub(account.reserved.0);
-    let needed_money = cost(wanted.least);
+    let needed_money = cost(wanted_lease.least);
     if needed_money.0 > money_left.max(0) {
         let Account {
             spent, reserved, ..
@@ -161,10 +169,10 @@ pub fn reserve_from(account: &Account, wanted: &Wanted) -> Result<Reservation, R
     let top = money_left
         .saturating_sub(account.to_come.0)
         .max(needed_money.0);
-    if cost(wanted.most).0 <= top {
-        return Ok(reservation_for(wanted.most, Some(top)));
+    if cost(wanted_lease.most).0 <= top {
+        return Ok(reservation_for(wanted_lease.most, Some(top)));
     }
-    let (mut fits, mut over) = (wanted.least.0, wanted.most.0);
+    let (mut fits, mut over) = (wanted_lease.least.0, wanted_lease.most.0);
     while over - fits > 1 {
         let middle_lease = fits + (over - fits) / 2;
         if cost(Millis(middle_lease)).0 <= top {
@@ -256,9 +264,9 @@ impl Purse {
         &mut self,
         stage: &str,
         state: &State,
-        wanted: &Wanted,
+        wanted_lease: &Wanted,
     ) -> Result<Reservation, Refused> {
-        let reservation = reserve_from(&self.account(stage, state), wanted)?;
+        let reservation = reserve_from(&self.account(stage, state), wanted_lease)?;
         self.note_begun(stage);
         Ok(reservation)
     }

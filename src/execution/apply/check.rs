@@ -202,17 +202,21 @@ fn runs_as_one_process(name: &str, stage: &PlannedStage) -> bool {
 
 /// Whether the state is still the one that the plan goes on from; or one that this plan was applied
 /// to since.
-fn check_from_state(plan: &Plan, from: &FromState, state: Option<&State>) -> Result<(), Error> {
+fn check_from_state(
+    plan: &Plan,
+    from_state: &FromState,
+    state: Option<&State>,
+) -> Result<(), Error> {
     let made_from = format!(
         "the plan goes on from serial {} of state {}",
-        from.serial, from.lineage
+        from_state.serial, from_state.lineage
     );
     let Some(state) = state else {
         return Err(Error::Stale(format!(
             "{made_from}, and there is no state here"
         )));
     };
-    if state.lineage != from.lineage {
+    if state.lineage != from_state.lineage {
         return Err(Error::Stale(format!(
             "{made_from}; here is state {}, serial {}",
             state.lineage, state.serial
@@ -223,7 +227,7 @@ fn check_from_state(plan: &Plan, from: &FromState, state: Option<&State>) -> Res
     if state.plan.as_ref() == Some(&digest) {
         return Ok(());
     }
-    if state.serial != from.serial {
+    if state.serial != from_state.serial {
         let by = match &state.plan {
             Some(plan) => format!(", by plan {plan}"),
             None => String::new(),
@@ -246,7 +250,7 @@ fn check_from_state(plan: &Plan, from: &FromState, state: Option<&State>) -> Res
             .filter(|record| record.status == Status::Done && record.place == done.place);
         record.is_some() && done.outputs.iter().all(same_size)
     };
-    match from.done.iter().find(|done| !same_outputs(*done)) {
+    match from_state.done.iter().find(|done| !same_outputs(*done)) {
         Some((name, _)) => Err(Error::Stale(format!(
             "{made_from}; stage.{name} is not done there as it was"
         ))),

@@ -124,7 +124,7 @@ pub fn measure(path: &Path, bounds: &Bounds) -> io::Result<Measured> {
 
 /// Digests all that is wanted and is on this machine. What is not here is left out; what is here
 /// and cannot be read is left out too, and the second value says why.
-pub fn read(wanted: &Wanted, sources: &Sources) -> (Contents, Vec<String>) {
+pub fn read(wanted_contents: &Wanted, sources: &Sources) -> (Contents, Vec<String>) {
     let (mut contents, mut problems) = (Contents::default(), Vec::new());
     let mut digest = |what: String, tried: Vec<PathBuf>| -> Option<ContentDigest> {
         let path = tried.iter().find(|path| path.exists())?;
@@ -138,7 +138,7 @@ pub fn read(wanted: &Wanted, sources: &Sources) -> (Contents, Vec<String>) {
             }
         }
     };
-    for (name, path) in &wanted.datasets {
+    for (name, path) in &wanted_contents.datasets {
         let found_content = digest(
             format!("dataset `{name}`"),
             sources.dataset(name, path.as_deref()),
@@ -147,7 +147,7 @@ pub fn read(wanted: &Wanted, sources: &Sources) -> (Contents, Vec<String>) {
             .datasets
             .extend(found_content.map(|found| (name.clone(), found)));
     }
-    for name in wanted
+    for name in wanted_contents
         .files
         .iter()
         .filter(|name| is_inside(Path::new(name)))

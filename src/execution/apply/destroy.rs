@@ -240,9 +240,9 @@ async fn empty_state(
 async fn forget_stages(
     folder: &Folder,
     recorder: Recorder,
-    gone: &BTreeSet<String>,
+    gone_stages: &BTreeSet<String>,
 ) -> Result<u64, Error> {
-    for stage in gone {
+    for stage in gone_stages {
         tree::remove(&folder.stages().join(stage))?;
         let forgotten = Event::Forgotten {
             stage: stage.clone(),
@@ -268,10 +268,10 @@ fn with_owners(
 /// What could not be looked at before the deletions, and still cannot.
 async fn still_failing(
     usable: &[(Arc<dyn Provider>, Option<Owner>)],
-    before: &[Failed],
+    failed_before: &[Failed],
 ) -> Vec<Failed> {
     let mut failing = Vec::new();
-    let names: BTreeSet<&String> = before.iter().map(|(name, _)| name).collect();
+    let names: BTreeSet<&String> = failed_before.iter().map(|(name, _)| name).collect();
     for name in names {
         match usable.iter().find(|(provider, _)| provider.name() == name) {
             Some((provider, owner)) => {
@@ -283,7 +283,7 @@ async fn still_failing(
                         .map(|error| (name.clone(), error)),
                 );
             }
-            None => failing.extend(before.iter().filter(|(of, _)| of == name).cloned()),
+            None => failing.extend(failed_before.iter().filter(|(of, _)| of == name).cloned()),
         }
     }
     failing

@@ -129,9 +129,9 @@ impl LeaseKeeper {
     pub(super) async fn reserve_longer_lease(
         &self,
         attempt: &Attempt<'_>,
-        left: Duration,
+        lease_left: Duration,
     ) -> Result<LongerLease, Error> {
-        let (age, left) = (millis(attempt.machine_age()), millis(left));
+        let (age, left) = (millis(attempt.machine_age()), millis(lease_left));
         let (stage, token) = (&attempt.token.stage, &attempt.token.id);
         // Fifteen minutes, the least slack of a lease, have room for it; shorter ones of tests have
         // it in proportion.

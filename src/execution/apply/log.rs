@@ -83,8 +83,8 @@ impl Log {
 
     /// Tells the beginning of a line that is too long once so many bytes `after` it are there, so
     /// that a value that lies across the cut is seen.
-    fn cut(&mut self, after: usize, tell: &mut dyn FnMut(&str)) {
-        while self.open.len() > LINE + after {
+    fn cut(&mut self, cut_after: usize, tell: &mut dyn FnMut(&str)) {
+        while self.open.len() > LINE + cut_after {
             let mut cut_at = self.redactor.cut(&self.open, LINE).min(self.open.len());
             // No letter is cut in two.
             while cut_at < self.open.len() && cut_at < LINE + 4 && self.open[cut_at] & 0xc0 == 0x80

@@ -64,7 +64,7 @@ fn check_outputs(stage: &PlannedStage, problems: &mut Vec<String>) {
 
 fn check_reads(
     plan: &Plan,
-    known: &BTreeMap<&str, &PlannedStage>,
+    known_stages: &BTreeMap<&str, &PlannedStage>,
     stage: &PlannedStage,
     problems: &mut Vec<String>,
 ) {
@@ -72,7 +72,7 @@ fn check_reads(
         let is_there = match read {
             ArtifactRef::Dataset(name) => plan.datasets.contains_key(name) && is_plain(name),
             ArtifactRef::Output { stage, name } => {
-                known
+                known_stages
                     .get(stage.as_str())
                     .is_some_and(|stage| stage.writes.contains_key(name))
                     || done_stage(plan, stage).is_some_and(|done| done.outputs.contains_key(name))
@@ -89,15 +89,13 @@ fn check_reads(
 
 fn check_order(
     plan: &Plan,
-    known: &BTreeMap<&str, &PlannedStage>,
+    known_stages: &BTreeMap<&str, &PlannedStage>,
     stage: &PlannedStage,
     problems: &mut Vec<String>,
 ) {
-    for before in stage
-        .after
-        .iter()
-        .filter(|before| !known.contains_key(before.as_str()) && done_stage(plan, before).is_none())
-    {
+    for before in stage.after.iter().filter(|before| {
+        !known_stages.contains_key(before.as_str()) && done_stage(plan, before).is_none()
+    }) {
         problems.push(format!(
             "stage.{} waits for stage.{before}, which the plan does not have",
             stage.name
@@ -105,8 +103,8 @@ fn check_order(
     }
 }
 
-fn check_circles(known: &BTreeMap<&str, &PlannedStage>, problems: &mut Vec<String>) {
-    let mut stages_left: BTreeMap<&str, BTreeSet<&str>> = known
+fn check_circles(known_stages: &BTreeMap<&str, &PlannedStage>, problems: &mut Vec<String>) {
+    let mut stages_left: BTreeMap<&str, BTreeSet<&str>> = known_stages
         .values()
         .map(|stage| (stage.name.as_str(), predecessors(stage)))
         .collect();

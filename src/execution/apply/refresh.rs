@@ -251,7 +251,7 @@ async fn write_down(
     recorder: &Recorder,
     stage: &str,
     (record, overrun): (&StageRecord, Duration),
-    what: &What,
+    difference: &What,
 ) -> Result<(), Error> {
     let ended_event = |message: &str| Event::Ended {
         stage: stage.to_owned(),
@@ -263,7 +263,7 @@ async fn write_down(
         place,
         instance_type,
     };
-    let event = match what {
+    let event = match difference {
         What::Gone => {
             // A stage that is done is so whatever becomes of a machine that could not be deleted.
             if record.status.in_flight() {

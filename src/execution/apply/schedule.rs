@@ -87,7 +87,7 @@ impl Waiting {
     /// The first that may begin, taken out. What is at work already goes on at once, also if there
     /// is no slot left, and so does what comes before it and is done; what else comes before it is
     /// next. Nothing else begins in its place while that is `held`.
-    pub(super) fn take_next(&mut self, slot: bool, held: bool) -> Option<usize> {
+    pub(super) fn take_next(&mut self, slot: bool, is_held_back: bool) -> Option<usize> {
         let first_ready = |of: &BTreeSet<usize>| self.ready.intersection(of).next().copied();
         let at_once = first_ready(&self.live).or_else(|| first_ready(&self.urgent_and_done));
         let index = match at_once {
@@ -95,7 +95,7 @@ impl Waiting {
             None if !slot => return None,
             None => match first_ready(&self.urgent) {
                 Some(index) => index,
-                None if held && self.has_urgent() => return None,
+                None if is_held_back && self.has_urgent() => return None,
                 None => *self.ready.first()?,
             },
         };

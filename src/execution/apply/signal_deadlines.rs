@@ -54,9 +54,9 @@ impl SignalDeadlines {
     }
 
     /// Waits until so long after the grace that stages have after a signal.
-    async fn after_grace(&self, more: Duration) {
+    async fn after_grace(&self, time_after_grace: Duration) {
         let signal = self.signalled().await;
-        sleep_until(signal + self.grace.saturating_add(more)).await;
+        sleep_until(signal + self.grace.saturating_add(time_after_grace)).await;
     }
 
     /// Waits for the end of the time that stages have after a signal.

@@ -155,7 +155,7 @@ async fn find_dataset(context: &Context, dataset: &str) -> io::Result<(Content, 
 fn say_changed_files(
     context: &Context,
     planned: &PlannedStage,
-    found: &BTreeMap<String, ContentDigest>,
+    found_digests: &BTreeMap<String, ContentDigest>,
 ) {
     let has_changed = |(name, now): &(&String, &ContentDigest)| {
         context
@@ -165,7 +165,7 @@ fn say_changed_files(
             .get(*name)
             .is_some_and(|then| then.as_file() != now.as_file())
     };
-    for (name, _) in found.iter().filter(has_changed) {
+    for (name, _) in found_digests.iter().filter(has_changed) {
         let message = format!(
             "stage.{}: file `{name}` has other content than when the plan was made",
             planned.name

@@ -9,12 +9,12 @@ use crate::execution::state::State;
 use crate::execution::storage::bucket::{self, Bucket, Contents};
 
 /// Looks for buckets in all object stores that the environment has credentials for, and adds them.
-pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
+pub async fn look_for_buckets(state: &State, scope: Scope, found_machines: &mut Found) {
     for cloud in STORES {
         let buckets = match list_of_cloud(cloud, state).await {
             Ok(buckets) => buckets,
             Err(error) => {
-                found
+                found_machines
                     .failed
                     .push((format!("the object store of {cloud}"), error));
                 continue;
@@ -23,7 +23,7 @@ pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
         for bucket in buckets {
             if let Some(why) = judge_bucket(&bucket, state, scope) {
                 let contents = contents_of(&bucket).await;
-                found.buckets.push(StrayBucket {
+                found_machines.buckets.push(StrayBucket {
                     bucket,
                     why,
                     contents,
@@ -38,9 +38,9 @@ async fn list_of_cloud(cloud: &str, state: &State) -> Result<Vec<bucket::Found>,
     patiently(Patience::Through, list_buckets).await
 }
 
-async fn contents_of(found: &bucket::Found) -> Result<Contents, ProviderError> {
+async fn contents_of(found_bucket: &bucket::Found) -> Result<Contents, ProviderError> {
     let look_inside = || async {
-        Bucket::open(&found.address, &found.place)
+        Bucket::open(&found_bucket.address, &found_bucket.place)
             .map_err(as_call)?
             .contents()
             .await

@@ -91,12 +91,12 @@ fn lease_is_over(machine: &Machine) -> bool {
 /// written down as lost. Returns what became of each machine, then of each bucket, in their order.
 pub async fn sweep(
     opened: Opened,
-    found: &Found,
+    found_machines: &Found,
     scope: Scope,
     access: &Access,
 ) -> Result<Vec<Swept>, Error> {
     let recorder = Recorder::new(opened);
-    let swept = sweep_all(&recorder, found, scope, access).await;
+    let swept = sweep_all(&recorder, found_machines, scope, access).await;
     let settled_state = recorder.into_inner().settle().await;
     let swept = swept?;
     settled_state?;
@@ -105,17 +105,17 @@ pub async fn sweep(
 
 async fn sweep_all(
     recorder: &Recorder,
-    found: &Found,
+    found_machines: &Found,
     scope: Scope,
     access: &Access,
 ) -> Result<Vec<Swept>, Error> {
     let mut swept = Vec::new();
-    for stray in &found.strays {
+    for stray in &found_machines.strays {
         // Who has the lock now may be about to use what this would delete.
         recorder.check_lock().await?;
         swept.push(sweep_one(recorder, stray, scope, access).await?);
     }
-    for stray in &found.buckets {
+    for stray in &found_machines.buckets {
         recorder.check_lock().await?;
         swept.push(sweep_bucket(recorder, stray, scope).await);
     }

@@ -167,9 +167,9 @@ impl<'p> PlanWalk<'p> {
     /// What came of the stage whose task has ended.
     fn run_of_ended_task(
         &self,
-        ended: Result<EndedTask, JoinError>,
+        ended_task: Result<EndedTask, JoinError>,
     ) -> Result<(usize, StageRun), Error> {
-        let error = match ended {
+        let error = match ended_task {
             Ok((index, run)) => return Ok((index, run?)),
             Err(error) => error,
         };

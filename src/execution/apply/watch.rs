@@ -181,7 +181,7 @@ impl<'w> CommandWatch<'w> {
     /// saves any before its machine is gone.
     async fn leave_machine(
         &mut self,
-        left: Duration,
+        grace_left: Duration,
         log: &mut Log,
     ) -> Result<Option<CommandEnd>, Error> {
         let (attempt, worker) = (self.attempt, self.worker);
@@ -190,7 +190,7 @@ impl<'w> CommandWatch<'w> {
             self.leaves = true;
             attempt.context.observer.notice(&Notice::Leaving {
                 stage: attempt.token.stage.clone(),
-                left,
+                left: grace_left,
                 saves: self.saving.is_some(),
             });
             if let Some(saving) = &mut self.saving {
@@ -202,14 +202,14 @@ impl<'w> CommandWatch<'w> {
         let Some(saving) = &self.saving else {
             return Ok(None);
         };
-        if left > grace.saturating_add(LAST) {
+        if grace_left > grace.saturating_add(LAST) {
             return Ok(None);
         }
         if let Some(ended) = ended_by_itself(attempt, worker, LAST, log).await {
             return Ok(Some(ended));
         }
         // What it saves when it is asked to end is worth more than what it may do until then.
-        stop_if_possible(attempt, worker, grace.min(left / 2), log).await?;
+        stop_if_possible(attempt, worker, grace.min(grace_left / 2), log).await?;
         attempt.save_progress(worker, saving.checkpoint).await?;
         Ok(Some(CommandEnd::Preempted(
             "its machine is being taken away",
@@ -282,10 +282,10 @@ impl<'w> CommandWatch<'w> {
 async fn ended_by_itself(
     attempt: &Attempt<'_>,
     worker: &dyn Worker,
-    most: Duration,
+    most_time: Duration,
     log: &mut Log,
 ) -> Option<CommandEnd> {
-    let last_answer = tokio::time::timeout(most, status_when_answered(worker))
+    let last_answer = tokio::time::timeout(most_time, status_when_answered(worker))
         .await
         .ok()?;
     let Ok(RunStatus::Exited(code)) = last_answer else {

@@ -104,22 +104,22 @@ pub struct Finding {
 
 impl Finding {
     /// A finding that all is as it must be.
-    pub fn there(topic: Topic, about: impl Into<String>, said: impl Into<String>) -> Self {
+    pub fn there(topic: Topic, about: impl Into<String>, explanation: impl Into<String>) -> Self {
         Self {
             topic,
             about: about.into(),
             verdict: Verdict::There,
-            said: said.into(),
+            said: explanation.into(),
         }
     }
 
     /// A finding that nothing could be seen, which says nothing about whether the thing is there.
-    pub fn unknown(topic: Topic, about: impl Into<String>, said: impl Into<String>) -> Self {
+    pub fn unknown(topic: Topic, about: impl Into<String>, explanation: impl Into<String>) -> Self {
         Self {
             topic,
             about: about.into(),
             verdict: Verdict::Unknown,
-            said: said.into(),
+            said: explanation.into(),
         }
     }
 
@@ -166,9 +166,14 @@ impl Finding {
 
     /// Whether so many of something are allowed. What runs already is not counted unless `used` is
     /// known.
-    pub fn quota(about: impl Into<String>, wanted: u64, limit: u64, used: Option<u64>) -> Self {
+    pub fn quota(
+        about: impl Into<String>,
+        wanted_units: u64,
+        limit: u64,
+        used: Option<u64>,
+    ) -> Self {
         let quota_left = limit.saturating_sub(used.unwrap_or(0));
-        let (verdict, end) = match wanted <= quota_left {
+        let (verdict, end) = match wanted_units <= quota_left {
             true => (Verdict::There, ""),
             false => (
                 Verdict::Missing,
@@ -178,8 +183,9 @@ impl Finding {
         let used_words = used
             .map(|used| format!(", {used} of it in use"))
             .unwrap_or_default();
-        let quota_words =
-            format!("the plan wants {wanted} at a time, the limit is {limit}{used_words}{end}");
+        let quota_words = format!(
+            "the plan wants {wanted_units} at a time, the limit is {limit}{used_words}{end}"
+        );
         Self {
             topic: Topic::Quota,
             about: about.into(),

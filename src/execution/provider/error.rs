@@ -47,25 +47,30 @@ impl ProviderError {
 }
 
 /// What is said of a machine that has not the environment which a stage demands.
-pub(super) fn without_tee(provider: &str, what: impl fmt::Display, tee: Tee) -> ProviderError {
-    let message = format!("{provider}: {what} cannot be had with {tee}, which the stage demands");
+pub(super) fn without_tee(
+    provider: &str,
+    machine_name: impl fmt::Display,
+    tee: Tee,
+) -> ProviderError {
+    let message =
+        format!("{provider}: {machine_name} cannot be had with {tee}, which the stage demands");
     ProviderError::new(ErrorKind::Stockout, message)
 }
 
 /// The error of a machine that a cloud created, and that is gone when it is looked for.
 #[cfg(any(feature = "azure", feature = "gcp"))]
-pub(super) fn created_and_gone(what: impl fmt::Display) -> ProviderError {
+pub(super) fn created_and_gone(machine_name: impl fmt::Display) -> ProviderError {
     ProviderError::new(
         ErrorKind::Stockout,
-        format!("{what} was created and is gone already"),
+        format!("{machine_name} was created and is gone already"),
     )
 }
 
 /// What came of ending something: that it is gone already is not an error.
 pub(super) fn ended_or_gone<T: Default>(
-    ended: Result<T, ProviderError>,
+    end_result: Result<T, ProviderError>,
 ) -> Result<T, ProviderError> {
-    match ended {
+    match end_result {
         Err(error) if error.kind == ErrorKind::NotFound => Ok(T::default()),
         ended => ended,
     }

@@ -11,9 +11,9 @@ pub(super) struct Pauses {
 
 impl Pauses {
     /// Begins with the first pause.
-    pub(super) fn new(first: Duration, longest: Duration) -> Self {
+    pub(super) fn new(first_pause: Duration, longest: Duration) -> Self {
         Self {
-            next: first,
+            next: first_pause,
             longest,
         }
     }

@@ -128,11 +128,11 @@ impl Cipher {
     pub fn load(
         recipients: Option<&str>,
         identity: Option<&Path>,
-        here: &Path,
+        working_dir: &Path,
     ) -> Result<Self, CipherError> {
         let mut cipher = Self::default();
         if let Some(path) = identity {
-            cipher.add_identities(here.join(path))?;
+            cipher.add_identities(working_dir.join(path))?;
         }
         match recipients.map(str::trim) {
             None | Some("") => return Ok(cipher),
@@ -142,7 +142,7 @@ impl Cipher {
                     .split([',', ' ', '\n', '\t'])
                     .filter(|word| !word.is_empty())
                 {
-                    cipher.add_recipients(word, here)?;
+                    cipher.add_recipients(word, working_dir)?;
                 }
                 cipher.check_readable()?;
             }
@@ -165,7 +165,7 @@ impl Cipher {
         Ok(())
     }
 
-    fn add_recipients(&mut self, word: &str, here: &Path) -> Result<(), CipherError> {
+    fn add_recipients(&mut self, word: &str, working_dir: &Path) -> Result<(), CipherError> {
         if word.starts_with("age1") {
             let recipient_key = word.parse().map_err(|why| CipherError::NotARecipient {
                 recipient: word.to_owned(),
@@ -174,7 +174,7 @@ impl Cipher {
             self.recipients.push(recipient_key);
             return Ok(());
         }
-        let path = here.join(word);
+        let path = working_dir.join(word);
         let text = file::read_text(&path).map_err(CipherError::UnreadableRecipients)?;
         let count_before = self.recipients.len();
         for (line, key) in key_lines(&text) {
@@ -220,9 +220,9 @@ impl Cipher {
     }
 
     /// Seals, if there are recipients.
-    pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, CipherError> {
+    pub fn seal(&self, plain_bytes: &[u8]) -> Result<Vec<u8>, CipherError> {
         if self.recipients.is_empty() {
-            return Ok(plain.to_vec());
+            return Ok(plain_bytes.to_vec());
         }
         let recipients = self
             .recipients
@@ -231,7 +231,7 @@ impl Cipher {
         let seal = || -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
             let mut sealed = Vec::new();
             let mut writer = Encryptor::with_recipients(recipients)?.wrap_output(&mut sealed)?;
-            writer.write_all(plain)?;
+            writer.write_all(plain_bytes)?;
             writer.finish()?;
             Ok(sealed)
         };

@@ -83,8 +83,11 @@ pub fn may_push(opened: &Opened, pushed: &State) -> Result<bool, Refused> {
 }
 
 /// A state with what a snapshot says of its writer as in another.
-fn as_written_there(state: &State, there: &State) -> State {
-    let (sky_version, encrypted_for) = (there.sky_version.clone(), there.encrypted_for.clone());
+fn as_written_there(state: &State, state_there: &State) -> State {
+    let (sky_version, encrypted_for) = (
+        state_there.sky_version.clone(),
+        state_there.encrypted_for.clone(),
+    );
     State {
         sky_version,
         encrypted_for,

@@ -27,18 +27,18 @@ pub struct Folder {
 
 impl Folder {
     /// `.sky` and `sky.state.json` side by side in `here`; or, when a folder is given, all in it.
-    pub fn resolve(here: &Path, given: Option<&Path>) -> Self {
-        match given {
+    pub fn resolve(working_dir: &Path, given_folder: Option<&Path>) -> Self {
+        match given_folder {
             Some(root) => {
-                let root = here.join(root);
+                let root = working_dir.join(root);
                 Self {
                     snapshot: root.join(SNAPSHOT),
                     root,
                 }
             }
             None => Self {
-                root: here.join(FOLDER),
-                snapshot: here.join(SNAPSHOT),
+                root: working_dir.join(FOLDER),
+                snapshot: working_dir.join(SNAPSHOT),
             },
         }
     }

@@ -136,7 +136,7 @@ fn keep_backup(path: &Path) -> io::Result<()> {
 impl Journal {
     /// Opens the journal for appending after its first `whole` bytes; a torn tail is cut off.
     /// `sequence` is that of the last record known.
-    pub fn open(path: &Path, whole: usize, sequence: u64) -> io::Result<Self> {
+    pub fn open(path: &Path, whole_length: usize, sequence: u64) -> io::Result<Self> {
         let fail = |verb: &str, error| file::named(path, verb, error);
         let mut journal = OpenOptions::new()
             .create(true)
@@ -145,7 +145,7 @@ impl Journal {
             .mode(0o600)
             .open(path)
             .map_err(|error| fail("open", error))?;
-        let length = whole as u64;
+        let length = whole_length as u64;
         journal
             .set_len(length)
             .map_err(|error| fail("cut", error))?;

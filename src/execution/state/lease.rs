@@ -111,9 +111,9 @@ pub(super) async fn force(bucket: &Bucket, id: &str) -> io::Result<bool> {
     ))
 }
 
-fn read_lease(bucket: &Bucket, found: &Found) -> io::Result<Option<Holder>> {
-    match Holder::read(&found.bytes) {
-        None if found.bytes != FREE && found.bytes != FORCED => {
+fn read_lease(bucket: &Bucket, found_lock: &Found) -> io::Result<Option<Holder>> {
+    match Holder::read(&found_lock.bytes) {
+        None if found_lock.bytes != FREE && found_lock.bytes != FORCED => {
             let url = bucket.url(LOCK);
             let message = format!(
                 "{url} is not a lock of sky; if nothing is at work on the state, delete it"

@@ -124,14 +124,14 @@ pub(super) fn backup() -> String {
 /// meanwhile.
 async fn read_tail(
     bucket: &Bucket,
-    after: u64,
+    after_record: u64,
     cipher: &Cipher,
 ) -> Result<Option<Tail>, StateError> {
     let listed_segments = bucket.list(JOURNAL).await?;
     // What begins in the snapshot is of a writer that had lost the lock before it was written.
     let newer_names = listed_segments
         .iter()
-        .filter(|name| name.parse::<u64>().is_ok_and(|first| first > after));
+        .filter(|name| name.parse::<u64>().is_ok_and(|first| first > after_record));
     let newer_paths: Vec<String> = newer_names
         .map(|name| format!("{JOURNAL}/{name}"))
         .collect();
@@ -158,7 +158,7 @@ async fn read_tail(
     if decoded
         .records
         .first()
-        .is_some_and(|first| first.sequence != after + 1)
+        .is_some_and(|first| first.sequence != after_record + 1)
     {
         return Ok(None);
     }

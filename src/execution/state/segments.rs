@@ -26,8 +26,8 @@ use tokio::sync::Notify;
 pub(super) const JOURNAL: &str = "journal";
 
 /// The name of the segment that begins with a record.
-pub(super) fn name(first: u64) -> String {
-    format!("{JOURNAL}/{first:020}")
+pub(super) fn name(first_sequence: u64) -> String {
+    format!("{JOURNAL}/{first_sequence:020}")
 }
 
 /// The journal, open for appending.

@@ -367,7 +367,7 @@ fn stage_standing(
     name: &str,
     work: Work<'_>,
     contents: &Contents,
-    before: &Preview,
+    earlier_stages: &Preview,
     (present, remade): Present<'_>,
 ) -> (Standing, bool) {
     let Some(record) = state
@@ -390,7 +390,7 @@ fn stage_standing(
     let file = |name: &str| contents.files.get(name).map(|content| content.as_file());
     let content = Content::new(work, input, file);
     let runs = |read: &ArtifactRef| match read {
-        ArtifactRef::Output { stage, .. } => before
+        ArtifactRef::Output { stage, .. } => earlier_stages
             .stages
             .get(stage)
             .is_some_and(|standing| *standing != Standing::Done),

@@ -52,7 +52,7 @@ pub struct Restorable {
 impl Store {
     /// At an address; `folder` is the working folder of a state in a bucket.
     pub fn open(
-        here: &Path,
+        working_dir: &Path,
         address: Option<&Address>,
         folder: Option<&Path>,
         cipher: Cipher,
@@ -60,13 +60,13 @@ impl Store {
         let lease = LEASE;
         Ok(match address {
             None => Self {
-                folder: Folder::resolve(here, folder),
+                folder: Folder::resolve(working_dir, folder),
                 cipher,
                 lease,
                 bucket: None,
             },
             Some(Address::Folder(root)) => Self {
-                folder: Folder::resolve(here, Some(root)),
+                folder: Folder::resolve(working_dir, Some(root)),
                 cipher,
                 lease,
                 bucket: None,
@@ -78,7 +78,7 @@ impl Store {
             }) => {
                 let bucket = Some(Bucket::open(*cloud, name, prefix)?);
                 Self {
-                    folder: Folder::resolve(here, folder),
+                    folder: Folder::resolve(working_dir, folder),
                     cipher,
                     lease,
                     bucket,

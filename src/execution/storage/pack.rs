@@ -74,19 +74,23 @@ pub async fn bring(
 }
 
 fn lay_pack(
-    whole: &Path,
+    whole_pack: &Path,
     kind: Kind,
     folder: &Path,
     bounds: &Bounds,
 ) -> io::Result<std::path::PathBuf> {
-    let fail = |error| file::named(whole, "unpack", error);
+    let fail = |error| file::named(whole_pack, "unpack", error);
     match kind {
         Kind::Directory => {
             let target = folder.join("content");
             file_changes::create_dir(&target).map_err(fail)?;
-            archive::unpack(std::fs::File::open(whole).map_err(fail)?, &target, bounds)
-                .map_err(fail)?;
-            tree::remove(whole)?;
+            archive::unpack(
+                std::fs::File::open(whole_pack).map_err(fail)?,
+                &target,
+                bounds,
+            )
+            .map_err(fail)?;
+            tree::remove(whole_pack)?;
             Ok(target)
         }
         Kind::File | Kind::Executable => {
@@ -95,9 +99,9 @@ fn lay_pack(
             } else {
                 0o644
             };
-            file_changes::set_permissions(whole, PermissionsExt::from_mode(file_mode))
+            file_changes::set_permissions(whole_pack, PermissionsExt::from_mode(file_mode))
                 .map_err(fail)?;
-            Ok(whole.to_owned())
+            Ok(whole_pack.to_owned())
         }
     }
 }

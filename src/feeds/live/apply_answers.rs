@@ -17,9 +17,9 @@ use std::path::Path;
 pub(super) fn apply(
     answers: Vec<SourceAnswer>,
     regions: &[Pattern],
-    out: &Path,
+    catalog_folder: &Path,
 ) -> Result<UpdateOutcome, CatalogError> {
-    let (old, created) = updated_catalog::read(out)?;
+    let (old, created) = updated_catalog::read(catalog_folder)?;
     let mut start = Draft::read(&old)?;
     start.drop_unused_sources();
     let (mut draft, mut outcomes, mut used) =
@@ -30,14 +30,14 @@ pub(super) fn apply(
         canonical_text::files(&draft)
     };
     let mut new = text(draft.clone());
-    if catalog_folder::check(&new, out).is_err() {
+    if catalog_folder::check(&new, catalog_folder).is_err() {
         // One of them is at fault: each is checked alone.
         let used_answers: Vec<SourceAnswer> = used.into_iter().map(|(answer, _)| answer).collect();
         (draft, outcomes, used) = lay_all(start, used_answers, regions, &mut |draft| {
-            catalog_folder::check(&text(draft.clone()), out)
+            catalog_folder::check(&text(draft.clone()), catalog_folder)
         });
         new = text(draft.clone());
-        catalog_folder::check(&new, out)?;
+        catalog_folder::check(&new, catalog_folder)?;
     }
     let today = crate::util::clock::today();
     for outcome in outcomes
@@ -67,8 +67,8 @@ pub(super) fn apply(
         draft.drop_idle_interruptions();
         draft.drop_unused_sources();
         new = edit_in_place::files(&old, &draft)?;
-        catalog_folder::check(&new, out)?;
-        catalog_folder::write(out, if created { &[] } else { &old }, &new)?
+        catalog_folder::check(&new, catalog_folder)?;
+        catalog_folder::write(catalog_folder, if created { &[] } else { &old }, &new)?
     } else {
         Vec::new()
     };

@@ -82,9 +82,9 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
 
 /// The next page. The list names it by the public address of the API: from a mirror it is asked
 /// for at the mirror.
-fn next_page(endpoint: &Url, next: &str) -> Result<Url, Fault> {
+fn next_page(endpoint: &Url, next_link: &str) -> Result<Url, Fault> {
     let url = endpoint
-        .join(next)
+        .join(next_link)
         .map_err(|error| Fault(format!("the next page is not an address: {error}")))?;
     if url.origin() == endpoint.origin() {
         return Ok(url);

@@ -91,7 +91,7 @@ const MAX_CACHE_BYTES: u64 = 8 << 30;
 
 /// Removes the files of a folder that were not used for longest, until all of them take at most so
 /// many bytes.
-fn keep_within(folder: &Path, most: u64) {
+fn keep_within(folder: &Path, most_bytes: u64) {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;
     };
@@ -109,7 +109,7 @@ fn keep_within(folder: &Path, most: u64) {
     files.sort();
     let mut total_size: u64 = files.iter().map(|(_, size, _)| size).sum();
     for (_, size, path) in files {
-        if total_size <= most {
+        if total_size <= most_bytes {
             return;
         }
         if file_changes::remove_file(path).is_ok() {
@@ -142,7 +142,7 @@ pub(super) async fn fetch(
     unit: &str,
     url: &Url,
     kind: &str,
-    most: u64,
+    most_bytes: u64,
 ) -> Result<CachedBody, Fault> {
     let stem = cache_stem(http, url, kind);
     let (body, made) = (stem.with_extension("body"), stem.with_extension("made"));
@@ -150,7 +150,7 @@ pub(super) async fn fetch(
         read_mark(&stem.with_extension("json"), url).filter(|_| body.exists() || made.exists());
     // A body that breaks off twice is gone on with twice.
     http.retried(unit, url, async || {
-        attempt_fetch(http, unit, url, &stem, known_mark.as_ref(), most).await
+        attempt_fetch(http, unit, url, &stem, known_mark.as_ref(), most_bytes).await
     })
     .await
 }
@@ -162,7 +162,11 @@ fn read_mark(path: &Path, url: &Url) -> Option<BodyMark> {
 
 /// The headers of a request: for the rest of a body of which `begun` bytes are there, or for a body
 /// only if it is not the one that is known.
-fn request_headers(resume: Option<&BodyMark>, begun: u64, known: Option<&BodyMark>) -> HeaderMap {
+fn request_headers(
+    resume: Option<&BodyMark>,
+    bytes_begun: u64,
+    known_mark: Option<&BodyMark>,
+) -> HeaderMap {
     // Not compressed: the length of a compressed body says nothing, and no part of it can be asked
     // for.
     let mut headers =
@@ -172,9 +176,9 @@ fn request_headers(resume: Option<&BodyMark>, begun: u64, known: Option<&BodyMar
             headers.insert(name, value);
         }
     };
-    match (resume, known) {
+    match (resume, known_mark) {
         (Some(mark), _) => {
-            set_header(RANGE, Some(&format!("bytes={begun}-")));
+            set_header(RANGE, Some(&format!("bytes={bytes_begun}-")));
             set_header(IF_RANGE, body_validator(mark));
         }
         (None, Some(mark)) => {
@@ -192,8 +196,8 @@ async fn attempt_fetch(
     unit: &str,
     url: &Url,
     stem: &Path,
-    known: Option<&BodyMark>,
-    most: u64,
+    known_mark: Option<&BodyMark>,
+    most_bytes: u64,
 ) -> Result<CachedBody, AttemptFault> {
     let (part, part_mark) = (
         stem.with_extension("part"),
@@ -202,9 +206,9 @@ async fn attempt_fetch(
     let bytes_begun = std::fs::metadata(&part).map_or(0, |found| found.len());
     let resume =
         read_mark(&part_mark, url).filter(|mark| bytes_begun > 0 && body_validator(mark).is_some());
-    let headers = request_headers(resume.as_ref(), bytes_begun, known);
+    let headers = request_headers(resume.as_ref(), bytes_begun, known_mark);
     let response = send_request(http.get(url, &headers), url).await?;
-    if let (StatusCode::NOT_MODIFIED, Some(mark)) = (response.status(), known) {
+    if let (StatusCode::NOT_MODIFIED, Some(mark)) = (response.status(), known_mark) {
         return Ok(kept_body(stem, mark));
     }
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
@@ -228,7 +232,7 @@ async fn attempt_fetch(
     }
     let body_mark = match (goes_on, resume) {
         (true, Some(mark)) => mark,
-        _ => mark_of(&response, url, known),
+        _ => mark_of(&response, url, known_mark),
     };
     let start = if goes_on { bytes_begun } else { 0 };
     if goes_on {
@@ -239,7 +243,9 @@ async fn attempt_fetch(
     http_client::write_to_cache(&part_mark, &text)
         .map_err(|fault| AttemptFault::lasting(fault.0))?;
     let mut file = open_part(&part, goes_on)?;
-    if let Err(trouble) = download_body(http, unit, url, response, &mut file, start, most).await {
+    if let Err(trouble) =
+        download_body(http, unit, url, response, &mut file, start, most_bytes).await
+    {
         if !trouble.may_retry {
             // Nobody goes on with it.
             let _ = file_changes::remove_file(&part);
@@ -310,11 +316,11 @@ async fn download_body(
     mut response: Response,
     file: &mut std::fs::File,
     start: u64,
-    most: u64,
+    most_bytes: u64,
 ) -> Result<(), AttemptFault> {
     let total_size = response.content_length().map(|left| start + left);
     let mut bytes_done = start;
-    let mut size_bound = http.bound(most);
+    let mut size_bound = http.bound(most_bytes);
     size_bound.check(total_size.unwrap_or_default(), url)?;
     loop {
         match size_bound.next(&mut response, url, bytes_done).await {
@@ -367,7 +373,7 @@ fn starts_at(response: &Response) -> Option<u64> {
     text.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
 }
 
-fn mark_of(response: &Response, url: &Url, known: Option<&BodyMark>) -> BodyMark {
+fn mark_of(response: &Response, url: &Url, known_mark: Option<&BodyMark>) -> BodyMark {
     let text = |name: HeaderName| {
         response
             .headers()
@@ -377,7 +383,7 @@ fn mark_of(response: &Response, url: &Url, known: Option<&BodyMark>) -> BodyMark
     };
     let (etag, modified) = (text(ETAG), text(LAST_MODIFIED));
     // The same body as the last time was first seen then.
-    let same_mark = known.filter(|mark| mark.etag.is_some() && mark.etag == etag);
+    let same_mark = known_mark.filter(|mark| mark.etag.is_some() && mark.etag == etag);
     let changed_day = http_client::day_of(response.headers(), LAST_MODIFIED);
     let seen_day = same_mark
         .and_then(|mark| mark.day)

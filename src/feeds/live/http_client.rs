@@ -66,7 +66,7 @@ impl BodyLimit {
         &mut self,
         response: &mut Response,
         url: &Url,
-        before: u64,
+        bytes_before: u64,
     ) -> Result<Option<impl Deref<Target = [u8]> + use<>>, AttemptFault> {
         // What is packed may come for ever without anything to unpack.
         let next_piece = match tokio::time::timeout(SLOW_START, response.chunk()).await {
@@ -82,7 +82,7 @@ impl BodyLimit {
             return Ok(None);
         };
         self.came += piece.len() as u64;
-        if before + piece.len() as u64 > self.most {
+        if bytes_before + piece.len() as u64 > self.most {
             return Err(self.too_large(url));
         }
         let time = self.begun.elapsed();
@@ -184,14 +184,14 @@ impl HttpClient {
     }
 
     /// So many bytes, or fewer where the settings allow fewer.
-    pub(super) fn most(&self, most: u64) -> u64 {
-        most.min(self.largest)
+    pub(super) fn most(&self, most_bytes: u64) -> u64 {
+        most_bytes.min(self.largest)
     }
 
     /// Watches a body of at most so many bytes.
-    pub(super) fn bound(&self, most: u64) -> BodyLimit {
+    pub(super) fn bound(&self, most_bytes: u64) -> BodyLimit {
         BodyLimit {
-            most: self.most(most),
+            most: self.most(most_bytes),
             begun: Instant::now(),
             came: 0,
         }
@@ -275,13 +275,13 @@ impl HttpClient {
         unit: &str,
         url: &Url,
         headers: &HeaderMap,
-        most: usize,
+        most_bytes: usize,
     ) -> Result<Body, Fault> {
         self.retried(unit, url, async || {
             let mut response = check_status(send_request(self.get(url, headers), url).await?, url)?;
             let day = day_of(response.headers(), DATE);
             let mut bytes = Vec::new();
-            let mut size_bound = self.bound(most as u64);
+            let mut size_bound = self.bound(most_bytes as u64);
             while let Some(piece) = size_bound
                 .next(&mut response, url, bytes.len() as u64)
                 .await?

@@ -38,23 +38,23 @@ struct ListState {
 
 impl ListState {
     /// The state of a list of which no page is there.
-    fn begin(first: &Url) -> Self {
+    fn begin(first_page: &Url) -> Self {
         Self {
-            first: first.to_string(),
+            first: first_page.to_string(),
             pages: 0,
             bytes: 0,
-            next: Some(first.to_string()),
+            next: Some(first_page.to_string()),
             begun: crate::util::clock::now(),
             day: None,
         }
     }
 
     /// Whether the pages that are there are of the same list and new enough to go on with.
-    fn is_fresh(&self, first: &Url) -> bool {
+    fn is_fresh(&self, first_page: &Url) -> bool {
         let hours = crate::util::clock::now()
             .duration_since(self.begun)
             .as_hours();
-        self.first == first.as_str() && self.pages > 0 && (0..FRESH_HOURS).contains(&hours)
+        self.first == first_page.as_str() && self.pages > 0 && (0..FRESH_HOURS).contains(&hours)
     }
 }
 
@@ -84,8 +84,8 @@ impl PagedList {
 }
 
 /// The cache's folder for a list, by the address of its first page.
-fn folder_of(http: &HttpClient, first: &Url) -> PathBuf {
-    let digest = crate::util::hash::digest(first.as_str().as_bytes());
+fn folder_of(http: &HttpClient, first_page: &Url) -> PathBuf {
+    let digest = crate::util::hash::digest(first_page.as_str().as_bytes());
     let name = digest.trim_start_matches("sha256:").get(..32);
     http.cache.join("lists").join(name.unwrap_or("list"))
 }
@@ -98,19 +98,19 @@ fn read_state(path: &Path) -> Option<ListState> {
 pub(super) async fn fetch(
     http: &HttpClient,
     unit: &str,
-    first: &Url,
+    first_page: &Url,
     headers: &HeaderMap,
-    next: impl Fn(&[u8]) -> Result<Option<Url>, Fault>,
+    next_page: impl Fn(&[u8]) -> Result<Option<Url>, Fault>,
 ) -> Result<PagedList, Fault> {
-    let folder = folder_of(http, first);
+    let folder = folder_of(http, first_page);
     let path = folder.join("state.json");
-    let resumed = read_state(&path).filter(|state| state.is_fresh(first));
+    let resumed = read_state(&path).filter(|state| state.is_fresh(first_page));
     if let Some(state) = &resumed {
         http.tell(unit, &ProgressNews::ResumedPages { pages: state.pages });
     }
     let mut seen_pages = BTreeSet::new();
     let mut may_restart = resumed.is_some();
-    let mut list_state = resumed.unwrap_or_else(|| ListState::begin(first));
+    let mut list_state = resumed.unwrap_or_else(|| ListState::begin(first_page));
     while let Some(url) = list_state.next.clone() {
         let url = Url::parse(&url)
             .map_err(|error| Fault(format!("the next page is not an address: {error}")))?;
@@ -118,14 +118,14 @@ pub(super) async fn fetch(
             // The place where the list was left is known to the server for some time only.
             Err(fault) if may_restart && fault.0.contains(" answers 4") => {
                 may_restart = false;
-                list_state = ListState::begin(first);
+                list_state = ListState::begin(first_page);
                 continue;
             }
             page => page?,
         };
         may_restart = false;
         let page_number = list_state.pages + 1;
-        let following = next(&page.bytes).map_err(|Fault(why)| {
+        let following = next_page(&page.bytes).map_err(|Fault(why)| {
             let host = http_client::host_of(&url);
             Fault(format!("page {page_number} of {host}: {why}"))
         })?;

@@ -15,7 +15,7 @@ impl ProgressWatcher for NoWatcher {
 
 /// The body at an address, of at most so many bytes: asked for as sources are, with the same
 /// retries, time limits and rules for redirects.
-pub(crate) fn fetch_body(url: &Url, most: usize) -> Result<Vec<u8>, Fault> {
+pub(crate) fn fetch_body(url: &Url, most_bytes: usize) -> Result<Vec<u8>, Fault> {
     let endpoints = Endpoints::new(|_| None)?;
     // Nothing of the body is kept, so no folder is needed.
     let http = HttpClient::new(
@@ -26,7 +26,7 @@ pub(crate) fn fetch_body(url: &Url, most: usize) -> Result<Vec<u8>, Fault> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Fault(error.to_string()))?;
-    let body = runtime.block_on(http.body("", url, &reqwest::header::HeaderMap::new(), most));
+    let body = runtime.block_on(http.body("", url, &reqwest::header::HeaderMap::new(), most_bytes));
     // A look-up of a name that hangs must not keep the program.
     runtime.shutdown_background();
     body.map(|body| body.bytes)

@@ -27,17 +27,18 @@ pub(super) fn asked_for(regions: &[Pattern], cloud: &str, region: &str) -> bool 
 /// Patterns of regions must match a place: one that does not is a slip, and nothing would be
 /// fetched.
 pub(super) fn check_regions(
-    wanted: &SourceSelection,
+    wanted_sources: &SourceSelection,
     places: &BTreeSet<String>,
 ) -> Result<(), CatalogError> {
     let of_clouds: Vec<(&str, &str)> = places
         .iter()
         .filter_map(|place| place.split_once(':'))
         .filter(|(cloud, _)| {
-            wanted.clouds.is_empty() || wanted.clouds.iter().any(|wanted| wanted == cloud)
+            wanted_sources.clouds.is_empty()
+                || wanted_sources.clouds.iter().any(|wanted| wanted == cloud)
         })
         .collect();
-    for pattern in &wanted.regions {
+    for pattern in &wanted_sources.regions {
         let one_pattern = std::slice::from_ref(pattern);
         if of_clouds
             .iter()
@@ -79,7 +80,7 @@ pub(super) fn check_regions(
                 .to_owned(),
             names => format!("did you mean {}?", names.join(" or ")),
         };
-        let of_clouds_words = match wanted.clouds.as_slice() {
+        let of_clouds_words = match wanted_sources.clouds.as_slice() {
             [] => "the catalog".to_owned(),
             clouds => clouds.join(", "),
         };

@@ -51,11 +51,11 @@ pub const SOURCES: &[(&str, &[&str], &str)] = &[
 
 /// The sources that are asked.
 pub(super) fn chosen_sources(
-    wanted: &SourceSelection,
+    wanted_sources: &SourceSelection,
     endpoints: &Endpoints,
 ) -> Result<Vec<&'static str>, CatalogError> {
     let names: Vec<&str> = SOURCES.iter().map(|(name, ..)| *name).collect();
-    if let Some(unknown) = wanted
+    if let Some(unknown) = wanted_sources
         .sources
         .iter()
         .find(|name| !names.contains(&name.as_str()))
@@ -82,7 +82,7 @@ pub(super) fn chosen_sources(
         .flat_map(|(_, clouds, _)| clouds.iter().copied())
         .chain(skypilot_lists::CLOUDS.iter().map(|(_, ours)| *ours))
         .collect();
-    if let Some(unknown) = wanted
+    if let Some(unknown) = wanted_sources
         .clouds
         .iter()
         .find(|cloud| !known_clouds.contains(cloud.as_str()))
@@ -98,23 +98,26 @@ pub(super) fn chosen_sources(
         ));
     }
     let serves = |name: &str, clouds: &[&str]| match name {
-        _ if wanted.clouds.is_empty() => true,
-        "skypilot" => wanted.clouds.iter().any(|cloud| of_skypilot(cloud)),
-        _ => wanted
+        _ if wanted_sources.clouds.is_empty() => true,
+        "skypilot" => wanted_sources.clouds.iter().any(|cloud| of_skypilot(cloud)),
+        _ => wanted_sources
             .clouds
             .iter()
             .any(|cloud| clouds.contains(&cloud.as_str())),
     };
-    let is_asked =
-        |name: &str, clouds: &[&str]| match wanted.sources.iter().any(|source| source == name) {
-            // An own catalog is of any cloud.
-            true => name == "catalog" || serves(name, clouds),
-            false => {
-                wanted.sources.is_empty()
-                    && serves(name, clouds)
-                    && (name != "catalog" || endpoints.own.is_some())
-            }
-        };
+    let is_asked = |name: &str, clouds: &[&str]| match wanted_sources
+        .sources
+        .iter()
+        .any(|source| source == name)
+    {
+        // An own catalog is of any cloud.
+        true => name == "catalog" || serves(name, clouds),
+        false => {
+            wanted_sources.sources.is_empty()
+                && serves(name, clouds)
+                && (name != "catalog" || endpoints.own.is_some())
+        }
+    };
     let chosen_names: Vec<&str> = SOURCES
         .iter()
         .filter(|(name, clouds, _)| is_asked(name, clouds))

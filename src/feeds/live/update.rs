@@ -18,15 +18,15 @@ use std::rc::Rc;
 /// Asks the sources, and lays what they say over the catalog in `out`, which is created from the
 /// shipped one if it is not there.
 pub async fn update(
-    wanted: &SourceSelection,
+    wanted_sources: &SourceSelection,
     settings: &UpdateSettings,
-    out: &Path,
+    catalog_folder: &Path,
     watch: Rc<dyn ProgressWatcher>,
 ) -> Result<UpdateOutcome, CatalogError> {
-    let chosen_names = chosen_sources(wanted, &settings.endpoints)?;
-    let known_draft = Draft::read(&updated_catalog::read(out)?.0)?;
+    let chosen_names = chosen_sources(wanted_sources, &settings.endpoints)?;
+    let known_draft = Draft::read(&updated_catalog::read(catalog_folder)?.0)?;
     let places: BTreeSet<String> = known_draft.places.into_keys().collect();
-    check_regions(wanted, &places)?;
+    check_regions(wanted_sources, &places)?;
     let shown_cache = settings.cache.display().to_string();
     let unusable =
         |why: String| CatalogError::file(&shown_cache, why, "name another folder with --cache");
@@ -40,7 +40,7 @@ pub async fn update(
         .filter(|((cloud, _), _)| cloud == "gcp");
     let request = Rc::new(SourceRequest {
         endpoints: settings.endpoints.clone(),
-        wanted: wanted.clone(),
+        wanted: wanted_sources.clone(),
         gcp_key: settings.gcp_key.clone(),
         aws_credentials: settings.aws_credentials,
         places,
@@ -62,7 +62,7 @@ pub async fn update(
         Ok::<_, CatalogError>(())
     });
     gathered.await?;
-    let update = apply_answers::apply(answers, &wanted.regions, out);
+    let update = apply_answers::apply(answers, &wanted_sources.regions, catalog_folder);
     cached_body::prune(&settings.cache);
     update
 }

@@ -49,12 +49,12 @@ impl Sources<'_> {
     fn of(
         &self,
         draft: &mut Draft,
-        from: Option<&Spanned<String>>,
+        valid_from: Option<&Spanned<String>>,
         until: Option<&Spanned<String>>,
     ) -> Result<String, NotInForce> {
         let whole_until = self.cloud_file.valid_until.get_ref();
         let row_until = until.map_or(whole_until, |until| until.get_ref().min(whole_until));
-        if let Some(from) = from.filter(|from| *from.get_ref() > self.today) {
+        if let Some(from) = valid_from.filter(|from| *from.get_ref() > self.today) {
             return Err(NotInForce::Before(from.get_ref().clone()));
         }
         if *row_until < self.today {

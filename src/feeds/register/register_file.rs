@@ -16,22 +16,25 @@ use std::path::Path;
 
 /// Registers a file in the catalog folder `out`, which is created as a copy of the shipped
 /// catalog if it is not there. Nothing is changed if anything is wrong.
-pub fn register(options: &RegisterOptions, out: &Path) -> Result<Registration, CatalogError> {
+pub fn register(
+    options: &RegisterOptions,
+    catalog_folder: &Path,
+) -> Result<Registration, CatalogError> {
     let shown_location = &options.location;
     let bytes = file_or_url::read(shown_location)?;
-    let created = !out.join(CATALOG).exists();
+    let created = !catalog_folder.join(CATALOG).exists();
     if created {
-        is_free_for_a_catalog(out)?;
+        is_free_for_a_catalog(catalog_folder)?;
     }
     let old_files = match created {
         true => Vec::new(),
-        false => files::read(out)?,
+        false => files::read(catalog_folder)?,
     };
     let mut draft = match created {
         true => Draft::read(&files::shipped()?)?,
         false => Draft::read(&old_files)?,
     };
-    let signer = signed_by(options, out, &bytes, &draft)?;
+    let signer = signed_by(options, catalog_folder, &bytes, &draft)?;
     let signer_key = signer.as_ref().map(|signer| signer.key.clone());
     let file = files::file(shown_location.clone(), shown_location.clone(), bytes)?;
     let cloud_file = CloudFile::read(&file)?;
@@ -73,19 +76,20 @@ pub fn register(options: &RegisterOptions, out: &Path) -> Result<Registration, C
     let record = registered_row(&cloud_file, &file, signer_key);
     draft.registered.insert(registration.cloud.clone(), record);
     draft.drop_unused_sources();
-    registration.changed = catalog_folder::save(&old_files, &draft, out)
-        .map_err(|error| trace_error::at_cloud_file(error, &cloud_file, &file, out))?;
+    registration.changed = catalog_folder::save(&old_files, &draft, catalog_folder)
+        .map_err(|error| trace_error::at_cloud_file(error, &cloud_file, &file, catalog_folder))?;
     Ok(registration)
 }
 
 /// Refuses a folder with other files in it, to which a catalog would be added.
-fn is_free_for_a_catalog(out: &Path) -> Result<(), CatalogError> {
-    let has_entries = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+fn is_free_for_a_catalog(catalog_folder: &Path) -> Result<(), CatalogError> {
+    let has_entries =
+        std::fs::read_dir(catalog_folder).is_ok_and(|mut entries| entries.next().is_some());
     if !has_entries {
         return Ok(());
     }
     Err(CatalogError::file(
-        out.display().to_string(),
+        catalog_folder.display().to_string(),
         "the folder has no catalog in it",
         "name a catalog folder with --catalog, or a new one",
     ))
@@ -145,7 +149,7 @@ struct Signer {
 /// Who signed the file; none: it is not signed, and may be so.
 fn signed_by(
     options: &RegisterOptions,
-    out: &Path,
+    catalog_folder: &Path,
     bytes: &[u8],
     draft: &Draft,
 ) -> Result<Option<Signer>, CatalogError> {
@@ -167,7 +171,7 @@ fn signed_by(
         }
     };
     let mut keys = signature::keys(&options.keys)?;
-    keys.extend(signature::trusted(out)?);
+    keys.extend(signature::trusted(catalog_folder)?);
     let for_any_cloud = keys.len();
     // Whoever registered before may send a newer file of the same cloud.
     keys.extend(

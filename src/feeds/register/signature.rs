@@ -13,9 +13,9 @@ const MAX_KEY_FILE_BYTES: u64 = 1 << 20;
 pub(super) const TRUSTED: &str = "trusted.keys";
 
 /// Public keys in their text form, `RW…`, from their text or from files that hold them.
-pub(super) fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
+pub(super) fn keys(given_keys: &[String]) -> Result<Vec<String>, CatalogError> {
     let mut keys = Vec::new();
-    for text in given {
+    for text in given_keys {
         if PublicKey::from_base64(text.trim()).is_ok() {
             keys.push(text.trim().to_owned());
             continue;

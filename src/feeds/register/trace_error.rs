@@ -17,10 +17,10 @@ pub(super) fn at_cloud_file(
     error: CatalogError,
     cloud_file: &CloudFile,
     file: &File,
-    out: &Path,
+    catalog_folder: &Path,
 ) -> CatalogError {
     let name = Path::new(&error.file)
-        .strip_prefix(out)
+        .strip_prefix(catalog_folder)
         .ok()
         .and_then(Path::to_str)
         .unwrap_or_default();
@@ -74,10 +74,10 @@ fn text_span(text: &Option<Spanned<String>>) -> Option<Range<usize>> {
 }
 
 /// Whether a list of regions has a region.
-fn has_region(list: &List, wanted: &str) -> bool {
+fn has_region(list: &List, wanted_region: &str) -> bool {
     list.get_ref()
         .iter()
-        .any(|place| place.get_ref() == "*" || place.get_ref() == wanted)
+        .any(|place| place.get_ref() == "*" || place.get_ref() == wanted_region)
 }
 
 /// A row that the loader found a fault in, and the file that the row was made of. Each function

@@ -124,7 +124,7 @@ pub(crate) fn number_and_unit(text: &str) -> (&str, &str) {
 
 fn with_unit(
     text: &str,
-    what: &str,
+    value_noun: &str,
     example: &str,
     units: &[(&str, i128)],
 ) -> Result<i64, UnitError> {
@@ -142,7 +142,7 @@ fn with_unit(
             format!("has the unknown unit `{unit}`")
         };
         return Err(UnitError(format!(
-            "`{text}` {found_unit}; a {what} is written like `{example}` (units: {})",
+            "`{text}` {found_unit}; a {value_noun} is written like `{example}` (units: {})",
             names.join(", ")
         )));
     };

@@ -58,9 +58,9 @@ struct Cheapest {
 }
 
 impl Cheapest {
-    fn new(most: usize) -> Self {
+    fn new(most_alternatives: usize) -> Self {
         Self {
-            most,
+            most: most_alternatives,
             found: BTreeSet::new(),
         }
     }

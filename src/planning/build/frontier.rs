@@ -58,7 +58,7 @@ pub fn frontier(
     policy: &Policy,
     catalog: &Catalog,
     effort: &Effort,
-    most: usize,
+    most_points: usize,
 ) -> Result<Frontier, NoPlan> {
     let mut compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
     if compiled.results.partly_priced
@@ -78,7 +78,7 @@ pub fn frontier(
         effort,
         unmet_limits: UnmetLimits::default(),
     };
-    let steps = (STEPS / job.stages.len().max(1)).clamp(most, MOST_STEPS.max(most));
+    let steps = (STEPS / job.stages.len().max(1)).clamp(most_points, MOST_STEPS.max(most_points));
     let mut points_found: Vec<(Solved, bool)> = Vec::new();
     let mut is_whole = false;
     let mut deadline = walk.limit;
@@ -101,9 +101,9 @@ pub fn frontier(
     }
     let total_points = is_whole.then_some(points_found.len());
     let points_found = if is_whole {
-        spread_points(points_found, most)
+        spread_points(points_found, most_points)
     } else {
-        walk.spaced(points_found, most)?
+        walk.spaced(points_found, most_points)?
     };
     let frontier_point = |(solved, proven): &(Solved, bool)| Point {
         figures: Figures {
@@ -122,32 +122,32 @@ pub fn frontier(
 /// Takes a point in that is faster than all before, with whether it is proven so far. Those that
 /// cost no less make room for it: where many choices tie, the fastest of the cheapest comes in
 /// more than one step.
-fn add_point(found: &mut Vec<(Solved, bool)>, next: Solved) {
-    let mut is_proven = next.proof.optimal;
-    if let Some((_, last_proven)) = found.last_mut() {
+fn add_point(points_found: &mut Vec<(Solved, bool)>, next_point: Solved) {
+    let mut is_proven = next_point.proof.optimal;
+    if let Some((_, last_proven)) = points_found.last_mut() {
         // That nothing as cheap is faster than the last one is what this one shows.
         *last_proven &= is_proven;
     }
-    while let Some((last, last_proven)) = found.last() {
-        if last.evaluation.cost() < next.evaluation.cost() {
+    while let Some((last, last_proven)) = points_found.last() {
+        if last.evaluation.cost() < next_point.evaluation.cost() {
             break;
         }
         is_proven &= last_proven;
-        found.pop();
+        points_found.pop();
     }
-    found.push((next, is_proven));
+    points_found.push((next_point, is_proven));
 }
 
 /// So many of them, the first and the last among them.
-fn spread_points<T>(found: Vec<T>, most: usize) -> Vec<T> {
-    let count = found.len();
-    if count <= most {
-        return found;
+fn spread_points<T>(points_found: Vec<T>, most_points: usize) -> Vec<T> {
+    let count = points_found.len();
+    if count <= most_points {
+        return points_found;
     }
-    let kept_steps: std::collections::BTreeSet<usize> = (0..most)
-        .map(|step| step * (count - 1) / (most - 1))
+    let kept_steps: std::collections::BTreeSet<usize> = (0..most_points)
+        .map(|step| step * (count - 1) / (most_points - 1))
         .collect();
-    found
+    points_found
         .into_iter()
         .enumerate()
         .filter(|(index, _)| kept_steps.contains(index))
@@ -188,8 +188,8 @@ impl Walk<'_> {
     /// Points at evenly spaced makespans, from the cheapest (already found) to the fastest.
     fn spaced(
         &mut self,
-        found: Vec<(Solved, bool)>,
-        most: usize,
+        points_found: Vec<(Solved, bool)>,
+        most_points: usize,
     ) -> Result<Vec<(Solved, bool)>, NoPlan> {
         self.instance.deadline = self.limit;
         let fast = Instance {
@@ -198,14 +198,14 @@ impl Walk<'_> {
         };
         let fastest = match solve::solve(&fast, &Highs, self.effort).map_err(NoPlan::Solver)? {
             Outcome::Solved(solved) => *solved,
-            Outcome::Infeasible(_) => return Ok(spread_points(found, most)),
+            Outcome::Infeasible(_) => return Ok(spread_points(points_found, most_points)),
         };
-        let Some((cheapest, _)) = found.first() else {
-            return Ok(found);
+        let Some((cheapest, _)) = points_found.first() else {
+            return Ok(points_found);
         };
         let slow = i128::from(cheapest.evaluation.makespan.0);
         let quick = i128::from(fastest.evaluation.makespan.0);
-        let steps = most.max(2) as i128 - 1;
+        let steps = most_points.max(2) as i128 - 1;
         let mut points: Vec<(Solved, bool)> = Vec::new();
         for step in 0..=steps {
             let deadline = Millis::from_signed(saturate(slow - (slow - quick) * step / steps));

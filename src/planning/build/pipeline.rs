@@ -36,16 +36,17 @@ pub fn plan_remaining(
     policy: &Policy,
     catalog: &Catalog,
     settings: &Settings,
-    from: &FromState,
+    from_state: &FromState,
 ) -> Result<Plan, NoPlan> {
     let inputs = inputs(job, policy, catalog)
         .map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
-    let (left, policy) = remaining_job::remaining_job(job, policy, from).map_err(NoPlan::UsedUp)?;
+    let (left, policy) =
+        remaining_job::remaining_job(job, policy, from_state).map_err(NoPlan::UsedUp)?;
     let request = PlanRequest {
         job,
         left: &left,
         inputs,
-        from_state: Some(from),
+        from_state: Some(from_state),
     };
     planned(request, &policy, catalog, settings)
 }

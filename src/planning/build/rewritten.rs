@@ -284,7 +284,7 @@ fn planned_routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes
 }
 
 /// Member by member.
-fn compare_members(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) {
+fn compare_members(at: &str, says: &Value, should: &Value, differences: &mut Vec<Difference>) {
     let member_path = |key: &str| {
         if at.is_empty() {
             key.to_owned()
@@ -302,7 +302,7 @@ fn compare_members(at: &str, says: &Value, should: &Value, found: &mut Vec<Diffe
                     &member_path(key),
                     says.get(key).unwrap_or(&null),
                     should.get(key).unwrap_or(&null),
-                    found,
+                    differences,
                 );
             }
         }
@@ -313,11 +313,11 @@ fn compare_members(at: &str, says: &Value, should: &Value, found: &mut Vec<Diffe
                     &member_path(&name.unwrap_or_else(|| index.to_string())),
                     says,
                     should,
-                    found,
+                    differences,
                 );
             }
         }
         _ if says == should => {}
-        _ => found.push(Difference::new(at, says, should)),
+        _ => differences.push(Difference::new(at, says, should)),
     }
 }

@@ -260,7 +260,7 @@ fn undominated(
     mut candidates: Vec<Candidate>,
     limits: &[&QuotaLimit],
     places: &Places<'_>,
-    kept: &mut Vec<Candidate>,
+    kept_candidates: &mut Vec<Candidate>,
 ) {
     candidates.sort_unstable_by_key(|candidate| {
         (
@@ -286,15 +286,17 @@ fn undominated(
         !beaten
     });
     candidates.sort_unstable_by_key(|candidate| candidate.offer);
-    kept.append(&mut candidates);
+    kept_candidates.append(&mut candidates);
 }
 
 /// Returns what had to be assumed about the candidates that a plan takes, one sentence per cloud.
 pub fn assumptions<'a>(
-    taken: impl IntoIterator<Item = &'a Candidate>,
+    taken_candidates: impl IntoIterator<Item = &'a Candidate>,
     catalog: &Catalog,
 ) -> Vec<String> {
-    let assumed_candidates = taken.into_iter().filter(|candidate| candidate.assumed);
+    let assumed_candidates = taken_candidates
+        .into_iter()
+        .filter(|candidate| candidate.assumed);
     let clouds: BTreeSet<&str> = assumed_candidates
         .map(|candidate| {
             catalog

@@ -194,8 +194,8 @@ pub(super) fn pace(work: &Work, machine: &Machine, catalog: &Catalog) -> Option<
 }
 
 /// Whether machines are as fast for one kind of work as for another, so that they compare alike.
-pub(super) fn same_kind(one: &Work, other: &Work) -> bool {
-    match (one, other) {
+pub(super) fn same_kind(first_work: &Work, other: &Work) -> bool {
+    match (first_work, other) {
         (Work::Duration(_), Work::Duration(_)) | (Work::VcpuTime(_), Work::VcpuTime(_)) => true,
         (
             Work::Flops { precision: one, .. },

@@ -242,7 +242,7 @@ fn worth_taking(
     mut in_place: Vec<(i128, Contender)>,
     limits: &[&QuotaLimit],
     places: &Places<'_>,
-    kept: &mut Vec<Contender>,
+    kept_contenders: &mut Vec<Contender>,
 ) {
     let catalog = places.catalog;
     let unit = |contender: &Contender| {
@@ -285,7 +285,7 @@ fn worth_taking(
                 front.clear();
             }
             front.push((*pace, uses));
-            kept.push(*contender);
+            kept_contenders.push(*contender);
         }
     }
 }

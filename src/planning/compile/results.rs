@@ -178,7 +178,7 @@ enum PricedWays {
 
 fn priced_ways(
     places: &Places<'_>,
-    here: u32,
+    home_place: u32,
     candidates: &IdVec<CandidateId, Candidate>,
 ) -> PricedWays {
     // Candidates are in the order of places, so repeated places follow each other.
@@ -189,7 +189,7 @@ fn priced_ways(
     stops.dedup();
     let priced_places = stops
         .iter()
-        .filter(|place| places.tariff(**place, here).is_some())
+        .filter(|place| places.tariff(**place, home_place).is_some())
         .count();
     match priced_places {
         0 => PricedWays::None,

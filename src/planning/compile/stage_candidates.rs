@@ -132,26 +132,26 @@ struct KnownWork<'a> {
 
 /// Returns what is known of some work, which is looked up if no stage of the request has it yet.
 fn known_work<'k, 'a>(
-    known: &'k mut Vec<KnownWork<'a>>,
+    known_works: &'k mut Vec<KnownWork<'a>>,
     allowed: &Allowed,
     work: &'a Work,
     places: &Places<'_>,
     limits: &[QuotaLimit],
 ) -> &'k mut KnownWork<'a> {
-    let index = known
+    let index = known_works
         .iter()
         .position(|known| needs::same_kind(known.work, work))
         .unwrap_or_else(|| {
             let (contenders, seen) = offers::contenders(allowed, work, places, limits);
-            known.push(KnownWork {
+            known_works.push(KnownWork {
                 work,
                 contenders,
                 seen: seen as u64,
                 ways_out: BTreeMap::new(),
             });
-            known.len() - 1
+            known_works.len() - 1
         });
-    &mut known[index]
+    &mut known_works[index]
 }
 
 impl KnownWork<'_> {

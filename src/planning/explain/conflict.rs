@@ -219,11 +219,19 @@ impl<'a> Search<'a> {
     }
 
     /// Whether there is a plan that keeps these lines, all others left out.
-    fn feasible(&mut self, kept: &BTreeSet<ConstraintId>) -> Result<bool, SolverError> {
-        if self.possible.iter().any(|known| kept.is_subset(known)) {
+    fn feasible(&mut self, kept_constraints: &BTreeSet<ConstraintId>) -> Result<bool, SolverError> {
+        if self
+            .possible
+            .iter()
+            .any(|known| kept_constraints.is_subset(known))
+        {
             return Ok(true);
         }
-        if self.clashing.iter().any(|known| known.is_subset(kept)) {
+        if self
+            .clashing
+            .iter()
+            .any(|known| known.is_subset(kept_constraints))
+        {
             return Ok(false);
         }
         if self.oracle.effort.should_stop() {
@@ -235,7 +243,7 @@ impl<'a> Search<'a> {
         let dropped_constraints = self
             .constraints
             .iter_enumerated()
-            .filter(|(index, _)| !kept.contains(index));
+            .filter(|(index, _)| !kept_constraints.contains(index));
         let is_feasible = self
             .oracle
             .feasible_without(dropped_constraints.map(|(_, constraint)| constraint))?;
@@ -244,7 +252,7 @@ impl<'a> Search<'a> {
         } else {
             &mut self.clashing
         };
-        known_sets.push(kept.clone());
+        known_sets.push(kept_constraints.clone());
         Ok(is_feasible)
     }
 
@@ -283,20 +291,22 @@ impl<'a> Search<'a> {
     /// 2004). `grown`: lines were added to `kept` since it was last asked.
     fn minimal(
         &mut self,
-        kept: &BTreeSet<ConstraintId>,
+        kept_constraints: &BTreeSet<ConstraintId>,
         grown: bool,
         constraints: &[ConstraintId],
     ) -> Result<BTreeSet<ConstraintId>, SolverError> {
-        if grown && !self.feasible(kept)? {
+        if grown && !self.feasible(kept_constraints)? {
             return Ok(BTreeSet::new());
         }
         if let [constraint] = constraints {
             return Ok(BTreeSet::from([*constraint]));
         }
         let (first, second) = constraints.split_at(constraints.len() / 2);
-        let with_first: BTreeSet<ConstraintId> = kept.iter().chain(first).copied().collect();
+        let with_first: BTreeSet<ConstraintId> =
+            kept_constraints.iter().chain(first).copied().collect();
         let of_second = self.minimal(&with_first, !first.is_empty(), second)?;
-        let with_second: BTreeSet<ConstraintId> = kept.union(&of_second).copied().collect();
+        let with_second: BTreeSet<ConstraintId> =
+            kept_constraints.union(&of_second).copied().collect();
         let of_first = self.minimal(&with_second, !of_second.is_empty(), first)?;
         Ok(of_first.union(&of_second).copied().collect())
     }
@@ -305,25 +315,29 @@ impl<'a> Search<'a> {
     /// goes to `group`.
     fn grow(
         &mut self,
-        kept: &mut BTreeSet<ConstraintId>,
-        rest: &[ConstraintId],
+        kept_constraints: &mut BTreeSet<ConstraintId>,
+        other_constraints: &[ConstraintId],
         group: &mut BTreeSet<ConstraintId>,
     ) -> Result<(), SolverError> {
-        let with_candidate: BTreeSet<ConstraintId> = kept.iter().chain(rest).copied().collect();
+        let with_candidate: BTreeSet<ConstraintId> = kept_constraints
+            .iter()
+            .chain(other_constraints)
+            .copied()
+            .collect();
         if self.feasible(&with_candidate)? {
-            *kept = with_candidate;
+            *kept_constraints = with_candidate;
             return Ok(());
         }
-        if let [constraint] = rest {
+        if let [constraint] = other_constraints {
             group.insert(*constraint);
             return Ok(());
         }
-        let (first, second) = rest.split_at(rest.len() / 2);
-        self.grow(kept, first, group)?;
+        let (first, second) = other_constraints.split_at(other_constraints.len() / 2);
+        self.grow(kept_constraints, first, group)?;
         if second.is_empty() {
             Ok(())
         } else {
-            self.grow(kept, second, group)
+            self.grow(kept_constraints, second, group)
         }
     }
 }

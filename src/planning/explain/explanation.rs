@@ -430,7 +430,7 @@ impl Case<'_> {
 
     /// What each rule costs. Rules about one stage's machine are only priced for stages that
     /// were asked for.
-    fn rules(&self, asked: &BTreeSet<&str>) -> Result<Vec<Ruled>, ExplainError> {
+    fn rules(&self, asked_stages: &BTreeSet<&str>) -> Result<Vec<Ruled>, ExplainError> {
         let defaults = default_constraints(self.policy)
             .into_iter()
             .map(|constraint| (constraint, true));
@@ -440,7 +440,7 @@ impl Case<'_> {
         let mut rules = Vec::new();
         for (constraint, default) in constraints.chain(defaults) {
             if let ConstraintKind::Need(stage, need) = &constraint.kind
-                && (!asked.contains(stage.as_str()) || self.times_hang_on(stage, *need))
+                && (!asked_stages.contains(stage.as_str()) || self.times_hang_on(stage, *need))
             {
                 continue;
             }

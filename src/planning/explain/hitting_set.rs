@@ -28,25 +28,28 @@ enum Search<T> {
 /// Adds at most `more` members to `taken`.
 fn extend_set<T: Copy + Ord>(
     sets: &[BTreeSet<T>],
-    taken: &mut BTreeSet<T>,
-    more: usize,
-    left: &mut usize,
+    taken_items: &mut BTreeSet<T>,
+    most_more: usize,
+    branches_left: &mut usize,
 ) -> Search<T> {
-    let missed: Vec<&BTreeSet<T>> = sets.iter().filter(|set| set.is_disjoint(taken)).collect();
+    let missed: Vec<&BTreeSet<T>> = sets
+        .iter()
+        .filter(|set| set.is_disjoint(taken_items))
+        .collect();
     let Some(next) = missed.iter().min_by_key(|set| set.len()) else {
-        return Search::Found(taken.clone());
+        return Search::Found(taken_items.clone());
     };
-    if disjoint_sets(&missed) > more {
+    if disjoint_sets(&missed) > most_more {
         return Search::None;
     }
     for member in next.iter() {
-        if *left == 0 {
+        if *branches_left == 0 {
             return Search::GaveUp;
         }
-        *left -= 1;
-        taken.insert(*member);
-        let found_set = extend_set(sets, taken, more - 1, left);
-        taken.remove(member);
+        *branches_left -= 1;
+        taken_items.insert(*member);
+        let found_set = extend_set(sets, taken_items, most_more - 1, branches_left);
+        taken_items.remove(member);
         if !matches!(found_set, Search::None) {
             return found_set;
         }

@@ -13,12 +13,12 @@ pub struct Difference {
 
 impl Difference {
     pub(in crate::planning) fn new(
-        at: impl Into<String>,
+        member_path: impl Into<String>,
         says: impl ToString,
         should: impl ToString,
     ) -> Self {
         Self {
-            at: at.into(),
+            at: member_path.into(),
             says: says.to_string(),
             should: should.to_string(),
         }

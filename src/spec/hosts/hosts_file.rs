@@ -159,8 +159,11 @@ fn compare_hosts(
 }
 
 /// Takes in what the file says of places: of each that a host is at, and of no other.
-fn add_places(file: &HostsFile, form: &Form, own: &mut OwnHosts) -> Result<(), HostsFault> {
-    let regions: BTreeSet<String> = own.all().map(|host| host.place.region.clone()).collect();
+fn add_places(file: &HostsFile, form: &Form, own_hosts: &mut OwnHosts) -> Result<(), HostsFault> {
+    let regions: BTreeSet<String> = own_hosts
+        .all()
+        .map(|host| host.place.region.clone())
+        .collect();
     for (name, form) in &form.places {
         if !regions.contains(name.get_ref()) {
             let hint = "name it in a host's `place`, or leave it out";
@@ -170,11 +173,12 @@ fn add_places(file: &HostsFile, form: &Form, own: &mut OwnHosts) -> Result<(), H
                 hint,
             ));
         }
-        own.places
+        own_hosts
+            .places
             .insert(name.get_ref().clone(), place(file, form)?);
     }
     for region in regions {
-        own.places.entry(region).or_default();
+        own_hosts.places.entry(region).or_default();
     }
     Ok(())
 }

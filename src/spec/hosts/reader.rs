@@ -69,7 +69,7 @@ impl HostsFile<'_> {
         &self,
         value: &Option<Spanned<String>>,
         fits: impl Fn(&str) -> bool,
-        what: &str,
+        value_noun: &str,
         hint: &str,
     ) -> Result<Option<String>, HostsFault> {
         let Some(value) = value else { return Ok(None) };
@@ -77,7 +77,7 @@ impl HostsFile<'_> {
         if text.is_empty() || !fits(text) {
             return Err(self.fault(
                 value.span(),
-                format!("`{}` is not a valid {what}", text.escape_debug()),
+                format!("`{}` is not a valid {value_noun}", text.escape_debug()),
                 hint,
             ));
         }
@@ -89,7 +89,7 @@ impl HostsFile<'_> {
         &self,
         value: &Option<Spanned<WrittenDecimal>>,
         read: impl Fn(&str) -> Option<T>,
-        what: &str,
+        value_noun: &str,
         hint: &str,
     ) -> Result<Option<T>, HostsFault> {
         let Some(value) = value else { return Ok(None) };
@@ -97,7 +97,7 @@ impl HostsFile<'_> {
         let fault = || {
             self.fault(
                 value.span(),
-                format!("`{}` is not a valid {what}", text.escape_debug()),
+                format!("`{}` is not a valid {value_noun}", text.escape_debug()),
                 hint,
             )
         };

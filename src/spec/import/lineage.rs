@@ -83,7 +83,7 @@ pub(super) fn lineage(tasks: &[Node], files: usize) -> Result<Lineage, Vec<usize
 /// Returns the tasks that come before no other one of them.
 fn last_tasks(
     writers: impl Iterator<Item = usize>,
-    before: &[BTreeSet<usize>],
+    tasks_before: &[BTreeSet<usize>],
     position: &[usize],
 ) -> BTreeSet<usize> {
     let mut writers: Vec<usize> = writers.collect();
@@ -91,22 +91,22 @@ fn last_tasks(
         return writers.into_iter().collect();
     }
     writers.sort_by_key(|writer| std::cmp::Reverse(position[*writer]));
-    let mut covered = vec![false; before.len()];
+    let mut covered = vec![false; tasks_before.len()];
     let mut last_writers = BTreeSet::new();
     for writer in writers {
         if !covered[writer] {
             last_writers.insert(writer);
-            mark_earlier(before, writer, &mut covered);
+            mark_earlier(tasks_before, writer, &mut covered);
         }
     }
     last_writers
 }
 
 /// Marks all that `task` waits for, itself not included.
-fn mark_earlier(before: &[BTreeSet<usize>], task: usize, marked: &mut [bool]) {
+fn mark_earlier(tasks_before: &[BTreeSet<usize>], task: usize, marked: &mut [bool]) {
     let mut open_tasks = vec![task];
     while let Some(task) = open_tasks.pop() {
-        for earlier in &before[task] {
+        for earlier in &tasks_before[task] {
             if !std::mem::replace(&mut marked[*earlier], true) {
                 open_tasks.push(*earlier);
             }
@@ -115,18 +115,18 @@ fn mark_earlier(before: &[BTreeSet<usize>], task: usize, marked: &mut [bool]) {
 }
 
 /// By task: its position in an order in which everything comes after what it waits for.
-fn task_positions(before: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
-    let mut waiting_counts: Vec<usize> = before.iter().map(BTreeSet::len).collect();
-    let mut tasks_after: Vec<Vec<usize>> = vec![Vec::new(); before.len()];
-    for (task, earlier) in before.iter().enumerate() {
+fn task_positions(tasks_before: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
+    let mut waiting_counts: Vec<usize> = tasks_before.iter().map(BTreeSet::len).collect();
+    let mut tasks_after: Vec<Vec<usize>> = vec![Vec::new(); tasks_before.len()];
+    for (task, earlier) in tasks_before.iter().enumerate() {
         for earlier in earlier {
             tasks_after[*earlier].push(task);
         }
     }
-    let mut order: Vec<usize> = (0..before.len())
+    let mut order: Vec<usize> = (0..tasks_before.len())
         .filter(|task| waiting_counts[*task] == 0)
         .collect();
-    let mut position = vec![usize::MAX; before.len()];
+    let mut position = vec![usize::MAX; tasks_before.len()];
     let mut next_task = 0;
     while let Some(task) = order.get(next_task).copied() {
         position[task] = next_task;
@@ -143,14 +143,14 @@ fn task_positions(before: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> 
     };
     // Whoever was not reached waits for another one that was not: going on, we meet one again.
     let mut walk: Vec<usize> = Vec::new();
-    let mut place_in_walk: Vec<Option<usize>> = vec![None; before.len()];
+    let mut place_in_walk: Vec<Option<usize>> = vec![None; tasks_before.len()];
     loop {
         if let Some(first_visit) = place_in_walk[unreached] {
             return Err(walk.split_off(first_visit));
         }
         place_in_walk[unreached] = Some(walk.len());
         walk.push(unreached);
-        let earlier = before[unreached]
+        let earlier = tasks_before[unreached]
             .iter()
             .find(|earlier| position[**earlier] == usize::MAX);
         match earlier {

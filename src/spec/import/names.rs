@@ -8,11 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// they are added. `texts` must come in an order that does not depend on the source's.
 ///
 /// Who has a valid name keeps it; of equal ones the first.
-pub(super) fn unique(texts: &[&str], fallback: &str, taken: &mut BTreeSet<String>) -> Vec<String> {
+pub(super) fn unique(
+    texts: &[&str],
+    fallback: &str,
+    taken_names: &mut BTreeSet<String>,
+) -> Vec<String> {
     let mut names = vec![String::new(); texts.len()];
     let mut other_indices = Vec::new();
     for (index, text) in texts.iter().enumerate() {
-        if name_fault(text).is_none() && taken.insert((*text).to_owned()) {
+        if name_fault(text).is_none() && taken_names.insert((*text).to_owned()) {
             names[index] = (*text).to_owned();
         } else {
             other_indices.push(index);
@@ -35,7 +39,7 @@ pub(super) fn unique(texts: &[&str], fallback: &str, taken: &mut BTreeSet<String
                 }
             };
             *next_number += 1;
-            if taken.insert(name.clone()) {
+            if taken_names.insert(name.clone()) {
                 break name;
             }
         };

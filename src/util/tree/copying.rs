@@ -293,17 +293,17 @@ impl Reader<'_> {
     }
 
     /// Takes in a hole of so many bytes.
-    fn zeros(&mut self, mut left: u64, hasher: Option<&mut hash::Hasher>) -> io::Result<()> {
-        self.taken += left;
+    fn zeros(&mut self, mut bytes_left: u64, hasher: Option<&mut hash::Hasher>) -> io::Result<()> {
+        self.taken += bytes_left;
         let Some(hasher) = hasher else {
             return self.bounds.check(self.taken);
         };
         self.buffer.fill(0);
-        while left > 0 {
+        while bytes_left > 0 {
             self.bounds.check(self.taken)?;
-            let length = left.min(PIECE as u64);
+            let length = bytes_left.min(PIECE as u64);
             hasher.update(&self.buffer[..usize::try_from(length).unwrap_or(PIECE)]);
-            left -= length;
+            bytes_left -= length;
         }
         Ok(())
     }
@@ -320,19 +320,19 @@ fn read_on(open: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Where the next bytes after `at` are that are no hole; the file's length if there are none.
-fn next_data(open: &File, at: u64, length: u64) -> io::Result<u64> {
-    if at >= length {
-        return Ok(at);
+fn next_data(open: &File, offset: u64, length: u64) -> io::Result<u64> {
+    if offset >= length {
+        return Ok(offset);
     }
-    match rustix::fs::seek(open, SeekFrom::Data(at)) {
+    match rustix::fs::seek(open, SeekFrom::Data(offset)) {
         Ok(data) => {
             // The position has moved.
-            rustix::fs::seek(open, SeekFrom::Start(at))?;
+            rustix::fs::seek(open, SeekFrom::Start(offset))?;
             Ok(data)
         }
         Err(rustix::io::Errno::NXIO) => Ok(length),
         // A file system that knows no holes.
-        Err(_) => Ok(at),
+        Err(_) => Ok(offset),
     }
 }
 

@@ -50,8 +50,8 @@ pub fn measure_listed(entries: &BTreeMap<PathBuf, Listed>) -> io::Result<Measure
 }
 
 /// The line of an entry in the listing of a directory.
-pub(super) fn line(inside: &Path, listed: &Listed) -> String {
-    let name = name_in_listing(inside.as_os_str());
+pub(super) fn line(inner_path: &Path, listed: &Listed) -> String {
+    let name = name_in_listing(inner_path.as_os_str());
     let json_line = match listed {
         Listed::Link(target) => {
             serde_json::json!([name, "symlink", name_in_listing(target.as_os_str())])

@@ -83,8 +83,8 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Visits what is in a folder, which really is at `real`.
-    fn folder(&mut self, inside: &Path, real: &Path) -> io::Result<()> {
-        let folder = self.root.join(inside);
+    fn folder(&mut self, inner_path: &Path, real: &Path) -> io::Result<()> {
+        let folder = self.root.join(inner_path);
         if self.open.len() > DEPTH {
             return Err(refuse(
                 &folder,
@@ -98,20 +98,20 @@ impl Walk<'_> {
         }
         names.sort();
         for name in names {
-            self.entry(inside.join(&name), real.join(&name))?;
+            self.entry(inner_path.join(&name), real.join(&name))?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, inside: PathBuf, real: PathBuf) -> io::Result<()> {
-        let path = self.root.join(&inside);
+    fn entry(&mut self, inner_path: PathBuf, real: PathBuf) -> io::Result<()> {
+        let path = self.root.join(&inner_path);
         let fail = |error| file::named(&path, "read", error);
         let metadata = std::fs::symlink_metadata(&path).map_err(fail)?;
         if !metadata.is_symlink() {
-            return self.known(path, inside, metadata, real);
+            return self.known(path, inner_path, metadata, real);
         }
         let target = std::fs::read_link(&path).map_err(fail)?;
-        let stays_inside_root = stays_inside(&inside, &target);
+        let stays_inside_root = stays_inside(&inner_path, &target);
         let is_kept = match self.links {
             Links::Keep if !stays_inside_root => return Err(refuse(&path, &leads_out(&target))),
             Links::Keep => true,
@@ -123,7 +123,7 @@ impl Walk<'_> {
         match resolved {
             Some((metadata, real)) => {
                 self.followed += 1;
-                let visit_result = self.known(path, inside, metadata, real);
+                let visit_result = self.known(path, inner_path, metadata, real);
                 self.followed -= 1;
                 visit_result
             }
@@ -140,7 +140,7 @@ impl Walk<'_> {
             }
             None => (self.visit)(Entry {
                 path,
-                inside,
+                inside: inner_path,
                 what: What::Link(target),
                 metadata,
             }),
@@ -173,15 +173,15 @@ impl Walk<'_> {
     fn known(
         &mut self,
         path: PathBuf,
-        inside: PathBuf,
+        inner_path: PathBuf,
         metadata: Metadata,
         real: PathBuf,
     ) -> io::Result<()> {
         let kind = kind_of(&path, &metadata)?;
-        let below = inside.clone();
+        let below = inner_path.clone();
         (self.visit)(Entry {
             path,
-            inside,
+            inside: inner_path,
             what: What::Known(kind),
             metadata,
         })?;

@@ -369,15 +369,15 @@ fn from_within(id: &str) -> IpPermission {
 fn compare<'a>(
     id: &str,
     rules: &[IpPermission],
-    wanted: &'a [String],
+    wanted_ranges: &'a [String],
 ) -> (Vec<&'a str>, Vec<IpPermission>) {
-    let mut missing_ranges: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let mut missing_ranges: Vec<&str> = wanted_ranges.iter().map(String::as_str).collect();
     let mut strange = Vec::new();
     for rule in rules {
         let is_ours = rule.ip_protocol() == Some("tcp")
             && rule.from_port() == Some(SSH)
             && rule.to_port() == Some(SSH);
-        let is_known = |range: &str| is_ours && wanted.iter().any(|wanted| wanted == range);
+        let is_known = |range: &str| is_ours && wanted_ranges.iter().any(|wanted| wanted == range);
         let mut other_rule = IpPermission::builder()
             .set_ip_protocol(rule.ip_protocol().map(str::to_owned))
             .set_from_port(rule.from_port())

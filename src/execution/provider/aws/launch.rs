@@ -27,37 +27,37 @@ const MOST: i64 = 16_384;
 const NEWS: Duration = Duration::from_secs(60);
 
 /// Creates it, or finds what was created under its token.
-pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, ProviderError> {
-    if let Some(tee) = wanted
+pub(super) async fn launch(aws: &Aws, wanted_machine: &Wanted) -> Result<Instance, ProviderError> {
+    if let Some(tee) = wanted_machine
         .spec
         .tee
         .filter(|tee| !matches!(tee, Tee::SevSnp | Tee::NitroEnclave))
     {
-        return Err(without_tee(AWS, &wanted.spec.instance_type, tee));
+        return Err(without_tee(AWS, &wanted_machine.spec.instance_type, tee));
     }
-    let region = wanted.spec.place.region.as_str();
+    let region = wanted_machine.spec.place.region.as_str();
     let client = aws.client(region).await?;
     let image = aws
         .images
-        .image(&client, region, &wanted.spec.instance_type)
+        .image(&client, region, &wanted_machine.spec.instance_type)
         .await?;
     let mut anew = false;
     loop {
         let group = aws
             .security_groups
-            .group(&client, region, &wanted.spec.owner, anew)
+            .group(&client, region, &wanted_machine.spec.owner, anew)
             .await?;
-        if wanted.spec.nodes > 1 {
+        if wanted_machine.spec.nodes > 1 {
             aws.security_groups.join(&client, region, &group).await?;
         }
-        let run_call = request(client.run_instances(), wanted, &group)
+        let run_call = request(client.run_instances(), wanted_machine, &group)
             .image_id(&image.id)
             .block_device_mappings(
                 BlockDeviceMapping::builder()
                     .device_name(&image.root)
                     .ebs(
                         EbsBlockDevice::builder()
-                            .volume_size(volume(image.size, wanted.spec.disk))
+                            .volume_size(volume(image.size, wanted_machine.spec.disk))
                             .volume_type(VolumeType::Gp3)
                             .delete_on_termination(true)
                             .build(),
@@ -76,10 +76,10 @@ pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, Provi
                     .and_then(|instance| read(instance, region));
                 let instance_made = match instance_made.filter(|made| made.life == Life::Alive) {
                     Some(made) => made,
-                    None => find(aws, &wanted.token, region).await?,
+                    None => find(aws, &wanted_machine.token, region).await?,
                 };
                 // AWS answers before the tags are in every list.
-                let tags = wanted
+                let tags = wanted_machine
                     .tags
                     .iter()
                     .map(|(name, value)| ((*name).to_owned(), value.clone()));
@@ -93,14 +93,14 @@ pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, Provi
         match code(&error) {
             // Made by a call whose answer never came, with a lease that has since been counted
             // anew.
-            "IdempotentParameterMismatch" => return find(aws, &wanted.token, region).await,
+            "IdempotentParameterMismatch" => return find(aws, &wanted_machine.token, region).await,
             // Somebody has removed it since.
             "InvalidGroup.NotFound" | "InvalidGroupId.NotFound" if !anew => anew = true,
             _ => {
                 return Err(classify(
                     &error,
                     region,
-                    &format!("create the machine of stage.{}", wanted.token.stage),
+                    &format!("create the machine of stage.{}", wanted_machine.token.stage),
                 ));
             }
         }
@@ -109,10 +109,10 @@ pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, Provi
 
 fn request(
     call: RunInstancesFluentBuilder,
-    wanted: &Wanted,
+    wanted_machine: &Wanted,
     group: &str,
 ) -> RunInstancesFluentBuilder {
-    let tags = sdk_tags(&wanted.tags);
+    let tags = sdk_tags(&wanted_machine.tags);
     let tagged_as = |kind: ResourceType| {
         TagSpecification::builder()
             .resource_type(kind)
@@ -120,12 +120,14 @@ fn request(
             .build()
     };
     let run_call = call
-        .client_token(&wanted.token.id)
+        .client_token(&wanted_machine.token.id)
         .min_count(1)
         .max_count(1)
-        .instance_type(InstanceType::from(wanted.spec.instance_type.as_str()))
+        .instance_type(InstanceType::from(
+            wanted_machine.spec.instance_type.as_str(),
+        ))
         .security_group_ids(group)
-        .user_data(base64(wanted.user_data.as_bytes()))
+        .user_data(base64(wanted_machine.user_data.as_bytes()))
         .instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate)
         .metadata_options(
             InstanceMetadataOptionsRequest::builder()
@@ -136,11 +138,11 @@ fn request(
         .tag_specifications(tagged_as(ResourceType::Instance))
         .tag_specifications(tagged_as(ResourceType::Volume))
         .tag_specifications(tagged_as(ResourceType::NetworkInterface));
-    let run_call = match &wanted.zone {
+    let run_call = match &wanted_machine.zone {
         Some(zone) => run_call.placement(Placement::builder().availability_zone(zone).build()),
         None => run_call,
     };
-    let run_call = match wanted.spec.tee {
+    let run_call = match wanted_machine.spec.tee {
         Some(Tee::SevSnp) => {
             let options = CpuOptionsRequest::builder().amd_sev_snp(AmdSevSnpSpecification::Enabled);
             run_call.cpu_options(options.build())
@@ -150,14 +152,14 @@ fn request(
         }
         _ => run_call,
     };
-    if wanted.spec.purchase != Purchase::Spot {
+    if wanted_machine.spec.purchase != Purchase::Spot {
         return run_call;
     }
     let options = SpotMarketOptions::builder()
         .spot_instance_type(SpotInstanceType::OneTime)
         .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate)
         // More than the plan says is never paid: the budget counts with it.
-        .set_max_price((wanted.spec.rate.0 > 0).then(|| price(wanted.spec.rate)));
+        .set_max_price((wanted_machine.spec.rate.0 > 0).then(|| price(wanted_machine.spec.rate)));
     let market = InstanceMarketOptionsRequest::builder()
         .market_type(MarketType::Spot)
         .spot_options(options.build());

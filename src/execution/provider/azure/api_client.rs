@@ -374,7 +374,7 @@ impl Api {
     /// failed is an error: Azure answers calls well whose operations then fail.
     pub(super) async fn done(
         &self,
-        begun: Answer,
+        begun_answer: Answer,
         path: &str,
         version: &str,
         about: &str,
@@ -386,7 +386,7 @@ impl Api {
             location,
             status,
             mut body,
-        } = begun;
+        } = begun_answer;
         // Else it is where the new thing is.
         let location = location.filter(|_| status == 202);
         let mut is_over = operation.is_none() && location.is_none() && state(&body, about)?;

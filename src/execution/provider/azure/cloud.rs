@@ -38,8 +38,8 @@ impl Cloud for Azure {
         check::check(self, needs).await
     }
 
-    async fn create(&self, wanted: &Wanted) -> Result<Instance, ProviderError> {
-        launch::launch(self, wanted).await
+    async fn create(&self, wanted_machine: &Wanted) -> Result<Instance, ProviderError> {
+        launch::launch(self, wanted_machine).await
     }
 
     async fn find(

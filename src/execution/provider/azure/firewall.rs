@@ -101,10 +101,10 @@ fn rules(sources: &[String]) -> Value {
 }
 
 /// Whether rules let in whom they should, and nobody else.
-fn fits(known: &Value, wanted: &Value) -> bool {
-    let lists = known
+fn fits(known_rules: &Value, wanted_rules: &Value) -> bool {
+    let lists = known_rules
         .as_array()
-        .zip(wanted.as_array())
+        .zip(wanted_rules.as_array())
         .filter(|(known, wanted)| known.len() == wanted.len());
     lists.is_some_and(|(known, wanted)| {
         wanted.iter().all(|wanted| {
@@ -115,7 +115,7 @@ fn fits(known: &Value, wanted: &Value) -> bool {
 }
 
 /// Whether all that is wanted is so, and no source is named besides.
-fn covers(known: &Value, wanted: &Value) -> bool {
+fn covers(known_rules: &Value, wanted_rules: &Value) -> bool {
     let text_set = |list: &Value| -> Option<BTreeSet<String>> {
         list.as_array().map(|list| {
             list.iter()
@@ -123,19 +123,20 @@ fn covers(known: &Value, wanted: &Value) -> bool {
                 .collect()
         })
     };
-    let one_text = |name: &str| known[name].as_str().filter(|text| !text.is_empty());
-    let is_empty_list = |name: &str| known[name].as_array().is_none_or(Vec::is_empty);
-    let same_values = wanted
-        .as_object()
-        .into_iter()
-        .flatten()
-        .all(|(name, value)| match value {
-            Value::Array(_) => text_set(&known[name]) == text_set(value),
-            Value::String(text) => {
-                one_text(name).is_some_and(|known| known.eq_ignore_ascii_case(text))
-            }
-            _ => known[name] == *value,
-        });
+    let one_text = |name: &str| known_rules[name].as_str().filter(|text| !text.is_empty());
+    let is_empty_list = |name: &str| known_rules[name].as_array().is_none_or(Vec::is_empty);
+    let same_values =
+        wanted_rules
+            .as_object()
+            .into_iter()
+            .flatten()
+            .all(|(name, value)| match value {
+                Value::Array(_) => text_set(&known_rules[name]) == text_set(value),
+                Value::String(text) => {
+                    one_text(name).is_some_and(|known| known.eq_ignore_ascii_case(text))
+                }
+                _ => known_rules[name] == *value,
+            });
     let address_keys = [
         "sourceAddressPrefix",
         "sourceAddressPrefixes",
@@ -144,7 +145,7 @@ fn covers(known: &Value, wanted: &Value) -> bool {
     ];
     same_values
         && address_keys.into_iter().all(|name| {
-            wanted.get(name).is_some() || (one_text(name).is_none() && is_empty_list(name))
+            wanted_rules.get(name).is_some() || (one_text(name).is_none() && is_empty_list(name))
         })
 }
 

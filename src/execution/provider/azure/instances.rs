@@ -116,14 +116,14 @@ pub(super) fn of_id(id: &str) -> Option<String> {
 }
 
 /// A machine as the shared layer sees it, without its address.
-pub(super) fn read(found: &Value) -> Option<Instance> {
-    let properties = &found["properties"];
-    let tags = found["tags"].as_object().into_iter().flatten();
+pub(super) fn read(found_instance: &Value) -> Option<Instance> {
+    let properties = &found_instance["properties"];
+    let tags = found_instance["tags"].as_object().into_iter().flatten();
     Some(Instance {
-        id: of_id(found["id"].as_str()?)?,
+        id: of_id(found_instance["id"].as_str()?)?,
         place: PlaceName {
             cloud: AZURE.to_owned(),
-            region: found["location"].as_str()?.to_ascii_lowercase(),
+            region: found_instance["location"].as_str()?.to_ascii_lowercase(),
         },
         instance_type: properties["hardwareProfile"]["vmSize"]
             .as_str()

@@ -46,18 +46,25 @@ pub(super) fn name(token: &str, region: &str) -> String {
 }
 
 /// Creates it, or finds what was created under its token.
-pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, ProviderError> {
+pub(super) async fn launch(
+    azure: &Azure,
+    wanted_machine: &Wanted,
+) -> Result<Instance, ProviderError> {
     let api = azure.api().await?;
-    let (place, owner) = (&wanted.spec.place, &wanted.spec.owner);
+    let (place, owner) = (&wanted_machine.spec.place, &wanted_machine.spec.owner);
     let machine_type = azure
-        .machine_type(place, &wanted.spec.instance_type)
+        .machine_type(place, &wanted_machine.spec.instance_type)
         .await?;
-    if let Some(tee) = wanted.spec.tee.filter(|tee| machine_type.tee != Some(*tee)) {
-        return Err(without_tee(AZURE, &wanted.spec.instance_type, tee));
+    if let Some(tee) = wanted_machine
+        .spec
+        .tee
+        .filter(|tee| machine_type.tee != Some(*tee))
+    {
+        return Err(without_tee(AZURE, &wanted_machine.spec.instance_type, tee));
     }
     let (group, name) = (
         name_of_state(&owner.lineage),
-        name(&wanted.token.id, &place.region),
+        name(&wanted_machine.token.id, &place.region),
     );
     // What lists may not have yet.
     if let Some(made) = azure.look_at(&group, &name).await? {
@@ -66,7 +73,7 @@ pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, P
     azure.resource_groups.open(api, place, owner).await?;
     let about_create = format!("create {name}");
     let body = body(
-        wanted,
+        wanted_machine,
         &machine_type,
         &name,
         firewall::subnet(api, &group, &place.region),
@@ -173,27 +180,27 @@ pub(super) async fn remove(api: &Api, group: &str, name: &str) -> Result<(), Pro
 }
 
 fn body(
-    wanted: &Wanted,
+    wanted_machine: &Wanted,
     machine_type: &MachineType,
     name: &str,
     subnet: String,
 ) -> Result<VirtualMachine, ProviderError> {
-    let tags = serde_json::to_value(&wanted.tags)
+    let tags = serde_json::to_value(&wanted_machine.tags)
         .map_err(|error| ProviderError::new(ErrorKind::Other, error))?;
     let resource = Resource {
         tags: Some(tags),
-        ..Resource::new(wanted.spec.place.region.clone())
+        ..Resource::new(wanted_machine.spec.place.region.clone())
     };
-    let spot = wanted.spec.purchase == Purchase::Spot;
+    let spot = wanted_machine.spec.purchase == Purchase::Spot;
     let properties = VirtualMachineProperties {
         hardware_profile: Some(HardwareProfile {
             vm_size: Some(models::hardware_profile::VmSize::UnknownValue(
-                wanted.spec.instance_type.clone(),
+                wanted_machine.spec.instance_type.clone(),
             )),
             ..HardwareProfile::default()
         }),
-        storage_profile: Some(storage(wanted.spec.disk, machine_type, name)?),
-        os_profile: Some(system(wanted, name)),
+        storage_profile: Some(storage(wanted_machine.spec.disk, machine_type, name)?),
+        os_profile: Some(system(wanted_machine, name)),
         network_profile: Some(interfaces(name, subnet)),
         security_profile: machine_type.confidential.then(|| SecurityProfile {
             security_type: Some(models::security_profile::SecurityType::ConfidentialVm),
@@ -207,7 +214,7 @@ fn body(
         eviction_policy: spot.then_some(EvictionPolicy::Delete),
         // More than the plan says is never paid: the budget counts with it.
         billing_profile: spot.then(|| BillingProfile {
-            max_price: Some(price(wanted.spec.rate)),
+            max_price: Some(price(wanted_machine.spec.rate)),
         }),
         ..VirtualMachineProperties::default()
     };
@@ -285,21 +292,21 @@ fn image(machine_type: &MachineType) -> Result<ImageReference, ProviderError> {
 }
 
 /// An image as `az` takes it.
-fn given_image(given: &str) -> Result<ImageReference, ProviderError> {
-    if given.starts_with('/') {
+fn given_image(given_text: &str) -> Result<ImageReference, ProviderError> {
+    if given_text.starts_with('/') {
         let sub_resource = SubResource {
-            id: Some(given.to_owned()),
+            id: Some(given_text.to_owned()),
         };
         return Ok(ImageReference {
             sub_resource,
             ..ImageReference::default()
         });
     }
-    let image_parts: Vec<&str> = given.split(':').collect();
+    let image_parts: Vec<&str> = given_text.split(':').collect();
     let [publisher, offer, sku, version] = image_parts.as_slice() else {
         let message = format!(
             "SKY_AZURE_IMAGE: `{}` is not an image: write PUBLISHER:OFFER:SKU:VERSION, or its id, that begins with /",
-            given.escape_debug()
+            given_text.escape_debug()
         );
         return Err(ProviderError::new(ErrorKind::Other, message));
     };
@@ -313,15 +320,17 @@ fn given_image(given: &str) -> Result<ImageReference, ProviderError> {
     })
 }
 
-fn system(wanted: &Wanted, name: &str) -> OsProfile {
+fn system(wanted_machine: &Wanted, name: &str) -> OsProfile {
     let ssh_key = SshPublicKey {
         path: Some(format!("/home/{ADMIN}/.ssh/authorized_keys")),
-        key_data: Some(wanted.key.clone()),
+        key_data: Some(wanted_machine.key.clone()),
     };
     OsProfile {
         computer_name: Some(name.to_owned()),
         admin_username: Some(ADMIN.to_owned()),
-        custom_data: Some(base64::engine::general_purpose::STANDARD.encode(&wanted.user_data)),
+        custom_data: Some(
+            base64::engine::general_purpose::STANDARD.encode(&wanted_machine.user_data),
+        ),
         linux_configuration: Some(LinuxConfiguration {
             disable_password_authentication: Some(true),
             ssh: Some(SshConfiguration {

@@ -130,8 +130,8 @@ impl<C: Cloud + 'static> Worker for Gang<C> {
         self.first().log_name()
     }
 
-    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
-        self.first().checkpoint(most).await
+    async fn checkpoint(&self, most_bytes: u64) -> Result<Option<Content>, ProviderError> {
+        self.first().checkpoint(most_bytes).await
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
@@ -146,8 +146,8 @@ impl<C: Cloud + 'static> Worker for Gang<C> {
         self.first().written().await
     }
 
-    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
-        self.first().bring_outputs(to, most).await
+    async fn bring_outputs(&self, to: &Path, most_bytes: u64) -> Result<bool, ProviderError> {
+        self.first().bring_outputs(to, most_bytes).await
     }
 
     fn nodes(&self) -> usize {

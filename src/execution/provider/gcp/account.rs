@@ -112,9 +112,9 @@ impl Gcp {
     /// some were asked for.
     pub(super) fn of_tpus<T: Default>(
         &self,
-        found: Result<T, ProviderError>,
+        tpu_result: Result<T, ProviderError>,
     ) -> Result<T, ProviderError> {
-        match found {
+        match tpu_result {
             Err(error) if error.kind == ErrorKind::Denied && !self.with_tpus.exists() => {
                 Ok(T::default())
             }

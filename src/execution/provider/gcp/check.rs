@@ -235,7 +235,7 @@ async fn quotas(gcp: &Gcp, api: &Api, needs: &[Need]) -> Vec<Finding> {
 }
 
 /// A quota of a region, beside what is wanted of it.
-fn compare(region: &Value, place: &PlaceName, metric: &str, wanted: u64) -> Finding {
+fn compare(region: &Value, place: &PlaceName, metric: &str, wanted_units: u64) -> Finding {
     let quota = |name: &str| {
         region["quotas"]
             .as_array()?
@@ -258,7 +258,7 @@ fn compare(region: &Value, place: &PlaceName, metric: &str, wanted: u64) -> Find
     };
     let about_metric = format!("{name} at {place}");
     match count(quota, "limit") {
-        Some(limit) => Finding::quota(about_metric, wanted, limit, count(quota, "usage")),
+        Some(limit) => Finding::quota(about_metric, wanted_units, limit, count(quota, "usage")),
         None => Finding::unknown(
             Topic::Quota,
             about_metric,

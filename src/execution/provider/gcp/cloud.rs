@@ -40,10 +40,10 @@ impl Cloud for Gcp {
         check::check(self, needs).await
     }
 
-    async fn create(&self, wanted: &Wanted) -> Result<Instance, ProviderError> {
-        match Slice::parse(&wanted.spec.instance_type)? {
-            Some(slice) => tpu::create(self, &slice, wanted).await,
-            None => launch::launch(self, wanted).await,
+    async fn create(&self, wanted_machine: &Wanted) -> Result<Instance, ProviderError> {
+        match Slice::parse(&wanted_machine.spec.instance_type)? {
+            Some(slice) => tpu::create(self, &slice, wanted_machine).await,
+            None => launch::launch(self, wanted_machine).await,
         }
     }
 

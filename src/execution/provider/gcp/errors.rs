@@ -123,8 +123,8 @@ const STOCKOUTS: [&str; 5] = [
 ];
 
 /// What a status means, with all that was said.
-fn of_status(status: u16, said: &str) -> ErrorKind {
-    let has_words = |words: &str| said.contains(words);
+fn of_status(status: u16, error_words: &str) -> ErrorKind {
+    let has_words = |words: &str| error_words.contains(words);
     match status {
         _ if STOCKOUTS.iter().any(|words| has_words(words)) => ErrorKind::Stockout,
         // Of calls, not of machines.

@@ -158,14 +158,14 @@ fn rule(name: &str, sources: &[String]) -> Firewall {
 }
 
 /// Whether a rule lets in whom it should, and nobody else.
-fn fits(known: &Firewall, wanted: &Firewall) -> bool {
+fn fits(known_rule: &Firewall, wanted_rule: &Firewall) -> bool {
     let text_set = |texts: &[String]| texts.iter().cloned().collect::<BTreeSet<_>>();
-    text_set(&known.source_ranges) == text_set(&wanted.source_ranges)
-        && known.target_tags == wanted.target_tags
-        && known.allowed.len() == 1
-        && known.allowed[0].ip_protocol == wanted.allowed[0].ip_protocol
-        && known.allowed[0].ports == wanted.allowed[0].ports
-        && known.disabled != Some(true)
+    text_set(&known_rule.source_ranges) == text_set(&wanted_rule.source_ranges)
+        && known_rule.target_tags == wanted_rule.target_tags
+        && known_rule.allowed.len() == 1
+        && known_rule.allowed[0].ip_protocol == wanted_rule.allowed[0].ip_protocol
+        && known_rule.allowed[0].ports == wanted_rule.allowed[0].ports
+        && known_rule.disabled != Some(true)
 }
 
 #[cfg(test)]

@@ -52,10 +52,10 @@ pub(super) fn place(zone: &str) -> Option<PlaceName> {
 }
 
 /// An instance as the shared layer sees it.
-pub(super) fn read(found: &Found) -> Option<Instance> {
-    let zone = last(found.zone.as_deref()?);
-    let kind = last(found.machine_type.as_deref().unwrap_or_default());
-    let life = match &found.status {
+pub(super) fn read(found_instance: &Found) -> Option<Instance> {
+    let zone = last(found_instance.zone.as_deref()?);
+    let kind = last(found_instance.machine_type.as_deref().unwrap_or_default());
+    let life = match &found_instance.status {
         Some(Status::Deprovisioning) => Life::Ended,
         Some(
             Status::Stopping
@@ -67,26 +67,29 @@ pub(super) fn read(found: &Found) -> Option<Instance> {
         // What this sky does not know may cost something.
         _ => Life::Alive,
     };
-    let addresses = found
+    let addresses = found_instance
         .network_interfaces
         .iter()
         .flat_map(|interface| &interface.access_configs);
     let address = addresses
         .filter_map(|config| config.nat_ip.clone())
         .find(|address| !address.is_empty());
-    let inner_interface = found
+    let inner_interface = found_instance
         .network_interfaces
         .first()
         .and_then(|interface| interface.network_ip.clone());
-    let items = found.metadata.iter().flat_map(|metadata| &metadata.items);
+    let items = found_instance
+        .metadata
+        .iter()
+        .flat_map(|metadata| &metadata.items);
     let metadata_texts = items.filter_map(|item| Some((item.key.clone()?, item.value.clone()?)));
     let sky_texts = metadata_texts.filter(|(name, _)| name.starts_with("sky-"));
-    let labels = found
+    let labels = found_instance
         .labels
         .iter()
         .map(|(name, value)| (name.clone(), labels::decode(value)));
     Some(Instance {
-        id: format!("{zone}/{}", found.name.as_deref()?),
+        id: format!("{zone}/{}", found_instance.name.as_deref()?),
         place: place(zone)?,
         instance_type: kind.to_owned(),
         life,

@@ -49,16 +49,16 @@ pub(super) fn subnetwork() -> Option<String> {
 }
 
 /// Creates it, or finds what was created under its token.
-pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, ProviderError> {
+pub(super) async fn launch(gcp: &Gcp, wanted_machine: &Wanted) -> Result<Instance, ProviderError> {
     let api = gcp.api().await?;
-    let machine_type = MachineType::parse(&wanted.spec.instance_type)?;
-    let confidential = wanted
+    let machine_type = MachineType::parse(&wanted_machine.spec.instance_type)?;
+    let confidential = wanted_machine
         .spec
         .tee
-        .map(|tee| confidential(tee, &wanted.spec.instance_type))
+        .map(|tee| confidential(tee, &wanted_machine.spec.instance_type))
         .transpose()?;
-    let zones = gcp.zones(&wanted.spec.place, &machine_type).await?;
-    let name = name(&wanted.token.id);
+    let zones = gcp.zones(&wanted_machine.spec.place, &machine_type).await?;
+    let name = name(&wanted_machine.token.id);
     // A former process may have come further than to the first zone. This answers for what lists
     // may not have yet.
     for zone in &zones.names {
@@ -67,21 +67,21 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
         }
     }
     gcp.firewall_rules
-        .remember(&name_of_state(&wanted.spec.owner.lineage))?;
-    let longest_run = longest(wanted.spec.lease)?;
+        .remember(&name_of_state(&wanted_machine.spec.owner.lineage))?;
+    let longest_run = longest(wanted_machine.spec.lease)?;
     let mut last_error = None;
     let tried_zones: Vec<&String> = zones
         .names
         .iter()
-        .filter(|zone| wanted.may_be_in(zone))
+        .filter(|zone| wanted_machine.may_be_in(zone))
         .collect();
     for zone in &tried_zones {
-        let body = body(wanted, &machine_type, &zones, zone, longest_run);
+        let body = body(wanted_machine, &machine_type, &zones, zone, longest_run);
         let body = match &confidential {
             Some(confidential) => confidential.set(body),
             None => body,
         };
-        match insert(api, zone, body, &wanted.token.id).await {
+        match insert(api, zone, body, &wanted_machine.token.id).await {
             Err(error) if error.kind == ErrorKind::Stockout => last_error = Some(error),
             Err(error) => return Err(error),
             Ok(()) => {
@@ -96,18 +96,18 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
         Some(error) => error.message,
         None => format!(
             "gcp: {} is in no zone that it may be in",
-            wanted.token.stage
+            wanted_machine.token.stage
         ),
     };
-    let message = match &wanted.zone {
+    let message = match &wanted_machine.zone {
         Some(zone) => format!(
             "{message} (in {zone}, where the first machine of stage.{} is)",
-            wanted.token.stage
+            wanted_machine.token.stage
         ),
         None => format!(
             "{message} (so say all {} zones of {} that have it)",
             tried_zones.len(),
-            wanted.spec.place
+            wanted_machine.spec.place
         ),
     };
     Err(ProviderError::new(ErrorKind::Stockout, message))
@@ -198,19 +198,19 @@ fn longest(lease: Duration) -> Result<Duration, ProviderError> {
 }
 
 fn body(
-    wanted: &Wanted,
+    wanted_machine: &Wanted,
     machine_type: &MachineType,
     zones: &Zones,
     zone: &str,
     longest: Duration,
 ) -> Body {
-    let (labels, metadata) = labels::split(&wanted.tags);
-    let rule = name_of_state(&wanted.spec.owner.lineage);
-    let items = [("user-data".to_owned(), wanted.user_data.clone())];
+    let (labels, metadata) = labels::split(&wanted_machine.tags);
+    let rule = name_of_state(&wanted_machine.spec.owner.lineage);
+    let items = [("user-data".to_owned(), wanted_machine.user_data.clone())];
     let settings = SETTINGS.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let items = items.into_iter().chain(settings).chain(metadata);
     let disk = AttachedDiskInitializeParams::new()
-        .set_disk_size_gb(i64::try_from(disk(wanted.spec.disk)).unwrap_or(i64::MAX))
+        .set_disk_size_gb(i64::try_from(disk(wanted_machine.spec.disk)).unwrap_or(i64::MAX))
         .set_disk_type(format!("zones/{zone}/diskTypes/{}", machine_type.disk()))
         .set_source_image(image(zones.arm))
         .set_labels(labels.clone());
@@ -221,10 +221,10 @@ fn body(
         .set_network(firewall::network())
         .set_access_configs([address]);
     if let Some(subnetwork) = subnetwork() {
-        let region = &wanted.spec.place.region;
+        let region = &wanted_machine.spec.place.region;
         interface = interface.set_subnetwork(format!("regions/{region}/subnetworks/{subnetwork}"));
     }
-    let spot = wanted.spec.purchase == Purchase::Spot;
+    let spot = wanted_machine.spec.purchase == Purchase::Spot;
     let scheduling = Scheduling::new()
         .set_provisioning_model(if spot {
             ProvisioningModel::Spot
@@ -248,10 +248,10 @@ fn body(
             .set_accelerator_count(count)
     });
     Body::new()
-        .set_name(name(&wanted.token.id))
+        .set_name(name(&wanted_machine.token.id))
         .set_description(format!(
             "sky: stage.{}, attempt {}",
-            wanted.token.stage, wanted.token.attempt
+            wanted_machine.token.stage, wanted_machine.token.attempt
         ))
         .set_machine_type(format!(
             "zones/{zone}/machineTypes/{}",

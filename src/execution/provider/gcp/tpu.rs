@@ -111,12 +111,12 @@ pub(super) async fn tagged(gcp: &Gcp, token: Option<&str>) -> Result<Vec<Instanc
 
 /// The node of a zone by its name.
 async fn get(
-    rest: &Rest,
+    rest_client: &Rest,
     project: &str,
     zone: &str,
     name: &str,
 ) -> Result<Option<Value>, ProviderError> {
-    match rest
+    match rest_client
         .call(Call::get(
             path(project, zone, name),
             &format!("look for {name}"),
@@ -131,14 +131,14 @@ async fn get(
 
 /// The node of a zone by its name, once it is no longer coming up.
 async fn settled(
-    rest: &Rest,
+    rest_client: &Rest,
     project: &str,
     zone: &str,
     name: &str,
 ) -> Result<Option<Value>, ProviderError> {
     let mut looks = looks();
     loop {
-        let node = get(rest, project, zone, name).await?;
+        let node = get(rest_client, project, zone, name).await?;
         let coming = node
             .as_ref()
             .is_some_and(|node| node["state"] == "CREATING");
@@ -217,21 +217,21 @@ async fn zones(gcp: &Gcp, place: &PlaceName, slice: &Slice) -> Result<Vec<String
 pub(super) async fn create(
     gcp: &Gcp,
     slice: &Slice,
-    wanted: &Wanted,
+    wanted_machine: &Wanted,
 ) -> Result<Instance, ProviderError> {
-    if let Some(tee) = wanted.spec.tee {
-        return Err(without_tee(GCP, &wanted.spec.instance_type, tee));
+    if let Some(tee) = wanted_machine.spec.tee {
+        return Err(without_tee(GCP, &wanted_machine.spec.instance_type, tee));
     }
-    if wanted.spec.disk.0 > DISK {
+    if wanted_machine.spec.disk.0 > DISK {
         let message = format!(
             "gcp: a TPU VM has a disk of 100 GB, and stage.{} is planned to write {}: write less, or plan with another type",
-            wanted.token.stage, wanted.spec.disk
+            wanted_machine.token.stage, wanted_machine.spec.disk
         );
         return Err(ProviderError::new(ErrorKind::Quota, message));
     }
     let api = gcp.api().await?;
-    let zones = zones(gcp, &wanted.spec.place, slice).await?;
-    let name = name(&wanted.token.id);
+    let zones = zones(gcp, &wanted_machine.spec.place, slice).await?;
+    let name = name(&wanted_machine.token.id);
     // A former process may have come further than to the first zone, and what it began may still
     // fail.
     for zone in &zones {
@@ -244,12 +244,12 @@ pub(super) async fn create(
         }
     }
     gcp.firewall_rules
-        .remember(&name_of_state(&wanted.spec.owner.lineage))?;
+        .remember(&name_of_state(&wanted_machine.spec.owner.lineage))?;
     gcp.remember_tpus()?;
     let mut last_error: Option<ProviderError> = None;
     let zones: Vec<String> = zones
         .into_iter()
-        .filter(|zone| wanted.may_be_in(zone))
+        .filter(|zone| wanted_machine.may_be_in(zone))
         .collect();
     for zone in &zones {
         let error = match insert(
@@ -257,7 +257,7 @@ pub(super) async fn create(
             &api.project,
             zone,
             &name,
-            body(wanted, slice, zone),
+            body(wanted_machine, slice, zone),
         )
         .await
         {
@@ -287,14 +287,14 @@ pub(super) async fn create(
         .unwrap_or_else(|| ProviderError::new(ErrorKind::Stockout, "gcp: no zone was tried"));
     let message = format!(
         "{} (of {zones_tried} zones of {} that have it)",
-        final_error.message, wanted.spec.place
+        final_error.message, wanted_machine.spec.place
     );
     Err(ProviderError::new(final_error.kind, message))
 }
 
 /// Begins a node and waits until it is there. Fine if it is already: names are unique in a zone.
 async fn insert(
-    rest: &Rest,
+    rest_client: &Rest,
     project: &str,
     zone: &str,
     name: &str,
@@ -308,8 +308,8 @@ async fn insert(
         body: Some(body),
         about: &about_create,
     };
-    let create_result = match rest.call(create_call).await {
-        Ok(operation) => rest.done(V2, operation, &about_create).await,
+    let create_result = match rest_client.call(create_call).await {
+        Ok(operation) => rest_client.done(V2, operation, &about_create).await,
         Err(error) => Err(error),
     };
     match create_result {
@@ -327,10 +327,10 @@ async fn insert(
     }
 }
 
-fn body(wanted: &Wanted, slice: &Slice, zone: &str) -> Value {
-    let (labels, long) = labels::split(&wanted.tags);
+fn body(wanted_machine: &Wanted, slice: &Slice, zone: &str) -> Value {
+    let (labels, long) = labels::split(&wanted_machine.tags);
     let settings = launch::SETTINGS.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let script = ("startup-script".to_owned(), wanted.script.clone());
+    let script = ("startup-script".to_owned(), wanted_machine.script.clone());
     let metadata: BTreeMap<String, String> =
         settings.into_iter().chain([script]).chain(long).collect();
     let mut network = json!({ "enableExternalIps": true, "network": firewall::network_name() });
@@ -340,14 +340,14 @@ fn body(wanted: &Wanted, slice: &Slice, zone: &str) -> Value {
     let mut body = json!({
         "acceleratorType": slice.kind,
         "runtimeVersion": slice.version,
-        "description": format!("sky: stage.{}, attempt {}, in {zone}", wanted.token.stage, wanted.token.attempt),
+        "description": format!("sky: stage.{}, attempt {}, in {zone}", wanted_machine.token.stage, wanted_machine.token.attempt),
         "labels": labels,
         "metadata": metadata,
         "networkConfig": network,
         "serviceAccount": { "scope": [SCOPE] },
-        "tags": [name_of_state(&wanted.spec.owner.lineage)],
+        "tags": [name_of_state(&wanted_machine.spec.owner.lineage)],
     });
-    if wanted.spec.purchase == Purchase::Spot {
+    if wanted_machine.spec.purchase == Purchase::Spot {
         body["schedulingConfig"] = json!({ "spot": true });
     }
     body
@@ -413,7 +413,12 @@ pub(super) async fn tag(
 }
 
 /// Ends a node, with its disk. Fine if it is gone.
-async fn delete(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<(), ProviderError> {
+async fn delete(
+    rest_client: &Rest,
+    project: &str,
+    zone: &str,
+    name: &str,
+) -> Result<(), ProviderError> {
     let about_delete = format!("delete {name}");
     let path = path(project, zone, name);
     let delete_call = Call {
@@ -423,8 +428,8 @@ async fn delete(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<()
         body: None,
         about: &about_delete,
     };
-    let delete_result = match rest.call(delete_call).await {
-        Ok(operation) => rest.done(V2, operation, &about_delete).await,
+    let delete_result = match rest_client.call(delete_call).await {
+        Ok(operation) => rest_client.done(V2, operation, &about_delete).await,
         Err(error) => Err(error),
     };
     ended_or_gone(delete_result)

@@ -25,10 +25,10 @@ pub(super) struct Site {
 
 impl Site {
     /// One that is not yet talked to.
-    pub(super) fn new(name: &str, at: &KubernetesNamespace) -> Self {
+    pub(super) fn new(name: &str, namespace: &KubernetesNamespace) -> Self {
         Self {
             name: name.to_owned(),
-            at: at.clone(),
+            at: namespace.clone(),
             api: OnceCell::new(),
         }
     }

@@ -83,19 +83,20 @@ impl ShellAccess for Exec {
         })
     }
 
-    fn refusal(&self, said: &str, code: Option<i32>) -> ProviderError {
-        let missing_shell = said.contains("no such file") || said.contains("not found in $PATH");
+    fn refusal(&self, said_words: &str, code: Option<i32>) -> ProviderError {
+        let missing_shell =
+            said_words.contains("no such file") || said_words.contains("not found in $PATH");
         if missing_shell || matches!(code, Some(126 | 127)) {
             let image_words = format!(
                 "its image {} does not run /bin/sh for us ({}): take one with a POSIX shell, coreutils, tar, flock and setsid",
                 self.image,
-                super::errors::words(said)
+                super::errors::words(said_words)
             );
             return self.wrong(ErrorKind::Other, &image_words);
         }
         self.wrong(
             ErrorKind::Unreachable,
-            &format!("it does not answer: {}", super::errors::words(said)),
+            &format!("it does not answer: {}", super::errors::words(said_words)),
         )
     }
 }

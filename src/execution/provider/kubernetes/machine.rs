@@ -61,11 +61,11 @@ impl Machines {
     }
 
     /// There is one for every entry of the inventory.
-    pub(super) fn site(&self, at: &KubernetesNamespace) -> Arc<Site> {
-        let found_site = self.sites.iter().find(|site| site.at == *at);
+    pub(super) fn site(&self, namespace: &KubernetesNamespace) -> Arc<Site> {
+        let found_site = self.sites.iter().find(|site| site.at == *namespace);
         found_site
             .cloned()
-            .unwrap_or_else(|| Arc::new(Site::new("of the inventory", at)))
+            .unwrap_or_else(|| Arc::new(Site::new("of the inventory", namespace)))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {

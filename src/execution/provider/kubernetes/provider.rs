@@ -32,18 +32,18 @@ pub struct Kubernetes {
 impl Kubernetes {
     /// The clusters of a file of hosts; `root` is the state folder. Nothing is asked of them before
     /// it is needed.
-    pub fn new(own: Arc<OwnHosts>, root: &Path) -> Self {
+    pub fn new(own_hosts: Arc<OwnHosts>, root: &Path) -> Self {
         access::choose_tls();
         let mut sites: Vec<Arc<Site>> = Vec::new();
-        for pods in &own.pods {
+        for pods in &own_hosts.pods {
             if sites.iter().all(|site| site.at != pods.at) {
                 sites.push(Arc::new(Site::new(&pods.host.reach.name, &pods.at)));
             }
         }
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
-        let machines = Arc::new(Machines::new(sites, own.pods.clone()));
+        let machines = Arc::new(Machines::new(sites, own_hosts.pods.clone()));
         Self {
-            own,
+            own: own_hosts,
             machines,
             stages: root.join("stages"),
         }

@@ -265,7 +265,7 @@ impl Worker for LocalWorker {
         self.log_path().display().to_string()
     }
 
-    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
+    async fn checkpoint(&self, most_bytes: u64) -> Result<Option<Content>, ProviderError> {
         let (from, to) = (self.folder.join("checkpoint"), self.control("checkpoint"));
         let take_progress = move |bounds: &Bounds| -> io::Result<Option<Content>> {
             let names = complete_names(&from)?;
@@ -276,7 +276,7 @@ impl Worker for LocalWorker {
             tree::remove(&to)?;
             file::create_private_folders(&to)?;
             // The limit is one for all of them together.
-            let mut bytes_left = most;
+            let mut bytes_left = most_bytes;
             for name in names {
                 let (from, to) = (from.join(&name), to.join(&name));
                 let bounds = bounds.within(Some(bytes_left));
@@ -335,7 +335,7 @@ impl Worker for LocalWorker {
         Ok(blocking(move |bounds| written_in(&folder, bounds)).await?)
     }
 
-    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
+    async fn bring_outputs(&self, to: &Path, most_bytes: u64) -> Result<bool, ProviderError> {
         let (from, to) = (self.folder.join("outputs"), to.to_owned());
         let bring = move |bounds: &Bounds| -> io::Result<bool> {
             if written_in(&from, bounds)?.is_empty() {
@@ -346,7 +346,7 @@ impl Worker for LocalWorker {
                 &to,
                 tree::Links::Follow,
                 tree::Sharing::Own,
-                &bounds.within(Some(most)),
+                &bounds.within(Some(most_bytes)),
             )?;
             Ok(true)
         };

@@ -277,11 +277,11 @@ fn by_ssh(
 /// Keeps the end of what is said besides answers.
 async fn listen_to_errors(
     mut errors: Box<dyn AsyncRead + Send + Unpin>,
-    said: Arc<Mutex<Vec<u8>>>,
+    said_words: Arc<Mutex<Vec<u8>>>,
 ) {
     let mut read_piece = [0; 1024];
     while let Ok(size @ 1..) = errors.read(&mut read_piece).await {
-        let mut said_bytes = said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said_bytes = said_words.lock().unwrap_or_else(PoisonError::into_inner);
         said_bytes.extend_from_slice(&read_piece[..size]);
         let bytes_over = said_bytes.len().saturating_sub(KEPT);
         said_bytes.drain(..bytes_over);

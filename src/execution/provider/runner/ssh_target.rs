@@ -96,14 +96,14 @@ impl SshTarget {
     }
 
     /// Why there is no connection, by what `ssh` said.
-    pub(super) fn refusal(&self, said: &str, code: Option<i32>) -> ProviderError {
-        let has_words = |words: &str| said.contains(words);
+    pub(super) fn refusal(&self, said_words: &str, code: Option<i32>) -> ProviderError {
+        let has_words = |words: &str| said_words.contains(words);
         let address = &self.address;
         let port = self
             .port
             .map(|port| format!(" -p {port}"))
             .unwrap_or_default();
-        let last_line = said
+        let last_line = said_words
             .lines()
             .map(str::trim)
             .rfind(|line| !line.is_empty())

@@ -247,11 +247,11 @@ fn add_moved(moved: &mut Moved, size: Option<&str>, sum: Option<&str>) -> Option
     Some(added_size)
 }
 
-fn strange_answer(link: &Link, said: &str) -> ProviderError {
+fn strange_answer(link: &Link, said_words: &str) -> ProviderError {
     let message = format!(
         "host {}: its answer makes no sense: {}",
         link.reach.name,
-        said.escape_debug()
+        said_words.escape_debug()
     );
     ProviderError::new(ErrorKind::Other, message)
 }

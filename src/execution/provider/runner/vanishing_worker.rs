@@ -78,8 +78,8 @@ impl<F: MachineFate> Worker for VanishingWorker<F> {
         self.kept.display().to_string()
     }
 
-    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
-        self.inner.checkpoint(most).await
+    async fn checkpoint(&self, most_bytes: u64) -> Result<Option<Content>, ProviderError> {
+        self.inner.checkpoint(most_bytes).await
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
@@ -94,8 +94,8 @@ impl<F: MachineFate> Worker for VanishingWorker<F> {
         self.inner.written().await
     }
 
-    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
-        self.inner.bring_outputs(to, most).await
+    async fn bring_outputs(&self, to: &Path, most_bytes: u64) -> Result<bool, ProviderError> {
+        self.inner.bring_outputs(to, most_bytes).await
     }
 
     fn staging(&self) -> Option<&dyn Staging> {

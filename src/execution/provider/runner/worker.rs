@@ -79,7 +79,7 @@ impl RemoteWorker {
         name: &str,
         arguments: &[&str],
         to: &str,
-        most: Option<u64>,
+        most_bytes: Option<u64>,
     ) -> Result<Option<PathBuf>, ProviderError> {
         let target = self.scratch.join(to);
         let (into, from) = mpsc::channel(QUEUE);
@@ -95,7 +95,7 @@ impl RemoteWorker {
             },
         );
         let place = target.clone();
-        let lay = blocking(move |bounds| unpack(from, place, &bounds.within(most)));
+        let lay = blocking(move |bounds| unpack(from, place, &bounds.within(most_bytes)));
         let (answer, laid) = tokio::join!(ask, lay);
         let Answer { .. } = answer?;
         // What is wrong with what came is wrong with what the command wrote.
@@ -111,9 +111,9 @@ impl RemoteWorker {
     /// What an answer to `look` means.
     pub(in crate::execution::provider) fn understood(
         &self,
-        said: &str,
+        said_words: &str,
     ) -> Result<RunStatus, ProviderError> {
-        let run_status = match said.split_once(' ').unwrap_or((said, "")) {
+        let run_status = match said_words.split_once(' ').unwrap_or((said_words, "")) {
             ("waiting", _) => Some(RunStatus::NotStarted),
             ("running", _) => Some(RunStatus::Running),
             ("leaving", left) => left
@@ -126,14 +126,14 @@ impl RemoteWorker {
             ("exited", code) => code.parse().ok().map(RunStatus::Exited),
             _ => None,
         };
-        run_status.ok_or_else(|| self.nonsense(said))
+        run_status.ok_or_else(|| self.nonsense(said_words))
     }
 
-    fn nonsense(&self, said: &str) -> ProviderError {
+    fn nonsense(&self, said_words: &str) -> ProviderError {
         let message = format!(
             "host {}: its answer makes no sense: {}",
             self.link.reach.name,
-            said.escape_debug()
+            said_words.escape_debug()
         );
         ProviderError::new(ErrorKind::Other, message)
     }
@@ -256,9 +256,9 @@ impl Worker for RemoteWorker {
             .place(&format!("machines/{}/box/log", self.token.id))
     }
 
-    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
+    async fn checkpoint(&self, most_bytes: u64) -> Result<Option<Content>, ProviderError> {
         Ok(self
-            .bring("progress", &[], "checkpoint", Some(most))
+            .bring("progress", &[], "checkpoint", Some(most_bytes))
             .await?
             .map(Content::Stored))
     }
@@ -303,12 +303,12 @@ impl Worker for RemoteWorker {
         parse_written(&written_answer.content).ok_or_else(|| self.nonsense("a size that is none"))
     }
 
-    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
+    async fn bring_outputs(&self, to: &Path, most_bytes: u64) -> Result<bool, ProviderError> {
         if self.written().await?.is_empty() {
             return Ok(false);
         }
         let Some(path) = self
-            .bring("output", &[".", "lenient"], "all", Some(most))
+            .bring("output", &[".", "lenient"], "all", Some(most_bytes))
             .await?
         else {
             return Ok(false);

@@ -68,23 +68,23 @@ impl Sim {
     /// trouble leaves `work` undone, but for a lost answer.
     pub(super) async fn call<T>(
         &self,
-        made: Made<'_>,
+        made_call: Made<'_>,
         work: impl Future<Output = Result<T, ProviderError>> + Send,
     ) -> Result<T, ProviderError> {
         let fault = {
             let mut call_counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            self.write_down(made)?;
-            self.faults.next(made, &mut call_counts)
+            self.write_down(made_call)?;
+            self.faults.next(made_call, &mut call_counts)
         };
         let error_of = |kind, what: &str| {
-            let about_stage = if made.stage.is_empty() {
+            let about_stage = if made_call.stage.is_empty() {
                 String::new()
             } else {
-                format!(" for stage.{}", made.stage)
+                format!(" for stage.{}", made_call.stage)
             };
             Err(ProviderError::new(
                 kind,
-                format!("sim: {}{about_stage}: {what}", made.call),
+                format!("sim: {}{about_stage}: {what}", made_call.call),
             ))
         };
         let Some((fault, delay)) = fault else {
@@ -107,7 +107,7 @@ impl Sim {
             }
             Fault::Preempt => {
                 let of_stage = |record: &MachineRecord| {
-                    record.stage == made.stage && record.attempt == made.attempt
+                    record.stage == made_call.stage && record.attempt == made_call.attempt
                 };
                 for record in machine_records::all(&self.root)?
                     .into_iter()
@@ -119,7 +119,7 @@ impl Sim {
             }
             Fault::Notice => {
                 let of_stage = |record: &MachineRecord| {
-                    record.stage == made.stage && record.attempt == made.attempt
+                    record.stage == made_call.stage && record.attempt == made_call.attempt
                 };
                 for mut record in machine_records::all(&self.root)?
                     .into_iter()
@@ -133,7 +133,7 @@ impl Sim {
         }
     }
 
-    fn write_down(&self, made: Made<'_>) -> Result<(), ProviderError> {
+    fn write_down(&self, made_call: Made<'_>) -> Result<(), ProviderError> {
         file::create_private_folders(&self.root)?;
         let path = self.root.join("calls");
         let fail = |error| ProviderError::from(file::named(&path, "append to", error));
@@ -145,7 +145,7 @@ impl Sim {
             .map_err(fail)?;
         let call_line = format!(
             "{}\t{}\t{}\t{}\n",
-            made.call, made.stage, made.attempt, made.place
+            made_call.call, made_call.stage, made_call.attempt, made_call.place
         );
         calls.write_all(call_line.as_bytes()).map_err(fail)
     }

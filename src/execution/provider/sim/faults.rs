@@ -168,13 +168,13 @@ impl Faults {
     }
 
     /// Whether this call goes wrong, and for how long it is slow. Counts it.
-    pub fn next(&self, made: Made<'_>, counts: &mut Counts) -> Option<(Fault, u64)> {
+    pub fn next(&self, made_call: Made<'_>, counts: &mut Counts) -> Option<(Fault, u64)> {
         let mut found_fault = None;
         for (index, rule) in self
             .faults
             .iter()
             .enumerate()
-            .filter(|(_, rule)| rule.matches(made))
+            .filter(|(_, rule)| rule.matches(made_call))
         {
             let count = counts.rules.entry(index).or_default();
             *count += 1;
@@ -185,7 +185,10 @@ impl Faults {
             }
         }
         // Looks have no number of their own that two runs would share.
-        let draw_key = format!("{} {} {}", made.call, made.stage, made.attempt);
+        let draw_key = format!(
+            "{} {} {}",
+            made_call.call, made_call.stage, made_call.attempt
+        );
         let count = counts.calls.entry(draw_key.clone()).or_default();
         *count += 1;
         let by_chance = || {
@@ -203,17 +206,19 @@ impl Faults {
 }
 
 impl Rule {
-    fn matches(&self, made: Made<'_>) -> bool {
-        self.call.as_ref().is_none_or(|call| call == made.call)
+    fn matches(&self, made_call: Made<'_>) -> bool {
+        self.call.as_ref().is_none_or(|call| call == made_call.call)
             && self
                 .stage
                 .as_ref()
-                .is_none_or(|pattern| pattern.matches(made.stage))
+                .is_none_or(|pattern| pattern.matches(made_call.stage))
             && self
                 .place
                 .as_ref()
-                .is_none_or(|pattern| pattern.matches(made.place))
-            && self.attempt.is_none_or(|attempt| attempt == made.attempt)
+                .is_none_or(|pattern| pattern.matches(made_call.place))
+            && self
+                .attempt
+                .is_none_or(|attempt| attempt == made_call.attempt)
     }
 }
 

@@ -117,8 +117,9 @@ impl Worker for SimWorker {
         self.call("stop", self.inside.stop(grace)).await
     }
 
-    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
-        self.call("checkpoint", self.inside.checkpoint(most)).await
+    async fn checkpoint(&self, most_bytes: u64) -> Result<Option<Content>, ProviderError> {
+        self.call("checkpoint", self.inside.checkpoint(most_bytes))
+            .await
     }
 
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
@@ -129,7 +130,7 @@ impl Worker for SimWorker {
         self.inside.written().await
     }
 
-    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
-        self.inside.bring_outputs(to, most).await
+    async fn bring_outputs(&self, to: &Path, most_bytes: u64) -> Result<bool, ProviderError> {
+        self.inside.bring_outputs(to, most_bytes).await
     }
 }

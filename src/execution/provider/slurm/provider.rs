@@ -42,7 +42,7 @@ pub struct Slurm {
 
 impl Slurm {
     /// The clusters of a file of hosts; `root` is the state folder.
-    pub fn new(own: Arc<OwnHosts>, root: &Path) -> Self {
+    pub fn new(own_hosts: Arc<OwnHosts>, root: &Path) -> Self {
         let link = |cluster: &SlurmCluster| {
             let settings = vec![
                 cluster
@@ -59,11 +59,11 @@ impl Slurm {
                 },
             )
         };
-        let links = own.clusters.iter().map(link).collect();
+        let links = own_hosts.clusters.iter().map(link).collect();
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let scratch = root.join("stages").join(".incoming");
         Self {
-            own,
+            own: own_hosts,
             links,
             scratch,
             seen: Mutex::default(),

@@ -121,8 +121,8 @@ impl Worker for JobWorker {
         self.inside.log_name()
     }
 
-    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
-        self.inside.checkpoint(most).await
+    async fn checkpoint(&self, most_bytes: u64) -> Result<Option<Content>, ProviderError> {
+        self.inside.checkpoint(most_bytes).await
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
@@ -137,7 +137,7 @@ impl Worker for JobWorker {
         self.inside.written().await
     }
 
-    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
-        self.inside.bring_outputs(to, most).await
+    async fn bring_outputs(&self, to: &Path, most_bytes: u64) -> Result<bool, ProviderError> {
+        self.inside.bring_outputs(to, most_bytes).await
     }
 }

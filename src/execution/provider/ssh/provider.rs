@@ -34,8 +34,8 @@ type Found = (usize, Tags, Machine);
 
 impl Ssh {
     /// The hosts of a file; `root` is the state folder.
-    pub fn new(own: Arc<OwnHosts>, root: &Path) -> Self {
-        let links = own
+    pub fn new(own_hosts: Arc<OwnHosts>, root: &Path) -> Self {
+        let links = own_hosts
             .hosts
             .iter()
             .map(|host| Link::new(host.reach.clone()))
@@ -43,7 +43,7 @@ impl Ssh {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let scratch = root.join("stages").join(".incoming");
         Self {
-            own,
+            own: own_hosts,
             links,
             scratch,
             seen: Mutex::default(),

@@ -191,7 +191,7 @@ impl Remote {
 }
 
 /// An error of the crate, after what was to be done.
-pub(super) fn named(what: &str, error: &object_store::Error) -> BucketError {
+pub(super) fn named(what_failed: &str, error: &object_store::Error) -> BucketError {
     use object_store::Error;
     let mut error_words = error.to_string();
     let mut next_error = std::error::Error::source(error);
@@ -231,7 +231,7 @@ pub(super) fn named(what: &str, error: &object_store::Error) -> BucketError {
         .collect::<Vec<_>>()
         .join(" ");
     let shortened_words: String = plain_words.chars().take(WORDS).collect();
-    BucketError::new(kind, format!("{what}{hint}: {shortened_words}"))
+    BucketError::new(kind, format!("{what_failed}{hint}: {shortened_words}"))
 }
 
 /// An answer about a whole bucket.
@@ -255,7 +255,7 @@ pub(super) fn request(
 }
 
 /// Sends a request about `what`, which is signed.
-pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, BucketError> {
+pub(super) async fn send(what_failed: &str, request: HttpRequest) -> Result<Answer, BucketError> {
     let passing = |error: reqwest::Error| {
         // Its address is signed in its query.
         let error = error.without_url();
@@ -267,12 +267,12 @@ pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, Buc
         }
         BucketError::new(
             Trouble::Passing,
-            format!("{what} cannot be asked: {error_words}"),
+            format!("{what_failed} cannot be asked: {error_words}"),
         )
     };
     let (parts, body) = request.into_parts();
     let Some(body) = body.as_bytes().map(|bytes| bytes.to_vec()) else {
-        let message = format!("{what} cannot be asked: the request is a stream");
+        let message = format!("{what_failed} cannot be asked: the request is a stream");
         return Err(BucketError::new(Trouble::Other, message));
     };
     let client = reqwest::Client::builder()
@@ -291,7 +291,7 @@ pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, Buc
     while let Some(piece) = sent.chunk().await.map_err(passing)? {
         if text.len() + piece.len() > LONGEST_ANSWER {
             let message = format!(
-                "{what} answers more than {} MiB about a bucket",
+                "{what_failed} answers more than {} MiB about a bucket",
                 LONGEST_ANSWER >> 20
             );
             return Err(BucketError::new(Trouble::Other, message));
@@ -306,7 +306,7 @@ pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, Buc
 
 impl Answer {
     /// What an answer that is not good means. `code` is the store's own word for it.
-    pub(super) fn error(&self, what: &str, code: &str) -> BucketError {
+    pub(super) fn error(&self, what_failed: &str, code: &str) -> BucketError {
         let (kind, hint) = match self.status {
             401 | 403 => (
                 Trouble::Denied,
@@ -317,7 +317,10 @@ impl Answer {
             _ => (Trouble::Other, ""),
         };
         let status_words = format!("status {} {code}", self.status);
-        BucketError::new(kind, format!("{what}{hint}: {}", status_words.trim_end()))
+        BucketError::new(
+            kind,
+            format!("{what_failed}{hint}: {}", status_words.trim_end()),
+        )
     }
 
     /// The content of the first XML element of that name.

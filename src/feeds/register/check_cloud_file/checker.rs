@@ -27,18 +27,18 @@ pub(super) enum Least {
 impl Check<'_> {
     pub(super) fn wrong(
         &self,
-        at: Range<usize>,
+        span: Range<usize>,
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Checked {
-        Err(fault(self.file, at, message, hint))
+        Err(fault(self.file, span, message, hint))
     }
 
     /// The line of a place in the file, for a second row that is named in a message.
-    pub(super) fn line(&self, at: Range<usize>) -> usize {
+    pub(super) fn line(&self, span: Range<usize>) -> usize {
         self.file
             .text
-            .get(..at.start)
+            .get(..span.start)
             .unwrap_or("")
             .matches('\n')
             .count()

@@ -7,21 +7,31 @@ use crate::model::{AcceleratorNeed, Job, Needs, Pattern, Stage, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Adds every name of the job that matches nothing in the catalog.
-pub(super) fn job_names(job: &Job, known: &KnownNames<'_>, found: &mut Vec<UnknownName>) {
-    data_places(job, known, found);
-    let without_machine = known.without_machine(job);
+pub(super) fn job_names(
+    job: &Job,
+    known_names: &KnownNames<'_>,
+    unknown_names: &mut Vec<UnknownName>,
+) {
+    data_places(job, known_names, unknown_names);
+    let without_machine = known_names.without_machine(job);
     for (name, stage) in &job.stages {
         // One known alternative is enough: a job may be planned on small catalogs too.
         let alternatives: Vec<&Needs> = match stage.needs.any_of.is_empty() {
             true => vec![&stage.needs],
             false => stage.needs.any_of.iter().collect(),
         };
-        match unknown_accelerator(name, &alternatives, known) {
-            Some(error) => found.push(error),
-            None => accelerator_names(name, stage, known, found),
+        match unknown_accelerator(name, &alternatives, known_names) {
+            Some(error) => unknown_names.push(error),
+            None => accelerator_names(name, stage, known_names, unknown_names),
         }
-        found.extend(unknown_service(name, &alternatives, known));
-        place_names(name, &stage.needs, &without_machine, known, found);
+        unknown_names.extend(unknown_service(name, &alternatives, known_names));
+        place_names(
+            name,
+            &stage.needs,
+            &without_machine,
+            known_names,
+            unknown_names,
+        );
     }
 }
 
@@ -30,15 +40,15 @@ fn unknown_error(key: String, message: String, hint: Option<String>) -> UnknownN
 }
 
 /// Adds the places of datasets, and of what was made already, that the catalog does not have.
-fn data_places(job: &Job, known: &KnownNames<'_>, found: &mut Vec<UnknownName>) {
-    let catalog = known.catalog;
+fn data_places(job: &Job, known_names: &KnownNames<'_>, unknown_names: &mut Vec<UnknownName>) {
+    let catalog = known_names.catalog;
     for (name, dataset) in &job.datasets {
         if catalog.place_id(&dataset.at).is_none() {
             let place = dataset.at.to_string();
-            found.push(unknown_error(
+            unknown_names.push(unknown_error(
                 format!("datasets.{name}.at"),
                 format!("the catalog has no place `{place}`"),
-                known.nearest_place(&place),
+                known_names.nearest_place(&place),
             ));
         }
     }
@@ -49,7 +59,7 @@ fn data_places(job: &Job, known: &KnownNames<'_>, found: &mut Vec<UnknownName>) 
                 made.at
             );
             let hint = "plan with the catalog of the first plan".to_owned();
-            found.push(unknown_error(String::new(), message, Some(hint)));
+            unknown_names.push(unknown_error(String::new(), message, Some(hint)));
         }
     }
 }
@@ -58,9 +68,10 @@ fn data_places(job: &Job, known: &KnownNames<'_>, found: &mut Vec<UnknownName>) 
 fn unknown_accelerator(
     stage: &str,
     alternatives: &[&Needs],
-    known: &KnownNames<'_>,
+    known_names: &KnownNames<'_>,
 ) -> Option<UnknownName> {
-    let is_unknown = |need: &AcceleratorNeed| known.catalog.accelerator_name(&need.name).is_none();
+    let is_unknown =
+        |need: &AcceleratorNeed| known_names.catalog.accelerator_name(&need.name).is_none();
     let none_known = |needs: &&Needs| {
         !needs.accelerators.is_empty() && needs.accelerators.iter().all(is_unknown)
     };
@@ -74,7 +85,7 @@ fn unknown_accelerator(
             "the catalog has no accelerator `{}`",
             first_accelerator.name
         ),
-        known.nearest_accelerator(&first_accelerator.name),
+        known_names.nearest_accelerator(&first_accelerator.name),
     ))
 }
 
@@ -82,12 +93,12 @@ fn unknown_accelerator(
 fn unknown_service(
     stage: &str,
     alternatives: &[&Needs],
-    known: &KnownNames<'_>,
+    known_names: &KnownNames<'_>,
 ) -> Option<UnknownName> {
     // A set without a service may be met by machines.
     let is_served = |needs: &&Needs| {
         let service = needs.service.as_ref();
-        service.is_none_or(|need| known.services.contains(need.name.as_str()))
+        service.is_none_or(|need| known_names.services.contains(need.name.as_str()))
     };
     let first_service = alternatives
         .iter()
@@ -96,12 +107,12 @@ fn unknown_service(
     Some(unknown_error(
         format!("stages.{stage}.needs.service"),
         format!("the catalog has no service `{}`", first_service.name),
-        service_hint(&first_service.name, known),
+        service_hint(&first_service.name, known_names),
     ))
 }
 
-fn service_hint(name: &str, known: &KnownNames<'_>) -> Option<String> {
-    let service_list = known
+fn service_hint(name: &str, known_names: &KnownNames<'_>) -> Option<String> {
+    let service_list = known_names
         .services
         .iter()
         .copied()
@@ -109,7 +120,7 @@ fn service_hint(name: &str, known: &KnownNames<'_>) -> Option<String> {
         .join(", ");
     Some(match service_list.is_empty() {
         true => "this catalog has no services; `sky catalog register` brings some".to_owned(),
-        false => nearest(name, known.services.iter().copied())
+        false => nearest(name, known_names.services.iter().copied())
             .unwrap_or_else(|| format!("it has {service_list}")),
     })
 }
@@ -128,8 +139,8 @@ fn needs_sets<'n>(stage: &str, needs: &'n Needs) -> Vec<(String, &'n Needs)> {
 fn accelerator_names(
     name: &str,
     stage: &Stage,
-    known: &KnownNames<'_>,
-    found: &mut Vec<UnknownName>,
+    known_names: &KnownNames<'_>,
+    unknown_names: &mut Vec<UnknownName>,
 ) {
     let mut unknown_accelerators: BTreeMap<&str, String> = BTreeMap::new();
     if let Work::DurationBy(times) = &stage.work {
@@ -143,14 +154,14 @@ fn accelerator_names(
         }
     }
     unknown_accelerators
-        .retain(|accelerator, _| known.catalog.accelerator_name(accelerator).is_none());
+        .retain(|accelerator, _| known_names.catalog.accelerator_name(accelerator).is_none());
     for (accelerator, key) in unknown_accelerators {
         let message = format!("stage {name}: the catalog has no accelerator `{accelerator}`");
-        found.push(UnknownName::warning(
+        unknown_names.push(UnknownName::warning(
             InputFile::Job,
             key,
             message,
-            known.nearest_accelerator(accelerator),
+            known_names.nearest_accelerator(accelerator),
         ));
     }
 }
@@ -160,28 +171,28 @@ fn place_names(
     name: &str,
     needs: &Needs,
     without_machine: &BTreeSet<&Pattern>,
-    known: &KnownNames<'_>,
-    found: &mut Vec<UnknownName>,
+    known_names: &KnownNames<'_>,
+    unknown_names: &mut Vec<UnknownName>,
 ) {
     // What is common to several alternatives is in each of them, and is said once.
     let mut names_said: BTreeSet<String> = BTreeSet::new();
     let mut say_once = |key: String, message: String, hint: Option<String>| {
         if names_said.insert(message.clone()) {
-            found.push(UnknownName::warning(InputFile::Job, key, message, hint));
+            unknown_names.push(UnknownName::warning(InputFile::Job, key, message, hint));
         }
     };
     for (key, needs) in needs_sets(name, needs) {
         for pattern in needs
             .places
             .iter()
-            .filter(|pattern| !known.is_place(pattern))
+            .filter(|pattern| !known_names.is_place(pattern))
         {
             let message =
                 format!("stage {name}: places `{pattern}` matches nothing in the catalog");
             say_once(
                 format!("{key}.places.{pattern}"),
                 message,
-                known.nearest_place(&pattern.0),
+                known_names.nearest_place(&pattern.0),
             );
         }
         for pattern in needs
@@ -194,31 +205,31 @@ fn place_names(
             say_once(
                 format!("{key}.instance_types.{pattern}"),
                 message,
-                known.nearest_machine(&pattern.0),
+                known_names.nearest_machine(&pattern.0),
             );
         }
         if let Some(latency) = needs
             .latency
             .as_ref()
-            .filter(|latency| !known.countries.contains(latency.to.as_str()))
+            .filter(|latency| !known_names.countries.contains(latency.to.as_str()))
         {
             let message = format!(
                 "stage {name}: the catalog has no place in `{}`, which latency is to",
                 latency.to
             );
-            let hint = listed("has places in", &known.countries);
+            let hint = listed("has places in", &known_names.countries);
             say_once(format!("{key}.latency"), message, hint);
         }
         let unserved = needs
             .service
             .as_ref()
-            .filter(|need| !known.services.contains(need.name.as_str()));
+            .filter(|need| !known_names.services.contains(need.name.as_str()));
         if let Some(need) = unserved.filter(|_| key.ends_with(|last: char| last.is_ascii_digit())) {
             let message = format!("stage {name}: the catalog has no service `{}`", need.name);
             say_once(
                 format!("{key}.service"),
                 message,
-                service_hint(&need.name, known),
+                service_hint(&need.name, known_names),
             );
         }
     }

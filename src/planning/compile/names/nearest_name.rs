@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 /// `did you mean …?` for the known name most like `name`, if one is close.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
-    nearest_name(name, known).map(|known| format!("did you mean `{known}`?"))
+pub(super) fn nearest<'n>(
+    name: &str,
+    known_names: impl Iterator<Item = &'n str>,
+) -> Option<String> {
+    nearest_name(name, known_names).map(|known| format!("did you mean `{known}`?"))
 }
 
 /// The known name most like `name`, if one is close. Wildcards do not count.
@@ -41,12 +44,13 @@ pub(super) fn nearest_name<'n>(
 
 /// The names that there are, where none of them is like the one that was written; none: there are
 /// none.
-pub(super) fn listed(what: &str, known: &BTreeSet<&str>) -> Option<String> {
+pub(super) fn listed(value_noun: &str, known_names: &BTreeSet<&str>) -> Option<String> {
     const SHOWN: usize = 12;
-    let names: Vec<&str> = known.iter().copied().take(SHOWN).collect();
-    let more_words = match known.len().saturating_sub(SHOWN) {
+    let names: Vec<&str> = known_names.iter().copied().take(SHOWN).collect();
+    let more_words = match known_names.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    (!names.is_empty()).then(|| format!("the catalog {what} {}{more_words}", names.join(", ")))
+    (!names.is_empty())
+        .then(|| format!("the catalog {value_noun} {}{more_words}", names.join(", ")))
 }

@@ -20,15 +20,15 @@ pub(super) struct RelayedArtifact<'a> {
 impl Builder<'_> {
     /// Relays from one reader's site to another that are cheaper than from some source. Steps from
     /// the origin rise along them, so that they never form a ring.
-    pub(super) fn relays(&mut self, of: &RelayedArtifact<'_>) -> Vec<Relay> {
+    pub(super) fn relays(&mut self, relayed_artifact: &RelayedArtifact<'_>) -> Vec<Relay> {
         let mut relays = Vec::new();
-        for to in of.present.keys() {
-            for (holder, present) in of.present {
-                relays.extend(self.relay(of, *holder, *to, present));
+        for to in relayed_artifact.present.keys() {
+            for (holder, present) in relayed_artifact.present {
+                relays.extend(self.relay(relayed_artifact, *holder, *to, present));
             }
         }
         if !relays.is_empty() {
-            self.rising_steps(of, &relays);
+            self.rising_steps(relayed_artifact, &relays);
         }
         self.relays.extend(&relays);
         relays
@@ -38,16 +38,21 @@ impl Builder<'_> {
     /// no source.
     fn relay(
         &mut self,
-        of: &RelayedArtifact<'_>,
+        relayed_artifact: &RelayedArtifact<'_>,
         holder: SiteId,
         to: SiteId,
         present: &Terms,
     ) -> Option<Relay> {
-        let artifact = of.artifact;
+        let artifact = relayed_artifact.artifact;
         let is_dearer = |origin: &&SiteId| {
             routes::relayed(self.instance, artifact, **origin, holder, to).is_some()
         };
-        let origins: Vec<SiteId> = of.sources.iter().filter(is_dearer).copied().collect();
+        let origins: Vec<SiteId> = relayed_artifact
+            .sources
+            .iter()
+            .filter(is_dearer)
+            .copied()
+            .collect();
         if origins.is_empty() {
             return None;
         }
@@ -59,7 +64,7 @@ impl Builder<'_> {
         self.only_from_holders(artifact, holder, present, &name, column);
         self.only_if_it_saves(artifact, &origins, &name, column);
         Some(Relay {
-            artifact: of.index,
+            artifact: relayed_artifact.index,
             holder,
             to,
             column,
@@ -118,12 +123,12 @@ impl Builder<'_> {
     }
 
     /// The number of steps from the origin is higher at the end of a relay than at its holder.
-    fn rising_steps(&mut self, of: &RelayedArtifact<'_>, relays: &[Relay]) {
-        let most_present = signed_count(of.present.len());
-        let label = &of.artifact.label;
+    fn rising_steps(&mut self, relayed_artifact: &RelayedArtifact<'_>, relays: &[Relay]) {
+        let most_present = signed_count(relayed_artifact.present.len());
+        let label = &relayed_artifact.artifact.label;
         let labels = &self.instance.links.labels;
         let mut steps: BTreeMap<SiteId, ColumnId> = BTreeMap::new();
-        for site in of.present.keys() {
+        for site in relayed_artifact.present.keys() {
             let name = format!("step[{label},{}]", labels[*site]);
             steps.insert(*site, self.program.column(name, Some(most_present), false));
         }

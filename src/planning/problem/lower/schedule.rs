@@ -209,7 +209,7 @@ impl Builder<'_> {
     fn direct_arrivals(
         &mut self,
         index: ArtifactId,
-        at: &BTreeMap<SiteId, ColumnId>,
+        arrival_columns: &BTreeMap<SiteId, ColumnId>,
         ends: &IdVec<StageId, ColumnId>,
     ) {
         let (artifact, links) = (&self.instance.artifacts[index], &self.instance.links);
@@ -217,7 +217,7 @@ impl Builder<'_> {
             Origin::Site(site) => vec![site],
             Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
         };
-        for (to, arrival) in at {
+        for (to, arrival) in arrival_columns {
             for from in sources.iter().filter(|from| *from != to) {
                 let time = links.time(*from, *to, artifact.link_bytes).signed();
                 let mut arrival_row = vec![(*arrival, 1)];
@@ -248,7 +248,7 @@ impl Builder<'_> {
     fn relayed_arrivals(
         &mut self,
         index: ArtifactId,
-        at: &BTreeMap<SiteId, ColumnId>,
+        arrival_columns: &BTreeMap<SiteId, ColumnId>,
         horizon: i64,
     ) {
         let (artifact, links) = (&self.instance.artifacts[index], &self.instance.links);
@@ -256,8 +256,8 @@ impl Builder<'_> {
         for relay in relays {
             let time = links.time(relay.holder, relay.to, artifact.link_bytes);
             let relay_row = vec![
-                (at[&relay.to], 1),
-                (at[&relay.holder], -1),
+                (arrival_columns[&relay.to], 1),
+                (arrival_columns[&relay.holder], -1),
                 (relay.column, -time.signed() - horizon),
             ];
             let name = format!(

@@ -52,16 +52,16 @@ pub(crate) struct DualMessages<'a> {
 
 impl<'a> DualMessages<'a> {
     /// Without messages; `own` by stage and position of the site, scaled.
-    pub(crate) fn new(net: Network, links: &'a Links, own: IdVec<StageId, Vec<i64>>) -> Self {
+    pub(crate) fn new(net: Network, links: &'a Links, own_costs: IdVec<StageId, Vec<i64>>) -> Self {
         let mail = net.stars.map(|star| empty_mail(&net, star));
-        let least_own = own.map(|own| own.iter().copied().min().unwrap_or(0));
+        let least_own = own_costs.map(|own| own.iter().copied().min().unwrap_or(0));
         Self {
             net,
             links,
             mail,
-            level: own.clone(),
+            level: own_costs.clone(),
             least: least_own,
-            own,
+            own: own_costs,
             constant: 0,
             room: Vec::new(),
             holding: false,
@@ -100,14 +100,14 @@ impl<'a> DualMessages<'a> {
 
     /// From the last stages to the first. `seen` is called for every stage when it has heard from
     /// all after it.
-    pub(crate) fn backward(&mut self, seen: &mut dyn FnMut(&Self, StageId)) {
+    pub(crate) fn backward(&mut self, visit: &mut dyn FnMut(&Self, StageId)) {
         for at in (0..self.net.order.len()).rev() {
             let stage = self.net.order[at];
             for index in 0..self.net.nodes[stage].makes.len() {
                 self.lift_origin(self.net.nodes[stage].makes[index]);
             }
             self.settle(stage);
-            seen(self, stage);
+            visit(self, stage);
             let reads = &self.net.nodes[stage].reads;
             let part_count = self.parts(stage, false);
             let least_level = self.least[stage];
@@ -128,7 +128,7 @@ impl<'a> DualMessages<'a> {
 
     /// From the first stages to the last. `seen` is called for every stage when it has heard from
     /// all before it.
-    pub(crate) fn forward(&mut self, seen: &mut dyn FnMut(&Self, StageId)) {
+    pub(crate) fn forward(&mut self, visit: &mut dyn FnMut(&Self, StageId)) {
         for star in self.net.stars.ids() {
             if let Origin::Site(_) = self.net.stars[star].origin {
                 self.lift_readers(star);
@@ -137,7 +137,7 @@ impl<'a> DualMessages<'a> {
         for at in 0..self.net.order.len() {
             let stage = self.net.order[at];
             self.settle(stage);
-            seen(self, stage);
+            visit(self, stage);
             let makes = &self.net.nodes[stage].makes;
             let edges: usize = makes
                 .iter()
@@ -278,8 +278,8 @@ impl<'a> DualMessages<'a> {
     }
 
     /// Puts other own costs in the place of those so far; messages stay.
-    pub(crate) fn reprice(&mut self, own: &IdVec<StageId, Vec<i64>>) {
-        for (stage, new) in own.iter_enumerated() {
+    pub(crate) fn reprice(&mut self, own_costs: &IdVec<StageId, Vec<i64>>) {
+        for (stage, new) in own_costs.iter_enumerated() {
             for ((level, old), new) in self.level[stage]
                 .iter_mut()
                 .zip(&mut self.own[stage])

@@ -84,8 +84,8 @@ impl FlowProgram {
     }
 
     /// Adds the arcs that lead to a stage: one from each that it waits for, or one from outside.
-    fn add_arcs(&mut self, stage: StageId, before: &[StageId], deadline: i64) -> Option<()> {
-        if before.is_empty() {
+    fn add_arcs(&mut self, stage: StageId, stages_before: &[StageId], deadline: i64) -> Option<()> {
+        if stages_before.is_empty() {
             let most_capacity = i64::try_from(CAPACITY).ok()?.checked_mul(4)?;
             let name = format!("first[{stage}]");
             let column = self.program.column(name, Some(most_capacity), false);
@@ -93,7 +93,7 @@ impl FlowProgram {
             self.into[stage].push((column, 1));
             self.arcs[stage].push(StageArc { from: None, column });
         }
-        for from in before {
+        for from in stages_before {
             let name = format!("arc[{from},{stage}]");
             let column = self.program.column(name, None, false);
             self.into[stage].push((column, 1));
@@ -179,7 +179,7 @@ impl FlowProgram {
 /// The best flow for these curves, whose points are in any order. `None`: the solver found none.
 pub(crate) fn time_prices(
     curves: &IdVec<StageId, Vec<CurvePoint>>,
-    before: &IdVec<StageId, Vec<StageId>>,
+    stages_before: &IdVec<StageId, Vec<StageId>>,
     deadline: i64,
     solver: &dyn Solver,
     effort: &Effort,
@@ -195,12 +195,12 @@ pub(crate) fn time_prices(
     }
     let unit = i64::try_from(steepest / CAPACITY).ok()?.max(1);
     let tick = (deadline / TICKS).max(1);
-    let mut flow = FlowProgram::new(before, unit, tick);
-    for (stage, before) in before.iter_enumerated() {
+    let mut flow = FlowProgram::new(stages_before, unit, tick);
+    for (stage, before) in stages_before.iter_enumerated() {
         flow.add_arcs(stage, before, deadline)?;
     }
     let mut is_last = curves.map(|_| true);
-    before
+    stages_before
         .iter()
         .flatten()
         .for_each(|stage| is_last[*stage] = false);
@@ -212,23 +212,23 @@ pub(crate) fn time_prices(
     let Ok(Answer::Found { values, .. }) = solver.minimize(&flow.program, &[], effort) else {
         return None;
     };
-    Some(flow.prices(&values, &reversed_order(before)))
+    Some(flow.prices(&values, &reversed_order(stages_before)))
 }
 
 /// Stages so that each comes before all it waits for.
-fn reversed_order(before: &IdVec<StageId, Vec<StageId>>) -> Vec<StageId> {
-    let mut arcs_after = before.map(|_| 0_usize);
-    before
+fn reversed_order(stages_before: &IdVec<StageId, Vec<StageId>>) -> Vec<StageId> {
+    let mut arcs_after = stages_before.map(|_| 0_usize);
+    stages_before
         .iter()
         .flatten()
         .for_each(|stage| arcs_after[*stage] += 1);
-    let mut order: Vec<StageId> = before
+    let mut order: Vec<StageId> = stages_before
         .ids()
         .filter(|stage| arcs_after[*stage] == 0)
         .collect();
     let mut next_index = 0;
     while next_index < order.len() {
-        for stage in &before[order[next_index]] {
+        for stage in &stages_before[order[next_index]] {
             arcs_after[*stage] -= 1;
             if arcs_after[*stage] == 0 {
                 order.push(*stage);

@@ -20,12 +20,12 @@ impl<'a> NetworkWalk<'a> {
     pub(crate) fn new(
         net: &'a Network,
         links: &'a Links,
-        own: &'a IdVec<StageId, Vec<i64>>,
+        own_costs: &'a IdVec<StageId, Vec<i64>>,
     ) -> Self {
         Self {
             net,
             links,
-            own,
+            own: own_costs,
             place: net.nodes.map(|_| None),
             tally: ReaderTally::new(net.stars.len()),
         }

@@ -54,8 +54,8 @@ pub(super) struct ResolvedPlacement {
 
 impl FoundPlacement {
     /// A placement whose figure is as good as its bound.
-    pub(super) fn proven(known: KnownPlacement, value: i64) -> Self {
-        let KnownPlacement { tags, routes } = known;
+    pub(super) fn proven(known_placement: KnownPlacement, value: i64) -> Self {
+        let KnownPlacement { tags, routes } = known_placement;
         Self {
             tags,
             routes,
@@ -165,13 +165,13 @@ impl PlacementSearch<'_> {
         instance: &Instance,
         goal: Figure,
         limits: Limits,
-        known: &KnownPlacement,
+        known_placement: &KnownPlacement,
     ) -> Option<i64> {
-        let placement = choice_positions(instance, &known.tags)?;
+        let placement = choice_positions(instance, &known_placement.tags)?;
         if concurrency::excess(instance, &placement) > 0 {
             return None;
         }
-        let evaluation = evaluate_on(instance, self.shape, &placement, &known.routes)?;
+        let evaluation = evaluate_on(instance, self.shape, &placement, &known_placement.routes)?;
         limits
             .hold(instance, &evaluation)
             .then(|| goal.of(instance, &evaluation))
@@ -209,13 +209,13 @@ impl PlacementSearch<'_> {
     pub(super) fn evaluation(
         &self,
         instance: &Instance,
-        found: &FoundPlacement,
+        found_placement: &FoundPlacement,
     ) -> Option<Evaluation> {
         evaluate_on(
             instance,
             self.shape,
-            &choice_positions(instance, &found.tags)?,
-            &found.routes,
+            &choice_positions(instance, &found_placement.tags)?,
+            &found_placement.routes,
         )
     }
 }

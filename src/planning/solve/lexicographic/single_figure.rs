@@ -65,12 +65,12 @@ impl PlacementSearch<'_> {
         instance: &Instance,
         goal: Figure,
         limits: Limits,
-        known: Option<KnownPlacement>,
+        known_placement: Option<KnownPlacement>,
     ) -> Result<Option<FoundPlacement>, SolverError> {
         if let Some(decided) = self.minimize_by_counting(instance, goal, limits)? {
             return Ok(decided);
         }
-        let closed_figure = match known {
+        let closed_figure = match known_placement {
             None if goal == Figure::Cost && separable(instance) => {
                 close_gap(instance, self.shape, self.effort)
             }
@@ -81,7 +81,7 @@ impl PlacementSearch<'_> {
             .as_ref()
             .filter(|_| has_direct_transfers_only(instance))
             .map_or(i64::MIN, |closed| closed.bound);
-        let mut start = known;
+        let mut start = known_placement;
         if let Some(closed) = closed_figure {
             match self.resolved(
                 instance,
@@ -115,7 +115,7 @@ impl PlacementSearch<'_> {
         instance: &Instance,
         goal: Figure,
         limits: Limits,
-        known: Option<KnownPlacement>,
+        known_placement: Option<KnownPlacement>,
     ) -> Result<Option<FoundPlacement>, SolverError> {
         let Some(instance) = self.reduced(instance, limits) else {
             return Ok(None);
@@ -126,7 +126,7 @@ impl PlacementSearch<'_> {
             goal,
             limits,
             floor: i64::MIN,
-            start: known,
+            start: known_placement,
         };
         let decided = self
             .try_fastest_placement(&mut open_figure)
@@ -358,11 +358,11 @@ impl PlacementSearch<'_> {
         instance: &Instance,
         goal: Figure,
         limits: Limits,
-        known: &KnownPlacement,
+        known_placement: &KnownPlacement,
     ) -> Option<FoundPlacement> {
-        let known_value = self.value(instance, goal, limits, known)?;
+        let known_value = self.value(instance, goal, limits, known_placement)?;
         let floor_bound = self.floor(instance, goal);
-        let KnownPlacement { tags: kept, routes } = known.clone();
+        let KnownPlacement { tags: kept, routes } = known_placement.clone();
         let unmoved = FoundPlacement {
             tags: kept,
             routes,
@@ -375,7 +375,7 @@ impl PlacementSearch<'_> {
         if limits.score.is_some() || self.effort.should_stop() {
             return Some(unmoved);
         }
-        let start = choice_positions(instance, &known.tags)?;
+        let start = choice_positions(instance, &known_placement.tags)?;
         let placement = match (goal, limits.cost, Network::new(instance, self.shape, true)) {
             (Figure::Time, Some(limit), Some(net)) if has_direct_transfers_only(instance) => {
                 let mut timed_placement = TimedPlacement::new(instance, self.shape, &net, start);

@@ -26,10 +26,10 @@ impl PlacementSearch<'_> {
         &self,
         instance: &Instance,
         limits: Limits,
-        known: KnownPlacement,
+        known_placement: KnownPlacement,
     ) -> Result<KnownPlacement, SolverError> {
         let mut instance = self.reduced(instance, limits).ok_or_else(lost_placement)?;
-        let mut best_known = known;
+        let mut best_known = known_placement;
         if instance.size() > TIED_CHOICES {
             return Ok(self.nudge(&instance, limits, best_known));
         }
@@ -118,17 +118,17 @@ impl PlacementSearch<'_> {
 
 /// Takes stages off the end of `left` as long as their ranks fit into one number, with weights so
 /// that an earlier stage counts more than all later ones.
-fn take_group(instance: &Instance, left: &mut Vec<StageId>) -> Vec<StageWeight> {
+fn take_group(instance: &Instance, stages_left: &mut Vec<StageId>) -> Vec<StageWeight> {
     let count = |stage: StageId| signed_count(instance.stages[stage].choices.len());
     let mut product = 1_i64;
     let mut stages = Vec::new();
-    while let Some(stage) = left.last().copied() {
+    while let Some(stage) = stages_left.last().copied() {
         if !stages.is_empty() && product.saturating_mul(count(stage)) > RANKS {
             break;
         }
         product = product.saturating_mul(count(stage));
         stages.push(stage);
-        left.pop();
+        stages_left.pop();
     }
     let mut weight = 1_i64;
     let mut weights = Vec::with_capacity(stages.len());

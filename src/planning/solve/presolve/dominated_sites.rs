@@ -16,9 +16,9 @@ use std::collections::BTreeSet;
 pub(crate) fn worthwhile(
     net: &Network,
     links: &Links,
-    own: &IdVec<StageId, Vec<i64>>,
+    own_costs: &IdVec<StageId, Vec<i64>>,
 ) -> IdVec<StageId, Vec<bool>> {
-    let points = untimed_points(own);
+    let points = untimed_points(own_costs);
     let sites = Sites::new(net, links, &points);
     // By site and stage: another site does it for less.
     let mut dear: IdVec<SiteId, IdVec<StageId, bool>> =
@@ -46,9 +46,9 @@ pub(crate) fn worthwhile(
 pub(crate) fn enough(
     net: &Network,
     links: &Links,
-    own: &IdVec<StageId, Vec<i64>>,
+    own_costs: &IdVec<StageId, Vec<i64>>,
 ) -> IdVec<StageId, Vec<bool>> {
-    let points = untimed_points(own);
+    let points = untimed_points(own_costs);
     let instead = needed_sites(&Sites::new(net, links, &points));
     let is_kept = |site: &SiteId| instead[*site] == *site;
     net.nodes
@@ -114,14 +114,14 @@ struct CostAndTime {
 }
 
 /// Costs alone, as if nothing took time.
-fn untimed_points(own: &IdVec<StageId, Vec<i64>>) -> IdVec<StageId, Vec<Vec<CostAndTime>>> {
+fn untimed_points(own_costs: &IdVec<StageId, Vec<i64>>) -> IdVec<StageId, Vec<Vec<CostAndTime>>> {
     let point_of = |cost: &i64| {
         vec![CostAndTime {
             cost: *cost,
             time: 0,
         }]
     };
-    own.map(|own| own.iter().map(point_of).collect())
+    own_costs.map(|own| own.iter().map(point_of).collect())
 }
 
 struct Sites<'a> {
@@ -138,11 +138,15 @@ struct Sites<'a> {
 }
 
 impl<'a> Sites<'a> {
-    fn new(net: &Network, links: &'a Links, own: &IdVec<StageId, Vec<Vec<CostAndTime>>>) -> Self {
+    fn new(
+        net: &Network,
+        links: &'a Links,
+        own_costs: &IdVec<StageId, Vec<Vec<CostAndTime>>>,
+    ) -> Self {
         let mut points_at: IdVec<SiteId, IdVec<StageId, Vec<CostAndTime>>> =
             IdVec::filled(net.nodes.map(|_| Vec::new()), links.sites);
         for (stage, node) in net.nodes.iter_enumerated() {
-            for (site, own) in node.sites.iter().zip(&own[stage]) {
+            for (site, own) in node.sites.iter().zip(&own_costs[stage]) {
                 points_at[*site][stage].clone_from(own);
             }
         }

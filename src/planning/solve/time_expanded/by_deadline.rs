@@ -418,7 +418,7 @@ impl<'a> DeadlineSearch<'a> {
     }
 
     /// Raises the bound within so many pairs of slots.
-    fn raise_bound(&mut self, ground: &NetworkInputs<'_>, given: usize) -> Raised {
+    fn raise_bound(&mut self, ground: &NetworkInputs<'_>, given_pairs: usize) -> Raised {
         let near_placement = match &self.best.found {
             Some((_, placement)) if ground.loose => self.best.near(placement),
             _ => self.best.allowed.clone(),
@@ -426,10 +426,10 @@ impl<'a> DeadlineSearch<'a> {
         let mut work = SearchWork {
             best: &mut self.best,
             visits: self.visits,
-            pairs: given,
+            pairs: given_pairs,
             near: near_placement,
             floor: self.bound,
-            given,
+            given: given_pairs,
             in_vain: false,
             effort: self.effort,
         };

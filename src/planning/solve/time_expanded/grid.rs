@@ -31,15 +31,15 @@ pub(super) struct Node {
 impl Node {
     /// All that can be at a site: the slot of the start, that of the end, and the run between them.
     #[inline]
-    pub(super) fn each_run(&self, position: usize, mut seen: impl FnMut(usize, usize, Run)) {
+    pub(super) fn each_run(&self, position: usize, mut visit: impl FnMut(usize, usize, Run)) {
         for run in &self.runs[position] {
-            self.each_of(position, *run, &mut |start, end| seen(start, end, *run));
+            self.each_of(position, *run, &mut |start, end| visit(start, end, *run));
         }
     }
 
     /// The same for one run.
     #[inline]
-    pub(super) fn each_of(&self, position: usize, run: Run, seen: &mut impl FnMut(usize, usize)) {
+    pub(super) fn each_of(&self, position: usize, run: Run, visit: &mut impl FnMut(usize, usize)) {
         let end_slots = self.end.range(position);
         let mut slot_reached = end_slots.start;
         for start in self.start.range(position) {
@@ -55,7 +55,7 @@ impl Node {
             }
             let mut slot_reached = slot_reached;
             while slot_reached < end_slots.end && self.end.first[slot_reached] <= last {
-                seen(start, slot_reached);
+                visit(start, slot_reached);
                 slot_reached += 1;
             }
         }
@@ -173,7 +173,7 @@ impl Grid {
         number: usize,
         from: usize,
         to: usize,
-        mut seen: impl FnMut(usize, usize),
+        mut visit: impl FnMut(usize, usize),
     ) {
         let (at, times) = self.source(star);
         let travel = star.travel[from * star.targets.len() + star.slots[number][to]];
@@ -189,7 +189,7 @@ impl Grid {
             if slot == last_starts.len() {
                 return;
             }
-            seen(end, slot);
+            visit(end, slot);
         }
     }
 

@@ -88,13 +88,13 @@ pub(super) fn drop_dear_choices(
 pub(super) fn cost_by_duration(
     instance: &Instance,
     dual: &DualMessages<'_>,
-    own: &IdVec<StageId, Vec<i64>>,
+    own_costs: &IdVec<StageId, Vec<i64>>,
     stage: StageId,
 ) -> Vec<CurvePoint> {
     let node = &dual.net.nodes[stage];
     let mut curve = Vec::new();
     for (position, choices) in node.choices.iter().enumerate() {
-        let messages = dual.level[stage][position] - own[stage][position];
+        let messages = dual.level[stage][position] - own_costs[stage][position];
         for choice in choices {
             let choice = &instance.stages[stage].choices[*choice];
             curve.push(CurvePoint {

@@ -71,7 +71,7 @@ impl<'a> PunctualPlacement<'a> {
         net: &Network,
         price: &TimePrices,
         stage: StageId,
-        others: &[i64],
+        other_costs: &[i64],
     ) -> Option<usize> {
         let choices = &self.instance.stages[stage].choices;
         let mut best_choice: Option<((i64, i64, ChoiceId), usize, i64)> = None;
@@ -97,7 +97,7 @@ impl<'a> PunctualPlacement<'a> {
                 let duration = choice.duration.signed();
                 let own_cost =
                     choice.cost.0 * net.scale + TimePrices::worth(price.of[stage], duration);
-                let rank_key = (late_by, own_cost + others[position], *pick);
+                let rank_key = (late_by, own_cost + other_costs[position], *pick);
                 if best_choice.is_none_or(|(known, _, _)| rank_key < known) {
                     best_choice = Some((rank_key, position, choice_end));
                 }

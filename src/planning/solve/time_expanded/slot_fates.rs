@@ -11,10 +11,10 @@ impl Sweeper {
     /// Slots to halve: those in which a placement may cost less than the bound and `more`, and
     /// whose next slot costs the rest of the DAG more than `step`: where being later costs nothing,
     /// no finer slots are needed.
-    pub(super) fn fates(&self, more: i64, step: i64) -> BySlot<Fate> {
+    pub(super) fn fates(&self, extra_bound: i64, step: i64) -> BySlot<Fate> {
         let fate = |((dead, regret), rise): ((&bool, &i64), &i64)| match (
             *dead,
-            *rise > step && *regret <= more,
+            *rise > step && *regret <= extra_bound,
         ) {
             (true, _) => Fate::Dead,
             (_, true) => Fate::Halved,

@@ -193,15 +193,16 @@ impl Sweeper {
 }
 
 /// By slot of a reader: the most that it or a later one there gets.
-fn most_later(grid: &Grid, star: &Star, number: usize, down: &[i64], held: &mut Vec<i64>) {
-    held.clear();
-    held.extend_from_slice(down);
+fn most_later(grid: &Grid, star: &Star, number: usize, down: &[i64], held_values: &mut Vec<i64>) {
+    held_values.clear();
+    held_values.extend_from_slice(down);
     let reader_starts = &grid.nodes[star.readers[number]].start;
     for to in 0..star.slots[number].len() {
         let range = reader_starts.range(to);
         for slot in range.start..range.end.saturating_sub(1).max(range.start) {
             let mirrored_index = range.end - 2 - (slot - range.start);
-            held[mirrored_index] = held[mirrored_index].max(held[mirrored_index + 1]);
+            held_values[mirrored_index] =
+                held_values[mirrored_index].max(held_values[mirrored_index + 1]);
         }
     }
 }

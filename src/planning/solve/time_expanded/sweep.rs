@@ -45,7 +45,7 @@ impl Sweeper {
 
     /// From the first stages to the last; likewise. `seen` is called for every stage when it has
     /// heard from all before it.
-    pub(super) fn forward(&mut self, limit: i64, seen: &mut dyn FnMut(&Self, StageId)) {
+    pub(super) fn forward(&mut self, limit: i64, visit: &mut dyn FnMut(&Self, StageId)) {
         for star in self.grid.stars.ids() {
             if let Origin::Site(_) = self.grid.stars[star].origin {
                 self.lift_readers(star);
@@ -66,7 +66,7 @@ impl Sweeper {
                 *regret = *cost - least_cost;
                 *dead |= *cost > spare_bound;
             });
-            seen(self, stage);
+            visit(self, stage);
             let makes = &self.grid.nodes[stage].makes;
             let edges: usize = makes
                 .iter()

@@ -73,10 +73,10 @@ impl PlanCheck<'_> {
         &mut self,
         transfer: &PlannedTransfer,
         tariff: &Tariff,
-        before: Bytes,
-        after: Bytes,
+        volume_before: Bytes,
+        volume_after: Bytes,
     ) {
-        let share = tariff.cost(after) - tariff.cost(before);
+        let share = tariff.cost(volume_after) - tariff.cost(volume_before);
         // Inside one tier every transfer is rounded on its own.
         let cost_alone = tariff.cost(transfer.bytes);
         let is_rounded_alone =

@@ -45,23 +45,23 @@ impl<'a> PlanCheck<'a> {
     /// Notes a difference unless the plan says what it should.
     pub(super) fn same<T: PartialEq + Serialize>(
         &mut self,
-        at: impl Into<String>,
+        member_path: impl Into<String>,
         says: &T,
         should: &T,
     ) {
         if says != should {
-            self.wrong(at, shown_member(says), shown_member(should));
+            self.wrong(member_path, shown_member(says), shown_member(should));
         }
     }
 
     /// Notes a difference.
     pub(super) fn wrong(
         &mut self,
-        at: impl Into<String>,
+        member_path: impl Into<String>,
         says: impl ToString,
         should: impl ToString,
     ) {
-        self.found.push(Difference::new(at, says, should));
+        self.found.push(Difference::new(member_path, says, should));
     }
 
     /// Returns the terms of the cloud that a place is of; a cloud whose terms the catalog does not

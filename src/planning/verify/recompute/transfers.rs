@@ -169,7 +169,7 @@ impl PlanCheck<'_> {
     }
 
     /// Returns what all readers fetch from this machine, of each artifact at most `most`.
-    fn passed_uplink(&self, most: Bytes) -> Bytes {
+    fn passed_uplink(&self, most_bytes: Bytes) -> Bytes {
         let home_place = PlaceName::here();
         let readers = |artifact: &ArtifactRef| {
             let stages = self.job.stages.values();
@@ -191,19 +191,19 @@ impl PlanCheck<'_> {
             .chain(data_made)
             .filter(|(_, data)| data.at == home_place)
             .map(|(artifact, data)| {
-                let fetched_bytes = data.size.min(most);
+                let fetched_bytes = data.size.min(most_bytes);
                 Bytes(fetched_bytes.0.saturating_mul(readers(&artifact)))
             })
             .sum()
     }
 
     /// Returns what all transfers bring home, of each at most `most`.
-    fn passed_downlink(&self, most: Bytes) -> Bytes {
+    fn passed_downlink(&self, most_bytes: Bytes) -> Bytes {
         self.plan
             .transfers
             .iter()
             .filter(|other| self.brings_home(other))
-            .map(|other| other.bytes.min(most))
+            .map(|other| other.bytes.min(most_bytes))
             .sum()
     }
 }

@@ -98,8 +98,9 @@ fn a_state_folder_is_the_users_alone_in_all_its_parts() {
         .write("job.toml", JOB)
         .write("large", &"x".repeat(10_000_000));
     std::fs::create_dir(sandbox.path("home")).unwrap();
-    // The digest of a large file is remembered once the file has rested for three seconds.
-    std::thread::sleep(std::time::Duration::from_millis(3200));
+    // The digest of a large file is remembered once the file has rested for three seconds, counted
+    // from the end of the second in which it was written.
+    std::thread::sleep(std::time::Duration::from_millis(4200));
     let plan = ["plan", "--catalog", "catalog", "--out", "plan.json"];
     let planned = sky(&sandbox, &plan, &[]);
     assert_eq!(planned.status.code(), Some(0), "{}", stderr(&planned));

@@ -318,7 +318,7 @@ impl Surroundings {
         stage: StageId,
         index: ArtifactId,
         site: SiteId,
-        there: &mut ChoiceEffect,
+        effect_there: &mut ChoiceEffect,
     ) {
         let artifact = &instance.artifacts[index];
         let fixed_readers = self.fixed_readers(instance, artifact);
@@ -326,8 +326,8 @@ impl Surroundings {
             // The stage makes it, and everybody who reads it has one place.
             for to in fixed_readers.into_iter().filter(|to| *to != site) {
                 match instance.links.cost(site, to, artifact.bytes) {
-                    Some(cost) => there.cost += cost,
-                    None => there.allowed = false,
+                    Some(cost) => effect_there.cost += cost,
+                    None => effect_there.allowed = false,
                 }
             }
             return;
@@ -343,9 +343,9 @@ impl Surroundings {
             instance.links.cost(origin, site, artifact.bytes),
             self.shared.get(&(index, site)),
         ) {
-            (None, _) => there.allowed = false,
-            (Some(_), Some(transfer)) => there.shared.push(*transfer),
-            (Some(cost), None) => there.cost += cost,
+            (None, _) => effect_there.allowed = false,
+            (Some(_), Some(transfer)) => effect_there.shared.push(*transfer),
+            (Some(cost), None) => effect_there.cost += cost,
         }
     }
 }
