@@ -103,6 +103,9 @@
 //!   asked over HTTP: a file in `feeds/live/`, a line in `SOURCES` of `feeds/live/sources.rs`.
 //! - An object store for data between stages: a file in `execution/storage/bucket/` that implements
 //!   its `Store`, a line each in `Bucket::open` and `list` of `any_bucket.rs` and in `Staging`.
+//! - A key of the job, the policy or `hosts.toml`: its reader in `spec/`, its line in `spec/schema/`
+//!   or `spec/hosts/schema.rs`, and a use of it in `tests/it/cli/schema/every-key-*.toml`.
+//! - A member of plans: its field in `plan/`, its line in `plan/schema/`.
 //! - A format of jobs: a file in `spec/import/`, a line in `cli/import.rs`.
 //!
 //! # Adding a provider
