@@ -141,6 +141,8 @@ fn streams() -> Vec<(&'static str, Vec<Value>)> {
     let faults =
         "[[faults]]\ncall = \"create\"\nstage = \"first\"\ntimes = 1\nfault = \"stockout\"\n";
     sandbox.write("cloud/faults.toml", faults);
+    // A cloud that sky can plan for, and has no provider for.
+    sandbox.write("policy.toml", "[clouds]\nallow = [\"oci\"]\n");
     let mut streams = vec![("plan", stream(&sandbox, &["plan"], 0))];
     sandbox.stdout(&["plan", "--out", "plan.json"], 0);
     let state = ["--state-dir", "state"];

@@ -153,6 +153,7 @@ pub(super) fn known_to_the_reader(kind: Kind, text: &str) -> BTreeSet<String> {
         // What serde says: "unknown field `x`, expected one of `a`, `b`".
         None => {
             let (_, expected) = error.split_once("expected ").unwrap();
+            let (expected, _hint) = expected.split_once("; ").unwrap();
             let names = expected.split('`').skip(1).step_by(2);
             names.map(str::to_owned).collect()
         }

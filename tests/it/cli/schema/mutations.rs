@@ -149,7 +149,7 @@ fn changed_lists(items: &[Value]) -> Vec<Value> {
         all.extend([
             first.clone(),
             json!(rest),
-            json!([items, &[first.clone()]].concat()),
+            json!([items, std::slice::from_ref(first)].concat()),
         ]);
     }
     all
