@@ -283,22 +283,8 @@ fn locked_sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, Cata
         .transpose()?
         .unwrap_or_default();
     let digest = |id: &str, source: &SourceEntry| {
-        let mut hasher = Hasher::default();
-        let mut source_rows = rows_by_source.get(id).cloned().unwrap_or_default();
-        source_rows.sort_unstable();
-        source_rows.splice(
-            0..0,
-            [
-                source.date.clone(),
-                source.about.clone(),
-                source.url.clone(),
-            ],
-        );
-        for row in source_rows {
-            hasher.update(row.as_bytes());
-            hasher.update(b"\n");
-        }
-        hasher.finish()
+        let source_rows = rows_by_source.get(id).cloned().unwrap_or_default();
+        digest_of_source(source, source_rows)
     };
     let locked = |(id, source): (&String, &SourceEntry)| {
         (
@@ -310,6 +296,20 @@ fn locked_sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, Cata
         )
     };
     Ok(catalog_head.sources.iter().map(locked).collect())
+}
+
+/// A digest over what the catalog says of a source, and over its rows in any order.
+fn digest_of_source(source: &SourceEntry, mut rows: Vec<String>) -> Digest {
+    rows.sort_unstable();
+    let mut hasher = Hasher::default();
+    for line in [&source.date, &source.about, &source.url]
+        .into_iter()
+        .chain(&rows)
+    {
+        hasher.update(line.as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finish()
 }
 
 #[cfg(test)]

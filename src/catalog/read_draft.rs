@@ -407,3 +407,32 @@ fn read_rows(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, text: &str) -> Result<Draft, CatalogError> {
+        Draft::read(&[File {
+            name: name.to_owned(),
+            shown: name.to_owned(),
+            text: text.to_owned(),
+        }])
+    }
+
+    #[test]
+    fn a_revision_that_is_no_number_is_not_taken_for_the_first() {
+        let header = "cloud,about,date,valid_from,valid_until,key,file_sha256,url,revision\n";
+        let row = |revision: &str| format!("{header}x,X,2026-01-01,,2027-01-01,,,,{revision}\n");
+        assert_eq!(
+            read("joined.csv", &row("3")).unwrap().registered["x"].revision,
+            3
+        );
+        assert_eq!(
+            read("joined.csv", &row("")).unwrap().registered["x"].revision,
+            0
+        );
+        let error = read("joined.csv", &row("three")).unwrap_err();
+        assert_eq!(error.message, "revision: `three` is not a revision");
+    }
+}

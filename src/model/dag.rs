@@ -144,3 +144,66 @@ fn carry_labels(job: &Job, order: &[&str], labels: &mut Labels) {
         labels.of_stage.insert((*name).to_owned(), labels_read);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Bytes, Dataset, Millis, Needs, PlaceName, Stage, Work};
+
+    fn output(stage: &str) -> ArtifactRef {
+        ArtifactRef::Output {
+            stage: stage.to_owned(),
+            name: "out".to_owned(),
+        }
+    }
+
+    fn stage(reads: &[ArtifactRef]) -> Stage {
+        Stage {
+            reads: reads.iter().cloned().collect(),
+            writes: BTreeMap::from([("out".to_owned(), Bytes(1))]),
+            removes: BTreeSet::new(),
+            needs: Needs::default(),
+            work: Work::Duration(Millis(1)),
+            run: None,
+            files: BTreeSet::new(),
+            nodes: 1,
+            after: BTreeSet::new(),
+            count: 1,
+            deadline: None,
+            allocation: None,
+            checkpoint: None,
+            env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            retries: None,
+            without: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn labels_go_around_a_cycle() {
+        let people = ArtifactRef::Dataset("people".to_owned());
+        let dataset = Dataset {
+            at: PlaceName::here(),
+            path: None,
+            size: Bytes(1),
+            labels: BTreeSet::from(["personal".to_owned()]),
+        };
+        // The label enters at `b`, and `a` comes first by name.
+        let stages = [
+            ("a".to_owned(), stage(&[output("b")])),
+            ("b".to_owned(), stage(&[output("a"), people])),
+        ];
+        let job = Job {
+            name: "cyclic".to_owned(),
+            datasets: BTreeMap::from([("people".to_owned(), dataset)]),
+            stages: BTreeMap::from(stages),
+            spread: Vec::new(),
+            made: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+        };
+        assert_eq!(order(&job), Err(vec!["a".to_owned(), "b".to_owned()]));
+        let labels = labels(&job);
+        assert!(labels.of_stage["a"].contains("personal"));
+        assert!(labels.of_artifact[&output("a")].contains("personal"));
+    }
+}

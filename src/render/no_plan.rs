@@ -62,21 +62,13 @@ pub fn text(
         _ => "",
     };
     let name_notes = name_notes_text(unknown_names);
-    let text_parts = [
-        body.as_str(),
-        conflict_lines.as_str(),
-        name_notes.as_str(),
-        help,
-    ]
-    .map(str::trim_end);
-    let present_parts: Vec<&str> = text_parts
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect();
+    let text_parts = [body.as_str(), &conflict_lines, &name_notes, help].map(str::trim_end);
+    let is_said = |part: &&str| !part.is_empty();
+    let parts: Vec<&str> = text_parts.into_iter().filter(is_said).collect();
     (
         format!(
             "error: no plan satisfies the job and the policy\n\n{}",
-            present_parts.join("\n\n")
+            parts.join("\n\n")
         ),
         true,
     )
@@ -465,9 +457,8 @@ fn limits_together(cheapest: PlacementFigures, Files { policy, .. }: Files<'_>) 
             set_budget,
         ),
         (None, None) => {
-            let limits_words =
-                "no placement keeps all quotas, spreads and deadlines of stages at once";
-            return vec![limits_words.to_owned()];
+            let message = "no placement keeps all quotas, spreads and deadlines of stages at once";
+            return vec![message.to_owned()];
         }
     };
     lines.push(format!(

@@ -41,10 +41,8 @@ fn decode_job(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
         for entry in datasets.entries(findings) {
             value::name("dataset", entry.key, &entry.key_span, findings);
             if let Some(section) = entry.section(findings) {
-                job.datasets.insert(
-                    entry.key.to_owned(),
-                    read_dataset(section, entry.key, findings),
-                );
+                let dataset = read_dataset(section, entry.key, findings);
+                job.datasets.insert(entry.key.to_owned(), dataset);
             }
         }
     }
@@ -59,10 +57,8 @@ fn decode_job(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
         for entry in stages.entries(findings) {
             value::name("stage", entry.key, &entry.key_span, findings);
             if let Some(section) = entry.section(findings) {
-                job.stages.insert(
-                    entry.key.to_owned(),
-                    read_stage(section, entry.key, findings),
-                );
+                let stage = read_stage(section, entry.key, findings);
+                job.stages.insert(entry.key.to_owned(), stage);
             }
         }
     }
@@ -153,7 +149,7 @@ fn read_stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings)
         .take("after", findings)
         .map(|entry| entry.texts("process", findings))
         .unwrap_or_default();
-    let after_names = after_items
+    let after = after_items
         .into_iter()
         .map(|item| item.text.to_owned())
         .collect();
@@ -178,7 +174,7 @@ fn read_stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings)
         run,
         files,
         nodes,
-        after: after_names,
+        after,
         count,
         deadline,
         allocation,

@@ -1,11 +1,11 @@
 //! `sky catalog diff`: what changed in price, and which saved plans that touches.
 
 use super::cloud_terms::percent_of;
+use super::diff_side::{BUILT_IN, Side, of_folder, read_side};
 use super::offer_table::{self, pretty, table_text};
 use crate::catalog::diff::{self, CloudChange, Differences, PriceChange};
 use crate::catalog::files::CATALOG;
-use crate::catalog::lock::{self, LOCK, Lock};
-use crate::catalog::{Catalog, load};
+use crate::catalog::lock::{self, LOCK};
 use crate::cli::{Exit, Failure, Terminal, lock as locks};
 use crate::model::Money;
 use crate::model::units::{grouped, saturate};
@@ -39,17 +39,6 @@ pub struct DiffArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-}
-
-/// One side of a comparison.
-struct Side {
-    /// The name for people.
-    name: String,
-    date: String,
-    digest: String,
-    /// The catalog; none: only its lock is known.
-    catalog: Option<Catalog>,
-    lock: Option<Lock>,
 }
 
 /// Compares.
@@ -127,64 +116,6 @@ fn shown_limit(args: &DiffArgs, differences: &Differences) -> usize {
         differences.prices.len()
     } else {
         args.limit.min(differences.prices.len())
-    }
-}
-
-const BUILT_IN: &str = "built-in";
-
-fn read_side(name: &str) -> Result<Side, Failure> {
-    if name == BUILT_IN || name == "shipped" {
-        return Ok(of_catalog(
-            BUILT_IN.to_owned(),
-            load::shipped().map_err(Failure::error)?,
-        ));
-    }
-    let path = Path::new(name);
-    if path.is_dir() {
-        return of_folder(path);
-    }
-    if !path.exists() {
-        return Err(Failure::error(format!("there is no catalog {name}"))
-            .hint("name a folder with a catalog.toml, a lock file, or `built-in`"));
-    }
-    let text = crate::util::file::read_text(path).map_err(Failure::error)?;
-    let lock = lock::parse(name, &text).map_err(Failure::error)?;
-    // What the lock pins may be there still, or kept.
-    let lock_folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let catalog_there = match locks::folder(&lock.at) {
-        Some(folder) => load::directory(&lock_folder.join(folder)),
-        None => load::shipped(),
-    };
-    let same_catalog = catalog_there
-        .ok()
-        .filter(|catalog| catalog.digest == lock.digest);
-    Ok(Side {
-        name: format!("{name} ({})", lock.at),
-        date: lock.date.clone(),
-        digest: lock.digest.clone(),
-        catalog: same_catalog.or_else(|| locks::kept(&lock.digest)),
-        lock: Some(lock),
-    })
-}
-
-fn of_folder(folder: &Path) -> Result<Side, Failure> {
-    let (lock, _, catalog) = locks::locked(Some(folder))?;
-    Ok(Side {
-        lock: Some(lock),
-        ..of_catalog(folder.display().to_string(), catalog)
-    })
-}
-
-fn of_catalog(name: String, catalog: Catalog) -> Side {
-    Side {
-        name,
-        date: catalog.date.clone(),
-        digest: catalog.digest.clone(),
-        catalog: Some(catalog),
-        lock: None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod cloud_terms;
 mod diff;
+mod diff_side;
 mod import;
 mod list;
 mod lock;

@@ -263,25 +263,7 @@ fn to_text(update: &UpdateOutcome, catalog_folder: &Path) -> String {
             SourceStatus::Updated | SourceStatus::Unchanged
         )
     });
-    for outcome in read_outcomes.clone() {
-        let name = format!("{} {}", outcome.source, region_or_cloud(outcome));
-        let taken_words: Vec<String> = outcome
-            .report
-            .taken
-            .iter()
-            .map(|(what, rows)| format!("{rows} {}", what_of(what, &outcome.cloud)))
-            .collect();
-        let day = outcome
-            .day
-            .map_or(String::new(), |day| format!(" of {day}"));
-        let _ = writeln!(
-            text,
-            "{}: {}{day}{}",
-            name.trim_end(),
-            list_words(&taken_words),
-            changed_prices_words(&outcome.changes)
-        );
-    }
+    text.extend(read_outcomes.clone().map(outcome_line));
     let mut all_notes: Vec<&String> = read_outcomes
         .clone()
         .flat_map(|outcome| &outcome.report.notes)
@@ -328,6 +310,26 @@ fn to_text(update: &UpdateOutcome, catalog_folder: &Path) -> String {
         ),
     };
     text
+}
+
+/// What was taken from a source, of which day, and how its prices changed: one line.
+fn outcome_line(outcome: &SourceOutcome) -> String {
+    let name = format!("{} {}", outcome.source, region_or_cloud(outcome));
+    let taken_words: Vec<String> = outcome
+        .report
+        .taken
+        .iter()
+        .map(|(what, rows)| format!("{rows} {}", what_of(what, &outcome.cloud)))
+        .collect();
+    let day = outcome
+        .day
+        .map_or(String::new(), |day| format!(" of {day}"));
+    format!(
+        "{}: {}{day}{}\n",
+        name.trim_end(),
+        list_words(&taken_words),
+        changed_prices_words(&outcome.changes)
+    )
 }
 
 /// `prices` instead of `aws: prices` where the line has the cloud already.

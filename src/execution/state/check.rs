@@ -85,6 +85,9 @@ pub(super) fn check_buckets(state: &State) -> Result<(), Unbelievable> {
 /// Checks a record of the journal: when it was written, and what it says.
 pub(super) fn check_journal_record(record: &Record) -> Result<(), Unbelievable> {
     check_time("at", Some(&record.at))?;
+    if let Event::Reserved { lease_end, .. } = &record.event {
+        check_time("lease_end", Some(lease_end))?;
+    }
     check_event(&record.event)
 }
 
@@ -104,18 +107,10 @@ fn check_event(event: &Event) -> Result<(), Unbelievable> {
         | Event::Released { stage, .. }
         | Event::Forgotten { stage } => check_name("stage", stage, is_path_part),
         Event::Attempt { stage, token, .. }
+        | Event::Reserved { stage, token, .. }
         | Event::Charged { stage, token, .. }
         | Event::Intent { stage, token, .. }
         | Event::Result { stage, token, .. } => check_stage_and_token(stage, token),
-        Event::Reserved {
-            stage,
-            token,
-            lease_end,
-            ..
-        } => {
-            check_stage_and_token(stage, token)?;
-            check_time("lease_end", Some(lease_end))
-        }
         Event::Copied {
             stage,
             token,

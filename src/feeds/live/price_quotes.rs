@@ -366,3 +366,46 @@ fn new_machine(
         source: String::new(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(cards: Option<u32>, card: Option<&str>) -> MachineSize {
+        MachineSize {
+            vcpu_thousandths: 8000,
+            memory: 1 << 35,
+            cards,
+            card: card.map(str::to_owned),
+            arch: "x86_64".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_machine_whose_cards_cannot_be_counted_is_left_out() {
+        let draft = Draft::default();
+        let machine = |size| new_machine(&draft, "aws", "g6.xlarge", &size);
+        assert_eq!(machine(size(Some(0), None)).unwrap().accelerator, None);
+        assert_eq!(
+            machine(size(Some(1000), Some("L4"))).unwrap().accelerator,
+            Some(("L4".to_owned(), 1000))
+        );
+        for uncounted in [
+            size(None, Some("L4")),
+            size(Some(0), Some("L4")),
+            size(None, None),
+        ] {
+            assert_eq!(machine(uncounted), Err(CARDS_UNKNOWN));
+        }
+    }
+
+    #[test]
+    fn a_day_that_cannot_be_read_is_none() {
+        assert_eq!(day_of(""), Ok(None));
+        let day = Date::constant(2026, 11, 20);
+        assert_eq!(day_of("2026-11-20T00:00:00Z"), Ok(Some(day)));
+        for text in ["soon", "2026-13-01", "20 November 2026"] {
+            assert!(day_of(text).is_err(), "{text}");
+        }
+    }
+}

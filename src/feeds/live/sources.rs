@@ -49,11 +49,8 @@ pub const SOURCES: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// The sources that are asked.
-pub(super) fn chosen_sources(
-    wanted_sources: &SourceSelection,
-    endpoints: &Endpoints,
-) -> Result<Vec<&'static str>, CatalogError> {
+/// Checks that every source that is asked for is one of this sky.
+fn check_source_names(wanted_sources: &SourceSelection) -> Result<(), CatalogError> {
     let names: Vec<&str> = SOURCES.iter().map(|(name, ..)| *name).collect();
     if let Some(unknown) = wanted_sources
         .sources
@@ -72,6 +69,15 @@ pub(super) fn chosen_sources(
             hint,
         ));
     }
+    Ok(())
+}
+
+/// The sources that are asked.
+pub(super) fn chosen_sources(
+    wanted_sources: &SourceSelection,
+    endpoints: &Endpoints,
+) -> Result<Vec<&'static str>, CatalogError> {
+    check_source_names(wanted_sources)?;
     let of_skypilot = |cloud: &str| {
         skypilot_lists::CLOUDS
             .iter()

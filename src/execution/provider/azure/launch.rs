@@ -51,16 +51,11 @@ pub(super) async fn launch(
     wanted_machine: &Wanted,
 ) -> Result<Instance, ProviderError> {
     let api = azure.api().await?;
-    let (place, owner) = (&wanted_machine.spec.place, &wanted_machine.spec.owner);
-    let machine_type = azure
-        .machine_type(place, &wanted_machine.spec.instance_type)
-        .await?;
-    if let Some(tee) = wanted_machine
-        .spec
-        .tee
-        .filter(|tee| machine_type.tee != Some(*tee))
-    {
-        return Err(without_tee(AZURE, &wanted_machine.spec.instance_type, tee));
+    let spec = &wanted_machine.spec;
+    let (place, owner) = (&spec.place, &spec.owner);
+    let machine_type = azure.machine_type(place, &spec.instance_type).await?;
+    if let Some(tee) = spec.tee.filter(|tee| machine_type.tee != Some(*tee)) {
+        return Err(without_tee(AZURE, &spec.instance_type, tee));
     }
     let (group, name) = (
         name_of_state(&owner.lineage),
