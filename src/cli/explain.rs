@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// Explain a plan: why each stage is where it is, and what each rule costs.
 ///
 /// PLAN is a plan file, explained with the job, policy and catalog that it was made from; or a job
-/// file (.toml), which is planned first. If nothing is feasible, the lines that clash are shown
+/// file (.toml), which is planned first. If nothing is feasible, the conflicting lines are shown
 /// (exit code 3).
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ExplainArgs {

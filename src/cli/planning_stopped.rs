@@ -9,7 +9,7 @@ use crate::planning::{self, NoPlan};
 use crate::render::conflict::{self, Files};
 use crate::render::no_plan;
 
-/// Why planning stopped, with a sentence and the lines that clash for programs.
+/// Why planning stopped, with a sentence and the conflicting lines for programs.
 pub(super) struct PlanningStopped {
     pub failure: Failure,
     pub summary: Option<String>,
@@ -27,9 +27,9 @@ impl From<Failure> for PlanningStopped {
 }
 
 impl PlanningStopped {
-    /// Why there is no plan. If it is not a mistake, the lines that clash are looked for.
+    /// Why there is no plan. If it is not a mistake, the conflicting lines are looked for.
     ///
-    /// Not for the rest of a job: the lines that clash are found for the whole.
+    /// Not for the rest of a job: the conflicting lines are found for the whole.
     pub(super) fn no_plan(
         reason: &NoPlan,
         inputs: &Inputs,

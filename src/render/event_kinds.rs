@@ -182,7 +182,7 @@ pub const EVENT_KINDS: &[EventKind] = &[
             ),
             field(
                 "diagnostic.conflict",
-                "If no plan is possible: the lines that clash and what would be enough, as in `sky explain --json`.",
+                "If no plan is possible: the conflicting lines and what would be enough, as in `sky explain --json`.",
             ),
         ],
     },
