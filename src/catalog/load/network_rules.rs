@@ -38,7 +38,14 @@ pub(super) fn network(
 ) -> Result<Network, CatalogError> {
     let count = places.len();
     let mut network = Network {
-        places: u32::try_from(count).unwrap_or(u32::MAX),
+        places: u32::try_from(count).map_err(|_| {
+            let message = format!("{count} places are more than a catalog can have");
+            CatalogError::file(
+                format::PLACES.file,
+                message,
+                "leave out places that no job needs",
+            )
+        })?,
         ..Network::default()
     };
     let texts: Vec<String> = places.iter().map(|place| place.name.to_string()).collect();
