@@ -199,7 +199,7 @@ fn starved_stages(funnels: &[Funnel], files: Files<'_>) -> String {
             text.push_str(match funnel.unmet.is_empty() {
                 true => "  no offer in the catalog meets that\n",
                 false => {
-                    "  no offer in the catalog meets that; offers by the first need that they do not meet:\n"
+                    "  no offer in the catalog meets that; offers by the first need that they fail:\n"
                 }
             });
             let mut unmet: Vec<(&String, &u64)> = funnel.unmet.iter().collect();

@@ -108,16 +108,18 @@ fn the_figures_are_those_made_by_hand() {
     assert_eq!(plan["solver"]["bound_micro_usd"], 39_744_652);
 }
 
+/// The words of a text, however its lines are wrapped.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn text_is_the_same_on_a_wide_terminal_and_in_a_pipe() {
     let sandbox = Sandbox::bert();
     // The same with the clouds' features and without.
     insta::with_settings!({filters => NO_PROVIDER}, { assert_cmd_snapshot!("text", sandbox.sky(&PLAN)) });
     let piped = sandbox.stdout(&PLAN, 0);
-    assert!(
-        piped.contains("Compared to it                     62 % cheaper, 47 % faster"),
-        "{piped}"
-    );
+    assert!(piped.contains("62 % cheaper, 47 % faster\n"), "{piped}");
     for columns in ["80", "200"] {
         let wide = sandbox.sky(&PLAN).env("COLUMNS", columns).output().unwrap();
         assert_eq!(String::from_utf8(wide.stdout).unwrap(), piped, "{columns}");
@@ -294,7 +296,8 @@ fn old_prices_of_every_kind_count_in_the_share_of_the_bill() {
     );
     assert_eq!(old["oldest"], "2022-11-01");
     assert!(
-        text.contains("prices of boot disks and addresses and egress more than 90 days"),
+        unwrapped(&text)
+            .contains("prices of boot disks and addresses and egress, over 90 days older"),
         "{text}"
     );
     // What the account has an arrangement for is of no list.
@@ -368,7 +371,7 @@ fn a_plan_says_what_rests_on_old_and_estimated_prices() {
         0,
     );
     assert!(
-        text.contains("100 % of the total: prices of machines more than 90 days before the newest"),
+        unwrapped(&text).contains("100 % of the total: prices of machines, over 90 days older"),
         "{text}"
     );
     assert!(text.contains("H100-SXM:8"), "{text}");
