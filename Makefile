@@ -13,7 +13,7 @@ DEMO := $(CARGO_TARGET_DIR)/demo
 demo: tools
 	@echo "== Building sky without the libraries of the large clouds"
 	@[ -x $(SKY) ] || echo "   The first time, this builds the solver HiGHS from its C++ sources, which takes some minutes."
-	cargo build --locked --no-default-features --bin sky
+	cargo build --locked --no-default-features --config .ci/demo.toml --bin sky
 	@echo
 	@echo "== A job over three clouds, planned on the shipped catalog"
 	SKY_IN_AUTOMATION=1 $(SKY) plan fixtures/bert/job.toml
