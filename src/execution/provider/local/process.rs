@@ -2,11 +2,15 @@
 
 use super::super::{ErrorKind, ProviderError};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::ffi::CStr;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often a process that was asked to end is looked at.
-const INTERVAL: Duration = Duration::from_millis(10);
+/// The time between the first two looks at processes that were asked to end. It doubles with each
+/// look, since a look reads about every process of the machine.
+const FIRST_INTERVAL: Duration = Duration::from_millis(10);
+/// The longest time between two looks.
+const LONGEST_INTERVAL: Duration = Duration::from_millis(80);
 /// How long the kernel may take to end what was killed.
 const KILL_WAIT: Duration = Duration::from_secs(10);
 
@@ -109,14 +113,23 @@ pub(crate) fn carrying(token: &str) -> Vec<Pid> {
         let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
             continue;
         };
-        if environment
-            .split(|byte| *byte == 0)
-            .any(|variable| variable == wanted_variable.as_bytes())
-        {
+        if has_variable(&environment, wanted_variable.as_bytes()) {
             found_processes.extend(Pid::from_raw(pid));
         }
     }
     found_processes
+}
+
+/// Whether an environment, as `/proc` has it, holds a variable with this value.
+fn has_variable(environment: &[u8], wanted_variable: &[u8]) -> bool {
+    let mut rest = environment;
+    while let Ok(variable) = CStr::from_bytes_until_nul(rest) {
+        if variable.to_bytes() == wanted_variable {
+            return true;
+        }
+        rest = rest.get(variable.count_bytes() + 1..).unwrap_or_default();
+    }
+    rest == wanted_variable
 }
 
 impl Attempt {
@@ -190,6 +203,7 @@ impl Attempt {
     async fn wait(&self, group: Option<Pid>, signal: Signal, time: Duration) -> bool {
         let begun_at = Instant::now();
         let mut signalled = Vec::new();
+        let mut interval = FIRST_INTERVAL;
         if let Some(group) = group {
             // At once, so that none outruns it. It may be gone by now.
             let _ = kill_process_group(group, signal);
@@ -209,7 +223,8 @@ impl Attempt {
             if begun_at.elapsed() >= time {
                 return false;
             }
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(interval).await;
+            interval = (interval * 2).min(LONGEST_INTERVAL);
         }
     }
 }
@@ -221,6 +236,18 @@ fn raw_pid(pid: Pid) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_is_found_by_its_whole_name_and_value() {
+        let environment = b"A=1\0SKY_TOKEN=x\0B=\0";
+        assert!(has_variable(environment, b"SKY_TOKEN=x"));
+        assert!(has_variable(environment, b"B="));
+        assert!(has_variable(b"A=1\0SKY_TOKEN=x", b"SKY_TOKEN=x"));
+        for other in [&b"SKY_TOKEN="[..], b"SKY_TOKEN=xy", b"TOKEN=x", b"=1"] {
+            assert!(!has_variable(environment, other), "{other:?}");
+        }
+        assert!(!has_variable(b"", b"A=1"));
+    }
 
     #[test]
     fn stat_lines_with_odd_names() {
