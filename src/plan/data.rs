@@ -288,9 +288,9 @@ pub struct SolverReport {
 /// What the answer was chosen from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Considered {
-    /// The number of clouds in the catalog.
+    /// The number of clouds in which some stage can run.
     pub clouds: u64,
-    /// The number of places in the catalog.
+    /// The number of places in which some stage can run.
     pub places: u64,
     /// Prices in the catalog.
     pub offers: u64,

@@ -403,7 +403,7 @@ fn proof_text(plan: &Plan) -> String {
     };
     format!(
         "{proof}{limited}Of {} pairs of a stage and an offer, {} meet needs and policy.\n\
-         The catalog has {} in {}; its newest price is of {}.\n",
+         The stages can run in {} of {}; the newest price is of {}.\n",
         group(considered.offers * plan.stages.len() as u64),
         group(considered.candidates),
         counted(considered.places, "place"),

@@ -182,8 +182,8 @@ fn solver() -> Schema {
 
 fn considered() -> Schema {
     Table::new("Considered")
-        .required("clouds", "The clouds of the catalog.", counted())
-        .required("places", "The places of the catalog.", counted())
+        .required("clouds", "The number of clouds in which some stage can run.", counted())
+        .required("places", "The number of places in which some stage can run.", counted())
         .required("offers", "The prices of the catalog.", counted())
         .required(
             "candidates",
