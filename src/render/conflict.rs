@@ -98,12 +98,27 @@ impl<'a> Files<'a> {
     }
 }
 
+/// The columns that sentences are wrapped to.
+const COLUMNS: usize = 80;
+
+/// Returns a line indented by two, and wrapped so that what follows stands a little further in.
+fn wrapped_line(line: &str) -> String {
+    let sentence = line.trim_start();
+    let first_indent = format!("  {}", " ".repeat(line.len() - sentence.len()));
+    let next_indent = format!("{first_indent}  ");
+    let wrapping = textwrap::Options::new(COLUMNS)
+        .initial_indent(&first_indent)
+        .subsequent_indent(&next_indent)
+        .break_words(false);
+    textwrap::fill(sentence, wrapping)
+}
+
 /// Sentences, indented by two, with a final newline; empty if it is not a line of the files.
 pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let mut put_line = |line: &str| {
-        let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+        let _ = writeln!(text, "{}", wrapped_line(line).trim_end());
     };
     match &conflict.constraints[..] {
         [] => return text,

@@ -246,7 +246,7 @@ fn a_check_says_what_an_account_lacks() {
     );
     let said = run(Some("AKIA000000000001"), Some("http://127.0.0.1:9"));
     assert!(
-        said.contains("aws: does not answer") && said.contains("unknown"),
+        said.contains("aws: does not answer") && said.contains("not known"),
         "{said}"
     );
 }
