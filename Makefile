@@ -26,9 +26,6 @@ demo: tools
 	@echo "== Its result: $(DEMO)/state/artifacts/report/summary"
 	@cat $(DEMO)/state/artifacts/report/summary
 
-# Tests wait for processes and servers much of their time, so that more run at once than there are cores.
-export RUST_TEST_THREADS ?= 4
-
 test: setup
 	.ci/in-memory cargo test $(CARGO_FLAGS)
 
