@@ -217,8 +217,8 @@ variables! {
     PATH "Handed on to commands that run on this machine.", "";
 
     [Testing]
-    SKY_CRASH_AT "In debug builds: sky kills itself at its so-manieth point.", "";
-    SKY_CRASH_LOG "In debug builds: the file that gets a line for every such point.", "";
+    SKY_CRASH_AT "In debug builds: the number of the point at which sky kills itself.", "";
+    SKY_CRASH_LOG "In debug builds: the file that gets a line for every point that was passed.", "";
     SKY_TEST_LEASE_SLACK_MS "Another margin of leases, in milliseconds.", "";
     SKY_STAGING_CHUNK "The size of the parts in which data is copied, in MiB.", "";
 }
