@@ -71,6 +71,13 @@ fn check_stage(field: &str, stage: &PlannedStage) -> Result<(), InvalidPlanText>
     for before in &stage.after {
         check_name(&format!("{field}.after"), before, is_path_part)?;
     }
+    for wait in &stage.waits_for {
+        check_name(
+            &format!("{field}.waits_for.stage"),
+            &wait.stage,
+            is_path_part,
+        )?;
+    }
     Ok(())
 }
 

@@ -98,6 +98,13 @@ pub struct PlannedStage {
     pub checkpoints_kept_from_home_by: Option<String>,
     /// Stages that must end first, by data or by order.
     pub after: BTreeSet<String>,
+    /// Stages that have to end before it starts so that a quota or the slots of a host suffice,
+    /// whatever their results are.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub waits_for: Vec<LimitWait>,
+    /// The time between the arrival of the last input and the start, spent on `waits_for`.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub wait_ms: Millis,
     /// The command; none if the stage can only be planned.
     pub run: Option<String>,
     /// The paths of files and folders beside the job that the stage gets.
@@ -118,6 +125,15 @@ pub struct PlannedStage {
     pub retries: Option<Retries>,
     /// Pre-checked: each keeps every rule and limit if only this stage takes it; cheapest first.
     pub alternatives: Vec<Alternative>,
+}
+
+/// A stage that another one waits for because both use what there is not enough of for both at once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LimitWait {
+    /// The stage that has to end first.
+    pub stage: String,
+    /// The limit that the two exceed together with what else runs: the dotted key of a quota.
+    pub limit: String,
 }
 
 /// How machine time is billed: in steps of `increment_ms`, at least `minimum_ms`.

@@ -8,6 +8,7 @@ use crate::model::{Millis, Money, Objective, Offer, Purchase, Rate, Unit};
 use crate::plan::{Plan, PlannedStage};
 use crate::planning::{BreakEven, Elsewhere, Explanation, Figures, Ruled, Why};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The subject of an explanation: a plan and its inputs.
@@ -102,12 +103,30 @@ fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject
         each_words(stage, unit)
     );
     let mut stage_lines = vec![("costs", costs)];
+    stage_lines.extend(wait_line(stage));
     stage_lines.extend(offers_left(why, subject));
     stage_lines.extend(best_elsewhere(why.elsewhere.as_ref(), subject));
     stage_lines.extend(break_even(&why.break_even, stage, subject));
     for (head, said) in stage_lines {
         let _ = writeln!(text, "  {head:<11} {said}");
     }
+}
+
+/// How long a stage waits for room under a limit, and for which stages.
+fn wait_line(stage: &PlannedStage) -> Option<Line> {
+    if stage.wait_ms == Millis(0) {
+        return None;
+    }
+    let limits: BTreeSet<&str> = stage
+        .waits_for
+        .iter()
+        .map(|wait| wait.limit.as_str())
+        .collect();
+    let limits: Vec<&str> = limits.into_iter().collect();
+    Some((
+        "waits",
+        format!("{} for room under {}", stage.wait_ms, limits.join(" and ")),
+    ))
 }
 
 fn rate_of(stage: &PlannedStage) -> (Rate, Unit) {

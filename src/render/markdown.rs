@@ -97,6 +97,12 @@ fn comment_foot(plan: &Plan) -> String {
     } else {
         format!("\n<sub>{assumed_text}</sub>\n")
     };
+    let waits = super::plan_text::waits_text(plan);
+    let waits = waits.split_whitespace().collect::<Vec<&str>>().join(" ");
+    let waits = match waits.is_empty() {
+        true => waits,
+        false => format!("\n{}\n", cell_text(&first_characters(&waits, 2_000))),
+    };
     let old = plan.old_prices.as_ref().map(|old| {
         format!(
             "\nOld prices: {}, {}\n",
@@ -104,7 +110,8 @@ fn comment_foot(plan: &Plan) -> String {
             super::plan_text::old_prices(old)
         )
     });
-    let assumed_and_old = assumed_text + &first_characters(&old.unwrap_or_default(), 2_000);
+    let assumed_and_old =
+        waits + &assumed_text + &first_characters(&old.unwrap_or_default(), 2_000);
     let proof = format!(
         "\n<sub>{} by {} {}, gap {} ppm; newest price {}; catalog `{}`</sub>\n",
         cell_text(&plan.solver.status),

@@ -23,6 +23,7 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
         &stage_rows,
         width,
     ));
+    text.push_str(&waits_text(plan));
     if !plan.transfers.is_empty() {
         text.push('\n');
         let transfer_rows: Vec<Vec<String>> = plan.transfers.iter().map(transfer_row).collect();
@@ -173,6 +174,45 @@ fn stage_row(stage: &PlannedStage) -> Vec<String> {
         stage.end_ms.to_string(),
         stage.cost_micro_usd.to_string(),
     ]
+}
+
+/// Says which stages wait for room under a limit and how long, one sentence for each limit; empty if
+/// none does.
+pub fn waits_text(plan: &Plan) -> String {
+    let mut by_limit: BTreeMap<&str, Vec<&PlannedStage>> = BTreeMap::new();
+    for stage in plan.stages.iter().filter(|stage| stage.wait_ms > Millis(0)) {
+        let limits: BTreeSet<&str> = stage
+            .waits_for
+            .iter()
+            .map(|wait| wait.limit.as_str())
+            .collect();
+        for limit in limits {
+            by_limit.entry(limit).or_default().push(stage);
+        }
+    }
+    let mut text = String::new();
+    for (limit, stages) in by_limit {
+        let longest = stages
+            .iter()
+            .map(|stage| stage.wait_ms)
+            .fold(Millis(0), Ord::max);
+        let sentence = match stages.as_slice() {
+            [stage] => format!("{} waits {longest} for room under {limit}.", stage.name),
+            [first, others @ ..] => format!(
+                "{} and {} more {} wait for room under {limit}, up to {longest}.",
+                first.name,
+                others.len(),
+                if others.len() == 1 { "stage" } else { "stages" },
+            ),
+            [] => continue,
+        };
+        let wrapping = textwrap::Options::new(COLUMNS)
+            .initial_indent(" ")
+            .subsequent_indent(" ");
+        text.push_str(&textwrap::fill(&sentence, wrapping));
+        text.push('\n');
+    }
+    text
 }
 
 /// How long a transfer takes, marked where its speed is assumed.

@@ -8,7 +8,7 @@
 //! and quotas and spreads, which count stages together and so hold only while all other stages
 //! are where the plan puts them.
 
-use super::plan_shape::predecessors;
+use super::plan_shape::stages_before;
 use crate::execution::state::{State, Status};
 use crate::model::{
     ArtifactRef, Bandwidth, Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate, Tee,
@@ -312,7 +312,7 @@ impl<'a> Forecast<'a> {
         // What is not in the plan was done before the job went on with it.
         let end_of = |name: &str| ends.get(name).copied().unwrap_or(Millis(0));
         let mut start = self.elapsed;
-        for before in predecessors(stage) {
+        for before in stages_before(stage) {
             start = start.max(end_of(before));
         }
         for read in &stage.reads {
@@ -374,7 +374,7 @@ fn in_order(plan: &Plan) -> Vec<&PlannedStage> {
         .map(|stage| stage.name.as_str())
         .collect();
     for (index, stage) in plan.stages.iter().enumerate() {
-        let names_before: Vec<&str> = predecessors(stage)
+        let names_before: Vec<&str> = stages_before(stage)
             .into_iter()
             .filter(|name| known_names.contains(name))
             .collect();

@@ -15,6 +15,20 @@ pub(super) fn predecessors(stage: &PlannedStage) -> BTreeSet<&str> {
         .collect()
 }
 
+/// The stages that must have ended before `stage` starts, well or not, so that limits on what runs
+/// at once hold.
+pub(super) fn stages_ahead(stage: &PlannedStage) -> BTreeSet<&str> {
+    let stages = stage.waits_for.iter().map(|wait| wait.stage.as_str());
+    stages.collect()
+}
+
+/// All stages that have to end before `stage` starts.
+pub(super) fn stages_before(stage: &PlannedStage) -> BTreeSet<&str> {
+    let mut stages = predecessors(stage);
+    stages.extend(stages_ahead(stage));
+    stages
+}
+
 /// Names must be plain, references must lead somewhere, and no stage may wait for itself.
 pub(super) fn check_shape(plan: &Plan, problems: &mut Vec<String>) {
     let mut known_stages: BTreeMap<&str, &PlannedStage> = BTreeMap::new();
@@ -101,12 +115,21 @@ fn check_order(
             stage.name
         ));
     }
+    for ahead in stages_ahead(stage)
+        .into_iter()
+        .filter(|ahead| !known_stages.contains_key(ahead))
+    {
+        problems.push(format!(
+            "stage.{} waits for stage.{ahead} because of a limit, which the plan does not have",
+            stage.name
+        ));
+    }
 }
 
 fn check_circles(known_stages: &BTreeMap<&str, &PlannedStage>, problems: &mut Vec<String>) {
     let mut stages_left: BTreeMap<&str, BTreeSet<&str>> = known_stages
         .values()
-        .map(|stage| (stage.name.as_str(), predecessors(stage)))
+        .map(|stage| (stage.name.as_str(), stages_before(stage)))
         .collect();
     loop {
         let open_stages: BTreeSet<&str> = stages_left.keys().copied().collect();

@@ -1,7 +1,7 @@
 //! In which order stages are begun, and which of them are run again.
 
 use super::outcome::StageOutcome;
-use super::plan_shape::predecessors;
+use super::plan_shape::{predecessors, stages_ahead, stages_before};
 use crate::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,9 @@ pub(super) struct Waiting {
     pub(super) ready: BTreeSet<usize>,
     /// By name: who waits for it.
     pub(super) followers: BTreeMap<String, Vec<usize>>,
+    /// The stages that each waits for so that limits on what runs at once hold, as far as they have
+    /// not ended.
+    ahead: BTreeMap<usize, BTreeSet<String>>,
     /// Stages whose machines an earlier `sky` has left at work: nobody renews their leases until
     /// they begin.
     pub(super) live: BTreeSet<usize>,
@@ -53,6 +56,12 @@ impl Waiting {
             if count == 0 {
                 waiting_stages.ready.insert(index);
             }
+            let ahead = stages_ahead(stage)
+                .into_iter()
+                .filter(|name| known_names.contains(name));
+            waiting_stages
+                .ahead
+                .insert(index, ahead.map(str::to_owned).collect());
         }
         let index_of: BTreeMap<&str, usize> = plan
             .stages
@@ -86,9 +95,16 @@ impl Waiting {
 
     /// The first that may begin, taken out. What is at work already goes on at once, also if there
     /// is no slot left, and so does what comes before it and is done; what else comes before it is
-    /// next. Nothing else begins in its place while that is `held`.
+    /// next. Nothing else begins in its place while that is `held`. Only what is at work already
+    /// does not wait for limits on what runs at once.
     pub(super) fn take_next(&mut self, slot: bool, is_held_back: bool) -> Option<usize> {
-        let first_ready = |of: &BTreeSet<usize>| self.ready.intersection(of).next().copied();
+        let may_begin = |index: &usize| {
+            self.live.contains(index) || self.ahead.get(index).is_none_or(BTreeSet::is_empty)
+        };
+        let first_ready = |of: &BTreeSet<usize>| {
+            let mut ready = self.ready.intersection(of).copied();
+            ready.find(may_begin)
+        };
         let at_once = first_ready(&self.live).or_else(|| first_ready(&self.urgent_and_done));
         let index = match at_once {
             Some(index) => index,
@@ -96,7 +112,7 @@ impl Waiting {
             None => match first_ready(&self.urgent) {
                 Some(index) => index,
                 None if is_held_back && self.has_urgent() => return None,
-                None => *self.ready.first()?,
+                None => self.ready.iter().copied().find(may_begin)?,
             },
         };
         self.ready.remove(&index);
@@ -120,6 +136,13 @@ impl Waiting {
             if *count == 0 {
                 self.ready.insert(*index);
             }
+        }
+    }
+
+    /// Lets stages begin that wait for one which has ended, well or not, because of a limit.
+    pub(super) fn note_ended(&mut self, name: &str) {
+        for ahead in self.ahead.values_mut() {
+            ahead.remove(name);
         }
     }
 
@@ -166,6 +189,7 @@ impl Waiting {
             .iter()
             .map(|stage| stage.name.as_str())
             .collect();
+        self.wait_for_limits_again(plan, &stages_again, running);
         for index in stages_again {
             let names_before = predecessors(&plan.stages[index])
                 .into_iter()
@@ -178,6 +202,59 @@ impl Waiting {
                 0 => self.ready.insert(index),
                 _ => self.ready.remove(&index),
             };
+        }
+    }
+
+    /// Has stages that are run again, and those that were to begin after them, wait for limits on
+    /// what runs at once: for what they waited for at first, and for what runs now in their stead.
+    fn wait_for_limits_again(
+        &mut self,
+        plan: &Plan,
+        stages_again: &BTreeSet<usize>,
+        running: &BTreeSet<&str>,
+    ) {
+        let again_names: BTreeSet<&str> = stages_again
+            .iter()
+            .map(|index| plan.stages[*index].name.as_str())
+            .collect();
+        let mut later_stages: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for stage in &plan.stages {
+            for before in stages_before(stage) {
+                later_stages.entry(before).or_default().push(&stage.name);
+            }
+        }
+        for (index, stage) in plan.stages.iter().enumerate() {
+            if !stages_again.contains(&index) && !self.waits.contains_key(&index) {
+                continue;
+            }
+            let ahead = self.ahead.entry(index).or_default();
+            let names = stages_ahead(stage);
+            // What ran and is to run again is waited for only where the plan says so.
+            ahead.retain(|name| {
+                !again_names.contains(name.as_str()) || names.contains(name.as_str())
+            });
+            ahead.extend(
+                names
+                    .intersection(&again_names)
+                    .map(|name| (*name).to_owned()),
+            );
+        }
+        for index in stages_again {
+            let ahead = self.ahead.entry(*index).or_default();
+            let mut found_names: BTreeSet<&str> = BTreeSet::new();
+            let mut open_names = vec![plan.stages[*index].name.as_str()];
+            while let Some(name) = open_names.pop() {
+                for later in later_stages.get(name).into_iter().flatten() {
+                    if found_names.insert(later) {
+                        open_names.push(later);
+                    }
+                }
+            }
+            ahead.extend(
+                found_names
+                    .intersection(running)
+                    .map(|name| (*name).to_owned()),
+            );
         }
     }
 

@@ -212,6 +212,7 @@ impl<'p> PlanWalk<'p> {
             StageOutcome::Denied { .. } => self.denied = true,
             _ => {}
         }
+        self.waiting.note_ended(name);
         self.outcomes.insert(name.to_owned(), outcome);
     }
 
@@ -235,6 +236,7 @@ impl<'p> PlanWalk<'p> {
         let because = format!("stage.{failed} failed");
         for index in self.waiting.take_out_followers(failed, self.plan) {
             let stage = self.plan.stages[index].name.clone();
+            self.waiting.note_ended(&stage);
             self.context.observer.notice(&Notice::Skipped {
                 stage: stage.clone(),
                 because: because.clone(),

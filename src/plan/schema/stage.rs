@@ -147,6 +147,29 @@ fn data(stage: Table) -> Table {
             Schema::text(),
         )
         .required("after", "The stages that must end before this one begins.", stage_names())
+        .key(
+            "waits_for",
+            "Stages that must end before this one begins so that a limit on what runs at once holds, whatever their \
+             results are. Absent: none.",
+            Schema::list_of(limit_wait()),
+        )
+        .key(
+            "wait_ms",
+            "The time from the arrival of the last input to the start. Absent: 0.",
+            time(),
+        )
+}
+
+/// A stage that has to end first, and the limit that asks for it.
+fn limit_wait() -> Schema {
+    Table::new("A stage that has to end first")
+        .required("stage", "The stage that has to end first.", path_part())
+        .required(
+            "limit",
+            "The limit that the two stages exceed together with what else runs.",
+            Schema::text(),
+        )
+        .schema()
 }
 
 /// What is run.

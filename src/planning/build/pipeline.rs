@@ -1,6 +1,6 @@
 //! Job, policy and catalog in; plan out.
 
-use super::plan_parts::{Parts, SolverName};
+use super::plan_parts::{Parts, SolverName, limit_keys, with_waits};
 use super::{assemble, inputs::inputs, leave_results};
 use crate::catalog::Catalog;
 use crate::model::{Allowance, Job, Objective, Pattern, Policy};
@@ -84,13 +84,14 @@ fn planned(
             } else {
                 None
             };
-            let (compiled, solved) = (&compiled, &solved);
+            let compiled = with_waits(compiled, &solved.waits);
             let plan_parts = Parts {
                 job,
                 policy,
                 catalog,
-                compiled,
-                solved,
+                compiled: &compiled,
+                solved: &solved,
+                wait_limits: limit_keys(&compiled),
                 single,
                 inputs,
                 from_state,

@@ -4,7 +4,10 @@ use crate::catalog::Catalog;
 use crate::model::{Job, Policy};
 use crate::plan::{FromState, Inputs, SingleCloud};
 use crate::planning::compile::Compiled;
+use crate::planning::problem::CapId;
+use crate::planning::problem::timetable::CapacityWait;
 use crate::planning::solve::Solved;
+use crate::util::id_vec::IdVec;
 
 /// Everything that a plan is put together from.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub(super) struct Parts<'a> {
     pub compiled: &'a Compiled,
     /// The placement that was found, with its proof.
     pub solved: &'a Solved,
+    /// The dotted keys of the limits that `solved.waits` speak of.
+    pub wait_limits: IdVec<CapId, String>,
     /// The best plan inside every single cloud, if these were asked for.
     pub single: Option<SingleCloud>,
     /// The digests of job, policy and catalog as they are written.
@@ -34,4 +39,16 @@ pub(super) struct SolverName {
     pub name: &'static str,
     /// The version of the solver as plans write it.
     pub version: String,
+}
+
+/// Returns a problem in which stages wait for others as a solution of it says.
+pub(super) fn with_waits(mut compiled: Compiled, waits: &[CapacityWait]) -> Compiled {
+    let orders = waits.iter().map(CapacityWait::precedence);
+    compiled.instance.precedence.extend(orders);
+    compiled
+}
+
+/// Returns the dotted keys of the limits that a problem has caps for.
+pub(super) fn limit_keys(compiled: &Compiled) -> IdVec<CapId, String> {
+    compiled.instance.caps.map(|cap| cap.label.clone())
 }

@@ -4,10 +4,10 @@ use super::alternatives::{Dag, alternatives};
 use super::offer_fields::{accelerator, billing, hourly, offer_of, usage};
 use super::plan_parts::Parts;
 use crate::catalog::Catalog;
-use crate::model::{Checkpoint, Destination, Job, Offer, Purchase, dag, fanout};
-use crate::plan::{PlannedCheckpoint, PlannedStage, PriceSource, ReplicaOf, SpotTerms};
+use crate::model::{Checkpoint, Destination, Job, Millis, Offer, Purchase, dag, fanout};
+use crate::plan::{LimitWait, PlannedCheckpoint, PlannedStage, PriceSource, ReplicaOf, SpotTerms};
 use crate::planning::compile::{Candidate, Compiled};
-use crate::planning::problem::StageId;
+use crate::planning::problem::{ArtifactId, Origin, Precedence, SiteId, StageId};
 use crate::planning::rule::forbids_home;
 use std::collections::BTreeMap;
 
@@ -70,6 +70,8 @@ pub(super) fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) ->
             .into_iter()
             .map(str::to_owned)
             .collect(),
+        waits_for: limit_waits(parts, index),
+        wait_ms: wait_time(parts, index),
         run: stage.run.clone(),
         files: stage.files.clone(),
         env: stage.env.clone(),
@@ -85,6 +87,64 @@ pub(super) fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: StageId) ->
             .filter(|retries| retries.times > 0),
         alternatives: alternatives(parts, dag, index),
     }
+}
+
+/// The stages that a stage waits for so that limits on what runs at once hold.
+fn limit_waits(parts: &Parts<'_>, index: StageId) -> Vec<LimitWait> {
+    let solved = parts.solved;
+    let own_waits = solved.waits.iter().filter(|wait| wait.after == index);
+    let mut limit_waits: Vec<LimitWait> = own_waits
+        .map(|wait| LimitWait {
+            stage: parts.compiled.stages[wait.before].clone(),
+            limit: parts.wait_limits[wait.cap].clone(),
+        })
+        .collect();
+    limit_waits.sort_unstable();
+    limit_waits.dedup();
+    limit_waits
+}
+
+/// The time between the arrival of the last input of a stage and its start.
+fn wait_time(parts: &Parts<'_>, index: StageId) -> Millis {
+    let evaluation = &parts.solved.evaluation;
+    if !parts.solved.waits.iter().any(|wait| wait.after == index) {
+        return Millis(0);
+    }
+    let instance = &parts.compiled.instance;
+    let site_of =
+        |stage: StageId| instance.stages[stage].choices[parts.solved.placement[stage]].site;
+    let arrival = |artifact: ArtifactId, from: SiteId, ready: Millis| {
+        let to = site_of(index);
+        let transfer = evaluation
+            .transfers
+            .iter()
+            .find(|transfer| transfer.artifact == artifact && transfer.to == to);
+        match transfer {
+            Some(transfer) if from != to => transfer.start + transfer.duration,
+            _ => ready,
+        }
+    };
+    let read_artifacts = instance
+        .artifacts
+        .iter_enumerated()
+        .filter(|(_, artifact)| artifact.readers.contains(&index));
+    let arrivals = read_artifacts.map(|(artifact, read)| match read.origin {
+        Origin::Site(from) => arrival(artifact, from, Millis(0)),
+        Origin::Stage(maker) => arrival(artifact, site_of(maker), evaluation.end[maker]),
+    });
+    let is_wait = |order: &&Precedence| {
+        let waits = &parts.solved.waits;
+        waits.iter().any(|wait| wait.precedence() == **order)
+    };
+    let orders = instance
+        .precedence
+        .iter()
+        .filter(|order| order.after == index);
+    let ends = orders
+        .filter(|order| !is_wait(order))
+        .map(|order| evaluation.end[order.before]);
+    let ready = arrivals.chain(ends).fold(Millis(0), Ord::max);
+    evaluation.start[index] - ready
 }
 
 /// Where the outputs of a stage go, by the output's name.

@@ -6,12 +6,13 @@
 //! that it takes, and compared member by member; and the digest in the plan is that of its other
 //! members, so that what only a solver could work out again cannot have been changed either.
 
-use super::plan_parts::{Parts, SolverName};
+use super::plan_parts::{Parts, SolverName, limit_keys, with_waits};
 use super::{assemble, inputs::inputs};
 use crate::catalog::Catalog;
 use crate::model::{Destination, Job, Objective, PlaceName, Policy};
-use crate::plan::{Plan, PlannedTransfer, file as plan_file};
+use crate::plan::{Plan, PlannedStage, PlannedTransfer, file as plan_file};
 use crate::planning::compile::{self, Compiled};
+use crate::planning::problem::timetable::CapacityWait;
 use crate::planning::problem::{ChoiceId, Placement, Routes, StageId, evaluate_on};
 use crate::planning::remaining_job;
 use crate::planning::solve::{Proof, Solved};
@@ -118,17 +119,20 @@ fn compare_rewritten(
             "none: no plan of these inputs is possible",
         )];
     };
+    let waits = planned_waits(plan, &compiled);
+    let compiled = with_waits(compiled, &waits);
     let placement = match planned_placement(plan, &compiled, catalog) {
         Ok(placement) => placement,
         Err(difference) => return vec![difference],
     };
-    let Some(solved) = evaluated_placement(plan, &compiled, placement, policy, catalog) else {
+    let Some(evaluated) = evaluated_placement(plan, &compiled, placement, policy, catalog) else {
         return vec![Difference::new(
             "transfers",
             "some",
             "none: a way has no price",
         )];
     };
+    let solved = Solved { waits, ..evaluated };
     let Ok(inputs) = inputs(job, written, catalog) else {
         return Vec::new();
     };
@@ -138,6 +142,7 @@ fn compare_rewritten(
         catalog,
         compiled: &compiled,
         solved: &solved,
+        wait_limits: limit_keys(&compiled),
         single: plan.single_cloud.clone(),
         inputs,
         from_state: plan.from_state.as_ref(),
@@ -194,7 +199,27 @@ fn evaluated_placement(
         placement,
         evaluation,
         proof,
+        waits: Vec::new(),
     })
+}
+
+/// The waits of a plan that the problem of its inputs has limits for; a plan that says others is
+/// found to differ.
+fn planned_waits(plan: &Plan, compiled: &Compiled) -> Vec<CapacityWait> {
+    let stage_of = |name: &String| compiled.stages.binary_search(name).ok();
+    let limits = limit_keys(compiled);
+    let cap_of = |key: &String| limits.ids().find(|cap| limits[*cap] == *key);
+    let waits_of = |stage: &PlannedStage| {
+        let waits = stage.waits_for.iter().filter_map(|wait| {
+            Some(CapacityWait {
+                after: stage_of(&stage.name)?,
+                before: stage_of(&wait.stage)?,
+                cap: cap_of(&wait.limit)?,
+            })
+        });
+        waits.collect::<Vec<CapacityWait>>()
+    };
+    plan.stages.iter().flat_map(waits_of).collect()
 }
 
 /// Returns the plan that was written again, with those members of the plan that are judged apart,

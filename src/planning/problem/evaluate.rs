@@ -273,6 +273,11 @@ impl Followers {
         }
     }
 
+    /// Returns the stages that wait for a stage, once for each thing that they wait for.
+    pub(super) fn after(&self, stage: StageId) -> &[StageId] {
+        &self.after[stage]
+    }
+
     /// Ends by stage when `stage` alone was picked anew, where all transfers come straight from
     /// their origins; `end`: those before. Only what its change reaches is looked at.
     pub fn moved(

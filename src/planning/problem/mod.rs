@@ -14,6 +14,7 @@ pub mod mps;
 mod price_groups;
 pub mod program;
 pub mod routes;
+pub mod timetable;
 
 pub use concurrency::cap_usage;
 pub use evaluate::{

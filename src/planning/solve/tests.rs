@@ -2,6 +2,7 @@
 
 use crate::model::Objective;
 use crate::planning::problem::samples::{instances, rich_instances};
+use crate::planning::problem::timetable::{concurrent_uses, first_overload};
 use crate::planning::problem::{Evaluation, Instance, Program};
 use crate::planning::solve::backend::solver::Answer;
 use crate::planning::solve::bound::forest::forest;
@@ -35,8 +36,10 @@ impl Solver for Counting {
     }
 }
 
-/// The whole search against the exhaustive one, on as many instances.
-fn agrees(cases: u32, instances: impl Strategy<Value = Instance>, programs: usize) {
+/// The whole search against the exhaustive one, on as many instances. Where stages wait for room
+/// under a cap, only the first figure is proven, and the other one is compared as far as it is as
+/// good.
+fn agrees(cases: u32, instances: impl Strategy<Value = Instance>, programs: usize, waits: usize) {
     let solver = Counting::default();
     let config = ProptestConfig {
         cases,
@@ -44,10 +47,32 @@ fn agrees(cases: u32, instances: impl Strategy<Value = Instance>, programs: usiz
         failure_persistence: None,
         ..ProptestConfig::default()
     };
+    let (waiting, as_good) = (Cell::new(0), Cell::new(0));
     let mut runner = proptest::test_runner::TestRunner::new(config);
     let result = runner.run(&instances, |instance| {
         let expected = exhaustive::best(&instance);
         match solve(&instance, &solver, &Effort::default()).unwrap() {
+            Outcome::Solved(solved) if !solved.waits.is_empty() => {
+                waiting.set(waiting.get() + 1);
+                let Some((_, best)) = expected else {
+                    return Err(TestCaseError::fail("a placement that breaks a limit"));
+                };
+                let found = &solved.evaluation;
+                prop_assert_eq!(
+                    instance.score(found),
+                    instance.score(&best),
+                    "{:?}",
+                    solved.proof
+                );
+                prop_assert!(solved.proof.optimal);
+                prop_assert!((found.cost(), found.makespan) >= (best.cost(), best.makespan));
+                as_good.set(as_good.get() + usize::from(found.makespan == best.makespan));
+                let uses = concurrent_uses(&instance.caps, &instance, &solved.placement);
+                prop_assert_eq!(
+                    first_overload(&instance.caps, &uses, &found.start, &found.end),
+                    None
+                );
+            }
             Outcome::Solved(solved) => {
                 let figures = |evaluation: &Evaluation| (evaluation.cost(), evaluation.makespan);
                 let expected =
@@ -65,16 +90,23 @@ fn agrees(cases: u32, instances: impl Strategy<Value = Instance>, programs: usiz
     result.unwrap();
     // Bounds and search must not do all the work here, or the programs would go untested.
     assert!(solver.0.get() > programs, "{} programs", solver.0.get());
+    assert!(waiting.get() >= waits, "{} with waits", waiting.get());
+    assert!(
+        as_good.get() * 10 >= waiting.get() * 9,
+        "{} of {}",
+        as_good.get(),
+        waiting.get()
+    );
 }
 
 #[test]
 fn the_one_best_placement_is_found() {
-    agrees(600, instances(), 100);
+    agrees(600, instances(), 100, 0);
 }
 
 #[test]
 fn the_best_placement_is_found_whatever_an_instance_says() {
-    agrees(1000, rich_instances(), 300);
+    agrees(1000, rich_instances(), 300, 50);
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use crate::model::{Millis, Objective};
 use crate::planning::problem::{
-    Artifact, ArtifactId, ChoiceId, Evaluation, Instance, Origin, Placement, Routes, SiteId,
-    StageId, concurrency, evaluate_on, routes,
+    Artifact, ArtifactId, Cap, ChoiceId, Evaluation, Instance, Origin, Placement, Routes, Shape,
+    SiteId, StageId, cap_usage, concurrency, evaluate_on, ready, routes,
 };
-use crate::util::id_vec::Id;
+use crate::util::id_vec::{Id, IdVec};
 
 /// What makes one placement better than another, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,14 +23,18 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
     let mut placement = instance.stages.map(|_| ChoiceId::default());
     let mut best_found: Option<(Key, Placement, Evaluation)> = None;
     loop {
-        let permitted = concurrency::excess(instance, &placement) == 0
-            && concurrency::exceeded_cap(instance, &shape, &placement).is_none();
+        let permitted = concurrency::excess(instance, &placement) == 0;
         for routes in if permitted {
             every_route(instance, &placement)
         } else {
             Vec::new()
         } {
-            let Some(evaluation) = evaluate_on(instance, &shape, &placement, &routes) else {
+            let Some(earliest) = evaluate_on(instance, &shape, &placement, &routes) else {
+                continue;
+            };
+            let Some(evaluation) =
+                fastest_schedule(instance, &shape, &placement, &routes, earliest)
+            else {
                 continue;
             };
             let (cost, time) = (evaluation.cost(), evaluation.makespan);
@@ -74,6 +78,141 @@ pub fn best(instance: &Instance) -> Option<(Placement, Evaluation)> {
             placement[later] = ChoiceId::default();
         }
     }
+}
+
+/// The evaluation with the fastest schedule in which concurrent caps and the deadlines of stages
+/// hold: `earliest`, or else the best that comes of starting the stages one by one, in every order,
+/// each as early as it can be. One of these orders is optimal, since a later end is never better.
+/// `None`: there is none.
+fn fastest_schedule(
+    instance: &Instance,
+    shape: &Shape,
+    placement: &Placement,
+    routes: &Routes,
+    earliest: Evaluation,
+) -> Option<Evaluation> {
+    if fits(instance, placement, &earliest.start, &earliest.end) {
+        return Some(earliest);
+    }
+    let mut best_found: Option<Evaluation> = None;
+    let mut started: Vec<StageId> = Vec::new();
+    let mut partial = earliest;
+    let orders = StartOrders {
+        instance,
+        shape,
+        placement,
+        routes,
+    };
+    orders.continue_with(&mut started, &mut partial, &mut best_found);
+    best_found
+}
+
+/// Every order in which the stages of a placement can be started one by one.
+struct StartOrders<'a> {
+    instance: &'a Instance,
+    shape: &'a Shape,
+    placement: &'a Placement,
+    routes: &'a Routes,
+}
+
+impl StartOrders<'_> {
+    fn continue_with(
+        &self,
+        started: &mut Vec<StageId>,
+        partial: &mut Evaluation,
+        best_found: &mut Option<Evaluation>,
+    ) {
+        if started.len() == self.placement.len() {
+            partial.makespan = partial.end.iter().copied().fold(Millis(0), Ord::max);
+            let is_in_time = self.instance.lateness(partial) == Millis(0);
+            let is_faster = best_found
+                .as_ref()
+                .is_none_or(|best| partial.makespan < best.makespan);
+            if is_in_time && is_faster {
+                *best_found = Some(partial.clone());
+            }
+            return;
+        }
+        for stage in self.placement.ids() {
+            let waits_for_others = self.shape.inputs[stage].iter().any(
+                |input| matches!(input.origin, Origin::Stage(before) if !started.contains(&before)),
+            );
+            if started.contains(&stage) || waits_for_others {
+                continue;
+            }
+            let Some(start) = self.first_start(started, partial, stage) else {
+                return;
+            };
+            let choice = self.instance.stages[stage].choices[self.placement[stage]];
+            partial.start[stage] = start;
+            partial.end[stage] = start + choice.duration;
+            started.push(stage);
+            self.continue_with(started, partial, best_found);
+            started.pop();
+        }
+    }
+
+    /// The first moment at which a stage fits in among those that were started; `None`: it fits
+    /// nowhere.
+    fn first_start(
+        &self,
+        started: &[StageId],
+        partial: &Evaluation,
+        stage: StageId,
+    ) -> Option<Millis> {
+        let choice = self.instance.stages[stage].choices[self.placement[stage]];
+        let inputs_there = ready(
+            self.instance,
+            self.shape,
+            self.routes,
+            self.placement,
+            &partial.end,
+            stage,
+            choice.site,
+        );
+        let ends = started.iter().map(|other| partial.end[*other]);
+        let mut starts: Vec<Millis> = ends.filter(|end| *end > inputs_there).collect();
+        starts.push(inputs_there);
+        starts.sort_unstable();
+        starts.into_iter().find(|start| {
+            let (mut from, mut to) = (partial.start.clone(), partial.end.clone());
+            // What was not started takes no part.
+            for other in self
+                .placement
+                .ids()
+                .filter(|other| !started.contains(other))
+            {
+                (from[other], to[other]) = (Millis(0), Millis(0));
+            }
+            (from[stage], to[stage]) = (*start, *start + choice.duration);
+            fits(self.instance, self.placement, &from, &to)
+        })
+    }
+}
+
+/// Whether no concurrent cap is exceeded at any start of a stage.
+fn fits(
+    instance: &Instance,
+    placement: &Placement,
+    start: &IdVec<StageId, Millis>,
+    end: &IdVec<StageId, Millis>,
+) -> bool {
+    let used = |cap: &Cap, stage: StageId| {
+        cap_usage(
+            cap,
+            stage,
+            instance.stages[stage].choices[placement[stage]].tag,
+        )
+    };
+    let used_at = |cap: &Cap, moment: Millis| {
+        let running = placement
+            .ids()
+            .filter(|stage| start[*stage] <= moment && moment < end[*stage]);
+        running.map(|stage| used(cap, stage)).sum::<i64>()
+    };
+    let concurrent = instance.caps.iter().filter(|cap| cap.concurrent);
+    let mut moments = concurrent.flat_map(|cap| start.iter().map(move |moment| (cap, *moment)));
+    moments.all(|(cap, moment)| used_at(cap, moment) <= cap.limit)
 }
 
 /// All routes that bring every artifact to its readers.

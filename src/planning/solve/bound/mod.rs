@@ -1,5 +1,6 @@
 //! Lower bounds on the cost and the makespan of every placement, without a solver.
 
+pub(super) mod capacity_over_time;
 pub(super) mod certain_costs;
 pub(super) mod closing_bounds;
 pub(super) mod dual_messages;

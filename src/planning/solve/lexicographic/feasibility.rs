@@ -1,11 +1,14 @@
 //! Whether there is any placement at all.
 
+use super::capacity_search::{limits_of, without_concurrent_caps};
 use super::passes::figures;
-use crate::planning::problem::{Instance, concurrency};
+use crate::planning::problem::timetable::{
+    CapacityWait, START_RULES, capacity_waits, concurrent_uses, levelled,
+};
+use crate::planning::problem::{Instance, Placement, Shape, concurrency, evaluate_on, routes};
 use crate::planning::solve::backend::solver::{Solver, SolverError};
 use crate::planning::solve::effort::Effort;
 use crate::planning::solve::heuristic::local_search::local_search;
-use crate::planning::solve::limits::Limits;
 use crate::planning::solve::presolve::reduction::reduce;
 
 /// Whether some placement keeps the limits: the first one that the search finds is enough, and
@@ -16,18 +19,34 @@ pub fn feasible(
     effort: &Effort,
 ) -> Result<bool, SolverError> {
     let shape = instance.shape();
-    let limits = Limits {
-        cost: instance.budget,
-        time: instance.deadline,
-        ..Limits::default()
-    };
-    if reduce(instance, &shape, limits, effort).is_none() {
+    if reduce(instance, &shape, limits_of(instance), effort).is_none() {
         return Ok(false);
     }
-    if local_search(instance, &shape, effort)
-        .is_some_and(|placement| concurrency::exceeded_cap(instance, &shape, &placement).is_none())
-    {
+    let found = local_search(&without_concurrent_caps(instance, None), &shape, effort);
+    if found.is_some_and(|placement| has_schedule(instance, &shape, &placement)) {
         return Ok(true);
     }
     figures(instance, solver, effort).map(|found| found.is_some())
+}
+
+/// Whether some schedule of a placement keeps the concurrent caps and all limits, with all transfers
+/// on their cheapest routes.
+fn has_schedule(instance: &Instance, shape: &Shape, placement: &Placement) -> bool {
+    if concurrency::exceeded_cap(instance, shape, placement).is_none() {
+        return true;
+    }
+    let routes = routes::cheapest(instance, placement);
+    START_RULES.into_iter().any(|rule| {
+        let times = levelled(instance, &instance.caps, shape, placement, &routes, rule);
+        let uses = concurrent_uses(&instance.caps, instance, placement);
+        let waits = capacity_waits(&instance.caps, &uses, shape, &times);
+        let mut waiting = instance.clone();
+        waiting
+            .precedence
+            .extend(waits.iter().map(CapacityWait::precedence));
+        let shape = waiting.shape();
+        let kept = concurrency::exceeded_cap(&waiting, &shape, placement).is_none();
+        let evaluation = evaluate_on(&waiting, &shape, placement, &routes);
+        kept && evaluation.is_some_and(|found| limits_of(instance).hold(instance, &found))
+    })
 }

@@ -5,12 +5,14 @@
 //! levels above as limits, on the choices that these limits leave
 //! ([`crate::planning::solve::presolve`]); so ties, which are the rule where regions share a price
 //! list, do not depend on a solver's mood. Preferences come before all of it. Caps on stages that
-//! may run at once are added as rows for the sets of stages that exceed them, until none does.
+//! run at once bind the schedule: stages may start later so that they hold (`capacity_search`).
 
+mod capacity_search;
 mod counted_replicas;
 mod feasibility;
 mod figure;
 mod integer_programs;
+mod interchangeable;
 mod outcome;
 mod passes;
 mod placement_search;

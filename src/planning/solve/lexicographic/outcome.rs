@@ -1,6 +1,7 @@
 //! What solving a placement problem comes to.
 
 use crate::model::{Millis, Money};
+use crate::planning::problem::timetable::CapacityWait;
 use crate::planning::problem::{Evaluation, Placement};
 
 /// The outcome of solving a placement problem.
@@ -21,6 +22,9 @@ pub struct Solved {
     pub evaluation: Evaluation,
     /// How good the placement is known to be.
     pub proof: Proof,
+    /// Stages that wait for others so that caps on what runs at once hold; `evaluation` has these
+    /// waits in it.
+    pub waits: Vec<CapacityWait>,
 }
 
 /// The proof of how good a placement is.

@@ -1,5 +1,6 @@
 //! The passes over an instance: preferences first, then both figures, then the order of choices.
 
+use super::capacity_search::{Decided, goals, limits_of};
 use super::counted_replicas::CountedOutcome;
 use super::figure::Figure;
 use super::integer_programs::target;
@@ -22,9 +23,6 @@ use crate::planning::solve::monitor::SolveMonitor;
 use crate::planning::solve::presolve::reduction::reduce;
 use std::borrow::Cow;
 
-/// Rounds of adding rows for stages that may run at once.
-const ROUNDS: usize = 10_000;
-
 /// The best placement of `instance`, or why there is none.
 pub fn solve(
     instance: &Instance,
@@ -39,8 +37,9 @@ pub fn solve(
     };
     match run.decided(instance)? {
         None => Ok(Outcome::Infeasible(run.unmet_limits(instance)?)),
-        Some((left, ranked)) => {
-            let solved = run.finished(&left, ranked)?;
+        Some(decided) => {
+            let left = decided.instance.clone();
+            let solved = run.finished(instance, decided)?;
             // The choices that are left keep their tags.
             let placement = choice_positions(instance, &choice_tags(&left, &solved.placement))
                 .ok_or_else(lost_placement)?;
@@ -64,11 +63,15 @@ pub fn figures(
         solver,
         effort,
     };
-    let Some((instance, RankedPlacements { second, .. })) = run.decided(instance)? else {
+    let Some(decided) = run.decided(instance)? else {
         return Ok(None);
     };
+    let run = PlacementSearch {
+        shape: &decided.shape,
+        ..run
+    };
     let evaluation = run
-        .evaluation(&instance, &second)
+        .evaluation(&decided.instance, &decided.ranked.second)
         .ok_or_else(lost_placement)?;
     Ok(Some(PlacementFigures::of(&evaluation)))
 }
@@ -96,37 +99,12 @@ pub fn with_rows(
         effort,
     };
     let decided = run.decided(instance)?;
-    Ok(decided.map_or_else(|| instance.clone(), |(instance, _)| instance.into_owned()))
+    Ok(decided.map_or_else(|| instance.clone(), |decided| decided.instance.into_owned()))
 }
 
 impl PlacementSearch<'_> {
-    /// All passes but the last, again and again with more rows until no concurrent cap is
-    /// exceeded; with the instance that has these rows and only preferred choices.
-    fn decided<'i>(
-        &self,
-        instance: &'i Instance,
-    ) -> Result<Option<(Cow<'i, Instance>, RankedPlacements)>, SolverError> {
-        let mut instance = Cow::Borrowed(instance);
-        for _ in 0..ROUNDS {
-            let Some((preferred, ranked)) = self.preferred(instance.clone())? else {
-                return Ok(None);
-            };
-            let placement =
-                choice_positions(&preferred, &ranked.second.tags).ok_or_else(lost_placement)?;
-            let Some(exceeded) = concurrency::exceeded_cap(&preferred, self.shape, &placement)
-            else {
-                return Ok(Some((preferred, ranked)));
-            };
-            let decided_row = cap_row(&instance.caps[exceeded.cap], &exceeded.stages);
-            instance.to_mut().caps.push(decided_row);
-        }
-        Err(SolverError(
-            "too many sets of stages may run at once; loosen a quota".to_owned(),
-        ))
-    }
-
     /// The passes over both figures among placements of the least sum of ranks.
-    fn preferred<'i>(
+    pub(super) fn preferred<'i>(
         &self,
         instance: Cow<'i, Instance>,
     ) -> Result<Option<(Cow<'i, Instance>, RankedPlacements)>, SolverError> {
@@ -152,11 +130,7 @@ impl PlacementSearch<'_> {
         {
             return Ok(Some((Cow::Owned(first_instance), ranked)));
         }
-        let limits = Limits {
-            cost: instance.budget,
-            time: instance.deadline,
-            ..Limits::default()
-        };
+        let limits = limits_of(&instance);
         let Some(instance) = reduce(&instance, self.shape, limits, self.effort) else {
             return Ok(None);
         };
@@ -202,12 +176,18 @@ impl PlacementSearch<'_> {
         }
     }
 
-    /// The last pass, and the figures.
-    fn finished(
-        &self,
-        instance: &Instance,
-        ranked: RankedPlacements,
-    ) -> Result<Solved, SolverError> {
+    /// The last pass, and the figures. `whole`: the instance with its concurrent caps.
+    fn finished(&self, whole: &Instance, decided: Decided<'_>) -> Result<Solved, SolverError> {
+        let Decided {
+            instance,
+            shape,
+            ranked,
+            waits,
+        } = decided;
+        let run = PlacementSearch {
+            shape: &shape,
+            ..*self
+        };
         let RankedPlacements {
             first,
             second,
@@ -218,10 +198,10 @@ impl PlacementSearch<'_> {
         let mut last_pass = second.clone();
         if first.proven && !ordered && !self.effort.should_stop() {
             let KnownPlacement { tags, routes } =
-                self.first_in_order(&left, limits, second.known())?;
-            let placement = choice_positions(instance, &tags).ok_or_else(lost_placement)?;
-            // The order of choices is the last tie-break: it never buys a row for stages at once.
-            if concurrency::exceeded_cap(instance, self.shape, &placement).is_none() {
+                run.first_in_order(&left, limits, second.known())?;
+            let placement = choice_positions(whole, &tags).ok_or_else(lost_placement)?;
+            // The order of choices is the last tie-break: stages wait for no others because of it.
+            if concurrency::exceeded_cap(whole, &shape, &placement).is_none() {
                 last_pass = FoundPlacement {
                     tags,
                     routes,
@@ -229,8 +209,8 @@ impl PlacementSearch<'_> {
                 };
             }
         }
-        let evaluation = self
-            .evaluation(instance, &last_pass)
+        let evaluation = run
+            .evaluation(&instance, &last_pass)
             .ok_or_else(lost_placement)?;
         let proof = match instance.minimize {
             Objective::Cost => Proof {
@@ -247,26 +227,19 @@ impl PlacementSearch<'_> {
                 }
             }
         };
-        let placement = choice_positions(instance, &last_pass.tags).ok_or_else(lost_placement)?;
+        let placement = choice_positions(&instance, &last_pass.tags).ok_or_else(lost_placement)?;
         Ok(Solved {
             placement,
             evaluation,
             proof,
+            waits,
         })
     }
 
     /// The passes over both figures. `None`: no placement keeps the limits.
     fn ranked(&self, instance: &Instance) -> Result<Option<RankedPlacements>, SolverError> {
-        let (goal, other) = match instance.minimize {
-            Objective::Cost if instance.hour != Money(0) => (Figure::Score, Figure::Time),
-            Objective::Cost => (Figure::Cost, Figure::Time),
-            Objective::Time => (Figure::Time, Figure::Cost),
-        };
-        let limits = Limits {
-            cost: instance.budget,
-            time: instance.deadline,
-            ..Limits::default()
-        };
+        let (goal, other) = goals(instance);
+        let limits = limits_of(instance);
         match self.count_replicas(instance, goal, other, limits)? {
             CountedOutcome::Ranked(ranked) => return Ok(Some(*ranked)),
             CountedOutcome::Nothing => return Ok(None),
@@ -310,8 +283,8 @@ impl PlacementSearch<'_> {
     }
 }
 
-/// A concurrent cap on some stages of which none waits for another.
-fn cap_row(cap: &Cap, stages: &[StageId]) -> Cap {
+/// A concurrent cap as one on some stages together, whenever they run.
+pub(super) fn cap_row(cap: &Cap, stages: &[StageId]) -> Cap {
     let uses = |(stage, uses): (StageId, &Vec<CandidateUse>)| {
         if stages.contains(&stage) {
             uses.clone()

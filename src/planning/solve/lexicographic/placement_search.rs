@@ -75,6 +75,7 @@ impl FoundPlacement {
 }
 
 /// What all passes over an instance share.
+#[derive(Clone, Copy)]
 pub(super) struct PlacementSearch<'a> {
     /// What each stage waits for.
     pub shape: &'a Shape,
@@ -85,6 +86,7 @@ pub(super) struct PlacementSearch<'a> {
 }
 
 /// The optimum of the objective, that of the other figure among its optima, and both as limits.
+#[derive(Clone)]
 pub(super) struct RankedPlacements {
     /// The optimum of the objective.
     pub first: FoundPlacement,

@@ -2,8 +2,9 @@
 
 use super::figure::Figure;
 use super::outcome::{PlacementFigures, UnmetLimits};
+use super::passes::figures;
 use super::placement_search::PlacementSearch;
-use crate::model::{Millis, Money};
+use crate::model::{Millis, Money, Objective};
 use crate::planning::problem::{Artifact, Instance, Origin, SiteId, StageId};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::limits::Limits;
@@ -13,8 +14,12 @@ impl PlacementSearch<'_> {
     /// Returns what each limit would have to be for a placement to exist.
     pub(super) fn unmet_limits(&self, instance: &Instance) -> Result<UnmetLimits, SolverError> {
         let (cost, time) = (instance.budget, instance.deadline);
-        let figures =
+        let has_concurrent_caps = instance.caps.iter().any(|cap| cap.concurrent);
+        let figures_of =
             |goal: Figure, limits: Limits| -> Result<Option<PlacementFigures>, SolverError> {
+                if has_concurrent_caps {
+                    return self.figures_within(instance, goal, limits);
+                }
                 let found_figure = self.minimize_figure(instance, goal, limits, None)?;
                 let evaluation = found_figure.and_then(|found| self.evaluation(instance, &found));
                 Ok(evaluation.map(|evaluation| PlacementFigures::of(&evaluation)))
@@ -26,18 +31,42 @@ impl PlacementSearch<'_> {
         };
         Ok(UnmetLimits {
             fastest: if time.is_some() {
-                figures(Figure::Time, limits(cost, None))?
+                figures_of(Figure::Time, limits(cost, None))?
             } else {
                 None
             },
             cheapest: if cost.is_some() {
-                figures(Figure::Cost, limits(None, time))?
+                figures_of(Figure::Cost, limits(None, time))?
             } else {
                 None
             },
-            unlimited: figures(Figure::Cost, limits(None, None))?,
+            unlimited: figures_of(Figure::Cost, limits(None, None))?,
             unreachable: unreachable_artifacts(instance),
         })
+    }
+}
+
+impl PlacementSearch<'_> {
+    /// The figures of the best placement and schedule within other limits than those of the
+    /// instance.
+    fn figures_within(
+        &self,
+        instance: &Instance,
+        goal: Figure,
+        limits: Limits,
+    ) -> Result<Option<PlacementFigures>, SolverError> {
+        let asked = Instance {
+            minimize: if goal == Figure::Time {
+                Objective::Time
+            } else {
+                Objective::Cost
+            },
+            hour: Money(0),
+            budget: limits.cost,
+            deadline: limits.time,
+            ..instance.clone()
+        };
+        figures(&asked, self.solver, self.effort)
     }
 }
 

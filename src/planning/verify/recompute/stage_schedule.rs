@@ -153,6 +153,22 @@ impl PlanCheck<'_> {
             .iter()
             .filter_map(|before| self.stages.get(before.as_str()));
         start = waited_for.map(|before| before.end_ms).fold(start, Ord::max);
+        let ready = start;
+        for wait in &planned.waits_for {
+            match self.stages.get(wait.stage.as_str()) {
+                Some(before) => start = start.max(before.end_ms),
+                None => self.wrong(
+                    member(planned, "waits_for"),
+                    &wait.stage,
+                    "a stage of the plan",
+                ),
+            }
+        }
+        self.same(
+            member(planned, "wait_ms"),
+            &planned.wait_ms,
+            &(start - ready),
+        );
         let end_time = start + duration;
         self.same(member(planned, "start_ms"), &planned.start_ms, &start);
         self.same(member(planned, "end_ms"), &planned.end_ms, &end_time);

@@ -12,7 +12,7 @@ use sky::model::{
 };
 use sky::plan::{
     Alternative, Billing, Considered, ContentDigest, Contents, DoneStage, Exhausted, FromState,
-    Inputs, Limits, OldPrices, Plan, PlannedCheckpoint, PlannedDataset, PlannedLink,
+    Inputs, LimitWait, Limits, OldPrices, Plan, PlannedCheckpoint, PlannedDataset, PlannedLink,
     PlannedObjective, PlannedStage, PlannedTransfer, PriceSource, ReplicaOf, SingleCloud,
     SolverReport, SpotTerms, Totals, Usage, file,
 };
@@ -198,6 +198,11 @@ fn stage() -> PlannedStage {
         kept_from_home_by: Some(text("residency.personal")),
         checkpoints_kept_from_home_by: Some(text("residency.personal")),
         after: one(text("split")),
+        waits_for: vec![LimitWait {
+            stage: text("warm"),
+            limit: text("quotas.aws.cpus"),
+        }],
+        wait_ms: Millis(11),
         run: Some(text("python train.py")),
         files: one(text("train.py")),
         env: named("EPOCHS", text("3")),

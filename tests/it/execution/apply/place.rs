@@ -169,6 +169,8 @@ pub(crate) fn stage(row: &Row) -> PlannedStage {
         kept_from_home_by: None,
         checkpoints_kept_from_home_by: None,
         after: Default::default(),
+        waits_for: Vec::new(),
+        wait_ms: Millis(0),
         run: (!run.is_empty()).then(|| run.to_string()),
         files: Default::default(),
         env: Default::default(),

@@ -178,6 +178,13 @@ proptest! {
     fn replicas_that_are_counted_get_the_one_best_placement(instance in replicas()) {
         let expected = exhaustive::best(&instance).map(|(placement, best)| (placement, best.cost(), best.makespan));
         let found = match solve(&instance, &Highs, &Effort::default()).unwrap() {
+            Outcome::Solved(solved) if !solved.waits.is_empty() => {
+                // Where replicas wait for each other, only the first figure is proven.
+                let best = exhaustive::best(&instance).map(|(_, best)| instance.score(&best));
+                prop_assert_eq!(Some(instance.score(&solved.evaluation)), best);
+                prop_assert!(solved.proof.optimal);
+                return Ok(());
+            }
             Outcome::Solved(solved) => {
                 prop_assert!(solved.proof.optimal);
                 Some((solved.placement, solved.evaluation.cost(), solved.evaluation.makespan))
@@ -189,7 +196,8 @@ proptest! {
 
     #[test]
     fn counting_and_placing_one_by_one_cost_the_same(instance in replicas()) {
-        let instance = Instance { minimize: Objective::Cost, ..instance };
+        let mut instance = Instance { minimize: Objective::Cost, ..instance };
+        instance.caps.iter_mut().for_each(|cap| cap.concurrent = false);
         let shape = instance.shape();
         prop_assume!(Counted::of(&instance, &shape).is_some());
         let found = match solve(&instance, &Highs, &Effort::default()).unwrap() {
