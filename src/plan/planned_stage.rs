@@ -205,7 +205,8 @@ pub struct SpotTerms {
     pub interruptions_millionths: u64,
     /// Work between two checkpoints; none: none is saved.
     pub checkpoint_every_ms: Option<Millis>,
-    /// The part of the stage's cost that is for bringing checkpoints to other places.
+    /// The part of the stage's cost that is for bringing checkpoints to other places. Plans of this
+    /// code say 0: an interrupted stage is expected to start again in the place where it was.
     pub moving_micro_usd: Money,
 }
 

@@ -162,7 +162,7 @@ fn data(stage: Table) -> Table {
 
 /// A stage that has to end first, and the limit that asks for it.
 fn limit_wait() -> Schema {
-    Table::new("A stage that has to end first")
+    Table::new("LimitWait")
         .required("stage", "The stage that has to end first.", path_part())
         .required(
             "limit",
@@ -314,7 +314,8 @@ fn spot_terms() -> Schema {
         )
         .required(
             "moving_micro_usd",
-            "The part of the cost that is for bringing checkpoints to other places.",
+            "The part of the cost that is for bringing checkpoints to other places: 0, since an interrupted stage is \
+             expected to start again where it was. Plans of earlier versions may say more.",
             money(),
         )
         .schema()

@@ -5,7 +5,7 @@ use crate::model::{Job, Policy};
 use crate::plan::{FromState, Inputs, SingleCloud};
 use crate::planning::compile::Compiled;
 use crate::planning::problem::CapId;
-use crate::planning::problem::timetable::CapacityWait;
+use crate::planning::problem::timetable::{self, CapacityWait};
 use crate::planning::solve::Solved;
 use crate::util::id_vec::IdVec;
 
@@ -43,8 +43,7 @@ pub(super) struct SolverName {
 
 /// Returns a problem in which stages wait for others as a solution of it says.
 pub(super) fn with_waits(mut compiled: Compiled, waits: &[CapacityWait]) -> Compiled {
-    let orders = waits.iter().map(CapacityWait::precedence);
-    compiled.instance.precedence.extend(orders);
+    compiled.instance.precedence = timetable::with_waits(&compiled.instance.precedence, waits);
     compiled
 }
 

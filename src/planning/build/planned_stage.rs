@@ -4,7 +4,7 @@ use super::alternatives::{Dag, alternatives};
 use super::offer_fields::{accelerator, billing, hourly, offer_of, usage};
 use super::plan_parts::Parts;
 use crate::catalog::Catalog;
-use crate::model::{Checkpoint, Destination, Job, Millis, Offer, Purchase, dag, fanout};
+use crate::model::{Checkpoint, Destination, Job, Millis, Money, Offer, Purchase, dag, fanout};
 use crate::plan::{LimitWait, PlannedCheckpoint, PlannedStage, PriceSource, ReplicaOf, SpotTerms};
 use crate::planning::compile::{Candidate, Compiled};
 use crate::planning::problem::{ArtifactId, Origin, Precedence, SiteId, StageId};
@@ -185,7 +185,8 @@ fn spot_terms(candidate: &Candidate) -> SpotTerms {
         assumed: candidate.assumed,
         interruptions_millionths: candidate.interruptions,
         checkpoint_every_ms: candidate.every,
-        moving_micro_usd: candidate.moving,
+        // An interrupted stage starts again where it was, beside its checkpoint.
+        moving_micro_usd: Money(0),
     }
 }
 

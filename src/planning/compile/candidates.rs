@@ -7,7 +7,6 @@ use super::places::Places;
 use super::quota_limits::QuotaLimit;
 use super::spot::{self, Expected};
 use crate::catalog::Catalog;
-use crate::model::units::{div_half_even, saturate};
 use crate::model::{Bytes, Extras, Millis, Money, Offer, Stage, Tee};
 use crate::planning::problem::{CandidateId, StageId};
 use crate::util::id_vec::{Id, IdVec};
@@ -30,14 +29,12 @@ pub struct Candidate {
     pub run: Millis,
     /// Machine time that is billed.
     pub billed: Millis,
-    /// All nodes for the billed time, with `extras`, and `moving`.
+    /// All nodes for the billed time, with `extras`.
     pub cost: Money,
     /// Prices of what comes with each machine.
     pub extras: Extras,
     /// The part of `cost` that `extras` cost.
     pub beside: Money,
-    /// The part of `cost` that is expected for bringing checkpoints to other places.
-    pub moving: Money,
     /// Expected number of interruptions, in millionths.
     pub interruptions: u64,
     /// Work between two checkpoints; none: none is saved.
@@ -52,42 +49,18 @@ pub struct Candidate {
     pub tee: Option<Tee>,
 }
 
-/// By place: what it costs to bring a checkpoint to the cheapest other place where the stage may
-/// run; a place that is not there has no such way, so the stage waits there.
-pub(super) type WaysOut = BTreeMap<u32, Money>;
-
-/// Returns what it costs to leave each place of the contenders for the cheapest other one.
-pub(super) fn ways_out(contenders: &[Contender], size: Bytes, places: &Places<'_>) -> WaysOut {
-    let stops: BTreeSet<u32> = contenders
-        .iter()
-        .map(|contender| places.catalog.offers[contender.offer.index()].place)
-        .collect();
-    let cheapest = |from: u32| {
-        let other_stops = stops.iter().filter(|to| **to != from);
-        other_stops
-            .filter_map(|to| places.tariff(from, *to))
-            .map(|tariff| tariff.cost(size))
-            .min()
-    };
-    stops
-        .iter()
-        .filter_map(|from| Some((*from, cheapest(*from)?)))
-        .collect()
-}
-
 /// A stage's candidates worth keeping among the contenders. None are left if all are over a quota
 /// or would practically never end.
 pub(super) fn candidates(
     stage: &Stage,
     contenders: &[Contender],
-    ways_out: Option<&WaysOut>,
     places: &Places<'_>,
     limits: &[QuotaLimit],
 ) -> Vec<Candidate> {
     let place = |candidate: &Candidate| places.catalog.offers[candidate.offer.index()].place;
     let mut kept_candidates = Vec::new();
-    for group in all_candidates(stage, contenders, ways_out, places, limits)
-        .chunk_by(|a, b| place(a) == place(b))
+    for group in
+        all_candidates(stage, contenders, places, limits).chunk_by(|a, b| place(a) == place(b))
     {
         let limits: Vec<&QuotaLimit> = limits
             .iter()
@@ -103,12 +76,11 @@ pub(super) fn candidates(
 pub(super) fn all_candidates(
     stage: &Stage,
     contenders: &[Contender],
-    ways_out: Option<&WaysOut>,
     places: &Places<'_>,
     limits: &[QuotaLimit],
 ) -> Vec<Candidate> {
     let catalog = places.catalog;
-    let mut calculator = CandidateCalculator::new(stage, ways_out, places);
+    let mut calculator = CandidateCalculator::new(stage, places);
     let place = |contender: &Contender| catalog.offers[contender.offer.index()].place;
     let mut all = Vec::new();
     for group in contenders.chunk_by(|a, b| place(a) == place(b)) {
@@ -133,7 +105,6 @@ struct CandidateCalculator<'a> {
     stage: &'a Stage,
     /// The size of all that the stage writes.
     written: Bytes,
-    ways_out: Option<&'a WaysOut>,
     places: &'a Places<'a>,
     /// By machine of the catalog: how long the work takes; `None`: the job does not say.
     work_times: BTreeMap<u32, Option<Millis>>,
@@ -150,11 +121,10 @@ struct SpotRun {
 }
 
 impl<'a> CandidateCalculator<'a> {
-    fn new(stage: &'a Stage, ways_out: Option<&'a WaysOut>, places: &'a Places<'a>) -> Self {
+    fn new(stage: &'a Stage, places: &'a Places<'a>) -> Self {
         Self {
             stage,
             written: stage.writes.values().copied().sum(),
-            ways_out,
             places,
             work_times: BTreeMap::new(),
             expectations: BTreeMap::new(),
@@ -178,7 +148,6 @@ impl<'a> CandidateCalculator<'a> {
         })?;
         let duration = boot + expected.time;
         let billed = quantity.map_or_else(|| places.billed(offer.place, duration), |_| Millis(0));
-        let moving = self.moving_cost(offer, &expected);
         let own_cost = match quantity {
             Some(quantity) => unit.cost(offer.rate, quantity),
             None => offer.rate.cost(stage.nodes, billed),
@@ -194,10 +163,9 @@ impl<'a> CandidateCalculator<'a> {
             boot,
             run: expected.time,
             billed,
-            cost: own_cost + moving + extra_cost,
+            cost: own_cost + extra_cost,
             extras,
             beside: extra_cost,
-            moving,
             interruptions: expected.interruptions,
             every: expected.every,
             monthly: contender.monthly,
@@ -234,21 +202,6 @@ impl<'a> CandidateCalculator<'a> {
                 run.boot,
                 stage.checkpoint.as_ref(),
             )
-        })
-    }
-
-    /// Returns what is expected to be paid for bringing checkpoints to other places.
-    fn moving_cost(&self, offer: &Offer, expected: &Expected) -> Money {
-        // Without a checkpoint there is nothing to bring along.
-        let once = self
-            .ways_out
-            .filter(|_| expected.every.is_some())
-            .and_then(|ways| ways.get(&offer.place));
-        once.map_or(Money(0), |Money(once)| {
-            Money(saturate(div_half_even(
-                i128::from(*once) * i128::from(expected.interruptions),
-                1_000_000,
-            )))
         })
     }
 }

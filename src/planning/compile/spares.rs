@@ -1,7 +1,7 @@
 //! Offers in a stage's own place that the problem leaves out because another there is at least as
 //! good: they are never planned, but when the planned one is not available they will do.
 
-use super::candidates::{self, Candidate, WaysOut};
+use super::candidates::{self, Candidate};
 use super::caps;
 use super::compiler::Compiled;
 use super::needs;
@@ -121,46 +121,11 @@ fn cheapest_spares(
         .filter(|contender| !offers.contains(&contender.offer))
         .copied()
         .collect();
-    let at_risk = other_contenders
-        .iter()
-        .any(|contender| contender.monthly > 0);
-    let ways_out: Option<WaysOut> =
-        stage
-            .checkpoint
-            .as_ref()
-            .filter(|_| at_risk)
-            .map(|checkpoint| {
-                let stops: Vec<Contender> = had
-                    .iter()
-                    .map(contender_of)
-                    .chain(other_contenders.iter().copied())
-                    .collect();
-                candidates::ways_out(&stops, checkpoint.size, places)
-            });
-    let mut spares =
-        candidates::all_candidates(stage, &other_contenders, ways_out.as_ref(), places, limits);
+    let mut spares = candidates::all_candidates(stage, &other_contenders, places, limits);
     spares.sort_by_key(|spare| (spare.cost, spare.duration, spare.offer));
     spares.retain(|spare| spare.duration > Millis(0));
     spares.truncate(SPARES);
     spares
-}
-
-fn contender_of(candidate: &Candidate) -> Contender {
-    let Candidate {
-        offer,
-        rank,
-        tee,
-        monthly,
-        assumed,
-        ..
-    } = *candidate;
-    Contender {
-        offer,
-        rank,
-        tee,
-        monthly,
-        assumed,
-    }
 }
 
 /// Limits what the choices use together, those that were added with them.

@@ -1,12 +1,12 @@
 //! The candidates of every stage. Stages that ask for the same are enumerated once.
 
-use super::candidates::{self, StageCandidates, WaysOut};
+use super::candidates::{self, StageCandidates};
 use super::needs;
 use super::offers::{self, Allowed, Contender, Funnel, Request};
 use super::places::Places;
 use super::quota_limits::QuotaLimit;
-use crate::model::{Bytes, Job, Needs, Stage, Work, dag};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::{Job, Needs, Stage, Work, dag};
+use std::collections::BTreeSet;
 
 /// How many were looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,8 +126,6 @@ struct KnownWork<'a> {
     contenders: Vec<Contender>,
     /// How many offers were looked at.
     seen: u64,
-    /// By size of the checkpoint.
-    ways_out: BTreeMap<Bytes, WaysOut>,
 }
 
 /// Returns what is known of some work, which is looked up if no stage of the request has it yet.
@@ -147,7 +145,6 @@ fn known_work<'k, 'a>(
                 work,
                 contenders,
                 seen: seen as u64,
-                ways_out: BTreeMap::new(),
             });
             known_works.len() - 1
         });
@@ -163,14 +160,6 @@ impl KnownWork<'_> {
         limits: &[QuotaLimit],
     ) -> Vec<candidates::Candidate> {
         let contenders = &self.contenders;
-        let is_at_risk = contenders.iter().any(|contender| contender.monthly > 0);
-        let checkpoint = stage.checkpoint.as_ref().filter(|_| is_at_risk);
-        let ways_out = checkpoint.map(|checkpoint| {
-            &*self
-                .ways_out
-                .entry(checkpoint.size)
-                .or_insert_with(|| candidates::ways_out(contenders, checkpoint.size, places))
-        });
-        candidates::candidates(stage, contenders, ways_out, places, limits)
+        candidates::candidates(stage, contenders, places, limits)
     }
 }

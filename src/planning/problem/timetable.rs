@@ -39,6 +39,15 @@ impl CapacityWait {
     }
 }
 
+/// Returns the orders of an instance with those that waits ask for, each of them once.
+pub fn with_waits(orders: &[Precedence], waits: &[CapacityWait]) -> Vec<Precedence> {
+    let mut all = orders.to_vec();
+    let mut known: BTreeSet<Precedence> = orders.iter().copied().collect();
+    let asked = waits.iter().map(CapacityWait::precedence);
+    all.extend(asked.filter(|order| known.insert(*order)));
+    all
+}
+
 /// Which of the stages that could start goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartRule {

@@ -1,8 +1,9 @@
 //! The whole search against the exhaustive one, placements included: the optimum is unique.
 
 use crate::model::Objective;
+use crate::planning::problem::concurrency::exceeded_cap;
 use crate::planning::problem::samples::{instances, rich_instances};
-use crate::planning::problem::timetable::{concurrent_uses, first_overload};
+use crate::planning::problem::timetable::{CapacityWait, concurrent_uses, first_overload};
 use crate::planning::problem::{Evaluation, Instance, Program};
 use crate::planning::solve::backend::solver::Answer;
 use crate::planning::solve::bound::forest::forest;
@@ -72,6 +73,13 @@ fn agrees(cases: u32, instances: impl Strategy<Value = Instance>, programs: usiz
                     first_overload(&instance.caps, &uses, &found.start, &found.end),
                     None
                 );
+                // The waits keep the caps whatever the durations are.
+                let mut waiting = instance.clone();
+                waiting
+                    .precedence
+                    .extend(solved.waits.iter().map(CapacityWait::precedence));
+                let shape = waiting.shape();
+                prop_assert_eq!(exceeded_cap(&waiting, &shape, &solved.placement), None);
             }
             Outcome::Solved(solved) => {
                 let figures = |evaluation: &Evaluation| (evaluation.cost(), evaluation.makespan);

@@ -35,7 +35,9 @@ impl QuotaCheck {
         }
     }
 
-    pub(super) fn within(&self, quota: &Quota, catalog: &Catalog) -> bool {
+    /// Returns what is used of every figure of a quota, and the most that it allows, both in the same
+    /// unit.
+    pub(super) fn figures(&self, quota: &Quota, catalog: &Catalog) -> Vec<QuotaFigure> {
         let cards = |wanted: &str| {
             let counted_cards = self
                 .cards
@@ -43,18 +45,41 @@ impl QuotaCheck {
                 .filter(|(name, _)| *name == wanted || catalog.is_accelerator(name, wanted));
             counted_cards.map(|(_, count)| *count).sum::<u64>()
         };
-        quota
-            .vcpu_thousandths
-            .is_none_or(|most| !self.unknown_vcpus && self.vcpu_thousandths <= most)
-            && quota.instances.is_none_or(|most| self.instances <= most)
-            && quota
-                .accelerators
-                .is_none_or(|most| self.cards.values().sum::<u64>() <= most.saturating_mul(1000))
-            && quota
-                .by_accelerator
-                .iter()
-                .all(|(name, most)| cards(name) <= most.saturating_mul(1000))
+        // What is unknown may be more than there is.
+        let vcpus = match self.unknown_vcpus {
+            true => u64::MAX,
+            false => self.vcpu_thousandths,
+        };
+        let plain_figures = [
+            (vcpus, quota.vcpu_thousandths),
+            (self.instances, quota.instances),
+            (
+                self.cards.values().sum::<u64>(),
+                quota.accelerators.map(|most| most.saturating_mul(1000)),
+            ),
+        ];
+        let named_figures = quota
+            .by_accelerator
+            .iter()
+            .map(|(name, most)| (cards(name), Some(most.saturating_mul(1000))));
+        let figures = plain_figures.into_iter().chain(named_figures);
+        figures
+            .filter_map(|(used, most)| Some(QuotaFigure { used, most: most? }))
+            .collect()
     }
+
+    pub(super) fn within(&self, quota: &Quota, catalog: &Catalog) -> bool {
+        let figures = self.figures(quota, catalog);
+        figures.iter().all(|figure| figure.used <= figure.most)
+    }
+}
+
+/// What is used of one figure of a quota.
+pub(super) struct QuotaFigure {
+    /// How much is used.
+    pub used: u64,
+    /// The most that the quota allows.
+    pub most: u64,
 }
 
 #[cfg(test)]

@@ -669,7 +669,7 @@ fn cause(job: &str, policy: &str) -> String {
 
 #[test]
 fn quotas_alone_are_named_as_the_cause() {
-    let stages = "[stages.a]\nduration = \"1 h\"\ncount = 3\n";
+    let stages = "[stages.a]\nduration = \"1 h\"\nnodes = 2\n";
     let quotas =
         "[quotas]\naws = { instances = 1 }\ngcp = { instances = 1 }\nazure = { instances = 0 }\n";
     let said = cause(stages, quotas);

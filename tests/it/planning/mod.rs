@@ -21,3 +21,4 @@ pub(crate) mod services;
 pub(crate) mod tee;
 pub(crate) mod time_limit;
 pub(crate) mod verify;
+pub(crate) mod waves;

@@ -13,7 +13,6 @@
 
 use super::figure::Figure;
 use super::interchangeable::Interchangeable;
-use super::passes::cap_row;
 use super::placement_search::{
     FoundPlacement, PlacementSearch, RankedPlacements, choice_positions, lost_placement,
 };
@@ -21,8 +20,11 @@ use crate::model::{Millis, Money, Objective};
 use crate::planning::problem::concurrency::{ExceededCap, exceeded_cap};
 use crate::planning::problem::timetable::{
     self, CapacityWait, START_RULES, StageTimes, capacity_waits, concurrent_uses, first_overload,
+    with_waits,
 };
-use crate::planning::problem::{Cap, Evaluation, Instance, Placement, Precedence, Shape, StageId};
+use crate::planning::problem::{
+    CandidateUse, Cap, Evaluation, Instance, Placement, Precedence, Shape, StageId,
+};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::bound::capacity_over_time::caps_over_time;
 use crate::planning::solve::limits::Limits;
@@ -451,11 +453,7 @@ impl<'a> CapacitySearch<'a> {
     fn offer(&mut self, solved: &SolvedBranch, times: &StageTimes) {
         let uses = concurrent_uses(&self.whole.caps, &solved.instance, &solved.placement);
         let waits = capacity_waits(&self.whole.caps, &uses, self.search.shape, times);
-        let precedence = || {
-            let own = self.whole.precedence.iter().copied();
-            own.chain(waits.iter().map(CapacityWait::precedence))
-                .collect::<Vec<Precedence>>()
-        };
+        let precedence = || with_waits(&self.whole.precedence, &waits);
         let instance = Instance {
             precedence: precedence(),
             deadline: self.whole.deadline,
@@ -475,15 +473,12 @@ impl<'a> CapacitySearch<'a> {
         let Some(other_value) = search.value(&instance, other, limits, &known) else {
             return;
         };
-        let is_kept = exceeded_cap(
-            &Instance {
-                caps: self.whole.caps.clone(),
-                ..instance.clone()
-            },
-            &shape,
-            &solved.placement,
-        )
-        .is_none();
+        let Some(evaluation) = search.evaluation(&instance, &solved.ranked.second) else {
+            return;
+        };
+        // Only a stage that alone uses too much exceeds a cap in spite of the waits.
+        let Evaluation { start, end, .. } = &evaluation;
+        let is_kept = first_overload(&self.whole.caps, &uses, start, end).is_none();
         let key = (solved.key.0, value, other_value);
         let is_better = self.incumbent.as_ref().is_none_or(|best| key < best.key);
         if !is_kept || !is_better {
@@ -586,7 +581,7 @@ fn decided(incumbent: Incumbent, bound: i64) -> Decided<'static> {
 }
 
 /// The instance without its concurrent caps, with what follows of them for a deadline.
-pub(super) fn without_concurrent_caps(instance: &Instance, deadline: Option<Millis>) -> Instance {
+fn without_concurrent_caps(instance: &Instance, deadline: Option<Millis>) -> Instance {
     let own_caps = instance.caps.iter().filter(|cap| !cap.concurrent).cloned();
     let over_time = deadline
         .map(|deadline| caps_over_time(instance, &instance.caps, deadline))
@@ -622,4 +617,20 @@ fn rank_sum(instance: &Instance, placement: &Placement) -> i64 {
     stages
         .map(|(stage, choice)| stage.choices[*choice].rank)
         .sum()
+}
+
+/// A concurrent cap as one on some stages together, whenever they run.
+fn cap_row(cap: &Cap, stages: &[StageId]) -> Cap {
+    let uses = |(stage, uses): (StageId, &Vec<CandidateUse>)| {
+        if stages.contains(&stage) {
+            uses.clone()
+        } else {
+            Vec::new()
+        }
+    };
+    Cap {
+        concurrent: false,
+        uses: cap.uses.iter_enumerated().map(uses).collect(),
+        ..cap.clone()
+    }
 }

@@ -1,9 +1,9 @@
 //! Whether there is any placement at all.
 
-use super::capacity_search::{limits_of, without_concurrent_caps};
+use super::capacity_search::limits_of;
 use super::passes::figures;
 use crate::planning::problem::timetable::{
-    CapacityWait, START_RULES, capacity_waits, concurrent_uses, levelled,
+    START_RULES, capacity_waits, concurrent_uses, levelled, with_waits,
 };
 use crate::planning::problem::{Instance, Placement, Shape, concurrency, evaluate_on, routes};
 use crate::planning::solve::backend::solver::{Solver, SolverError};
@@ -22,7 +22,12 @@ pub fn feasible(
     if reduce(instance, &shape, limits_of(instance), effort).is_none() {
         return Ok(false);
     }
-    let found = local_search(&without_concurrent_caps(instance, None), &shape, effort);
+    let caps = instance.caps.iter().filter(|cap| !cap.concurrent);
+    let relaxed = Instance {
+        caps: caps.cloned().collect(),
+        ..instance.clone()
+    };
+    let found = local_search(&relaxed, &shape, effort);
     if found.is_some_and(|placement| has_schedule(instance, &shape, &placement)) {
         return Ok(true);
     }
@@ -40,10 +45,10 @@ fn has_schedule(instance: &Instance, shape: &Shape, placement: &Placement) -> bo
         let times = levelled(instance, &instance.caps, shape, placement, &routes, rule);
         let uses = concurrent_uses(&instance.caps, instance, placement);
         let waits = capacity_waits(&instance.caps, &uses, shape, &times);
-        let mut waiting = instance.clone();
-        waiting
-            .precedence
-            .extend(waits.iter().map(CapacityWait::precedence));
+        let waiting = Instance {
+            precedence: with_waits(&instance.precedence, &waits),
+            ..instance.clone()
+        };
         let shape = waiting.shape();
         let kept = concurrency::exceeded_cap(&waiting, &shape, placement).is_none();
         let evaluation = evaluate_on(&waiting, &shape, placement, &routes);

@@ -13,7 +13,7 @@ use super::single_figure::REDUCED_CHOICES;
 use super::tie_breaking::TIED_CHOICES;
 use crate::model::{Millis, Money, Objective};
 use crate::planning::problem::{
-    CandidateUse, Cap, Goal, Instance, StageChoices, StageId, concurrency, lower,
+    CandidateUse, Cap, Goal, Instance, StageChoices, concurrency, lower,
 };
 use crate::planning::solve::backend::solver::{Answer, Solver, SolverError};
 use crate::planning::solve::bound::closing_bounds::has_direct_transfers_only;
@@ -201,7 +201,8 @@ impl PlacementSearch<'_> {
                 run.first_in_order(&left, limits, second.known())?;
             let placement = choice_positions(whole, &tags).ok_or_else(lost_placement)?;
             // The order of choices is the last tie-break: stages wait for no others because of it.
-            if concurrency::exceeded_cap(whole, &shape, &placement).is_none() {
+            if tags == second.tags || concurrency::exceeded_cap(whole, &shape, &placement).is_none()
+            {
                 last_pass = FoundPlacement {
                     tags,
                     routes,
@@ -280,21 +281,5 @@ impl PlacementSearch<'_> {
             left: Box::new(choices_left),
             ordered: false,
         }))
-    }
-}
-
-/// A concurrent cap as one on some stages together, whenever they run.
-pub(super) fn cap_row(cap: &Cap, stages: &[StageId]) -> Cap {
-    let uses = |(stage, uses): (StageId, &Vec<CandidateUse>)| {
-        if stages.contains(&stage) {
-            uses.clone()
-        } else {
-            Vec::new()
-        }
-    };
-    Cap {
-        concurrent: false,
-        uses: cap.uses.iter_enumerated().map(uses).collect(),
-        ..cap.clone()
     }
 }

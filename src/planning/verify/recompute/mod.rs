@@ -64,6 +64,7 @@ pub(crate) fn differences(
     check.egress();
     check.totals();
     check.quotas();
+    check.quotas_at_any_pace();
     check.spread();
     check.found
 }

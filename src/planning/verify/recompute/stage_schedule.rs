@@ -109,6 +109,7 @@ impl PlanCheck<'_> {
         let Some(spot) = &planned.spot else {
             return work;
         };
+        self.same(spot_member(), &spot.moving_micro_usd, &Money(0));
         let expected = spot::expected(
             work,
             stage.nodes,
@@ -181,16 +182,10 @@ impl PlanCheck<'_> {
         }
     }
 
-    /// Checks what the machines or the service cost, with what is moved after interruptions.
+    /// Checks what the machines or the service cost.
     fn cost(&mut self, stage: &Stage, planned: &PlannedStage, billed: Millis) {
         let cost = match &planned.usage {
-            None => {
-                let moving = planned
-                    .spot
-                    .as_ref()
-                    .map_or(Money(0), |spot| spot.moving_micro_usd);
-                machine_cost(planned.rate_nano_usd_per_hour, stage.nodes, billed) + moving
-            }
+            None => machine_cost(planned.rate_nano_usd_per_hour, stage.nodes, billed),
             Some(usage) => {
                 self.same(member(planned, "usage"), &(usage.quantity > 0), &true);
                 let counted_by: i128 = match usage.unit {

@@ -19,7 +19,7 @@ use sky::planning::compile::PartlyPriced;
 use sky::planning::solve::Effort;
 use sky::planning::{self, NoPlan, Settings};
 use std::collections::{BTreeMap, BTreeSet};
-use ways::{Tree, Ways};
+use ways::{Limit, Times, Tree, Ways};
 use work::{Data, Made, Take, Task};
 
 /// More placements than this are too many to look at.
@@ -116,11 +116,6 @@ fn every_with(
     );
     let ways = Ways::new(policy, catalog, &places, &data);
     let limits = ways::quotas(policy, catalog);
-    let sets = if limits.is_empty() {
-        Vec::new()
-    } else {
-        ways::at_once(&tasks)
-    };
     let mut every = Every::default();
     for mut number in 0..count {
         let mut placement: Vec<Take<'_>> = Vec::new();
@@ -128,12 +123,10 @@ fn every_with(
             placement.push(task.takes[number % task.takes.len()]);
             number /= task.takes.len();
         }
-        if !ways::within_quotas(&limits, &sets, &tasks, &placement) {
-            every.mattered.insert("quota");
-        } else if !ways::spread_out(job, &tasks, &placement, catalog) {
+        if !ways::spread_out(job, &tasks, &placement, catalog) {
             every.mattered.insert("spread");
         } else {
-            on_every_way(&tasks, &data, &placement, &ways, &mut every);
+            on_every_way(&tasks, &data, &placement, &ways, &limits, &mut every);
         }
     }
     Some(every)
@@ -145,6 +138,7 @@ fn on_every_way(
     data: &[Data],
     placement: &[Take<'_>],
     ways: &Ways<'_>,
+    limits: &[Limit],
     every: &mut Every,
 ) {
     let mut choices: Vec<Vec<Tree>> = vec![Vec::new()];
@@ -169,12 +163,48 @@ fn on_every_way(
         for task in 0..tasks.len() {
             end(task, tasks, data, placement, &trees, ways, &mut ends);
         }
-        let ends: Vec<i128> = ends.into_iter().flatten().collect();
+        let mut ends: Vec<i128> = ends.into_iter().flatten().collect();
         let on_time = |(task, end): (&Task<'_>, &i128)| {
             task.stage
                 .deadline
                 .is_none_or(|deadline| *end <= i128::from(deadline.0))
         };
+        let homecoming = |ends: &[i128]| {
+            let arrivals = data.iter().filter(|data| data.home).map(|data| {
+                let Made::By(maker) = data.made else {
+                    unreachable!("datasets stay where they are")
+                };
+                let origin = ways::origin(data, placement);
+                ends[maker] + ways.travel(origin, ways.here(), data.link_bytes)
+            });
+            arrivals.chain(ends.iter().copied()).max().unwrap_or(0)
+        };
+        let times = ends
+            .iter()
+            .enumerate()
+            .map(|(task, end)| (task, (end - placement[task].time, *end)));
+        if !ways::within_quotas(limits, tasks, placement, &times.collect()) {
+            every.mattered.insert("quota");
+            let ready = |task: usize, times: &Times| {
+                let known = |task: usize| times.get(&task).map(|(_, end)| *end);
+                let mut ends: Vec<Option<i128>> = (0..tasks.len()).map(known).collect();
+                end(task, tasks, data, placement, &trees, ways, &mut ends) - placement[task].time
+            };
+            let mut schedules = Vec::new();
+            every_order(
+                tasks,
+                placement,
+                limits,
+                &ready,
+                &mut BTreeMap::new(),
+                &mut schedules,
+            );
+            schedules.retain(|ends| tasks.iter().zip(ends).all(on_time));
+            match schedules.into_iter().min_by_key(|ends| homecoming(ends)) {
+                Some(fastest) => ends = fastest,
+                None => continue,
+            }
+        }
         if !tasks.iter().zip(&ends).all(on_time) {
             every.mattered.insert("stage deadline");
             continue;
@@ -205,18 +235,50 @@ fn on_every_way(
         if egress != ways.apart(copies().into_iter()) {
             every.mattered.insert("tiers");
         }
-        let arrivals = data.iter().filter(|data| data.home).map(|data| {
-            let Made::By(maker) = data.made else {
-                unreachable!("datasets stay where they are")
-            };
-            ends[maker] + ways.travel(ways::origin(data, placement), ways.here(), data.link_bytes)
-        });
-        let time = arrivals.chain(ends.iter().copied()).max().unwrap_or(0);
+        let time = homecoming(&ends);
         every.all.push(Figures {
             rank,
             cost: compute + kept + egress,
             time,
         });
+    }
+}
+
+/// The ends of all tasks when they are started one by one, in every order, each as early as the
+/// quotas let it. No schedule is better than the best of these, since a later end never helps.
+fn every_order(
+    tasks: &[Task<'_>],
+    placement: &[Take<'_>],
+    limits: &[Limit],
+    ready: &dyn Fn(usize, &Times) -> i128,
+    times: &mut Times,
+    schedules: &mut Vec<Vec<i128>>,
+) {
+    if times.len() == tasks.len() {
+        schedules.push(times.values().map(|(_, end)| *end).collect());
+        return;
+    }
+    for task in 0..tasks.len() {
+        let is_open = tasks[task]
+            .waits
+            .iter()
+            .all(|before| times.contains_key(before));
+        if times.contains_key(&task) || !is_open {
+            continue;
+        }
+        let first = ready(task, times);
+        let mut starts: Vec<i128> = times.values().map(|(_, end)| *end).collect();
+        starts.push(first);
+        starts.sort_unstable();
+        let fits = |start: &i128| {
+            let mut with_task = times.clone();
+            with_task.insert(task, (*start, start + placement[task].time));
+            *start >= first && ways::within_quotas(limits, tasks, placement, &with_task)
+        };
+        let start = starts.into_iter().find(fits).expect("alone it fits");
+        times.insert(task, (start, start + placement[task].time));
+        every_order(tasks, placement, limits, ready, times, schedules);
+        times.remove(&task);
     }
 }
 

@@ -376,28 +376,15 @@ pub(super) fn quotas(policy: &Policy, catalog: &Catalog) -> Vec<Limit> {
     limits
 }
 
-/// Every set of tasks of which none waits for another.
-pub(super) fn at_once(tasks: &[Task<'_>]) -> Vec<Vec<usize>> {
-    fn waits(tasks: &[Task<'_>], task: usize, other: usize) -> bool {
-        tasks[task]
-            .waits
-            .iter()
-            .any(|before| *before == other || waits(tasks, *before, other))
-    }
-    let all = 0..tasks.len();
-    let apart = |a: usize, b: usize| a == b || !(waits(tasks, a, b) || waits(tasks, b, a));
-    let sets = (1_u32..1 << tasks.len())
-        .map(|set| all.clone().filter(|task| set >> task & 1 == 1).collect());
-    sets.filter(|set: &Vec<usize>| set.iter().all(|a| set.iter().all(|b| apart(*a, *b))))
-        .collect()
-}
+/// By task: when it starts and ends.
+pub(super) type Times = BTreeMap<usize, (i128, i128)>;
 
-/// Whether every set of tasks that may run at once keeps every quota.
+/// Whether every quota is kept at every moment at which a task starts.
 pub(super) fn within_quotas(
     limits: &[Limit],
-    sets: &[Vec<usize>],
     tasks: &[Task<'_>],
     placement: &[Take<'_>],
+    times: &Times,
 ) -> bool {
     limits.iter().all(|limit| {
         let uses = |task: usize| {
@@ -407,9 +394,12 @@ pub(super) fn within_quotas(
                 tasks[task].stage.nodes,
             )
         };
-        let uses: Vec<i128> = (0..tasks.len()).map(uses).collect();
-        sets.iter()
-            .all(|set| set.iter().map(|task| uses[*task]).sum::<i128>() <= limit.most)
+        times.values().all(|(moment, _)| {
+            let running = times
+                .iter()
+                .filter(|(_, (start, end))| start <= moment && moment < end);
+            running.map(|(task, _)| uses(*task)).sum::<i128>() <= limit.most
+        })
     })
 }
 

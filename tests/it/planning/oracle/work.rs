@@ -3,8 +3,8 @@
 use sky::catalog::Catalog;
 use sky::model::units::div_half_even;
 use sky::model::{
-    Allocation, ArtifactRef, Bytes, Destination, Job, Machine, Millis, Needs, Offer, PlaceName,
-    Policy, Purchase, Reach, Stage, Work,
+    Allocation, ArtifactRef, Destination, Job, Machine, Millis, Needs, Offer, PlaceName, Policy,
+    Purchase, Reach, Stage, Work,
 };
 use sky::planning::compile::{PartlyPriced, spot};
 use std::collections::{BTreeMap, BTreeSet};
@@ -285,10 +285,9 @@ pub(super) fn takes<'a>(
         allowed
             .retain(|(offer, ..)| offer.purchase == Purchase::Spot || !spot.contains(&offer.place));
     }
-    let places: BTreeSet<u32> = allowed.iter().map(|(offer, ..)| offer.place).collect();
     let mut takes = Vec::new();
     for (offer, rank, run) in allowed {
-        takes.extend(take(stage, offer, rank, run, &places, policy, catalog));
+        takes.extend(take(stage, offer, rank, run, policy, catalog));
     }
     takes
 }
@@ -436,7 +435,6 @@ fn take<'a>(
     offer: &'a Offer,
     rank: i64,
     run: i128,
-    places: &BTreeSet<u32>,
     policy: &Policy,
     catalog: &'a Catalog,
 ) -> Option<Take<'a>> {
@@ -452,7 +450,7 @@ fn take<'a>(
     {
         return None;
     }
-    let (mut time, mut moving) = (run, 0);
+    let mut time = run;
     if offer.purchase == Purchase::Spot {
         let known = catalog
             .interruptions
@@ -468,17 +466,6 @@ fn take<'a>(
             stage.checkpoint.as_ref(),
         )?;
         time = i128::from(expected.time.0);
-        // Each time, the last checkpoint goes to the cheapest other place where the stage may run.
-        if let (Some(checkpoint), Some(_)) = (&stage.checkpoint, expected.every) {
-            let others = places.iter().filter(|to| **to != offer.place);
-            let once = others
-                .filter_map(|to| once(offer.place, *to, checkpoint.size, policy, catalog))
-                .min();
-            moving = div_half_even(
-                once.unwrap_or(0) * i128::from(expected.interruptions),
-                1_000_000,
-            );
-        }
     }
     let time = i128::from(terms.boot.0) + time;
     let mut billed = time;
@@ -497,7 +484,7 @@ fn take<'a>(
         offer,
         machine,
         rank,
-        cost: machines + moving + beside,
+        cost: machines + beside,
         time,
     })
 }
@@ -518,13 +505,4 @@ fn beside(stage: &Stage, offer: &Offer, billed: i128, catalog: &Catalog) -> i128
     let line =
         |rate: i128| div_half_even(rate * i128::from(stage.nodes) * billed, 3_600_000 * 1000);
     line(disk) + line(i128::from(address.0))
-}
-
-/// What moving a checkpoint costs: by a link of the policy, else by the price list, from the first
-/// byte on.
-fn once(from: u32, to: u32, size: Bytes, policy: &Policy, catalog: &Catalog) -> Option<i128> {
-    match super::ways::arranged(policy, catalog, from, to) {
-        Some(rate) => Some(super::ways::linked(i128::from(size.0), rate)),
-        None => Some(i128::from(catalog.network.egress(from, to, size)?.cost.0)),
-    }
 }

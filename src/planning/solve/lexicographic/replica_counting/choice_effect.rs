@@ -18,3 +18,20 @@ pub(super) struct ChoiceEffect {
     /// Every transfer is allowed and every stage's own deadline is kept.
     pub allowed: bool,
 }
+
+impl ChoiceEffect {
+    /// Returns whether a member that takes this choice instead of another one is no later, uses no
+    /// more of any cap and reads the same shared data.
+    pub(super) fn is_as_good_as(&self, other: &Self) -> bool {
+        let used_by_other = |cap: CapId| {
+            let found = other.uses.iter().find(|(used_cap, _)| *used_cap == cap);
+            found.map_or(0, |(_, used)| *used)
+        };
+        self.through <= other.through
+            && self.shared == other.shared
+            && self
+                .uses
+                .iter()
+                .all(|(cap, used)| *used <= used_by_other(*cap))
+    }
+}

@@ -44,6 +44,30 @@ pub(super) fn times(cost: Money, members: i64) -> Money {
     Money(cost.0.saturating_mul(members))
 }
 
+impl Group {
+    /// Forbids choices that are no better than another one in any respect and dearer, or later in
+    /// the order that breaks ties. No best placement takes one of them.
+    fn forbid_dominated_choices(&mut self) {
+        let mut by_cost: Vec<ChoiceId> = self.choices.ids().collect();
+        by_cost.sort_by_key(|choice| (self.choices[*choice].cost, *choice));
+        let mut undominated: Vec<ChoiceId> = Vec::new();
+        for choice in by_cost {
+            let effect = &self.choices[choice];
+            if !effect.allowed {
+                continue;
+            }
+            let is_dominated = undominated
+                .iter()
+                .any(|other| self.choices[*other].is_as_good_as(effect));
+            if is_dominated {
+                self.choices[choice].allowed = false;
+            } else {
+                undominated.push(choice);
+            }
+        }
+    }
+}
+
 impl Counted {
     /// `None`: the instance is of another kind, or has no caps, so that other methods prove it
     /// faster.
@@ -90,6 +114,9 @@ impl Counted {
             if columns > COLUMNS {
                 return None;
             }
+        }
+        for group in counted_stages.groups.iter_mut() {
+            group.forbid_dominated_choices();
         }
         Some(counted_stages)
     }
