@@ -9,7 +9,9 @@
 use crate::execution::state::{StageRecord, State, Status, holder};
 use crate::model::{ArtifactRef, Extras, Millis, Money, Rate};
 use crate::plan::{Billing, Plan, PlannedStage};
-use crate::util::{clock, environment, variables};
+use crate::util::clock;
+#[cfg(debug_assertions)]
+use crate::util::{environment, variables};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -108,8 +108,10 @@ impl<'a> Usage<'a> {
                 .binary_search_by_key(&cap, |(cap, _)| *cap)
                 .map_or(0, |index| units_of_choice[index].1)
         };
+        // Who uses no more than before exceeds nothing that was kept.
         let exceeded = |(cap, used): &&(CapId, i64)| {
-            totals[*cap] - units_before(*cap) + used > self.caps[*cap].limit
+            let before = units_before(*cap);
+            *used > before && totals[*cap] - before + used > self.caps[*cap].limit
         };
         let mut exceeded = self.of[stage][to].iter().filter(exceeded).peekable();
         match exceeded.peek().is_none() {
@@ -118,6 +120,16 @@ impl<'a> Usage<'a> {
             false => None,
         }
     }
+}
+
+/// Returns whether each stage of a placement uses no more of any concurrent cap than in another one.
+pub fn uses_no_more(instance: &Instance, placement: &Placement, than: &Placement) -> bool {
+    let concurrent = instance.caps.iter().filter(|cap| cap.concurrent);
+    concurrent.into_iter().all(|cap| {
+        let used = usage_by_stage(instance, cap, placement);
+        let most = usage_by_stage(instance, cap, than);
+        used.iter().zip(&most).all(|(used, most)| used <= most)
+    })
 }
 
 /// By stage: what its choice uses.

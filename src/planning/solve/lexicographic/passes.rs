@@ -23,6 +23,9 @@ use crate::planning::solve::monitor::SolveMonitor;
 use crate::planning::solve::presolve::reduction::reduce;
 use std::borrow::Cow;
 
+/// For more stages than this, no maximum flow is worked out to see whether caps hold.
+const COMPARED_STAGES: usize = 500;
+
 /// The best placement of `instance`, or why there is none.
 pub fn solve(
     instance: &Instance,
@@ -200,9 +203,12 @@ impl PlacementSearch<'_> {
             let KnownPlacement { tags, routes } =
                 run.first_in_order(&left, limits, second.known())?;
             let placement = choice_positions(whole, &tags).ok_or_else(lost_placement)?;
+            let found = choice_positions(whole, &second.tags).ok_or_else(lost_placement)?;
             // The order of choices is the last tie-break: stages wait for no others because of it.
-            if tags == second.tags || concurrency::exceeded_cap(whole, &shape, &placement).is_none()
-            {
+            let is_kept = concurrency::uses_no_more(whole, &placement, &found)
+                || (whole.stages.len() <= COMPARED_STAGES
+                    && concurrency::exceeded_cap(whole, &shape, &placement).is_none());
+            if is_kept {
                 last_pass = FoundPlacement {
                     tags,
                     routes,
