@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
 
 /// Where the stages run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -579,6 +580,38 @@ pub(crate) fn kill_every(nth: u64) -> u64 {
     })
 }
 
+/// How many pieces of work all calls of [`each`] in this process do at one time. More than that is no
+/// faster on two cores, and makes what is waited for late.
+const AT_A_TIME: usize = 6;
+
+/// The pieces of work that are being done.
+static BEING_DONE: Mutex<usize> = Mutex::new(0);
+static ONE_IS_DONE: Condvar = Condvar::new();
+
+/// The right to do one piece of work, which is given back at the end, also after a panic.
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let count = BEING_DONE.lock().unwrap();
+        let mut count = ONE_IS_DONE
+            .wait_while(count, |count| *count >= AT_A_TIME)
+            .unwrap();
+        *count += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // A panic between the two lines of `wait` is not possible, so the lock is not poisoned.
+        if let Ok(mut count) = BEING_DONE.lock() {
+            *count -= 1;
+        }
+        ONE_IS_DONE.notify_one();
+    }
+}
+
 /// Does something for every number from 1 to `count`, a few at a time: the work is mostly waiting.
 pub(crate) fn each(count: u64, work: impl Fn(u64) + Sync) {
     let next = AtomicUsize::new(1);
@@ -590,6 +623,7 @@ pub(crate) fn each(count: u64, work: impl Fn(u64) + Sync) {
                     if number > count {
                         break;
                     }
+                    let _turn = Turn::wait();
                     work(number);
                 }
             });
