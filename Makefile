@@ -26,8 +26,6 @@ demo: tools
 	@echo "== Its result: $(DEMO)/state/artifacts/report/summary"
 	@cat $(DEMO)/state/artifacts/report/summary
 
-# Many tests wait for processes and servers, so there are half as many again at a time as cores.
-test: export RUST_TEST_THREADS ?= $(shell expr $$(nproc) + $$(nproc) / 2)
 test: setup
 	.ci/in-memory cargo test $(CARGO_FLAGS)
 

@@ -258,3 +258,82 @@ fn more_bytes_never_cost_less() {
     }
     assert!(dearer >= 30 && compared >= 300, "{dearer} {compared}");
 }
+
+/// A rule that the best plan keeps anyway changes nothing: what a place costs does not depend on
+/// which other places there are.
+#[test]
+fn a_stage_pinned_to_its_planned_place_costs_the_same() {
+    let (mut compared, mut on_spot, mut unproven) = (0, 0, 0);
+    for number in 230_000..230_250 {
+        let (job, mut policy, catalog) = world(number);
+        policy.hour = None;
+        // Under quotas a search may end before its proof.
+        policy.quotas.clear();
+        let settings = Settings {
+            effort: Effort::default(),
+            compare: false,
+        };
+        let Ok(plan) = planning::plan(&job, &policy, &catalog, &settings) else {
+            continue;
+        };
+        // Where volumes run through tiers together, a few worlds are too large for a proof.
+        if plan.solver.status != "optimal" {
+            unproven += 1;
+            continue;
+        }
+        let (free, _) = value(&job, &policy, &catalog);
+        for stage in plan.stages.iter().filter(|stage| stage.replica.is_none()) {
+            let mut pinned = job.clone();
+            let place = Pattern(stage.place.to_string());
+            let needs = &mut pinned.stages.get_mut(&stage.name).unwrap().needs;
+            needs.places = BTreeSet::from([place]);
+            let (tight, _) = value(&pinned, &policy, &catalog);
+            assert_eq!(free, tight, "case {number}: {} pinned", stage.name);
+            compared += 1;
+            on_spot += usize::from(stage.spot.is_some() && stage.checkpoint.is_some());
+        }
+    }
+    assert!(
+        compared >= 150 && on_spot >= 10 && unproven <= 5,
+        "{compared} {on_spot} {unproven}"
+    );
+}
+
+#[test]
+fn a_larger_quota_is_never_worse() {
+    let (mut gained, mut compared) = (0, 0);
+    for number in 240_000..240_400 {
+        let (job, mut policy, catalog) = world(number);
+        if policy.quotas.is_empty() {
+            continue;
+        }
+        let settings = Settings {
+            effort: Effort::default(),
+            compare: false,
+        };
+        // With a deadline near the end of the plan, quotas cost something.
+        if let Ok(plan) = planning::plan(&job, &policy, &catalog, &settings) {
+            policy.deadline = Some(Millis(plan.totals.makespan_ms.0 * (80 + number % 30) / 100));
+        }
+        let mut larger = policy.clone();
+        let double = |figure: &mut Option<u64>| *figure = figure.map(|most| most * 2);
+        for quota in larger.quotas.values_mut() {
+            double(&mut quota.vcpu_thousandths);
+            double(&mut quota.instances);
+            double(&mut quota.accelerators);
+            quota
+                .by_accelerator
+                .values_mut()
+                .for_each(|most| *most *= 2);
+        }
+        let (tight, _) = value(&job, &policy, &catalog);
+        let (loose, _) = value(&job, &larger, &catalog);
+        assert!(
+            no_more(&policy, (loose, 0), (tight, 0)),
+            "case {number}: {tight} {loose}"
+        );
+        gained += usize::from(loose < tight);
+        compared += 1;
+    }
+    assert!(compared >= 50 && gained >= 5, "{gained} of {compared}");
+}

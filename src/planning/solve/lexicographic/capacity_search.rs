@@ -27,6 +27,7 @@ use crate::planning::problem::{
 };
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::bound::capacity_over_time::caps_over_time;
+use crate::planning::solve::lexicographic::replica_counting::Counted;
 use crate::planning::solve::limits::Limits;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -35,6 +36,9 @@ use std::collections::BTreeMap;
 const BRANCHES: usize = 300;
 /// So many choices are looked at over all branches; fewer branches of larger instances are solved.
 const CHOICES_OF_ALL_BRANCHES: usize = 600_000;
+/// Caps over time are added to instances of so many choices at most, or to those whose stages are
+/// counted. Others are not decided by programs, and what moves single stages is slow with caps.
+const BOUNDED_CHOICES: usize = 20_000;
 /// The fewest branches that are solved, however large the instance is.
 const FEWEST_BRANCHES: usize = 12;
 /// One branch of so many is solved for the second figure once the first one is proven.
@@ -520,7 +524,7 @@ impl<'a> CapacitySearch<'a> {
     /// Looks for a placement in which whatever may run at once keeps the caps.
     fn try_one_wave(&mut self) -> Result<(), SolverError> {
         let mut branch = Branch::default();
-        for _ in 0..ONE_WAVE_ROUNDS {
+        for _ in 0..self.most_branches().min(ONE_WAVE_ROUNDS) {
             if self.search.effort.should_stop() {
                 return Ok(());
             }
@@ -583,14 +587,21 @@ fn decided(incumbent: Incumbent, bound: i64) -> Decided<'static> {
 /// The instance without its concurrent caps, with what follows of them for a deadline.
 fn without_concurrent_caps(instance: &Instance, deadline: Option<Millis>) -> Instance {
     let own_caps = instance.caps.iter().filter(|cap| !cap.concurrent).cloned();
-    let over_time = deadline
-        .map(|deadline| caps_over_time(instance, &instance.caps, deadline))
-        .unwrap_or_default();
-    Instance {
-        caps: own_caps.chain(over_time).collect(),
+    let relaxed = Instance {
+        caps: own_caps.collect(),
         deadline,
         ..instance.clone()
+    };
+    let Some(deadline) = deadline else {
+        return relaxed;
+    };
+    let mut bounded = relaxed.clone();
+    for cap in caps_over_time(instance, &instance.caps, deadline) {
+        bounded.caps.push(cap);
     }
+    let is_worth_it =
+        bounded.size() <= BOUNDED_CHOICES || Counted::of(&bounded, &bounded.shape()).is_some();
+    if is_worth_it { bounded } else { relaxed }
 }
 
 /// The limits of an instance.
