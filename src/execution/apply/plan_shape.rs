@@ -120,7 +120,7 @@ fn check_order(
         .filter(|ahead| !known_stages.contains_key(ahead))
     {
         problems.push(format!(
-            "stage.{} waits for stage.{ahead} because of a limit, which the plan does not have",
+            "because of a limit, stage.{} waits for stage.{ahead}, which the plan does not have",
             stage.name
         ));
     }

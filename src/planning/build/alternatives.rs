@@ -21,10 +21,6 @@ const LOOKED_AT: usize = 24;
 /// How many of the cheapest choices in another place, or in another cloud, are checked besides.
 const LOOKED_AT_ELSEWHERE: usize = 4;
 
-/// In plans of more stages, an alternative that uses more of a quota than the planned offer is left
-/// out where the quota is nearly used up: to see whether it fits would take too long.
-const COMPARED_STAGES: usize = 500;
-
 /// Tables about the job's DAG and the plan's placement that all stages share.
 pub(super) struct Dag<'a> {
     shape: Shape,
@@ -288,9 +284,7 @@ fn within_limits(
     let keeps_limits = instance.budget.is_none_or(|limit| cost <= limit)
         && instance.deadline.is_none_or(|limit| time <= limit);
     let keeps_caps = !late
-        && (holds == Some(true)
-            || (instance.stages.len() <= COMPARED_STAGES
-                && concurrency::exceeded_cap(instance, &dag.shape, &placement).is_none()));
+        && (holds == Some(true) || concurrency::is_known_to_fit(instance, &dag.shape, &placement));
     (keeps_limits && keeps_caps).then_some(CheckedChoice {
         cost,
         time,

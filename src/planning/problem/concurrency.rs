@@ -124,8 +124,8 @@ impl<'a> Usage<'a> {
 
 /// Returns whether each stage of a placement uses no more of any concurrent cap than in another one.
 pub fn uses_no_more(instance: &Instance, placement: &Placement, than: &Placement) -> bool {
-    let concurrent = instance.caps.iter().filter(|cap| cap.concurrent);
-    concurrent.into_iter().all(|cap| {
+    let mut concurrent = instance.caps.iter().filter(|cap| cap.concurrent);
+    concurrent.all(|cap| {
         let used = usage_by_stage(instance, cap, placement);
         let most = usage_by_stage(instance, cap, than);
         used.iter().zip(&most).all(|(used, most)| used <= most)
@@ -173,6 +173,15 @@ pub fn exceeded_cap(
         .iter_enumerated()
         .filter(|(_, cap)| cap.concurrent)
         .find_map(exceeded)
+}
+
+/// For more stages than this, no maximum flow is worked out to see whether caps hold.
+const COMPARED_STAGES: usize = 500;
+
+/// Returns whether a placement is known to exceed no concurrent cap, whatever the durations. For a
+/// job of very many stages that is not looked into, and the answer is no.
+pub fn is_known_to_fit(instance: &Instance, shape: &Shape, placement: &Placement) -> bool {
+    instance.stages.len() <= COMPARED_STAGES && exceeded_cap(instance, shape, placement).is_none()
 }
 
 /// Stages of which none waits for another.

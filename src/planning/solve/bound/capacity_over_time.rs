@@ -42,12 +42,14 @@ fn caps_of_one(instance: &Instance, cap: &Cap, deadline: Millis) -> Vec<Cap> {
     for unit_function in UNIT_FUNCTIONS {
         for time_function in TIME_FUNCTIONS {
             let mapped = cap_over_time(instance, cap, deadline, unit_function, time_function);
-            let is_plain = unit_function == 0 && time_function == 0;
-            let adds_something = is_plain || exceeds_somewhere(&mapped, &plain);
+            let adds_something = exceeds_somewhere(&mapped, &plain);
             if adds_something && can_be_exceeded(&mapped) && !found.contains(&mapped) {
                 found.push(mapped);
             }
         }
+    }
+    if can_be_exceeded(&plain) {
+        found.insert(0, plain);
     }
     found
 }

@@ -157,6 +157,11 @@ impl PlacementSearch<'_> {
         };
         // Within the effort allowed there may be nothing better than what is known.
         let Ok(Ended::Best(cheapest)) = CapacitySearch::new(self, &by_cost).best(false) else {
+            // Its cost was proven for one branch only.
+            let mut fastest = fastest;
+            let least = self.floor(instance, Figure::Cost);
+            let second = &mut fastest.ranked.second;
+            (second.bound, second.proven) = (least.min(second.value), false);
             return Ok(fastest);
         };
         let mut decided = *cheapest;
@@ -550,58 +555,37 @@ impl<'a> CapacitySearch<'a> {
 
 /// What a search has found, with the bound on its first figure.
 fn decided(incumbent: Incumbent, bound: i64) -> Decided<'static> {
-    let Incumbent {
-        instance,
-        shape,
-        ranked,
-        waits,
-        ..
-    } = incumbent;
-    let RankedPlacements {
-        first,
-        second,
-        limits,
-        left,
-        ordered,
-    } = ranked;
-    let bound = bound.min(first.value);
-    let proven = bound == first.value;
+    let Incumbent { ranked, .. } = incumbent;
+    let bound = bound.min(ranked.first.value);
+    let first = FoundPlacement {
+        bound,
+        proven: bound == ranked.first.value,
+        ..ranked.first
+    };
     Decided {
-        instance: Cow::Owned(instance),
-        shape,
-        ranked: RankedPlacements {
-            first: FoundPlacement {
-                bound,
-                proven,
-                ..first
-            },
-            second,
-            limits,
-            left,
-            ordered,
-        },
-        waits,
+        instance: Cow::Owned(incumbent.instance),
+        shape: incumbent.shape,
+        ranked: RankedPlacements { first, ..ranked },
+        waits: incumbent.waits,
     }
 }
 
 /// The instance without its concurrent caps, with what follows of them for a deadline.
 fn without_concurrent_caps(instance: &Instance, deadline: Option<Millis>) -> Instance {
     let own_caps = instance.caps.iter().filter(|cap| !cap.concurrent).cloned();
-    let relaxed = Instance {
+    let mut relaxed = Instance {
         caps: own_caps.collect(),
         deadline,
         ..instance.clone()
     };
-    let Some(deadline) = deadline else {
-        return relaxed;
-    };
-    let mut bounded = relaxed.clone();
-    for cap in caps_over_time(instance, &instance.caps, deadline) {
-        bounded.caps.push(cap);
-    }
     let is_worth_it =
-        bounded.size() <= BOUNDED_CHOICES || Counted::of(&bounded, &bounded.shape()).is_some();
-    if is_worth_it { bounded } else { relaxed }
+        || instance.size() <= BOUNDED_CHOICES || Counted::of(instance, &instance.shape()).is_some();
+    if let Some(deadline) = deadline.filter(|_| is_worth_it()) {
+        for cap in caps_over_time(instance, &instance.caps, deadline) {
+            relaxed.caps.push(cap);
+        }
+    }
+    relaxed
 }
 
 /// The limits of an instance.

@@ -23,9 +23,6 @@ use crate::planning::solve::monitor::SolveMonitor;
 use crate::planning::solve::presolve::reduction::reduce;
 use std::borrow::Cow;
 
-/// For more stages than this, no maximum flow is worked out to see whether caps hold.
-const COMPARED_STAGES: usize = 500;
-
 /// The best placement of `instance`, or why there is none.
 pub fn solve(
     instance: &Instance,
@@ -206,8 +203,7 @@ impl PlacementSearch<'_> {
             let found = choice_positions(whole, &second.tags).ok_or_else(lost_placement)?;
             // The order of choices is the last tie-break: stages wait for no others because of it.
             let is_kept = concurrency::uses_no_more(whole, &placement, &found)
-                || (whole.stages.len() <= COMPARED_STAGES
-                    && concurrency::exceeded_cap(whole, &shape, &placement).is_none());
+                || concurrency::is_known_to_fit(whole, &shape, &placement);
             if is_kept {
                 last_pass = FoundPlacement {
                     tags,
